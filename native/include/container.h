@@ -1,0 +1,54 @@
+/* Performs a plan: the seam between the shim's event loop (shim.c) and the init sequence (init.c).
+ *
+ *   shim                               child
+ *   container_spawn() ── clone3 ─────▶ joins cgroups, mounts, pivots ...
+ *        ◀── SYNC_CONSOLE + pty fd ──  OP_CONSOLE
+ *        ◀── SYNC_CREATED ───────────  OP_SYNC
+ *   container_go() ── one byte ──────▶
+ *        ◀── SYNC_FAILED + struct err  any step failed; the child then _exit(127)s
+ *        ◀── end of file ────────────  the socket was close-on-exec: execve succeeded
+ *
+ * Nothing here blocks the shim's loop: container_spawn returns right after clone3, sync_fd is polled.
+ */
+#ifndef GANTRY_CONTAINER_H
+#define GANTRY_CONTAINER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct err;
+struct plan;
+
+struct container_stdio {
+  int in, out, err; /* the child's ends, dup2()ed to 0-2; ignored when the plan has PLAN_TERMINAL */
+};
+
+struct container {
+  pid_t pid;      /* in the shim's pid namespace */
+  int pidfd;
+  int sync_fd;    /* poll for input; -1 once closed */
+  int console_fd; /* pty master after SYNC_CONSOLE, else -1; the shim takes it */
+  struct cgroup_trail *cgroups; /* what OP_CGROUP_CREATE made and OP_OOM_FILE opened; NULL for an exec */
+};
+
+enum sync_event { SYNC_AGAIN, SYNC_CONSOLE, SYNC_CREATED, SYNC_STARTED, SYNC_FAILED };
+
+/* Performs the P ops, then clones. `init_pidfd` is the container to join for PLAN_JOIN plans, else -1. On failure
+   everything the P ops made is undone. */
+int container_spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
+                     struct err *e);
+
+/* Call when sync_fd is readable. SYNC_STARTED and SYNC_FAILED are final and close sync_fd. */
+enum sync_event container_sync (struct container *c, struct err *e);
+
+/* Lets a created child go on. Allowed before SYNC_CREATED arrived: then it does not stop at OP_SYNC at all. */
+int container_go (struct container *c, struct err *e);
+
+/* After the child was reaped: whether the kernel's OOM killer struck in its cgroup. */
+bool container_was_oom_killed (const struct container *c);
+
+/* Kills what is left in the task's cgroups (needed when it had no pid namespace of its own) and removes the
+   directories that container_spawn made, retrying while the kernel still counts zombies. Closes all descriptors. */
+void container_release (struct container *c);
+
+#endif

@@ -1,0 +1,132 @@
+/* The init plan: what one container start (or exec) does to the kernel, as a flat list.
+ *
+ * TypeScript decides, C performs. src/runtime/compile.ts turns an OCI config.json into this list with every argument
+ * resolved; nothing here is interpreted, defaulted or guessed. src/runtime/plan-codec.ts is the mirror of this file;
+ * a test compares the two.
+ *
+ * Encoding, all integers little-endian, no padding:
+ *
+ *     header  u32 magic 'GPL1' | u32 total_bytes | u32 op_count | u32 clone_flags | u32 plan_flags | u32 0 | u32 0 | u32 0
+ *     op      u16 kind | u16 op_flags | u32 payload_bytes | payload
+ *     str     u32 length (without the NUL) | bytes | NUL          no NUL inside; at most PLAN_MAX_STR
+ *     strv    u32 count | str ...                                 at most PLAN_MAX_STRV entries
+ *     blob    u32 length | bytes
+ *
+ * A payload is its fields in the order written below and nothing more: a decoder that has bytes left over, or lacks
+ * some, refuses the whole plan. Decoding allocates nothing but the op index and points into the received buffer.
+ *
+ * Who performs an op:
+ *     P  the shim, before clone3: work in the host's namespaces
+ *     C  the child, in plan order, from clone3 to execve
+ */
+#ifndef GANTRY_PLAN_H
+#define GANTRY_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLAN_MAGIC 0x314c5047u /* "GPL1" */
+#define PLAN_HEADER_BYTES 32u
+#define PLAN_MAX_BYTES (16u << 20)
+#define PLAN_MAX_OPS 65536u
+#define PLAN_MAX_STR (1u << 20)
+#define PLAN_MAX_STRV 1048576u
+
+enum plan_flags {
+  PLAN_JOIN = 1u << 0,     /* an exec: the child joins all namespaces of the container's init instead of making its own */
+  PLAN_TERMINAL = 1u << 1, /* has a CONSOLE op: stdio is the pty's slave */
+  PLAN_HOST_PID = 1u << 2, /* no new pid namespace: when the main process ends the rest of its cgroup must be killed */
+};
+
+enum plan_op {
+  /* ---- P: host side, before clone ---- */
+  OP_CGROUP_CREATE = 1, /* str dir                    mkdir -p; components made here are removed when the task ends */
+  OP_CGROUP_WRITE = 2,  /* str file, str value        one write(2); op_flags & OPF_MAY_MISS: ENOENT is fine */
+  OP_CGROUP_BPF = 3,    /* str dir, blob insns        load a CGROUP_DEVICE program and attach it (cgroup v2) */
+  OP_OOM_FILE = 4,      /* str file                   opened now; read when the task ended; "oom_kill N", N > 0 -> oom */
+  OP_NS_PATH = 5,       /* u32 clone_flag, str path   opened now; the child setns()es into it first of all */
+
+  /* ---- C: membership ---- */
+  OP_CGROUP_JOIN = 16, /* str dir, u32 version       v2: clone3(CLONE_INTO_CGROUP); v1: the child writes "0" to dir/tasks */
+  OP_UNSHARE = 17,     /* u32 clone_flags            e.g. CLONE_NEWCGROUP, once membership is settled */
+
+  /* ---- C: the root and what is mounted in it. Every target is resolved below the root by openat2(RESOLVE_IN_ROOT |
+   *         RESOLVE_NO_MAGICLINKS) and from then on held as a descriptor; a missing target is created below the root. ---- */
+  OP_PROPAGATION = 20,  /* u64 propagation            recursively on "/" of the new mount namespace (MS_PRIVATE, MS_SLAVE ..) */
+  OP_ROOT_OVERLAY = 21, /* strv lowers, str upper, str work, strv options, str staging
+                                                      lowers: topmost first. upper "" = read-only overlay. staging: an empty
+                                                      host directory that the root is attached to until OP_PIVOT */
+  OP_ROOT_BIND = 22,    /* str source, str staging    recursive bind of a directory as the root */
+  OP_MOUNT = 23,        /* str fstype, str source, str target, strv options, u64 attrs, u64 propagation, u32 dir_mode
+                                                      new filesystem by fsopen; option "k=v" -> SET_STRING, "k" -> SET_FLAG;
+                                                      attrs: MOUNT_ATTR_*; propagation 0 = leave */
+  OP_BIND = 24,         /* str source, str target, u64 attr_set, u64 attr_clr, u64 propagation
+                                                      source: a host path. op_flags: OPF_RECURSIVE, OPF_RECURSIVE_ATTR,
+                                                      OPF_TARGET_FILE (create a file, else a directory, when missing) */
+  OP_DEVICE = 25,       /* str path, u32 type ('c','b','p'), u32 major, u32 minor, u32 mode, u32 uid, u32 gid */
+  OP_SYMLINK = 26,      /* str value, str path        EEXIST is fine */
+  OP_DIRECTORY = 27,    /* str path, u32 mode, u32 uid, u32 gid      mkdir -p below the root, last component gets mode/owner */
+  OP_MASK = 28,         /* str path                   file: bind of a verified char 1:3; directory: one shared empty read-only
+                                                      tmpfs. ENOENT/ENOTDIR of the target is fine, anything else is fatal */
+  OP_READONLY = 29,     /* str path                   recursive clone of itself, read-only, moved on top. ENOENT is fine */
+  OP_CONSOLE = 30,      /* u32 rows, u32 cols, u32 uid  pty from the container's own devpts (magic and device verified), slave by
+                                                      TIOCGPTPEER, bound on /dev/console (not for PLAN_JOIN); the master
+                                                      goes to the shim over the sync socket */
+  OP_PIVOT = 31,        /* u32 root_readonly          pivot_root(".", "."), detach the old root, chdir "/" */
+  OP_ROOT_PROPAGATION = 32, /* u64 propagation        of the container's root mount, after the pivot */
+
+  /* ---- C: kernel settings of the new namespaces ---- */
+  OP_SYSCTL = 40,      /* str key ("net/ipv4/..."), str value   through a private, detached procfs */
+  OP_HOSTNAME = 41,    /* str */
+  OP_DOMAINNAME = 42,  /* str */
+  OP_LOOPBACK_UP = 43, /* (nothing) */
+
+  /* ---- C: the process ---- */
+  OP_RLIMIT = 50,        /* u32 resource, u64 soft, u64 hard */
+  OP_OOM_SCORE_ADJ = 51, /* u32 value as two's complement. op_flags & OPF_MAY_MISS: EACCES/EPERM is fine */
+  OP_UMASK = 52,         /* u32 */
+  OP_KEYRING = 53,       /* str name                  join a new session keyring; ENOSYS, EDQUOT are fine */
+  OP_SYNC = 54,          /* (nothing)                 report "created", wait for "go". The state between create and start */
+  OP_REAPER = 55,        /* (nothing)                 PID 1 stays as a signal-forwarding reaper, the rest runs in its child */
+  OP_BOUNDING = 56,      /* u64 keep_mask             drop every other capability from the bounding set */
+  OP_IDENTITY = 57,      /* u32 user_kind, u32 uid, str user, u32 group_kind, u32 gid, str group, strv add_groups, u32 want_home
+                                                      kinds: ID_NONE, ID_NUMBER, ID_NAME. Looked up in the root's own etc/passwd and
+                                                      etc/group (regular file, <= 10 MiB): see docs/decisions/0002.
+                                                      setgroups, setgid, setuid with capabilities kept; want_home: if the
+                                                      environment lacks HOME it becomes the passwd field, else "/" */
+  OP_CAPS = 58,          /* u64 permitted, u64 effective, u64 inheritable, u64 ambient */
+  OP_CWD = 59,           /* str path                  op_flags & OPF_CREATE: mkdir -p first. afterwards getcwd() must be inside */
+  OP_NO_NEW_PRIVS = 60,  /* (nothing) */
+  OP_SECCOMP = 61,       /* u32 filter_flags, blob    struct sock_filter[] */
+  OP_EXEC = 62,          /* strv argv, strv env, str search_path     argv[0] with a slash is taken as it is, else searched */
+};
+
+enum plan_op_flags {
+  OPF_MAY_MISS = 1u << 0,
+  OPF_RECURSIVE = 1u << 1,
+  OPF_RECURSIVE_ATTR = 1u << 2,
+  OPF_TARGET_FILE = 1u << 3,
+  OPF_CREATE = 1u << 4,
+};
+
+enum plan_id_kind { ID_NONE = 0, ID_NUMBER = 1, ID_NAME = 2 };
+
+struct plan_op_view {
+  uint16_t kind, flags;
+  uint32_t size;
+  const uint8_t *payload;
+};
+
+struct plan {
+  uint32_t clone_flags, flags, op_count;
+  struct plan_op_view *ops; /* owned */
+  const uint8_t *buffer;    /* borrowed: outlives the plan */
+};
+
+struct err;
+
+/* Decodes and checks every op's fields. 0, or -1 with `e` naming the op and the field. */
+int plan_decode (const uint8_t *buffer, size_t size, struct plan *out, struct err *e);
+void plan_release (struct plan *p);
+
+#endif

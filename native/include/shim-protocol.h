@@ -1,0 +1,63 @@
+/* What a shim and its daemon say to each other. Mirrored by src/shim/protocol.ts; a test compares the two.
+ *
+ * The shim is started as `gantry-shim shim ID` with its working directory set to the task's run directory and
+ * descriptor 3 connected to the daemon. It listens on the unix socket "shim.sock" in that directory for everybody who
+ * comes later (a restarted daemon, attach). Every connection starts in frame mode:
+ *
+ *     frame   u32 payload_bytes | u16 kind | u16 tag | payload          little-endian, fields as in plan.h
+ *
+ * A request's tag is echoed by its reply (kind REPLY_OK or REPLY_ERROR). Events carry tag 0. ATTACH, and EXEC with
+ * SHIM_STREAM, turn their connection into a stream after the reply:
+ *
+ *     shim -> peer   terminal: raw bytes.  otherwise: Docker's framing  u8 1|2 (stdout|stderr) | 0 0 0 | u32 big-endian | bytes
+ *                    the shim shuts its side down when the process has ended and every byte is out
+ *     peer -> shim   raw bytes of standard input; end of file closes the process's stdin if SHIM_STDIN_ONCE was given
+ *                    at creation (always for an exec), otherwise just detaches
+ *
+ * Files the shim writes in its run directory, each aside + fsync + rename:
+ *     pid    {"pid":123,"startTicks":456}\n                    once the process exists; startTicks: /proc/PID/stat field 22
+ *     exit   {"exitCode":0,"signal":0,"oomKilled":false,"exitedAtNs":"...","lostLogBytes":"0"}\n
+ *                                                              after the last output byte is in the log, before EVENT_EXIT
+ * After EVENT_EXIT the shim removes the task's cgroups, drains its attach connections and ends. So: a run directory
+ * without a listening shim and without `exit` means that the shim was killed.
+ */
+#ifndef GANTRY_SHIM_PROTOCOL_H
+#define GANTRY_SHIM_PROTOCOL_H
+
+#define SHIM_MAX_FRAME ((16u << 20) + 65536u)
+
+enum shim_kind {
+  /* Creates the process. REPLY_OK (u32 pid, u64 start_ticks) comes when it is created, or with SHIM_RUN when execve has
+     succeeded. On REPLY_ERROR nothing is left and the shim ends.
+     u32 flags, u32 rows, u32 cols, str log_path ("" = keep no log), u64 log_max_bytes (0 = no limit), u32 log_max_files,
+     u32 log_compress (0|1), str log_attrs (JSON object text or ""), blob plan */
+  SHIM_CREATE = 1,
+  SHIM_START = 2,       /* (nothing) -> OK when execve has succeeded; REPLY_ERROR ends the shim, too */
+  SHIM_SIGNAL = 3,      /* str exec_id ("" = main process), u32 signal -> OK, or error ESRCH */
+  SHIM_RESIZE = 4,      /* str exec_id, u32 rows, u32 cols */
+  SHIM_EXEC = 5,        /* str exec_id, u32 flags, u32 rows, u32 cols, blob plan -> OK (u32 pid, u64 start_ticks) after execve */
+  SHIM_ATTACH = 6,      /* u32 flags (SHIM_STDIN|SHIM_STDOUT|SHIM_STDERR) -> OK, then stream */
+  SHIM_CLOSE_STDIN = 7, /* str exec_id */
+  SHIM_SUBSCRIBE = 8,   /* (nothing) -> OK; events follow on this connection. Descriptor 3 is subscribed from the start */
+  SHIM_STATE = 9,       /* (nothing) -> OK u32 status (enum shim_status), u32 pid, u64 start_ticks */
+
+  SHIM_REPLY_OK = 0x4000,
+  SHIM_REPLY_ERROR = 0x4001, /* u32 errno, u32 op (as struct err), str text */
+
+  SHIM_EVENT_EXIT = 0x8000,      /* u32 exit_code (128+n if killed), u32 signal, u32 oom_killed, u64 exited_at_ns, u64 lost_log_bytes */
+  SHIM_EVENT_EXEC_EXIT = 0x8001, /* str exec_id, u32 exit_code, u32 signal, u64 exited_at_ns; after its output is out */
+};
+
+enum shim_flags {
+  SHIM_RUN = 1u << 0,        /* CREATE: start at once */
+  SHIM_TERMINAL = 1u << 1,
+  SHIM_STDIN = 1u << 2,      /* CREATE/EXEC: has a stdin; ATTACH: this peer writes it */
+  SHIM_STDIN_ONCE = 1u << 3, /* CREATE: first attached peer's end of file closes stdin */
+  SHIM_STDOUT = 1u << 4,
+  SHIM_STDERR = 1u << 5,
+  SHIM_STREAM = 1u << 6,     /* EXEC: this connection becomes the stream; without it output is discarded */
+};
+
+enum shim_status { SHIM_NEW = 0, SHIM_CREATED = 1, SHIM_RUNNING = 2, SHIM_EXITED = 3 };
+
+#endif
