@@ -1,0 +1,79 @@
+/**
+ * Images: name → image, image → configuration and layers. The image id is the digest of its configuration, as with
+ * Docker's graph drivers; names are full references ("docker.io/library/busybox:latest").
+ *
+ * On crash: an image exists when its row does, and its row is written last, when every blob and layer it needs is
+ * complete. Garbage collection removes what no image, container or lease needs.
+ */
+import type { Readable } from "node:stream";
+import type { ContainerConfig } from "../../specs/engine/container.ts";
+
+export interface ImageLayer {
+  readonly diffId: string;
+  readonly chainId: string;
+  /** Digest of the stored blob (as loaded: possibly compressed). */
+  readonly blob: string;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+}
+
+export interface Image {
+  /** "sha256:…" of the configuration. */
+  readonly id: string;
+  readonly created: string;
+  readonly author: string;
+  readonly comment: string;
+  readonly architecture: string;
+  readonly variant: string;
+  readonly os: string;
+  readonly config: ContainerConfig | null;
+  readonly history: readonly ImageHistoryEntry[];
+  /** Base first. */
+  readonly layers: readonly ImageLayer[];
+  /** Unpacked bytes of all layers. */
+  readonly sizeBytes: number;
+  /** Full references with a tag, sorted. */
+  readonly tags: readonly string[];
+  /** Full references with a digest, sorted. */
+  readonly digests: readonly string[];
+  /** Unix milliseconds of the last tag, 0 = never tagged. */
+  readonly taggedAtMs: number;
+}
+
+export interface ImageHistoryEntry {
+  readonly created: string;
+  readonly createdBy: string;
+  readonly author: string;
+  readonly comment: string;
+  readonly emptyLayer: boolean;
+}
+
+export interface ImportOptions {
+  /** Familiar reference to tag with, or undefined. */
+  readonly reference: string | undefined;
+  readonly message: string;
+  readonly platform: string;
+  /** Changes already parsed from Dockerfile instructions. */
+  readonly config: Partial<ContainerConfig>;
+}
+
+export interface LoadedImage {
+  readonly image: Image;
+  /** Familiar names it was tagged with; empty = loaded by id only. */
+  readonly names: readonly string[];
+}
+
+export interface Images {
+  /** By id, unique id prefix (with or without "sha256:"), or reference. Throws `not_found` "No such image: X" or `invalid_argument`. */
+  resolve(nameOrId: string): Image;
+  list(): readonly Image[];
+  /** docker-archive or OCI layout, optionally gzip or zstd compressed. Either every image of the archive is there afterwards or none of them. */
+  load(archive: Readable, signal: AbortSignal): Promise<readonly LoadedImage[]>;
+  /** A root filesystem tar as a one-layer image. */
+  import(tar: Readable, options: ImportOptions, signal: AbortSignal): Promise<Image>;
+  tag(image: Image, reference: string): void;
+  /** Removes a name; the image stays, possibly dangling. */
+  untag(reference: string): void;
+  /** Removes an image and all its names, then collects what nothing else needs. */
+  remove(id: string): Promise<{ readonly removedLayers: readonly string[] }>;
+}

@@ -1,0 +1,103 @@
+/**
+ * Running containers. A task is one container's process with its shim; it begins at `run` and ends with its exit. The
+ * shim owns stdio, log and exit status, so a task goes on when this process dies: `reconnect` finds all of them again.
+ *
+ * Run directory of a task, `<state>/tasks/<id>/`, mode 0700: `shim.sock`, `pid`, `exit` (written by the shim),
+ * `config.json` (the OCI spec), `rootfs/` (the empty directory init attaches the root to in its own mount namespace).
+ */
+import type { Duplex } from "node:stream";
+import type { Spec } from "../../specs/oci-runtime/spec.ts";
+import type { RootfsMount } from "../snapshots/snapshotter.ts";
+
+export interface TaskExit {
+  /** 0-255; 128+n when killed by signal n. */
+  readonly exitCode: number;
+  readonly signal: number;
+  readonly oomKilled: boolean;
+  /** Unix nanoseconds. */
+  readonly exitedAtNs: bigint;
+  /** True when the shim died and the real status is unknown: exitCode is 137 then. */
+  readonly lost: boolean;
+}
+
+export interface LogSink {
+  readonly path: string;
+  /** 0 = never rotate. */
+  readonly maxBytes: number;
+  readonly maxFiles: number;
+  readonly compress: boolean;
+  /** A JSON object text for every line's "attrs", or "". */
+  readonly attrs: string;
+}
+
+export interface RunOptions {
+  readonly id: string;
+  readonly spec: Spec;
+  readonly rootfs: RootfsMount;
+  /** undefined = keep no log. */
+  readonly log: LogSink | undefined;
+  readonly stdin: boolean;
+  readonly stdinOnce: boolean;
+  readonly consoleSize: { readonly rows: number; readonly cols: number };
+  /** Keep PID 1 as a reaping, signal-forwarding init. */
+  readonly init: boolean;
+  /** Called when the process exists but before it runs a single instruction of the image: attach here to miss nothing. */
+  readonly beforeStart?: ((task: Task) => Promise<void>) | undefined;
+}
+
+/** Where a start failed decides the exit code that Docker shows: 126, 127 or 128. */
+export interface StartFailure {
+  readonly stage: "setup" | "exec";
+  readonly errno: string;
+}
+
+export interface AttachOptions {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+export interface ExecOptions {
+  readonly execId: string;
+  readonly process: NonNullable<Spec["process"]>;
+  readonly stdin: boolean;
+  readonly consoleSize: { readonly rows: number; readonly cols: number };
+  /** Without a stream the output is discarded. */
+  readonly stream: boolean;
+}
+
+export interface ExecProcess {
+  readonly pid: number;
+  /** Docker-framed (or raw, with a terminal) output out; standard input in; half-closes both ways. Undefined when detached. */
+  readonly stream: Duplex | undefined;
+  readonly exited: Promise<{ readonly exitCode: number; readonly signal: number }>;
+}
+
+export interface Task {
+  readonly id: string;
+  readonly pid: number;
+  readonly terminal: boolean;
+  /** Settles once, never rejects. */
+  readonly exited: Promise<TaskExit>;
+  /** To the main process (`execId` undefined) or an exec's; `not_found` when it is gone. Delivered through a pidfd. */
+  signal(signal: number, execId?: string): Promise<void>;
+  resize(rows: number, cols: number, execId?: string): Promise<void>;
+  /** Raw connection to the shim: framing as for exec. The caller pipes it, unchanged, to its own client. */
+  attach(options: AttachOptions): Promise<Duplex>;
+  exec(options: ExecOptions): Promise<ExecProcess>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+}
+
+export interface Tasks {
+  /** Makes and starts a task. Throws with `cause: StartFailure` in `TaskStartError` when it does not come to life; nothing is left then. */
+  run(options: RunOptions, signal: AbortSignal): Promise<Task>;
+  get(id: string): Task | undefined;
+  /**
+   * Finds the tasks of an earlier daemon: those alive come back as tasks (`exited` pending), those that ended
+   * meanwhile with their recorded exit. A leftover without a living shim is killed and cleaned up.
+   */
+  reconnect(ids: readonly string[]): Promise<ReadonlyMap<string, Task>>;
+  /** Deletes the run directory of an ended task. A missing one is fine. */
+  remove(id: string): Promise<void>;
+}
