@@ -45,7 +45,8 @@ export class BinaryWriter {
   str(value: string): this {
     const bytes = Buffer.byteLength(value);
     if (bytes > MAX_STRING_BYTES) throw fail("invalid_argument", `a string of ${bytes} bytes is too long`);
-    if (value.includes("\0")) throw fail("invalid_argument", `a NUL byte is not allowed in ${JSON.stringify(value)}`);
+    if (value.includes("\0"))
+      throw fail("invalid_argument", `a NUL byte is not allowed in ${JSON.stringify(value)}`);
     this.u32(bytes);
     const at = this.#room(bytes + 1);
     this.#buffer.write(value, at, "utf8");

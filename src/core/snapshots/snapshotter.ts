@@ -33,12 +33,20 @@ export interface Snapshotter {
    * directory; when it returns the content is synced and marked complete. Calls for the same chainID share one run;
    * an existing layer makes it a no-op. When `apply` throws, nothing is left.
    */
-  createLayer(chainId: string, parent: string | undefined, apply: (directory: string) => Promise<SnapshotUsage>): Promise<void>;
+  createLayer(
+    chainId: string,
+    parent: string | undefined,
+    apply: (directory: string) => Promise<SnapshotUsage>,
+  ): Promise<void>;
 
   /** Deletes a committed snapshot. `conflict` while something stands on it; a missing one is fine. */
   removeLayer(chainId: string): Promise<void>;
 
-  layers(): readonly { readonly chainId: string; readonly parent: string | undefined; readonly usage: SnapshotUsage }[];
+  layers(): readonly {
+    readonly chainId: string;
+    readonly parent: string | undefined;
+    readonly usage: SnapshotUsage;
+  }[];
 
   /** Makes the active snapshot `id` on top of `parent` (undefined = an empty root). `conflict` if it exists. */
   prepare(id: string, parent: string | undefined): Promise<void>;

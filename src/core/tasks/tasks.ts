@@ -51,6 +51,19 @@ export interface StartFailure {
   readonly errno: string;
 }
 
+/** The process did not come to life. `message` is the step's own text with its errno's name. */
+export class TaskStartError extends Error {
+  readonly stage: StartFailure["stage"];
+  readonly errno: string;
+
+  constructor(message: string, failure: StartFailure, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "TaskStartError";
+    this.stage = failure.stage;
+    this.errno = failure.errno;
+  }
+}
+
 export interface AttachOptions {
   readonly stdin: boolean;
   readonly stdout: boolean;
@@ -84,13 +97,14 @@ export interface Task {
   resize(rows: number, cols: number, execId?: string): Promise<void>;
   /** Raw connection to the shim: framing as for exec. The caller pipes it, unchanged, to its own client. */
   attach(options: AttachOptions): Promise<Duplex>;
+  /** Throws TaskStartError when the program cannot be executed, `conflict` when the task has ended or is paused. */
   exec(options: ExecOptions): Promise<ExecProcess>;
   pause(): Promise<void>;
   resume(): Promise<void>;
 }
 
 export interface Tasks {
-  /** Makes and starts a task. Throws with `cause: StartFailure` in `TaskStartError` when it does not come to life; nothing is left then. */
+  /** Makes and starts a task. Throws TaskStartError when it does not come to life; nothing is left then. */
   run(options: RunOptions, signal: AbortSignal): Promise<Task>;
   get(id: string): Task | undefined;
   /**

@@ -144,7 +144,9 @@ export interface HostConfig extends Resources {
   readonly LogConfig: LogConfig;
   /** "default" | "none" | "host" | "bridge" | "container:ID" | a network's name. */
   readonly NetworkMode: string;
-  readonly PortBindings: Readonly<Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>> | null;
+  readonly PortBindings: Readonly<
+    Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>
+  > | null;
   readonly RestartPolicy: RestartPolicy;
   readonly AutoRemove: boolean;
   readonly VolumeDriver: string;
@@ -192,7 +194,14 @@ export interface ContainerCreateResponse {
   readonly Warnings: readonly string[];
 }
 
-export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
+export type ContainerStatus =
+  | "created"
+  | "running"
+  | "paused"
+  | "restarting"
+  | "removing"
+  | "exited"
+  | "dead";
 
 export interface ContainerState {
   readonly Status: ContainerStatus;
@@ -242,7 +251,9 @@ export interface NetworkSettings {
   readonly Bridge: string;
   readonly SandboxID: string;
   readonly SandboxKey: string;
-  readonly Ports: Readonly<Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>>;
+  readonly Ports: Readonly<
+    Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>
+  >;
   readonly HairpinMode: boolean;
   readonly LinkLocalIPv6Address: string;
   readonly LinkLocalIPv6PrefixLen: number;

@@ -1,7 +1,11 @@
 /** System documents of the Engine API 1.51. */
 export interface SystemVersion {
   readonly Platform: { readonly Name: string };
-  readonly Components: readonly { readonly Name: string; readonly Version: string; readonly Details: Readonly<Record<string, string>> }[];
+  readonly Components: readonly {
+    readonly Name: string;
+    readonly Version: string;
+    readonly Details: Readonly<Record<string, string>>;
+  }[];
   readonly Version: string;
   readonly ApiVersion: string;
   readonly MinAPIVersion: string;
@@ -17,7 +21,18 @@ export interface EventMessage {
   readonly status?: string;
   readonly id?: string;
   readonly from?: string;
-  readonly Type: "builder" | "config" | "container" | "daemon" | "image" | "network" | "node" | "plugin" | "secret" | "service" | "volume";
+  readonly Type:
+    | "builder"
+    | "config"
+    | "container"
+    | "daemon"
+    | "image"
+    | "network"
+    | "node"
+    | "plugin"
+    | "secret"
+    | "service"
+    | "volume";
   readonly Action: string;
   readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
   readonly scope: "local" | "swarm";
@@ -69,7 +84,17 @@ export interface SystemInfo {
   readonly MemTotal: number;
   readonly IndexServerAddress: string;
   readonly RegistryConfig: {
-    readonly IndexConfigs: Readonly<Record<string, { readonly Name: string; readonly Mirrors: readonly string[]; readonly Secure: boolean; readonly Official: boolean }>>;
+    readonly IndexConfigs: Readonly<
+      Record<
+        string,
+        {
+          readonly Name: string;
+          readonly Mirrors: readonly string[];
+          readonly Secure: boolean;
+          readonly Official: boolean;
+        }
+      >
+    >;
     readonly InsecureRegistryCIDRs: readonly string[];
     readonly Mirrors: readonly string[];
   };
@@ -83,7 +108,14 @@ export interface SystemInfo {
   readonly ServerVersion: string;
   readonly Runtimes: Readonly<Record<string, { readonly path: string }>>;
   readonly DefaultRuntime: string;
-  readonly Swarm: { readonly NodeID: ""; readonly NodeAddr: ""; readonly LocalNodeState: "inactive"; readonly ControlAvailable: false; readonly Error: ""; readonly RemoteManagers: null };
+  readonly Swarm: {
+    readonly NodeID: "";
+    readonly NodeAddr: "";
+    readonly LocalNodeState: "inactive";
+    readonly ControlAvailable: false;
+    readonly Error: "";
+    readonly RemoteManagers: null;
+  };
   readonly LiveRestoreEnabled: boolean;
   readonly Isolation: "";
   readonly InitBinary: string;

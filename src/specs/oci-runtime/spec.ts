@@ -1,0 +1,202 @@
+/**
+ * The OCI runtime specification's config.json (version 1.2, Linux), as types. Optional fields are truly absent, as in
+ * the document. https://github.com/opencontainers/runtime-spec
+ */
+export interface Spec {
+  readonly ociVersion: string;
+  readonly process?: Process;
+  readonly root?: { readonly path: string; readonly readonly?: boolean };
+  readonly hostname?: string;
+  readonly domainname?: string;
+  readonly mounts?: readonly SpecMount[];
+  readonly hooks?: Readonly<Partial<Record<HookPoint, readonly Hook[]>>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly linux?: Linux;
+}
+
+export type HookPoint =
+  | "prestart"
+  | "createRuntime"
+  | "createContainer"
+  | "startContainer"
+  | "poststart"
+  | "poststop";
+
+export interface Hook {
+  readonly path: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly string[];
+  /** Seconds. */
+  readonly timeout?: number;
+}
+
+export interface Process {
+  readonly terminal?: boolean;
+  readonly consoleSize?: { readonly height: number; readonly width: number };
+  readonly user: SpecUser;
+  readonly args: readonly string[];
+  readonly env?: readonly string[];
+  readonly cwd: string;
+  readonly capabilities?: Capabilities;
+  readonly rlimits?: readonly { readonly type: string; readonly hard: bigint; readonly soft: bigint }[];
+  readonly noNewPrivileges?: boolean;
+  readonly apparmorProfile?: string;
+  readonly selinuxLabel?: string;
+  readonly oomScoreAdj?: number;
+}
+
+export interface SpecUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly umask?: number;
+  readonly additionalGids?: readonly number[];
+  /**
+   * Our extension, never written by others: Docker's `user[:group]` and `--group-add`, already through the strict
+   * grammar but not yet looked up. Init finds it in the image's own passwd and group files; uid and gid above are then
+   * ignored. (docs/decisions/0002)
+   */
+  readonly gantryLookup?: {
+    readonly user: IdentityName;
+    readonly group: IdentityName;
+    readonly additionalGroups: readonly string[];
+  };
+}
+
+export type IdentityName =
+  | { readonly kind: "none" }
+  | { readonly kind: "number"; readonly id: number }
+  | { readonly kind: "name"; readonly name: string };
+
+export interface Capabilities {
+  readonly bounding?: readonly string[];
+  readonly effective?: readonly string[];
+  readonly inheritable?: readonly string[];
+  readonly permitted?: readonly string[];
+  readonly ambient?: readonly string[];
+}
+
+export interface SpecMount {
+  readonly destination: string;
+  readonly type?: string;
+  readonly source?: string;
+  readonly options?: readonly string[];
+}
+
+export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
+
+export interface Linux {
+  readonly namespaces?: readonly { readonly type: NamespaceType; readonly path?: string }[];
+  readonly uidMappings?: readonly IdMapping[];
+  readonly gidMappings?: readonly IdMapping[];
+  readonly devices?: readonly LinuxDevice[];
+  readonly cgroupsPath?: string;
+  readonly resources?: LinuxResources;
+  readonly rootfsPropagation?: string;
+  readonly seccomp?: Seccomp;
+  readonly sysctl?: Readonly<Record<string, string>>;
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
+  readonly mountLabel?: string;
+}
+
+export interface IdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
+export interface LinuxDevice {
+  readonly path: string;
+  readonly type: "c" | "b" | "u" | "p";
+  readonly major?: number;
+  readonly minor?: number;
+  readonly fileMode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export interface LinuxDeviceRule {
+  readonly allow: boolean;
+  readonly type?: "a" | "c" | "b";
+  /** Absent = any. */
+  readonly major?: number;
+  readonly minor?: number;
+  readonly access?: string;
+}
+
+export interface LinuxResources {
+  readonly devices?: readonly LinuxDeviceRule[];
+  readonly memory?: {
+    readonly limit?: bigint;
+    readonly reservation?: bigint;
+    readonly swap?: bigint;
+    readonly swappiness?: number;
+    readonly disableOOMKiller?: boolean;
+  };
+  readonly cpu?: {
+    readonly shares?: number;
+    readonly quota?: bigint;
+    readonly period?: number;
+    readonly realtimeRuntime?: bigint;
+    readonly realtimePeriod?: number;
+    readonly cpus?: string;
+    readonly mems?: string;
+  };
+  readonly pids?: { readonly limit: bigint };
+  readonly blockIO?: {
+    readonly weight?: number;
+    readonly throttleReadBpsDevice?: readonly BlockIoThrottle[];
+    readonly throttleWriteBpsDevice?: readonly BlockIoThrottle[];
+    readonly throttleReadIOPSDevice?: readonly BlockIoThrottle[];
+    readonly throttleWriteIOPSDevice?: readonly BlockIoThrottle[];
+  };
+  readonly unified?: Readonly<Record<string, string>>;
+}
+
+export interface BlockIoThrottle {
+  readonly major: number;
+  readonly minor: number;
+  readonly rate: bigint;
+}
+
+export type SeccompAction =
+  | "SCMP_ACT_KILL"
+  | "SCMP_ACT_KILL_PROCESS"
+  | "SCMP_ACT_KILL_THREAD"
+  | "SCMP_ACT_TRAP"
+  | "SCMP_ACT_ERRNO"
+  | "SCMP_ACT_TRACE"
+  | "SCMP_ACT_ALLOW"
+  | "SCMP_ACT_LOG"
+  | "SCMP_ACT_NOTIFY";
+
+export type SeccompOperator =
+  | "SCMP_CMP_NE"
+  | "SCMP_CMP_LT"
+  | "SCMP_CMP_LE"
+  | "SCMP_CMP_EQ"
+  | "SCMP_CMP_GE"
+  | "SCMP_CMP_GT"
+  | "SCMP_CMP_MASKED_EQ";
+
+export interface Seccomp {
+  readonly defaultAction: SeccompAction;
+  readonly defaultErrnoRet?: number;
+  readonly architectures?: readonly string[];
+  readonly flags?: readonly string[];
+  readonly syscalls?: readonly SeccompRule[];
+}
+
+export interface SeccompRule {
+  readonly names: readonly string[];
+  readonly action: SeccompAction;
+  readonly errnoRet?: number;
+  readonly args?: readonly SeccompArg[];
+}
+
+export interface SeccompArg {
+  readonly index: number;
+  readonly value: bigint;
+  readonly valueTwo?: bigint;
+  readonly op: SeccompOperator;
+}
