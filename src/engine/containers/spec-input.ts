@@ -1,0 +1,47 @@
+/** What `buildSpec` (spec.ts) turns into an OCI config.json: the user's wishes, merged with the image, plus host facts. */
+import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
+
+/** One mount the user asked for, already checked; destinations are absolute and clean. */
+export type ResolvedMount =
+  | {
+      readonly kind: "bind";
+      /** Absolute host path that exists. */
+      readonly source: string;
+      readonly destination: string;
+      readonly readOnly: boolean;
+      /** Read-only also for submounts: Docker's default for read-only binds. */
+      readonly recursiveReadOnly: boolean;
+      readonly recursive: boolean;
+      /** "rprivate" unless asked otherwise. */
+      readonly propagation: string;
+      readonly isDirectory: boolean;
+    }
+  | {
+      readonly kind: "tmpfs";
+      readonly destination: string;
+      /** e.g. ["noexec", "nosuid", "nodev", "size=65536k"]. */
+      readonly options: readonly string[];
+    };
+
+export interface SpecInput {
+  readonly id: string;
+  /** "" = leave the host's (host UTS namespace). */
+  readonly hostname: string;
+  /** Already merged with the image's configuration: entrypoint, command, environment, user, working directory. */
+  readonly config: ContainerConfig;
+  readonly host: HostConfig;
+  readonly mounts: readonly ResolvedMount[];
+  /** Host paths bound to /etc/…; undefined = not bound (network none without a file, or the user mounts his own). */
+  readonly files: {
+    readonly resolvConf: string | undefined;
+    readonly hosts: string | undefined;
+    readonly hostname: string | undefined;
+  };
+  /** "path": join a network namespace made elsewhere. */
+  readonly network:
+    | { readonly kind: "none" }
+    | { readonly kind: "host" }
+    | { readonly kind: "path"; readonly path: string };
+  readonly facts: HostFacts;
+}

@@ -1,0 +1,49 @@
+/**
+ * What the native part does for the daemon: the contract. `linux/native-addon.ts` implements it with the Node-API addon
+ * and the `tree` role of gantry-shim; both are files next to the executable, found by the composition root.
+ *
+ * Everything here that touches a container's tree does it below a directory descriptor (openat2), never by path.
+ */
+export interface NativePaths {
+  /** The static gantry-shim. */
+  readonly shim: string;
+  /** The Node-API addon. */
+  readonly addon: string;
+}
+
+export interface TreeUsage {
+  readonly sizeBytes: number;
+  readonly inodes: number;
+}
+
+export interface Native {
+  /**
+   * A sealed in-memory copy of an executable, as a descriptor that stays open (close-on-exec) for the daemon's life. A
+   * process started from it cannot be used to overwrite anything, and all processes share its pages.
+   */
+  sealedExecutable(path: string): number;
+
+  /** Takes an exclusive flock on `path` (created 0600) and keeps it; undefined when another process has it. */
+  lockFile(path: string): number | undefined;
+
+  pidfdOpen(pid: number): number;
+  /** Throws an errno error; ESRCH when the process is gone. */
+  pidfdSignal(pidfd: number, signal: number): void;
+  closeFd(fd: number): void;
+
+  /** Deletes a directory tree: no symbolic link is followed, no mount crossed. A missing one is fine. Runs off the event loop. */
+  removeTree(path: string): Promise<void>;
+
+  /** Bytes and inodes below `path` (hard links once). Runs off the event loop. */
+  treeUsage(path: string, signal: AbortSignal): Promise<TreeUsage>;
+
+  /** syncfs of the filesystem that holds `path`. Runs off the event loop. */
+  syncFilesystem(path: string): Promise<void>;
+
+  /**
+   * Applies an uncompressed OCI layer tar to `directory` in a `gantry-shim tree apply` child: whiteouts become overlayfs
+   * whiteouts and opaque marks. Rejects `invalid_argument` with the entry's name for an archive that is damaged or
+   * leaves the directory. Entries and sizes are capped; reading stops when the child does.
+   */
+  applyLayer(directory: string, tar: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<TreeUsage>;
+}
