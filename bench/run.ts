@@ -25,7 +25,7 @@ const LINES =
 const TIMER = "/tmp/gantry-bench-timer";
 
 function shell(who: Contestant, line: string, input?: Uint8Array): string {
-  const [program = "sh", ...rest] = [...who.prefix, "sh", "-c", `CLI="${who.cli}"; ${line}`];
+  const [program, ...rest] = [...who.prefix, "sh", "-c", `CLI="${who.cli}"; ${line}`];
   const done = spawnSync(program, rest, {
     encoding: "utf8",
     maxBuffer: 1 << 28,
