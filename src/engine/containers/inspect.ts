@@ -1,6 +1,7 @@
 /** GET /containers/{id}/json. Reads a snapshot; never waits for a lock. */
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter, SnapshotUsage } from "../../core/snapshots/snapshotter.ts";
+import { networkNamespaceOf } from "../../linux/namespace-path.ts";
 import { isCategory } from "../../base/errors.ts";
 import type { ContainerState } from "../../specs/engine/container.ts";
 import type { Container } from "./container.ts";
@@ -53,7 +54,7 @@ export async function inspect(
     NetworkSettings: {
       Bridge: "",
       SandboxID: "",
-      SandboxKey: state.pid > 0 && host.NetworkMode !== "host" ? `/proc/${state.pid}/ns/net` : "",
+      SandboxKey: state.pid > 0 && host.NetworkMode !== "host" ? networkNamespaceOf(state.pid) : "",
       Ports: {},
       HairpinMode: false,
       LinkLocalIPv6Address: "",

@@ -5,6 +5,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task, Tasks } from "../../core/tasks/tasks.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import { networkNamespaceOf } from "../../linux/namespace-path.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
@@ -154,7 +155,7 @@ function joinNetwork(store: ContainerStore, container: Container): SpecInput["ne
   if (other.id === container.id) throw fail("invalid_argument", "cannot join own network namespace");
   if (other.task === undefined)
     throw fail("conflict", `cannot join network of a non running container: ${other.id}`);
-  return { kind: "path", path: `/proc/${other.task.pid}/ns/net` };
+  return { kind: "path", path: networkNamespaceOf(other.task.pid) };
 }
 
 /** Gives everybody who attached early their stream. A client whose stream cannot be had does not stop the start. */
