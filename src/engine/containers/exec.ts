@@ -104,11 +104,14 @@ export async function startExec(
   }
   exec.phase = "running";
   exec.pid = running.pid;
-  void running.exited.then(({ exitCode }) => {
-    end(container, exec, exitCode);
-    announceExec(deps, container, exec, "exec_die", { exitCode: String(exitCode) });
-  });
+  void follow(deps, container, exec, running);
   return running;
+}
+
+async function follow(deps: ExecDeps, container: Container, exec: Exec, running: ExecProcess): Promise<void> {
+  const { exitCode } = await running.exited;
+  end(container, exec, exitCode);
+  announceExec(deps, container, exec, "exec_die", { exitCode: String(exitCode) });
 }
 
 function end(container: Container, exec: Exec, exitCode: number): void {
