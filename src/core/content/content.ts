@@ -28,6 +28,14 @@ export interface ExpectedBlob {
   readonly sizeBytes?: number;
 }
 
+/**
+ * Who needs the blob from the moment it exists: a lease (core/metadata/leases.ts). Without one, whoever collects garbage
+ * between the commit and the first reference to the blob would be right to take it.
+ */
+export interface BlobHolder {
+  holdBlob(digest: string): void;
+}
+
 /** One blob being written, by one writer. */
 export interface Ingest {
   /** Bytes written so far. */
@@ -47,9 +55,15 @@ export interface Content {
   /** Answers from memory. */
   stat(digest: string): BlobInfo | undefined;
   list(): readonly BlobInfo[];
-  begin(): Promise<Ingest>;
+  /** The holder is told the digest just before the blob exists. */
+  begin(holder: BlobHolder): Promise<Ingest>;
   /** begin, write everything, commit; aborts when the source throws or the signal fires. */
-  ingest(source: AsyncIterable<Uint8Array>, expected: ExpectedBlob, signal: AbortSignal): Promise<BlobInfo>;
+  ingest(
+    holder: BlobHolder,
+    source: AsyncIterable<Uint8Array>,
+    expected: ExpectedBlob,
+    signal: AbortSignal,
+  ): Promise<BlobInfo>;
   /**
    * The bytes. With `verify` the digest is computed on the way and a mismatch thrown at the end, so the last chunk
    * must not be acted upon before the iteration has ended. A blob deleted meanwhile is still read to its end.

@@ -62,7 +62,7 @@ test("an unwritable store is an internal error that names the action", async () 
   const root = newRoot();
   const content = openContent(root, NO_LOG);
   rmSync(join(root, "ingest"), { recursive: true });
-  const error = await rejection(content.begin());
+  const error = await rejection(content.begin({ holdBlob: () => {} }));
   expect(isCategory(error, "internal")).toBe(true);
   expect(error.message).toStartWith("cannot write blob");
   openContent(root, NO_LOG);

@@ -14,7 +14,7 @@ import { errnoOf, fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { hexOf, isDigest, sha256Of } from "../../specs/oci-image/digest.ts";
 import { AppendFile } from "./append-file.ts";
-import type { BlobInfo, Content, ExpectedBlob, Ingest } from "./content.ts";
+import type { BlobHolder, BlobInfo, Content, ExpectedBlob, Ingest } from "./content.ts";
 
 /** Bytes read at a time: large enough that the trips to the thread pool do not show. */
 const READ_BYTES = 256 << 10;
@@ -63,22 +63,26 @@ class LocalStore implements Content {
     return [...this.#blobs.values()];
   }
 
-  async begin(): Promise<Ingest> {
+  async begin(holder: BlobHolder): Promise<Ingest> {
     const path = join(this.#ingestDir, String(this.#counter++));
     try {
       const handle = await open(path, "wx", 0o600);
-      return new LocalIngest(path, handle, (blob) => this.#place(path, blob));
+      return new LocalIngest(path, handle, async (blob) => {
+        holder.holdBlob(blob.digest);
+        await this.#place(path, blob);
+      });
     } catch (error) {
       throw cannotWrite(error);
     }
   }
 
   async ingest(
+    holder: BlobHolder,
     source: AsyncIterable<Uint8Array>,
     expected: ExpectedBlob,
     signal: AbortSignal,
   ): Promise<BlobInfo> {
-    const ingest = await this.begin();
+    const ingest = await this.begin(holder);
     try {
       for await (const bytes of source) {
         signal.throwIfAborted();
