@@ -47,6 +47,7 @@ export class ShimConnection {
   readonly #waiting = new Map<number, Waiting>();
   readonly #closed = Promise.withResolvers<void>();
   #end: GantryError | undefined;
+  #isCutOff = false;
   #lastTag = 0;
 
   /** Takes ownership of `socket`. `onEvent` is called in order of arrival, before anything that waits is resumed. */
@@ -66,6 +67,11 @@ export class ShimConnection {
 
   get isClosed(): boolean {
     return this.#end !== undefined;
+  }
+
+  /** Whether it was the other side that ended it, or could not be reached in the first place. */
+  get isCutOff(): boolean {
+    return this.#isCutOff;
   }
 
   /**
@@ -176,13 +182,18 @@ export class ShimConnection {
     if (rest.length > 0) this.#socket.unshift(rest);
   }
 
-  readonly #onEnd = (): void => this.#finish(fail("unavailable", "shim closed the connection"));
+  readonly #onEnd = (): void => this.#cutOff(fail("unavailable", "shim closed the connection"));
 
   /** Stays in place when the connection becomes a stream: an "error" that nobody listens to would end the daemon. */
   readonly #onError = (cause: Error): void =>
-    this.#finish(fail("unavailable", "connection to the shim broke", cause));
+    this.#cutOff(fail("unavailable", "connection to the shim broke", cause));
 
-  readonly #onClose = (): void => this.#finish(fail("unavailable", "connection to the shim ended"));
+  readonly #onClose = (): void => this.#cutOff(fail("unavailable", "connection to the shim ended"));
+
+  #cutOff(end: GantryError): void {
+    if (this.#end === undefined) this.#isCutOff = true;
+    this.#finish(end);
+  }
 
   #finish(end: GantryError): void {
     if (this.#end !== undefined) return;

@@ -31,6 +31,8 @@ export interface LeftoverDeps {
   readonly cgroups: TaskCgroups;
   readonly pidfds: Pidfds;
   readonly log: Logger;
+  /** How long a shim of an earlier daemon may be silent before its task is managed without its answer; 2000 by custom. */
+  readonly answerTimeoutMs: number;
 }
 
 /**

@@ -5,8 +5,6 @@ import { type ProcessIdentity, type ShimState, decodeState } from "../../shim/pr
 import { type LeftoverDeps, killLeftover, readExit, readSpec, settleLeftover } from "./leftovers.ts";
 import { ShimTask } from "./shim-task.ts";
 
-/** How long a shim may be silent before its task is managed without its answer. */
-const ANSWER_TIMEOUT_MS = 2_000;
 const AT_ONCE = 32;
 
 /** Returns the tasks among `ids`, and clears away every run directory that is nobody's. */
@@ -75,7 +73,7 @@ async function converse(deps: LeftoverDeps, task: ShimTask, control: ShimConnect
   const isKnown = task.pid > 0;
   const answer = ask(control);
   const { promise: silence, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(resolve, ANSWER_TIMEOUT_MS);
+  const timer = setTimeout(resolve, deps.answerTimeoutMs);
   try {
     const state = await Promise.race([answer, silence]);
     if (state === undefined) {
@@ -118,7 +116,7 @@ function concludeLate(deps: LeftoverDeps, task: ShimTask, state: ShimState): voi
 /** Once more to the shim of a task whose control connection has ended. Throws `unavailable` when it is dead. */
 export async function reattach(deps: LeftoverDeps, task: ShimTask): Promise<void> {
   const control = task.adopt(deps.directories.connect(task.id));
-  await control.request({ kind: "subscribe" }, ANSWER_TIMEOUT_MS);
-  const state = decodeState(await control.request({ kind: "state" }, ANSWER_TIMEOUT_MS));
+  await control.request({ kind: "subscribe" }, deps.answerTimeoutMs);
+  const state = decodeState(await control.request({ kind: "state" }, deps.answerTimeoutMs));
   if (state.status !== "running") throw fail("unavailable", `shim of "${task.id}" is "${state.status}"`);
 }

@@ -179,20 +179,24 @@ export class ShimTask implements Task {
     try {
       return await connection.openStream(request, timeoutMs);
     } catch (error) {
-      if (error instanceof ShimRefusal && error.op > 0) throw error;
-      throw this.#refined(error, "conflict");
+      if (connection.isCutOff) throw this.#notRunning("conflict", error);
+      throw error;
     }
   }
 
   #mustLive(category: "not_found" | "conflict"): void {
-    if (this.#isEnded) throw fail(category, `container ${this.id} is not running`);
+    if (this.#isEnded) throw this.#notRunning(category);
+  }
+
+  #notRunning(category: "not_found" | "conflict", cause?: unknown): Error {
+    return fail(category, `container ${this.id} is not running`, cause);
   }
 
   /** What a failure means when the process was gone at the time. */
   #refined(error: unknown, category: "not_found" | "conflict"): unknown {
     const isGone = error instanceof ShimRefusal && error.errno === "ESRCH";
-    const isCutOff = isCategory(error, "unavailable") && (this.#isEnded || this.#control?.isClosed === true);
-    return isGone || isCutOff ? fail(category, `container ${this.id} is not running`, error) : error;
+    const isCutOff = isCategory(error, "unavailable") && (this.#isEnded || this.#control?.isCutOff === true);
+    return isGone || isCutOff ? this.#notRunning(category, error) : error;
   }
 
   #onEvent(event: ShimEvent): void {
