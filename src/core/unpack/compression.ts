@@ -1,7 +1,8 @@
 /** What an archive or a layer is compressed with, told by its first bytes as Docker does, never by a name. */
 import { pipeline } from "node:stream/promises";
-import { constants, createGunzip, createZstdDecompress } from "node:zlib";
+import { createGunzip, createZstdDecompress } from "node:zlib";
 import { errnoOf, fail, messageOf } from "../../base/errors.ts";
+import { ZstdFrames } from "./zstd-frames.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 /** Known by their first bytes, so that they can be refused by name. */
@@ -9,9 +10,6 @@ export type UnsupportedCompression = "bzip2" | "xz";
 
 /** Bytes that telling wants to see. */
 export const MAGIC_BYTES = 6;
-
-/** The largest zstd window, as a power of two: 128 MiB, what the zstd program accepts without being asked for more. */
-const ZSTD_WINDOW_LOG_MAX = 27;
 
 export function tellCompression(head: Uint8Array): Compression | UnsupportedCompression {
   const hex = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, MAGIC_BYTES)).toString("hex");
@@ -50,22 +48,26 @@ export async function* decompress(
     return;
   }
   const options = { chunkSize: 128 << 10 };
-  const transform =
-    compression === "gzip"
-      ? createGunzip(options)
-      : createZstdDecompress({
-          ...options,
-          params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
-        });
+  const transform = compression === "gzip" ? createGunzip(options) : createZstdDecompress(options);
   // pipeline() ends both sides whatever happens on either; its verdict is the same error that the loop throws.
-  const pumped = pipeline(source, transform).catch(() => {});
+  const frames = new ZstdFrames();
+  const input = compression === "zstd" ? followed(source, frames) : source;
+  const pumped = pipeline(input, transform).catch(() => {});
   try {
     for await (const chunk of transform) yield bytesOf(chunk);
+    if (compression === "zstd" && !frames.isWhole()) throw fail("invalid_argument", "unexpected EOF");
   } catch (error) {
     throw isDamage(error) ? damaged(compression, error) : error;
   } finally {
     transform.destroy();
     await pumped;
+  }
+}
+
+async function* followed(source: AsyncIterable<Uint8Array>, frames: ZstdFrames): AsyncGenerator<Uint8Array> {
+  for await (const bytes of source) {
+    frames.push(bytes);
+    yield bytes;
   }
 }
 
