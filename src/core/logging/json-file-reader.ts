@@ -122,13 +122,13 @@ class JsonFileRead {
     signal.addEventListener("abort", changes.notify, { once: true });
     try {
       for (;;) {
+        signal.throwIfAborted();
         // Noticed before reading: then everything that was ever written is there to be read.
         const isLast = isEnded || this.#isUntilOver();
         yield* this.#untilNow();
         if (isLast || this.#scanner.isPastUntil) return;
         this.#feed.rest();
         await changes.wait();
-        signal.throwIfAborted();
       }
     } finally {
       signal.removeEventListener("abort", changes.notify);
