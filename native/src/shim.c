@@ -86,7 +86,8 @@ static void rest (struct shim *s) {
     log_rest (&s->log);
   }
   malloc_trim (0);
-  dl_iterate_phdr (forget_pages, NULL); /* of the program: a fault maps 16 pages, most of them for nothing; they stay cached */
+  dl_iterate_phdr (forget_pages,
+                   NULL); /* of the program: a fault maps 16 pages, most of them for nothing; they stay cached */
 }
 
 static void complain (const struct err *e) {
@@ -356,7 +357,7 @@ static void gather (struct shim *s) {
   if (s->short_turns < QUICK_TURNS)
     return;
   s->short_turns = 0;
-  nanosleep (&(struct timespec) { .tv_nsec = GATHER_US * 1000 }, NULL);
+  nanosleep (&(struct timespec){ .tv_nsec = GATHER_US * 1000 }, NULL);
 }
 
 static void wait_for_events (struct shim *s) {
