@@ -1,7 +1,6 @@
 /** /images. */
 import type { Readable, Writable } from "node:stream";
 import { fail } from "../../base/errors.ts";
-import type { Images } from "../../core/images/images.ts";
 import { announceImage } from "../../engine/images/announce.ts";
 import { parseChanges } from "../../engine/images/changes.ts";
 import { type InspectImageDeps, imageHistory, inspectImage } from "../../engine/images/inspect.ts";
@@ -16,10 +15,7 @@ import type { Call } from "../call.ts";
 import { imageInspectFor, imageSummaryFor } from "../compat/images.ts";
 import type { Route } from "../router.ts";
 
-export type ImageRouteDeps = ListImagesDeps &
-  InspectImageDeps &
-  RemoveImageDeps &
-  PullDeps & { readonly images: Images };
+export type ImageRouteDeps = ListImagesDeps & InspectImageDeps & RemoveImageDeps & PullDeps;
 
 export function imageRoutes(deps: ImageRouteDeps): readonly Route[] {
   return [

@@ -1,8 +1,9 @@
 /** /_ping, /version, /info, /events. */
 import { type InfoDeps, info } from "../../engine/system/info.ts";
 import { version } from "../../engine/system/version.ts";
+import type { EventBus } from "../../core/events/events.ts";
 import { nowNs } from "../../engine/containers/timestamp.ts";
-import { EVENT_FILTERS, type EventFeed, encodeEvent, events } from "../../engine/system/events.ts";
+import { EVENT_FILTERS, eventLines } from "../../engine/system/events.ts";
 import { parseTime } from "../../engine/system/time-filter.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
 import type { Call } from "../call.ts";
@@ -20,7 +21,7 @@ const PING_HEADERS = {
 };
 
 export interface SystemRouteDeps extends InfoDeps {
-  readonly feed: EventFeed;
+  readonly events: EventBus;
 }
 
 export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
@@ -37,28 +38,24 @@ export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
         ),
     },
     { method: "GET", pattern: "/info", handler: ({ reply }) => reply.json(200, info(deps)) },
-    { method: "GET", pattern: "/events", handler: (call) => eventsRoute(deps.feed, call) },
+    { method: "GET", pattern: "/events", handler: (call) => eventsRoute(deps.events, call) },
   ];
 }
 
-async function eventsRoute(feed: EventFeed, call: Call): Promise<void> {
+async function eventsRoute(bus: EventBus, call: Call): Promise<void> {
   const { query, reply, signal } = call;
   const now = nowNs();
   const time = (name: string): bigint | undefined => {
     const text = query.str(name);
     return text === "" || text === "0" ? undefined : parseTime(text, now);
   };
-  const request = {
+  const lines = eventLines(bus, {
     sinceNs: time("since"),
     untilNs: time("until"),
     filters: decodeFilters(query.str("filters"), EVENT_FILTERS),
     signal,
-  };
+  });
   const body = reply.stream(200, { "Content-Type": "application/json" });
-  await writeAll(body, lines(feed, request));
+  await writeAll(body, lines);
   body.end();
-}
-
-async function* lines(feed: EventFeed, request: Parameters<typeof events>[1]): AsyncGenerator<string> {
-  for await (const event of events(feed, request, nowNs)) yield encodeEvent(event);
 }

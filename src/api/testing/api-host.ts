@@ -14,11 +14,12 @@ import type { Container } from "../../engine/containers/container.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
 import { openNetworks } from "../../engine/networks/networks.ts";
-import { EventHub } from "../../engine/system/event-hub.ts";
+import { MemoryEventBus } from "../../core/events/memory-bus.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
 import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import type { EventMessage } from "../../specs/engine/system.ts";
 import type { ContainerRouteDeps } from "../routes/containers.ts";
 import { containerRoutes } from "../routes/containers.ts";
 import { execRoutes } from "../routes/exec.ts";
@@ -54,7 +55,8 @@ export class ApiHost implements AsyncDisposable {
   readonly tasks = new FakeTasks();
   readonly snapshots = new FakeSnapshots();
   readonly images = new FakeImages();
-  readonly hub = new EventHub(NO_LOG);
+  readonly published: EventMessage[] = [];
+  readonly hub = new MemoryEventBus();
   readonly metadata: Metadata;
   readonly store: ContainerStore;
   readonly deps: ContainerRouteDeps;
@@ -82,7 +84,12 @@ export class ApiHost implements AsyncDisposable {
       tasks: this.tasks,
       snapshots: this.snapshots,
       images: this.images,
-      events: this.hub,
+      events: {
+        publish: (event) => {
+          this.published.push(event);
+          this.hub.publish(event);
+        },
+      },
       facts: TEST_FACTS,
       containersDir,
       networkIds: new Map(networks.map(({ name, id }) => [name, id])),
@@ -124,8 +131,7 @@ export class ApiHost implements AsyncDisposable {
             ipv4Forwarding: true,
           }),
           countDescriptors: () => 10,
-          countEventListeners: () => this.hub.listenerCount,
-          feed: this.hub,
+          events: this.hub,
         }),
         ...containerRoutes(deps),
         ...execRoutes(deps),
@@ -222,7 +228,7 @@ export class ApiHost implements AsyncDisposable {
   }
 
   actions(): readonly string[] {
-    return this.hub.recent().map((event) => event.Action);
+    return this.published.map((event) => event.Action);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
