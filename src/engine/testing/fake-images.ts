@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
-import type { Image, Images, ImportOptions, LoadedImage } from "../../core/images/images.ts";
+import type { DamagedImage, Image, Images, ImportOptions, LoadedImage } from "../../core/images/images.ts";
 import { decodeContainerConfig } from "../../specs/engine/container.decode.ts";
 import { Fields } from "../../specs/engine/fields.decode.ts";
 
@@ -60,13 +60,17 @@ export class FakeImages implements Images {
     return [...this.images.values()];
   }
 
+  damaged(): readonly DamagedImage[] {
+    return [];
+  }
+
   async load(archive: Readable): Promise<readonly LoadedImage[]> {
     let text = "";
     for await (const chunk of archive) text += String(chunk);
     this.loaded.push(text);
     if (!text.startsWith("name:")) throw fail("invalid_argument", "not an image archive");
     const name = text.slice("name:".length);
-    return [{ image: this.add(name), names: [`${name}:latest`] }];
+    return [{ image: this.add(name), names: [`${name}:latest`], takenOver: [] }];
   }
 
   async import(tar: Readable, options: ImportOptions): Promise<Image> {
@@ -86,6 +90,10 @@ export class FakeImages implements Images {
   remove(id: string): Promise<{ readonly removedLayers: readonly string[] }> {
     this.images.delete(id);
     return Promise.resolve({ removedLayers: ["sha256:c1"] });
+  }
+
+  collect(): Promise<{ readonly removedLayers: readonly string[] }> {
+    return Promise.resolve({ removedLayers: [] });
   }
 }
 
