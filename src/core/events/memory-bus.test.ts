@@ -97,11 +97,15 @@ test("filters hold for the past and the present", async () => {
 test("a subscriber that falls behind is told so, and holds nobody up", async () => {
   const bus = new MemoryEventBus();
   const slow = bus.subscribe(options());
-  const quick = times(bus.subscribe(options()), 1);
-  for (let n = 1; n <= 1025; n++) bus.publish(event(n));
+  let seen = 0;
+  for (let n = 1; n <= 1025; n++) {
+    const quick = times(bus.subscribe(options()), 1);
+    bus.publish(event(n));
+    seen += (await quick).length;
+  }
   const failure: unknown = await times(slow).catch((error: unknown) => error);
   expect(failure).toMatchObject({ category: "unavailable" });
-  expect(await quick).toEqual([1]);
+  expect(seen).toBe(1025);
   expect(bus.subscribers).toBe(0);
 });
 
