@@ -519,6 +519,15 @@ describe("load()", () => {
     expect(store.files()).toEqual([]);
   });
 
+  test("leaves the stream of a refused archive to its owner", async () => {
+    const stream = streamOf(Buffer.alloc(100_000, "garbage!"));
+    expect((await rejection(store.images.load(stream, NEVER))).message).toBe(
+      "archive/tar: invalid tar header",
+    );
+    expect(stream.destroyed).toBe(false);
+    stream.destroy();
+  });
+
   test("reports a connection that breaks and leaves nothing", async () => {
     const archive = dockerArchive([APP]);
     async function* broken(): AsyncGenerator<Uint8Array> {
