@@ -116,8 +116,11 @@ struct shim {
   bool created;        /* SHIM_CREATE was accepted */
   bool others_ended;   /* who outlived the main process has been killed */
   bool ending;         /* the main process has been reported, or never came to life: only peers are waited for */
-  int64_t turn_ms;    /* when deadlines were looked at last */
-  int64_t rest_at_ms;  /* when the buffers are given back, 0 = they are not mapped */
+  int64_t slept_us;    /* when it had nothing to do last, */
+  int short_turns;     /* and how often in quick succession */
+  size_t turn_bytes;   /* of output read in this turn */
+  int64_t turn_ms;     /* when deadlines were looked at last */
+  int64_t rest_at_ms;  /* when memory is given back, 0 = it has been */
   struct process main; /* heads the list of processes */
   struct conn *conns;
   bool has_log;
@@ -128,7 +131,10 @@ struct shim {
 /* ---- shim.c ---- */
 void shim_watch (struct shim *s, struct watch *w, int fd);
 void shim_unwatch (struct watch *w);
+/* NULL when there is no memory. */
 uint8_t *shim_scratch (struct shim *s);
+/* Gives memory back when nothing happens for a while. */
+void shim_rest_later (struct shim *s);
 
 /* ---- process.c ---- */
 struct spawn_options {

@@ -110,6 +110,7 @@ int process_spawn (struct shim *s, struct process *p, const struct spawn_options
   p->state = PROCESS_SETTING_UP;
   p->start_ticks = record_start_ticks (p->container.pid);
   shim_watch (s, &p->sync, p->container.sync_fd);
+  shim_rest_later (s);
   return 0;
 }
 

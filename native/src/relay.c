@@ -93,6 +93,7 @@ static void read_output (struct shim *s, struct process *p, struct output *o) {
   ssize_t n = read (o->watch.fd, scratch + o->carry_bytes, SHIM_READ_BYTES);
   bool others_may_write = (o->watch.ready & (EPOLLHUP | EPOLLERR)) == 0 && p->state < PROCESS_ENDED;
   if (n > 0) {
+    s->turn_bytes += (size_t) n;
     take_output (s, p, o, scratch, (size_t) n);
     /* A pipe that gave less than asked was empty; what comes now is a new edge. */
     if ((size_t) n < SHIM_READ_BYTES && others_may_write && !p->terminal)

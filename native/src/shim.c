@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,8 +27,12 @@
 /* A peer that takes nothing for so long after the end does not hold the shim. Only reached when the kernel may not keep
    the rest for it: see conn_finish. */
 #define LINGER_MS 10000
-/* Buffers are given back after so long without output, so that a shim whose container is quiet holds almost nothing. */
+/* Memory is given back after so long without output, so that a shim whose container is quiet holds almost nothing. */
 #define REST_MS 1000
+#define QUICK_TURN_US 50
+#define QUICK_TURN_BYTES 4096
+#define QUICK_TURNS 16
+#define GATHER_US 500
 
 /* ---- what the other files need ---- */
 
@@ -44,14 +49,31 @@ void shim_unwatch (struct watch *w) {
   *w = (struct watch){ .fd = -1 };
 }
 
-uint8_t *shim_scratch (struct shim *s) {
+void shim_rest_later (struct shim *s) {
   s->rest_at_ms = clock_monotonic_ms () + REST_MS;
+}
+
+uint8_t *shim_scratch (struct shim *s) {
+  shim_rest_later (s);
   if (s->scratch == NULL) {
     void *map = mmap (NULL, SHIM_SCRATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map != MAP_FAILED)
       s->scratch = map;
   }
   return s->scratch;
+}
+
+static int forget_pages (struct dl_phdr_info *object, size_t size, void *unused) {
+  (void) size;
+  (void) unused;
+  for (size_t i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW (Phdr) *segment = &object->dlpi_phdr[i];
+    uintptr_t start = object->dlpi_addr + segment->p_vaddr, end = start + segment->p_memsz;
+    start &= ~((uintptr_t) getpagesize () - 1);
+    if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) == 0)
+      madvise ((void *) start, end - start, MADV_DONTNEED);
+  }
+  return 0;
 }
 
 static void rest (struct shim *s) {
@@ -64,6 +86,8 @@ static void rest (struct shim *s) {
     log_rest (&s->log);
   }
   malloc_trim (0);
+  dl_iterate_phdr (forget_pages,
+                   NULL); /* of the program: a fault maps 16 pages, most of them for nothing; they stay cached */
 }
 
 static void complain (const struct err *e) {
@@ -285,6 +309,7 @@ static void children_turn (struct shim *s) {
 /* Requests before exits, exits before output, output before reports: so a reply is ahead of the event that follows it. */
 static void turn (struct shim *s) {
   s->again = false;
+  s->turn_bytes = 0;
   control_accept (s);
   for (struct process *p = &s->main; p != NULL; p = p->next)
     process_turn (s, p);
@@ -320,11 +345,28 @@ static int sleep_ms (const struct shim *s) {
   return when > now ? (int) (when - now) : 0;
 }
 
+/* A process that writes line by line as fast as it can would wake the shim for each; asleep for a moment, the shim lets the
+   pipe gather them. Only while it is woken at least every 50 us, so a line is never late by more than the pause. */
+static void gather (struct shim *s) {
+  struct timespec now;
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  int64_t now_us = (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+  bool is_quick = now_us - s->slept_us < QUICK_TURN_US && s->turn_bytes < QUICK_TURN_BYTES;
+  s->short_turns = is_quick ? s->short_turns + 1 : 0;
+  s->slept_us = now_us;
+  if (s->short_turns < QUICK_TURNS)
+    return;
+  s->short_turns = 0;
+  nanosleep (&(struct timespec){ .tv_nsec = GATHER_US * 1000 }, NULL);
+}
+
 static void wait_for_events (struct shim *s) {
   struct epoll_event events[16];
   int timeout = sleep_ms (s);
   if (!s->again && s->has_log)
     log_flush (&s->log);
+  if (timeout != 0)
+    gather (s);
   int n = epoll_wait (s->epoll_fd, events, sizeof events / sizeof *events, timeout);
   for (int i = 0; i < n; i++)
     ((struct watch *) events[i].data.ptr)->ready |= events[i].events;

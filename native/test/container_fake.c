@@ -38,7 +38,7 @@ static void say (int sync, char kind, const struct err *e, int fd) {
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     struct cmsghdr *c = CMSG_FIRSTHDR (&message);
-    *c = (struct cmsghdr) { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN (sizeof fd) };
+    *c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN (sizeof fd) };
     memcpy (CMSG_DATA (c), &fd, sizeof fd);
   }
   sendmsg (sync, &message, MSG_NOSIGNAL);
@@ -127,7 +127,7 @@ int container_spawn (const struct plan *p, const struct container_stdio *io, int
                      struct err *e) {
   int sync[2];
   (void) init_pidfd;
-  *c = (struct container) { .pid = -1, .pidfd = -1, .sync_fd = -1, .console_fd = -1 };
+  *c = (struct container){ .pid = -1, .pidfd = -1, .sync_fd = -1, .console_fd = -1 };
   if (environment_number ("FAKE_SPAWN_ERRNO") != 0)
     return err_set (e, environment_number ("FAKE_SPAWN_ERRNO"), "cannot spawn");
   if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) < 0)
@@ -156,7 +156,9 @@ int container_spawn (const struct plan *p, const struct container_stdio *io, int
 enum sync_event container_sync (struct container *c, struct err *e) {
   char kind = 0, control[CMSG_SPACE (sizeof (int))];
   struct iovec parts[2] = { { &kind, 1 }, { e, sizeof *e } };
-  struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2, .msg_control = control, .msg_controllen = sizeof control };
+  struct msghdr message = {
+    .msg_iov = parts, .msg_iovlen = 2, .msg_control = control, .msg_controllen = sizeof control
+  };
   ssize_t n = recvmsg (c->sync_fd, &message, MSG_CMSG_CLOEXEC);
   if (n < 0)
     return SYNC_AGAIN;

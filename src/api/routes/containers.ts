@@ -7,6 +7,13 @@ import { type InspectDeps, inspect } from "../../engine/containers/inspect.ts";
 import { type ListDeps, list } from "../../engine/containers/list.ts";
 import { LIST_FILTERS } from "../../engine/containers/list-filters.ts";
 import { type LogsDeps, logs, parseLogTime, parseTail } from "../../engine/containers/logs.ts";
+import { kill } from "../../engine/containers/kill.ts";
+import { type PauseDeps, pause, unpause } from "../../engine/containers/pause.ts";
+import { PRUNE_FILTERS, prune } from "../../engine/containers/prune.ts";
+import { type RenameDeps, rename } from "../../engine/containers/rename.ts";
+import { checkSize, resize } from "../../engine/containers/resize.ts";
+import { restart, type StopDeps, type StopRequest, stop } from "../../engine/containers/stop.ts";
+import { type TopDeps, top } from "../../engine/containers/top.ts";
 import { type RemoveDeps, remove } from "../../engine/containers/remove.ts";
 import { type StartDeps, start } from "../../engine/containers/start.ts";
 import type { ContainerStore } from "../../engine/containers/store.ts";
@@ -26,6 +33,10 @@ export type ContainerRouteDeps = CreateDeps &
   LogsDeps &
   InspectDeps &
   RemoveDeps &
+  StopDeps &
+  PauseDeps &
+  RenameDeps &
+  TopDeps &
   AttachDeps & { readonly store: ContainerStore };
 
 export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
@@ -76,6 +87,79 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
         call.reply.empty(204);
       },
     },
+    {
+      method: "POST",
+      pattern: "/containers/:id/stop",
+      handler: async (call) => {
+        await stop(deps, found(call), stopRequest(call));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/restart",
+      handler: async (call) => {
+        await restart(deps, found(call), stopRequest(call));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/kill",
+      handler: async (call) => {
+        const request = { signal: call.query.str("signal"), reference: call.param(0) };
+        await kill(deps, found(call), request);
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/pause",
+      handler: async (call) => {
+        await pause(deps, found(call));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/unpause",
+      handler: async (call) => {
+        await unpause(deps, found(call));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/rename",
+      handler: async (call) => {
+        await rename(deps, found(call), call.query.str("name"));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/resize",
+      handler: async (call) => {
+        const size = checkSize(call.query.int("h"), call.query.int("w"));
+        await resize(deps, found(call), size);
+        call.reply.empty(200);
+      },
+    },
+    {
+      method: "GET",
+      pattern: "/containers/:id/top",
+      handler: async (call) => {
+        call.reply.json(200, await top(deps, found(call), call.query.str("ps_args")));
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/prune",
+      handler: async (call) => {
+        const filters = decodeFilters(call.query.str("filters"), PRUNE_FILTERS);
+        call.reply.json(200, await prune(deps, filters, call.signal));
+      },
+    },
     { method: "POST", pattern: "/containers/:id/wait", handler: (call) => waitRoute(call, found(call)) },
     {
       method: "POST",
@@ -94,6 +178,10 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       },
     },
   ];
+}
+
+function stopRequest({ query }: Call): StopRequest {
+  return { signal: query.str("signal"), timeoutSeconds: query.int("t") };
 }
 
 /** Only the machine's own platform can run here. */

@@ -5,6 +5,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KeyedLock } from "../../base/keyed-lock.ts";
+import type { ProgramResult } from "../../base/process.ts";
 import { NO_LOG } from "../../base/log.ts";
 import type { Metadata } from "../../core/metadata/metadata.ts";
 import { openMetadata } from "../../core/metadata/sqlite-metadata.ts";
@@ -18,6 +19,7 @@ import type { HostFacts } from "../../linux/host-facts.ts";
 import type { EventMessage } from "../../specs/engine/system.ts";
 import type { ContainerRouteDeps } from "../routes/containers.ts";
 import { containerRoutes } from "../routes/containers.ts";
+import { execRoutes } from "../routes/exec.ts";
 import { systemRoutes } from "../routes/system.ts";
 import { createApiServer } from "../server.ts";
 
@@ -51,6 +53,8 @@ export class ApiHost implements AsyncDisposable {
   readonly store: ContainerStore;
   readonly deps: ContainerRouteDeps;
   readonly logText: string[] = [];
+  /** What `ps` answers. */
+  runPs: (args: readonly string[]) => ProgramResult = () => ({ exitCode: 1, stdout: "", stderr: "no ps" });
   readonly #server: Server;
   readonly #connections: RawConnection[] = [];
 
@@ -91,6 +95,8 @@ export class ApiHost implements AsyncDisposable {
         },
       }),
       readLog: (_sink, options) => this.#readLog(options.framed),
+      processesOf: (pid) => Promise.resolve([pid]),
+      runPs: (args) => Promise.resolve(this.runPs(args)),
       restartDue: (container: Container) => startAgain(deps, container),
       mayRestart: () => true,
     };
@@ -117,6 +123,7 @@ export class ApiHost implements AsyncDisposable {
           countEventListeners: () => 0,
         }),
         ...containerRoutes(deps),
+        ...execRoutes(deps),
       ],
     });
   }

@@ -41,6 +41,8 @@ export class Container {
   restartTimer: NodeJS.Timeout | undefined;
   /** The pause before the last automatic restart, in milliseconds. */
   restartDelayMs = 0;
+  /** Between the two halves of a restart by a user `--rm` does not apply. */
+  isBeingRestarted = false;
   /** Pending clean-up of the ended task; a start waits for it. */
   settling: Promise<void> | undefined;
   readonly #exitListeners = new Set<Listener>();

@@ -66,7 +66,7 @@ function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskEx
     execDuration: String(ranNs / 1_000_000_000n),
   });
   container.tellExit();
-  if (container.host.AutoRemove) removeEnded(deps, container);
+  if (container.host.AutoRemove && !container.isBeingRestarted) removeEnded(deps, container);
   else if (delayMs !== undefined) scheduleRestart(deps, container, delayMs);
 }
 

@@ -1,6 +1,5 @@
 /** DELETE /containers/{id}, and what `--rm` and prune do. */
 import { rm } from "node:fs/promises";
-import { withDeadline } from "../../base/deadline.ts";
 import { fail, messageOf } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import type { Logger } from "../../base/log.ts";
@@ -8,7 +7,7 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { containerPaths } from "./paths.ts";
-import { SIGKILL } from "./signals.ts";
+import { killAndWait, stopRestarting } from "./signal-task.ts";
 import { nextStatus } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
 
@@ -20,8 +19,6 @@ export interface RemoveDeps {
   readonly containersDir: string;
   readonly log: Logger;
 }
-
-const KILL_DEADLINE_MS = 10_000;
 
 /** Throws `conflict` for one that runs (without `force`) or is being removed already. */
 export async function remove(
@@ -54,20 +51,10 @@ function checkRemovable(container: Container, force: boolean): void {
 
 /** Makes sure that nothing of it runs and nothing will. */
 async function end(deps: RemoveDeps, container: Container): Promise<void> {
-  container.cancelRestart();
-  const { task } = container;
-  if (task !== undefined) {
-    deps.store.setState(container, { stoppedByUser: true });
-    const exited = Promise.withResolvers<void>();
-    container.onExit(() => exited.resolve());
-    announce(deps.events, container, "kill", { signal: String(SIGKILL) });
-    await task.signal(SIGKILL).catch((error: unknown) => {
-      if (container.task === task) throw error;
-    });
-    if (container.task === task)
-      await withDeadline(`end of killed container ${container.id}`, KILL_DEADLINE_MS, exited.promise);
-  } else if (container.state.status === "restarting")
-    deps.store.setState(container, { status: nextStatus("restarting", "exit") });
+  stopRestarting(deps, container);
+  if (container.task === undefined) return;
+  deps.store.setState(container, { stoppedByUser: true });
+  await killAndWait(deps, container);
 }
 
 /** `--rm`: once the process has ended, in turn with whatever else is done to the container. */
