@@ -35,7 +35,7 @@ import { shimSpawner } from "../core/tasks/spawn-shim.ts";
 import { DEFAULT_EXPANSION } from "../core/unpack/expansion.ts";
 import type { Container } from "../engine/containers/container.ts";
 import { restore } from "../engine/containers/restore.ts";
-import { buildSpec } from "../engine/containers/spec.ts";
+import { buildSpec, DEFAULT_READONLY_PATHS, defaultMaskedPaths } from "../engine/containers/spec.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
@@ -103,7 +103,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const events = new MemoryEventBus();
   const locks = new KeyedLock();
   const networks = openNetworks(metadata);
-  const store = new ContainerStore(metadata, { cgroupVersion: facts.cgroup.version });
+  const store = new ContainerStore(metadata, {
+    cgroupVersion: facts.cgroup.version,
+    maskedPaths: defaultMaskedPaths(facts),
+    readonlyPaths: DEFAULT_READONLY_PATHS,
+  });
   let isStopping = false;
 
   const engine = {
@@ -181,7 +185,9 @@ function closeServer(server: Server): void {
 
 /** Identifies this engine for as long as its data root lives. */
 function engineId(metadata: Metadata): string {
-  metadata.migrate("engine", ["CREATE TABLE engine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"]);
+  metadata.migrate("engine", [
+    "CREATE TABLE engine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+  ]);
   const row = metadata.prepare("SELECT value FROM engine WHERE key = 'id'").get();
   if (row !== undefined) return textColumn(row, "value");
   const id = randomUUID();

@@ -48,7 +48,7 @@ test("commands may be one string", () => {
 test("maps keep every key that a user may choose", () => {
   const body = parseJson('{"Labels":{"__proto__":"a","constructor":"b","Case":"c","case":"d"}}');
   const labels = decodeContainerCreate(body).config.Labels ?? {};
-  expect(Object.entries(labels).sort()).toEqual([
+  expect(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1))).toEqual([
     ["Case", "c"],
     ["__proto__", "a"],
     ["case", "d"],
