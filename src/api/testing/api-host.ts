@@ -29,9 +29,11 @@ export const TEST_FACTS: HostFacts = {
   memoryBytes: 8 << 30,
   kernelRelease: "6.0.0-test",
   lastCapability: 40,
+  capabilities: (1n << 41n) - 1n,
   architecture: "x86_64",
   seccomp: true,
   apparmor: false,
+  selinux: false,
   thermalThrottlePaths: [],
 };
 
