@@ -1,4 +1,5 @@
 /** GET /info. */
+import type { EventBus } from "../../core/events/events.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
@@ -23,7 +24,7 @@ export interface InfoDeps {
   readonly daemon: { readonly id: string; readonly dataRoot: string; readonly debug: boolean };
   readonly readHostNames: () => HostNames;
   readonly countDescriptors: () => number;
-  readonly countEventListeners: () => number;
+  readonly events: Pick<EventBus, "subscribers">;
 }
 
 export function info(deps: InfoDeps): SystemInfo {
@@ -63,7 +64,7 @@ export function info(deps: InfoDeps): SystemInfo {
     LoggingDriver: "json-file",
     CgroupDriver: "cgroupfs",
     CgroupVersion: isV1 ? "1" : "2",
-    NEventsListener: deps.countEventListeners(),
+    NEventsListener: deps.events.subscribers,
     KernelVersion: facts.kernelRelease,
     OperatingSystem: host.operatingSystem,
     OSVersion: host.osVersion,
