@@ -14,6 +14,8 @@ export interface CommandEntry {
   readonly summary: string;
   /** True for those that `gantry --help` lists first. */
   readonly common?: boolean;
+  /** Connections that it uses at the same time, when not one: they are opened while its module is loaded. */
+  readonly connections?: number;
   readonly load: () => Promise<{ command(): Command }>;
 }
 
@@ -30,6 +32,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "run",
     summary: "Create and run a new container from an image",
     common: true,
+    connections: 3,
     load: () => import("./container/run.ts"),
   },
   {
@@ -155,6 +158,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["logs"],
     top: "logs",
     summary: "Fetch the logs of a container",
+    connections: 2,
     load: () => import("./container/logs.ts"),
   },
   {

@@ -102,6 +102,8 @@ async function dispatchCommand(
   name: string,
   words: readonly string[],
 ): Promise<number> {
+  const engine = cli.engine();
+  engine.then((client) => client.prepare(entry.connections ?? 1)).catch(() => {});
   const command = (await entry.load()).command();
   const help = command.flags.bool("help", false, "Print usage", { hidden: command.reportsAsRun !== true });
   try {

@@ -40,21 +40,24 @@ export class Flag<T> implements FlagSpec {
   changed = false;
   readonly #parse: (text: string, before: T) => T;
 
+  /** `defaults` are the value name and the shown default of the flag's kind, where the options do not say them. */
   constructor(
     name: string,
     initial: T,
     usage: string,
-    options: FlagOptions & { readonly parse: (text: string, before: T) => T; readonly isBool?: boolean },
+    options: FlagOptions,
+    defaults: { readonly valueName: string; readonly shownDefault: string },
+    parse: (text: string, before: T) => T,
   ) {
     this.name = name;
     this.value = initial;
     this.usage = usage;
     this.short = options.short ?? "";
-    this.valueName = options.valueName ?? "";
-    this.shownDefault = options.shownDefault ?? "";
+    this.valueName = options.valueName ?? defaults.valueName;
+    this.shownDefault = options.shownDefault ?? defaults.shownDefault;
     this.hidden = options.hidden ?? false;
-    this.isBool = options.isBool ?? false;
-    this.#parse = options.parse;
+    this.isBool = this.valueName === "";
+    this.#parse = parse;
   }
 
   set(text: string): void {
@@ -67,6 +70,21 @@ export class Flag<T> implements FlagSpec {
     }
     this.changed = true;
   }
+}
+
+const NO_OPTIONS: FlagOptions = {};
+const NO_VALUES: readonly string[] = [];
+const BOOL_DEFAULTS = { valueName: "", shownDefault: "" };
+const STRING_DEFAULTS = { valueName: "string", shownDefault: "" };
+const INT_DEFAULTS = { valueName: "int", shownDefault: "" };
+const LIST_DEFAULTS = { valueName: "list", shownDefault: "" };
+
+function asIs(text: string): string {
+  return text;
+}
+
+function appendText(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 /** What every flag can do, whatever the type of its value. */
@@ -102,65 +120,45 @@ export class FlagSet {
     this.#byName.set(spelling, new AliasFlag(spelling, flag));
   }
 
-  bool(name: string, initial: boolean, usage: string, options: FlagOptions = {}): Flag<boolean> {
-    return this.add(
-      new Flag(name, initial, usage, {
-        shownDefault: initial ? "true" : "",
-        ...options,
-        parse: parseBool,
-        isBool: true,
-      }),
-    );
+  bool(name: string, initial: boolean, usage: string, options = NO_OPTIONS): Flag<boolean> {
+    const defaults = initial ? { valueName: "", shownDefault: "true" } : BOOL_DEFAULTS;
+    return this.add(new Flag(name, initial, usage, options, defaults, parseBool));
   }
 
-  string(name: string, initial: string, usage: string, options: FlagOptions = {}): Flag<string> {
-    return this.add(
-      new Flag(name, initial, usage, {
-        valueName: "string",
-        shownDefault: initial === "" ? "" : JSON.stringify(initial),
-        ...options,
-        parse: (text) => text,
-      }),
-    );
+  string(name: string, initial: string, usage: string, options = NO_OPTIONS): Flag<string> {
+    const defaults =
+      initial === "" ? STRING_DEFAULTS : { valueName: "string", shownDefault: JSON.stringify(initial) };
+    return this.add(new Flag(name, initial, usage, options, defaults, asIs));
   }
 
   /** A 64-bit integer in Go's notation (decimal, 0x, 0o, 0b, underscores); refused beyond 2^53. */
-  int(name: string, initial: number, usage: string, options: FlagOptions = {}): Flag<number> {
-    return this.add(
-      new Flag(name, initial, usage, {
-        valueName: "int",
-        shownDefault: initial === 0 ? "" : String(initial),
-        ...options,
-        parse: parseInteger,
-      }),
-    );
+  int(name: string, initial: number, usage: string, options = NO_OPTIONS): Flag<number> {
+    const defaults = initial === 0 ? INT_DEFAULTS : { valueName: "int", shownDefault: String(initial) };
+    return this.add(new Flag(name, initial, usage, options, defaults, parseInteger));
   }
 
   /** Values in the order given; `check` may replace a value or throw. */
   list(
     name: string,
     usage: string,
-    options: FlagOptions & { readonly check?: (text: string) => string } = {},
+    options: FlagOptions & { readonly check?: (text: string) => string } = NO_OPTIONS,
   ): Flag<readonly string[]> {
     const { check } = options;
-    const initial: readonly string[] = [];
-    return this.add(
-      new Flag(name, initial, usage, {
-        valueName: "list",
-        ...options,
-        parse: (text, before) => [...before, check === undefined ? text : check(text)],
-      }),
-    );
+    const parse =
+      check === undefined
+        ? appendText
+        : (text: string, before: readonly string[]) => [...before, check(text)];
+    return this.add(new Flag(name, NO_VALUES, usage, options, LIST_DEFAULTS, parse));
   }
 
-  /** A flag with a grammar of its own. */
+  /** A flag with a grammar of its own; the options must name its value. */
   custom<T>(
     name: string,
     initial: T,
     usage: string,
-    options: FlagOptions & { readonly parse: (text: string, before: T) => T },
+    options: FlagOptions & { readonly valueName: string; readonly parse: (text: string, before: T) => T },
   ): Flag<T> {
-    return this.add(new Flag(name, initial, usage, options));
+    return this.add(new Flag(name, initial, usage, options, STRING_DEFAULTS, options.parse));
   }
 
   /** Sets flags from the words and returns the others. */

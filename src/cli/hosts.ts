@@ -107,6 +107,7 @@ export async function openEngine(cli: Cli): Promise<EngineClient> {
   };
   return new EngineClient({
     connect: () => connect(address, startOnce),
+    connectEarly: () => connectSocket(endpoint),
     host: endpoint.kind === "unix" ? "api.gantry.localhost" : `${endpoint.host}:${endpoint.port}`,
     headers: httpHeaders,
     ...(pinned ? { version: pinned.replace(/^v/, "") } : {}),

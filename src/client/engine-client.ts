@@ -29,7 +29,10 @@ export interface EngineRequest {
 }
 
 export interface EngineClientOptions {
+  /** Opens a connection, whatever it takes. */
   readonly connect: () => Promise<ByteStream>;
+  /** Opens a connection if that is possible at once, for prepare(). */
+  readonly connectEarly: () => Promise<ByteStream>;
   /** For the Host header. */
   readonly host: string;
   /** A version that the user insists on; then there is no falling back. */
@@ -48,7 +51,7 @@ export interface Hijacked {
 export class EngineClient {
   readonly #options: EngineClientOptions;
   readonly #idle: HttpConnection[] = [];
-  readonly #opening: Promise<HttpConnection>[] = [];
+  readonly #opening: Promise<ByteStream>[] = [];
   #version: string;
   #versionKnown = false;
 
@@ -62,21 +65,20 @@ export class EngineClient {
     return this.#version;
   }
 
-  /** Opens connections ahead of the calls that will need them at the same time. Failures show in those calls. */
+  /** Opens connections ahead of the calls that will need them; one that cannot be opened yet is opened by its call. */
   prepare(count: number): void {
-    for (let i = 0; i < count; i++) {
-      const opening = this.#open();
+    for (let i = this.#opening.length; i < count; i++) {
+      const opening = this.#options.connectEarly();
       opening.catch(() => {});
       this.#opening.push(opening);
     }
   }
 
-  async #open(): Promise<HttpConnection> {
-    return new HttpConnection(await this.#options.connect(), this.#options.host);
-  }
-
   async #connection(): Promise<HttpConnection> {
-    return this.#idle.pop() ?? this.#opening.shift() ?? this.#open();
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const early = await this.#opening.shift()?.catch(() => undefined);
+    return new HttpConnection(early ?? (await this.#options.connect()), this.#options.host);
   }
 
   /** Makes a call and reads the head of its answer. Throws ResponseError for any status from 400 on. */
@@ -145,7 +147,8 @@ export class EngineClient {
         body = Buffer.from(JSON.stringify(request.json));
         headers.set("Content-Type", "application/json");
       }
-      const target = `/v${this.#version}${request.path}${queryString(request.query)}`;
+      const version = this.#version;
+      const target = `/v${version}${request.path}${queryString(request.query)}`;
       const response = await connection.exchange({ method: request.method, target, headers, body });
       if (response.status < 400) {
         this.#versionKnown = true;
@@ -154,7 +157,7 @@ export class EngineClient {
       const message = await this.#errorMessage(request, response);
       if (connection.reusable) this.#idle.push(connection);
       else connection.close();
-      if (this.#fallBack(response.status, message)) continue;
+      if (this.#fallBack(response.status, message, version)) continue;
       throw new ResponseError(response.status, message);
     }
   }
@@ -197,14 +200,14 @@ export class EngineClient {
       : text.trim();
   }
 
-  #fallBack(status: number, message: string): boolean {
-    if (status !== 400 || this.#options.version !== undefined || this.#versionKnown) return false;
+  /** True when the call is worth repeating with the version that the server has. `used` is the one it refused. */
+  #fallBack(status: number, message: string, used: string): boolean {
+    if (status !== 400 || this.#options.version !== undefined) return false;
     const supported = /client version \S+ is too new\. Maximum supported API version is (\d+\.\d+)/.exec(
       message,
     )?.[1];
-    if (supported === undefined || supported === this.#version) return false;
+    if (supported === undefined || supported === used) return false;
     this.#version = supported;
-    this.#versionKnown = true;
     return true;
   }
 }

@@ -37,6 +37,7 @@ export async function createContainer(
   body: CreateBody,
   image: string,
 ): Promise<string> {
+  await warnOfRisks(cli, flags);
   const reference = referenceOf(image);
   const cidfile = flags.cidfile.value;
   if (cidfile !== "" && (await readSmallFile(cidfile)) !== undefined)
@@ -69,6 +70,15 @@ export async function createContainer(
   const id = text(fields, "Id");
   if (cidfile !== "") await writeIdFile(cidfile, id);
   return id;
+}
+
+async function warnOfRisks(cli: Cli, flags: ContainerFlags): Promise<void> {
+  if (flags.oomKillDisable.value && flags.memory.value === 0)
+    await cli.warn(
+      "WARNING: Disabling the OOM killer on containers without setting a '-m/--memory' limit may be dangerous.",
+    );
+  const local = flags.dns.value.find((address) => address === "::1" || address.startsWith("127."));
+  if (local !== undefined) await cli.warn(`WARNING: Localhost DNS setting (--dns=${local}) may fail in containers.`);
 }
 
 async function pull(

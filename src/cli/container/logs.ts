@@ -24,7 +24,6 @@ export function command(): Command {
     arguments: exactly(1),
     async run(cli: Cli, [name = ""]) {
       const engine = await cli.engine();
-      engine.prepare(2);
       const path = `/containers/${segment(name)}`;
       const logs = engine.call({
         method: "GET",

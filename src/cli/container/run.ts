@@ -39,7 +39,6 @@ async function runContainer(cli: Cli, flags: RunFlags, words: readonly string[])
   const body = await prepareBody(cli, flags, image, rest);
   const engine = await cli.engine();
   const attached = body.AttachStdin || body.AttachStdout || body.AttachStderr;
-  engine.prepare(attached ? 3 : 1);
   const id = await createContainer(cli, engine, container, body, image).catch((error: unknown) => {
     throw usageError(cli, "run", error);
   });

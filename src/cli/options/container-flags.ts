@@ -21,9 +21,10 @@ function repeated<T>(
   name: string,
   usage: string,
   parse: (text: string) => T,
-  options: FlagOptions = {},
+  options: { readonly shownDefault: string; readonly valueName?: string },
 ): Flag<readonly T[]> {
-  return flags.custom<readonly T[]>(name, [], usage, { valueName: "list", ...options, parse: append(parse) });
+  const { shownDefault, valueName = "list" } = options;
+  return flags.custom<readonly T[]>(name, [], usage, { valueName, shownDefault, parse: append(parse) });
 }
 
 function bytes(flags: FlagSet, name: string, usage: string, options: FlagOptions = {}): Flag<number> {
