@@ -78,7 +78,8 @@ async function warnOfRisks(cli: Cli, flags: ContainerFlags): Promise<void> {
       "WARNING: Disabling the OOM killer on containers without setting a '-m/--memory' limit may be dangerous.",
     );
   const local = flags.dns.value.find((address) => address === "::1" || address.startsWith("127."));
-  if (local !== undefined) await cli.warn(`WARNING: Localhost DNS setting (--dns=${local}) may fail in containers.`);
+  if (local !== undefined)
+    await cli.warn(`WARNING: Localhost DNS setting (--dns=${local}) may fail in containers.`);
 }
 
 async function pull(

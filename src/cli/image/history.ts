@@ -65,7 +65,11 @@ function historyList(items: readonly Fields[], { truncate, human, now }: History
         header: "IMAGE",
         text: (item) => (truncate ? shortId(text(item, "Id")) : text(item, "Id")),
       },
-      { name: "CreatedSince", header: "CREATED", text: (item) => (human ? since(item) : createdAt(item)) },
+      {
+        name: "CreatedSince",
+        header: human ? "CREATED" : "CREATED AT",
+        text: (item) => (human ? since(item) : createdAt(item)),
+      },
       { name: "CreatedAt", header: "CREATED AT", text: createdAt },
       { name: "CreatedBy", header: "CREATED BY", text: createdBy },
       {

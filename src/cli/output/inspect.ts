@@ -25,7 +25,7 @@ export async function inspectEach(
     }
   }
   if (format === "") await cli.out.write(`${indentJson(`[${documents.join(",")}]`)}\n`);
-  else if (format === "json") for (const document of documents) await cli.print(document.trim());
+  else if (format === "json") await cli.print(`[${documents.map((document) => document.trim()).join(",")}]`);
   else await printTemplates(cli, format, documents);
   if (failures.length === 0) return 0;
   await cli.warn(failures.join("\n"));

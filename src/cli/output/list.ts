@@ -95,8 +95,7 @@ async function printTemplate<Row>(cli: Cli, spec: ListSpec<Row>, format: string)
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     await cli.out.write(output);
-    const prefix = error.phase === "parse" ? "template parsing error" : "failed to execute template";
-    throw new Exit(error.phase === "parse" ? 64 : 1, `${prefix}: ${error.message}`);
+    throw new Exit(1, `failed to ${error.phase} template: ${error.message}`);
   }
   await cli.out.write(isTable ? alignColumns(output) : output);
 }

@@ -59,7 +59,8 @@ class Run {
         return undefined;
       case "print": {
         const value = this.#pipe(node.pipe, dot);
-        if (node.pipe.declares.length === 0) this.#write(printValue(value));
+        if (node.pipe.declares.length === 0)
+          this.#write(value === null ? printNull(node.pipe) : printValue(value));
         return undefined;
       }
       case "if":
@@ -235,11 +236,25 @@ class Run {
     }
     if (owner === null || owner === undefined)
       throw this.#fail(place, `nil pointer evaluating interface {}.${name}`);
-    throw this.#fail(place, `can't evaluate field ${name} in type ${typeName(owner)}`);
+    throw this.#fail(place, `can't evaluate field ${name} in type interface {}`);
   }
 }
 
-function typeName(value: unknown): string {
-  if (Array.isArray(value)) return "[]interface {}";
-  return typeof value === "number" ? "float64" : typeof value === "boolean" ? "bool" : typeof value;
+/** Lists and maps of the engine's documents that may be null; Go prints those without their type's name as empty ones. */
+const LISTS = new Set(
+  "Env Cmd Entrypoint OnBuild Shell Args Binds CapAdd CapDrop Dns DnsOptions DnsSearch ExtraHosts GroupAdd Links SecurityOpt VolumesFrom Mounts ExecIDs Devices DeviceRequests DeviceCgroupRules Ulimits MaskedPaths ReadonlyPaths RepoTags RepoDigests Layers Warnings Aliases DNSNames".split(
+    " ",
+  ),
+);
+const MAPS = new Set(
+  "Labels Volumes ExposedPorts PortBindings Ports Config Options DriverOpts Sysctls Tmpfs StorageOpt Annotations".split(
+    " ",
+  ),
+);
+
+function printNull(pipe: Pipe): string {
+  const last = pipe.commands.at(-1)?.at(-1);
+  const field = last !== undefined && "fields" in last ? (last.fields.at(-1) ?? "") : "";
+  if (LISTS.has(field)) return "[]";
+  return MAPS.has(field) ? "map[]" : "<nil>";
 }
