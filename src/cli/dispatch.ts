@@ -68,7 +68,12 @@ async function dispatchGlobal(cli: Cli, words: readonly string[]): Promise<numbe
 
 async function dispatchManagement(cli: Cli, parent: string, words: readonly string[]): Promise<number> {
   const [first, ...others] = words;
-  if (first === undefined || first === "--help" || first === "-h" || first === "help")
+  if (first === undefined) {
+    const { managementOverview } = await import("./help.ts");
+    await cli.err.write(managementOverview(cli, parent));
+    return 0;
+  }
+  if (first === "--help" || first === "-h" || first === "help")
     return showHelp(cli, [parent, ...(first === "help" ? others : [])]);
   const entry = below(parent, first);
   if (entry === undefined) {

@@ -1,18 +1,20 @@
 /** The candidate that somebody most likely meant, undefined when none is close enough to be worth saying. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const limit = word.length <= 3 ? 1 : 2;
-  let best: string | undefined;
-  let bestDistance = limit + 1;
-  for (const candidate of candidates) {
-    if (candidate === word) return candidate;
-    const distance = editDistance(word, candidate, limit);
-    if (distance < bestDistance || (distance === bestDistance && best !== undefined && candidate < best)) {
-      if (distance > limit) continue;
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best ?? (word.length >= 3 ? candidates.find((candidate) => candidate.startsWith(word)) : undefined);
+  const close = candidates
+    .map((candidate) => ({
+      candidate,
+      distance: editDistance(word, candidate, limit),
+      begins: candidate.startsWith(word),
+    }))
+    .filter(({ distance, begins }) => distance <= limit || (begins && word.length >= 3));
+  close.sort(
+    (a, b) =>
+      Math.min(a.distance, limit + 1) - Math.min(b.distance, limit + 1) ||
+      Number(b.begins) - Number(a.begins) ||
+      (a.candidate < b.candidate ? -1 : 1),
+  );
+  return close[0]?.candidate;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours between two words; anything beyond `limit` is limit + 1. */

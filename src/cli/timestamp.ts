@@ -7,16 +7,19 @@ const DATE_TIME =
 
 /**
  * The moment as the API takes it, "seconds" or "seconds.nanoseconds"; undefined for none given. Times without a zone are
- * local ones. `now` is in milliseconds.
+ * local ones, those given as durations are rounded down to seconds, as Docker's CLI does. `now` is in milliseconds.
+ * `flag` goes into the message, "" leaves it out.
  */
 export function parseTimestamp(flag: string, text: string, now = Date.now()): string | undefined {
   if (text === "") return undefined;
   const ago = parseDuration(text);
-  if (ago !== undefined && text !== "0") return unixText(BigInt(Math.round(now * 1e3)) * 1000n - BigInt(ago));
+  if (ago !== undefined && text !== "0") return String(Math.floor((now - ago / 1e6) / 1000));
   if (/^\d+(?:\.\d{1,9})?$/.test(text)) return text;
   const match = DATE_TIME.exec(text);
-  if (match === null)
-    throw new Exit(1, `invalid value for "${flag}": failed to parse value as time or duration: "${text}"`);
+  if (match === null) {
+    const where = flag === "" ? "" : `invalid value for "${flag}": `;
+    throw new Exit(1, `${where}failed to parse value as time or duration: "${text}"`);
+  }
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0));
   const fields = [year ?? 0, (month ?? 1) - 1, day ?? 1, hour ?? 0, minute ?? 0, second ?? 0] as const;
   const zone = match[8];

@@ -1,6 +1,5 @@
 /** What `run` and `create` share: the request, the missing image, the ID file, warnings. */
-import { readSmallFile } from "../../base/bun-stdio.ts";
-import { errnoOf, GantryError } from "../../base/errors.ts";
+import { errnoOf, GantryError, messageOf } from "../../base/errors.ts";
 import type { EngineClient } from "../../client/engine-client.ts";
 import { fieldsOf, text, textList } from "../../client/fields.ts";
 import { ResponseError } from "../../client/response-error.ts";
@@ -39,11 +38,7 @@ export async function createContainer(
 ): Promise<string> {
   await warnOfRisks(cli, flags);
   const reference = referenceOf(image);
-  const cidfile = flags.cidfile.value;
-  if (cidfile !== "" && (await readSmallFile(cidfile)) !== undefined)
-    throw new Error(
-      `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
-    );
+  await using idFile = await openIdFile(flags.cidfile.value);
   const platform = flags.platform.value || cli.variable("DOCKER_DEFAULT_PLATFORM") || "";
   const policy = flags.pull.value;
   if (policy === "always" && reference !== undefined)
@@ -68,7 +63,7 @@ export async function createContainer(
   const fields = fieldsOf(answer);
   for (const warning of textList(fields, "Warnings")) await cli.warn(`WARNING: ${warning}`);
   const id = text(fields, "Id");
-  if (cidfile !== "") await writeIdFile(cidfile, id);
+  await idFile.write(id);
   return id;
 }
 
@@ -93,9 +88,35 @@ async function pull(
   await pullImage(cli, engine, reference, { platform, quiet, progress: cli.err });
 }
 
-async function writeIdFile(path: string, id: string): Promise<void> {
-  const { writeFile } = await import("node:fs/promises");
-  await writeFile(path, id, { flag: "wx", mode: 0o644 });
+interface IdFile extends AsyncDisposable {
+  write(id: string): Promise<void>;
+}
+
+const NO_ID_FILE: IdFile = { write: async () => {}, [Symbol.asyncDispose]: async () => {} };
+
+/** Makes the file before the container, so that a wrong path is known in time; one that got no ID goes away again. */
+async function openIdFile(path: string): Promise<IdFile> {
+  if (path === "") return NO_ID_FILE;
+  const { open, rm } = await import("node:fs/promises");
+  const file = await open(path, "wx", 0o644).catch((error: unknown) => {
+    if (errnoOf(error) === "EEXIST")
+      throw new Error(
+        `container ID file found, make sure the other container isn't running or delete ${path}`,
+      );
+    const reason = errnoOf(error) === "ENOENT" ? "no such file or directory" : messageOf(error);
+    throw new Error(`failed to create the container ID file: open ${path}: ${reason}`);
+  });
+  let written = false;
+  return {
+    async write(id) {
+      await file.writeFile(id);
+      written = true;
+    },
+    async [Symbol.asyncDispose]() {
+      await file.close();
+      if (!written) await rm(path, { force: true });
+    },
+  };
 }
 
 const PULL_POLICIES = ["always", "missing", "never"];

@@ -7,7 +7,7 @@ import { checkPullPolicy, createContainer, usageError } from "./create-container
 
 export function command(): Command {
   const flags = new FlagSet({ interspersed: false });
-  const container = containerFlags(flags);
+  const container = containerFlags(flags, "creating");
   return {
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     flags,

@@ -55,6 +55,8 @@ export function command(): Command {
 async function listContainers(cli: Cli, flags: ListFlags): Promise<number> {
   const engine = await cli.engine();
   const format = flags.format.value || (flags.quiet.value ? "" : (await cli.config()).psFormat);
+  if (flags.quiet.value && flags.format.value !== "")
+    await cli.warn("WARNING: Ignoring custom format, because both --format and --quiet are set.");
   const last = flags.latest.value && flags.last.value === -1 ? 1 : flags.last.value;
   const size = flags.size.value || (format.includes(".Size") && !flags.size.changed);
   const answer = await engine.json({

@@ -19,7 +19,7 @@ interface RunFlags {
 export function command(): Command {
   const flags = new FlagSet({ interspersed: false });
   const run: RunFlags = {
-    container: containerFlags(flags),
+    container: containerFlags(flags, "running"),
     detach: flags.bool("detach", false, "Run container in background and print container ID", { short: "d" }),
     detachKeys: flags.string("detach-keys", "", "Override the key sequence for detaching a container"),
     sigProxy: flags.bool("sig-proxy", true, "Proxy received signals to the process"),

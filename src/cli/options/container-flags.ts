@@ -46,7 +46,7 @@ const CGROUPNS_USAGE = `Cgroup namespace to use (host|private)
            default-cgroupns-mode option on the daemon (default)`;
 
 /** Adds the flags to a set and gives access to their values. */
-export function containerFlags(flags: FlagSet) {
+export function containerFlags(flags: FlagSet, verb: "running" | "creating") {
   const noGpus: readonly DeviceRequestBody[] = [];
   const table = {
     addHost: flags.list("add-host", "Add a custom host-to-IP mapping (host:ip)", {
@@ -228,7 +228,7 @@ export function containerFlags(flags: FlagSet) {
     privileged: flags.bool("privileged", false, "Give extended privileges to this container"),
     publish: flags.list("publish", "Publish a container's port(s) to the host", { short: "p" }),
     publishAll: flags.bool("publish-all", false, "Publish all exposed ports to random ports", { short: "P" }),
-    pull: flags.string("pull", "missing", 'Pull image before running ("always", "missing", "never")'),
+    pull: flags.string("pull", "missing", `Pull image before ${verb} ("always", "missing", "never")`),
     quiet: flags.bool("quiet", false, "Suppress the pull output", { short: "q" }),
     readOnly: flags.bool("read-only", false, "Mount the container's root filesystem as read only"),
     restart: flags.string("restart", "no", "Restart policy to apply when a container exits"),

@@ -29,8 +29,8 @@ export function command(): Command {
         method: "GET",
         path: "/events",
         query: {
-          since: parseTimestamp("since", since.value),
-          until: parseTimestamp("until", until.value),
+          since: parseTimestamp("", since.value),
+          until: parseTimestamp("", until.value),
           filters: filterQuery(filter.value),
         },
       });
