@@ -75,7 +75,7 @@ static int search (const char *name, const char *search_path, char **argv, char 
   char path[PATH_MAX];
   size_t name_size = strlen (name);
 
-  for (const char *at = search_path; name_size > 0; at++) {
+  for (const char *at = search_path; name_size > 0 && *search_path != '\0'; at++) {
     size_t n = strcspn (at, ":");
     if (n + name_size + 2 <= sizeof path) {
       memcpy (path, n == 0 ? "." : at, n == 0 ? 1 : n);

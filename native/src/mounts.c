@@ -63,9 +63,15 @@ int filesystem_finish (int fs, uint64_t attrs, const char *fstype, const char *t
 }
 
 int mount_attach (int mount, int target, const char *path, struct err *e) {
-  if (move_mount (mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-    return err_set (e, errno, "cannot attach a mount to \"%s\"", path);
-  return 0;
+  struct stat from, to;
+  int code;
+
+  if (move_mount (mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0)
+    return 0;
+  code = errno;
+  if (fstat (mount, &from) == 0 && fstat (target, &to) == 0 && S_ISDIR (from.st_mode) != S_ISDIR (to.st_mode))
+    code = ENOTDIR; /* which the kernel calls an invalid argument */
+  return err_set (e, code, "cannot attach a mount to \"%s\"", path);
 }
 
 static int set_propagation (int mount, uint64_t propagation, const char *path, struct err *e) {
