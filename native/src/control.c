@@ -62,7 +62,7 @@ void conn_close (struct shim *s, struct conn *c) {
     while (recv (c->watch.fd, rest, sizeof rest, MSG_DONTWAIT) > 0)
       ;
   }
-  shim_unwatch (&c->watch);
+  shim_unwatch (s, &c->watch);
   queue_clear (&c->out);
   free (c->payload);
   c->payload = NULL;
@@ -345,7 +345,7 @@ static bool request_exec (struct request *r) {
   strcpy (p->exec_id, exec_id);
   struct err e;
   if (process_spawn (s, p, &spawn, &e) < 0) {
-    process_release (p);
+    process_release (s, p);
     free (p);
     return refuse (r, &e);
   }
@@ -477,6 +477,7 @@ static int receive_frame (struct shim *s, struct conn *c) {
   c->received = 0;
   struct request r = { s, c, h.tag, { payload, payload + h.size, false } };
   bool well_formed = dispatch (&r, h.kind);
+  s->again = true; /* whatever it started is looked at before the loop sleeps */
   free (payload);
   return well_formed ? 1 : -1;
 }

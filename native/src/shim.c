@@ -43,9 +43,12 @@ void shim_watch (struct shim *s, struct watch *w, int fd) {
     w->ready = EPOLLERR; /* out of memory: reading it will tell more */
 }
 
-void shim_unwatch (struct watch *w) {
-  if (w->fd >= 0)
+void shim_unwatch (struct shim *s, struct watch *w) {
+  if (w->fd >= 0) {
+    /* Closing is not enough: a child between clone and execve has the descriptor, too, and epoll would go on reporting it. */
+    epoll_ctl (s->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
     close (w->fd);
+  }
   *w = (struct watch){ .fd = -1 };
 }
 
@@ -177,13 +180,13 @@ static void end_all (struct shim *s) {
   s->ending = true;
   s->again = true;
   unlink (SOCKET_NAME);
-  shim_unwatch (&s->listener);
+  shim_unwatch (s, &s->listener);
   for (struct conn *c = s->conns; c != NULL; c = c->next)
     conn_finish (c);
 }
 
 static void main_never_lived (struct shim *s) {
-  process_release (&s->main);
+  process_release (s, &s->main);
   record_remove ();
   unlink (SOCKET_NAME);
   control_reply_failed (s, &s->main);
@@ -223,7 +226,7 @@ static void report_main (struct shim *s) {
   if (s->has_log)
     log_close (&s->log);
   s->has_log = false;
-  process_release (p);
+  process_release (s, p);
   end_all (s);
 }
 
@@ -251,7 +254,7 @@ static void main_turn (struct shim *s, int64_t now) {
 /* True when nothing is left of it. */
 static bool exec_turn (struct shim *s, struct process *p, int64_t now) {
   if (p->failed && p->state == PROCESS_ENDED) {
-    process_release (p);
+    process_release (s, p);
     control_reply_failed (s, p);
     return true;
   }
@@ -270,7 +273,7 @@ static void execs_turn (struct shim *s, int64_t now) {
     struct process *p = *link;
     if (exec_turn (s, p, now)) {
       *link = p->next;
-      process_release (p);
+      process_release (s, p);
       free (p);
     } else
       link = &p->next;
