@@ -19,7 +19,7 @@ interface Totals {
 interface Step {
   readonly name: string;
   readonly command: readonly string[];
-  /** How to count: one result for the whole command, a JUnit file, or "ok"/"not ok" lines. */
+  /** How to count: one result for the whole command, a JUnit file, or lines "N passed, N failed, N skipped". */
   readonly count: "whole" | "junit" | "lines";
   readonly timeoutMs: number;
 }
@@ -107,8 +107,11 @@ function count(step: Step, code: number, output: string): Totals {
     totals.skipped = attribute(xml, "skipped");
     totals.passed = attribute(xml, "tests") - totals.failed - totals.skipped;
   } else if (step.count === "lines") {
-    totals.passed = output.match(/^ok\b/gm)?.length ?? 0;
-    totals.failed = output.match(/^not ok\b/gm)?.length ?? 0;
+    for (const match of output.matchAll(/^\s*(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)) {
+      totals.passed += Number(match[1]);
+      totals.failed += Number(match[2]);
+      totals.skipped += Number(match[3] ?? 0);
+    }
   } else if (code === 0) {
     totals.passed = 1;
   }

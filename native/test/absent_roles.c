@@ -19,7 +19,3 @@ __attribute__ ((weak)) int tree_main (int argc, char **argv) {
   return refuse (argv[0]);
 }
 
-__attribute__ ((weak)) int init_main (int argc, char **argv) {
-  (void) argc;
-  return refuse (argv[0]);
-}
