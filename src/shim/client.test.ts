@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -145,6 +146,17 @@ test("openStream() hands over bytes that came in one piece with the answer", asy
   let text = "";
   for await (const chunk of stream) text += String(chunk);
   expect(text).toBe("early and late");
+});
+
+test("a stream starts with its first data listener", async () => {
+  const shim = await runningShim();
+  const { stream } = await connection().openStream(
+    { kind: "attach", stdin: false, stdout: true, stderr: true },
+    2000,
+  );
+  shim.output("hello");
+  const [chunk] = await once(stream, "data");
+  expect(String(chunk)).toBe("hello");
 });
 
 test("the stream's two directions end on their own", async () => {
