@@ -2,18 +2,11 @@
 import type { EventBus } from "../../core/events/events.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
 import type { BuildFacts } from "./version.ts";
-
-export interface HostNames {
-  readonly hostname: string;
-  /** PRETTY_NAME and VERSION_ID of os-release. */
-  readonly operatingSystem: string;
-  readonly osVersion: string;
-  readonly ipv4Forwarding: boolean;
-}
 
 export interface InfoDeps {
   readonly store: ContainerStore;
