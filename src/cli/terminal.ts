@@ -16,11 +16,13 @@ export function terminalSize(): TerminalSize {
   return { rows: process.stdout.rows, columns: process.stdout.columns };
 }
 
+const ENDING_SIGNALS = ["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"] as const;
+
 /**
- * Takes the terminal on standard input out of line mode: every key goes to the container. The returned function puts it
- * back; it also runs when the process exits in any way it can still see.
+ * Takes the terminal on standard input out of line mode: every key goes to the container, and its output reaches the
+ * screen untouched. The returned function puts it back; that also happens when the process exits or is told to end.
  */
-export function enterRawMode(): () => void {
+export async function enterRawMode(): Promise<() => void> {
   const { stdin } = process;
   if (!stdin.isTTY) return () => {};
   stdin.setRawMode(true);
@@ -29,10 +31,26 @@ export function enterRawMode(): () => void {
     if (!raw) return;
     raw = false;
     process.off("exit", restore);
+    for (const signal of ENDING_SIGNALS) process.off(signal, endBy);
     stdin.setRawMode(false);
   };
+  const endBy = (signal: NodeJS.Signals): void => {
+    restore();
+    process.kill(process.pid, signal);
+  };
   process.on("exit", restore);
+  for (const signal of ENDING_SIGNALS) process.on(signal, endBy);
+  await stopOutputProcessing();
   return restore;
+}
+
+/**
+ * setRawMode() leaves the terminal translating line feeds, which garbles full-screen programs; it has no switch for that
+ * and restores all flags when it is turned off. A host without `stty` keeps the translation.
+ */
+async function stopOutputProcessing(): Promise<void> {
+  const { spawnSync } = await import("node:child_process");
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"], timeout: 1000 });
 }
 
 /** Calls back whenever the terminal's size changes; the returned function ends that. */

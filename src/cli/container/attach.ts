@@ -45,12 +45,13 @@ export function command(): Command {
       const status = exitStatus(waited.body);
       status.catch(() => {});
       const stopProxy = sigProxy.value && !tty ? proxySignals(engine, id) : () => {};
-      const stopResizing = tty ? await followTerminalSize(engine, `/containers/${id}`) : () => {};
+      const stopResizing = tty
+        ? await followTerminalSize(engine, `/containers/${id}`, { redraw: true })
+        : () => {};
       try {
         const ending = await runSession(cli, connection, { tty, stdin, detachKeys: keys.bytes });
         if (ending === "ended") return await status;
-        await cli.warn("read escape sequence");
-        return 0;
+        throw new Exit(1, "read escape sequence");
       } finally {
         stopResizing();
         stopProxy();

@@ -81,10 +81,7 @@ async function attachedLife(
   }
   const stopResizing = tty ? await followTerminalSize(engine, `/containers/${id}`) : () => {};
   try {
-    if ((await ending) === "detached") {
-      await cli.warn("read escape sequence");
-      return 0;
-    }
+    if ((await ending) === "detached") return 0;
     return await status;
   } finally {
     stopResizing();

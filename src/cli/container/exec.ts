@@ -113,10 +113,7 @@ async function attached(cli: Cli, engine: EngineClient, id: string, exec: Attach
   session.catch(() => {});
   const stopResizing = tty ? await followTerminalSize(engine, `/exec/${id}`) : () => {};
   try {
-    if ((await session) === "detached") {
-      await cli.warn("read escape sequence");
-      return 0;
-    }
+    if ((await session) === "detached") throw new Exit(1, "read escape sequence");
   } finally {
     stopResizing();
   }

@@ -21,16 +21,13 @@ export async function checkTty(stdin: boolean, tty: boolean): Promise<void> {
   if (!(await isTerminal(0))) throw new Exit(1, "the input device is not a TTY");
 }
 
-/** The detach sequence from the flag, else the configuration; a wrong one is reported and the default used. */
+/** The detach sequence from the flag, else the configuration. The engine gets its text and refuses a wrong one. */
 export async function detachKeys(
   cli: Cli,
   flag: string,
 ): Promise<{ text: string; bytes: readonly number[] }> {
   const text = flag === "" ? (await cli.config()).detachKeys : flag;
-  const bytes = parseDetachKeys(text);
-  if (bytes !== undefined) return { text, bytes };
-  await cli.warn(`invalid detach keys (${text}), using default: ctrl-p,ctrl-q`);
-  return { text: "", bytes: DEFAULT_DETACH_KEYS };
+  return { text, bytes: parseDetachKeys(text) ?? DEFAULT_DETACH_KEYS };
 }
 
 /** Copies until the other side ends its output ("ended") or the user detaches. The connection is closed then. */
@@ -72,7 +69,7 @@ async function sendKeys(
   detach: (how: "detached") => void,
 ): Promise<() => void> {
   const { enterRawMode } = await import("../terminal.ts");
-  const restore = enterRawMode();
+  const restore = await enterRawMode();
   const filter = new DetachFilter(keys);
   const { stdin } = process;
   const onData = (chunk: Buffer): void => {
@@ -99,16 +96,27 @@ async function sendKeys(
   };
 }
 
-/** Tells the engine the terminal's size now and after every change; `path` is that of the container or exec. */
-export async function followTerminalSize(engine: EngineClient, path: string): Promise<() => void> {
+/**
+ * Tells the engine the terminal's size now and after every change; `path` is that of the container or exec. With `redraw`
+ * the size first changes by one, which makes programs that were already running draw their screen again.
+ */
+export async function followTerminalSize(
+  engine: EngineClient,
+  path: string,
+  options: { readonly redraw: boolean } = { redraw: false },
+): Promise<() => void> {
   const { onResize, terminalSize } = await import("../terminal.ts");
-  const send = (): void => {
+  const send = async (more: number): Promise<void> => {
     const { rows, columns } = terminalSize();
     if (rows === 0 && columns === 0) return;
-    engine.run({ method: "POST", path: `${path}/resize`, query: { h: rows, w: columns } }).catch(() => {
+    const query = { h: rows + more, w: columns + more };
+    await engine.run({ method: "POST", path: `${path}/resize`, query }).catch(() => {
       // The process may be gone already; a size that could not be set is no reason to end the session.
     });
   };
-  send();
-  return onResize(send);
+  if (options.redraw) await send(1);
+  await send(0);
+  return onResize(() => {
+    send(0).catch(() => {});
+  });
 }
