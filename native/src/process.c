@@ -173,7 +173,8 @@ static bool take_sync (struct shim *s, struct process *p) {
     }
     break;
   case SYNC_FAILED:
-    if (!p->failed) {
+    /* A process that was killed while it waited for "go" has lived: its exit is told like any other. */
+    if (!p->failed && (p->go || p->state == PROCESS_SETTING_UP)) {
       p->failure = e;
       process_fail (p);
     }

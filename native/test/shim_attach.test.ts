@@ -1,7 +1,21 @@
 /** Peers of the main process: output from the moment they attach, input with back-pressure, ends and half-closes. */
 import { statSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
-import { allOutput, binary, type Connection, demultiplex, flags, frame, kinds, plan, sh, Shim, str, u32, until } from "./shim_harness.ts";
+import {
+  allOutput,
+  binary,
+  type Connection,
+  demultiplex,
+  flags,
+  frame,
+  kinds,
+  plan,
+  sh,
+  Shim,
+  str,
+  u32,
+  until,
+} from "./shim_harness.ts";
 
 const interactive = flags.run | flags.stdin;
 
@@ -28,7 +42,11 @@ describe("an attached peer", () => {
     const peers = [await shim.attach(flags.stdout), await shim.attach(flags.stderr), await shim.attach(0)];
     await shim.run({ plan: plan(sh("echo out; echo err >&2")) });
     const streams = (await Promise.all(peers.map((peer) => peer.incoming.rest()))).map(demultiplex);
-    expect(streams.map(({ stdout, stderr }) => `${stdout.toString()}${stderr.toString()}`)).toEqual(["out\n", "err\n", ""]);
+    expect(streams.map(({ stdout, stderr }) => `${stdout.toString()}${stderr.toString()}`)).toEqual([
+      "out\n",
+      "err\n",
+      "",
+    ]);
   });
 
   test("gets nothing from before it attached", async () => {
@@ -45,7 +63,9 @@ describe("an attached peer", () => {
     await using shim = new Shim({ binary });
     const peer = await shim.connect();
     await shim.create({ logPath: "/nowhere/log", plan: plan(sh("true")) });
-    expect(await peer.request(kinds.attach, u32(allOutput)).catch((error: unknown) => String(error))).toContain("connection ended");
+    expect(
+      await peer.request(kinds.attach, u32(allOutput)).catch((error: unknown) => String(error)),
+    ).toContain("connection ended");
   });
 
   test("gets what the shim could not deliver before it ended", async () => {
@@ -66,7 +86,12 @@ describe("many peers", () => {
     await shim.run({ logPath: shim.logPath, plan: plan(sh("seq 1 20000")) });
     const outputs = await Promise.all(peers.map(output));
     expect(new Set(outputs)).toEqual(new Set([numbered(20000)]));
-    expect(shim.log().map((entry) => entry.log).join("")).toBe(numbered(20000));
+    expect(
+      shim
+        .log()
+        .map((entry) => entry.log)
+        .join(""),
+    ).toBe(numbered(20000));
   });
 });
 
@@ -122,7 +147,9 @@ describe("standard input", () => {
   test("may follow the request at once", async () => {
     await using shim = new Shim({ binary });
     const peer = await shim.connect();
-    peer.send(Buffer.concat([frame(kinds.attach, 1, u32(flags.stdin | allOutput)), Buffer.from("at once\n")]));
+    peer.send(
+      Buffer.concat([frame(kinds.attach, 1, u32(flags.stdin | allOutput)), Buffer.from("at once\n")]),
+    );
     await peer.reply(1);
     peer.end();
     await shim.create({ flags: interactive | flags.stdinOnce, plan: plan(["/bin/cat"]) });
@@ -205,7 +232,10 @@ describe("standard input", () => {
   test("is thrown away when the process has closed it", async () => {
     await using shim = new Shim({ binary });
     const peer = await shim.attach(flags.stdin | allOutput);
-    await shim.create({ flags: interactive, plan: plan(["/bin/sh", "-c", "exec 0<&-; echo closed; exec sleep 100"]) });
+    await shim.create({
+      flags: interactive,
+      plan: plan(["/bin/sh", "-c", "exec 0<&-; echo closed; exec sleep 100"]),
+    });
     await peer.incoming.until("closed\n");
     await peer.sendAndDrain("x".repeat(4_000_000));
     await shim.kill();
@@ -231,7 +261,10 @@ describe("a terminal", () => {
     await using shim = new Shim({ binary });
     const peer = await shim.attach(flags.stdin | allOutput);
     const script = `trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done`;
-    await shim.create({ flags: interactive | flags.terminal, plan: plan(["/bin/bash", "-c", script], { terminal: true }) });
+    await shim.create({
+      flags: interactive | flags.terminal,
+      plan: plan(["/bin/bash", "-c", script], { terminal: true }),
+    });
     await peer.incoming.until("ready\r\n");
     await shim.daemon.ok(kinds.resize, str(""), u32(50), u32(132));
     expect(await peer.incoming.until("50 132\r\n")).toBe("50 132\r\n");
@@ -241,7 +274,10 @@ describe("a terminal", () => {
   test("detaches the peer that ends its input, also with STDIN_ONCE, as Docker does", async () => {
     await using shim = new Shim({ binary });
     const peer = await shim.attach(flags.stdin | allOutput);
-    const create = { flags: interactive | flags.terminal | flags.stdinOnce, plan: plan(sh("echo ready; read a; echo $a"), { terminal: true }) };
+    const create = {
+      flags: interactive | flags.terminal | flags.stdinOnce,
+      plan: plan(sh("echo ready; read a; echo $a"), { terminal: true }),
+    };
     await shim.create(create);
     await peer.incoming.until("ready\r\n");
     peer.end();
@@ -254,14 +290,18 @@ describe("a terminal", () => {
   test("that the process closed and opens again goes on", async () => {
     await using shim = new Shim({ binary });
     const peer = await shim.attach(allOutput);
-    const script = "t=$(tty); echo one; exec 0</dev/null 1>/dev/null 2>/dev/null; sleep 0.1; exec 1>$t; echo two";
+    const script =
+      "t=$(tty); echo one; exec 0</dev/null 1>/dev/null 2>/dev/null; sleep 0.1; exec 1>$t; echo two";
     await shim.run({ flags: flags.run | flags.terminal, plan: plan(sh(script), { terminal: true }) });
     expect((await peer.incoming.rest()).toString()).toBe("one\r\ntwo\r\n");
   });
 
   test("has no input that could be closed, and without one there is nothing to resize", async () => {
     await using shim = new Shim({ binary });
-    await shim.create({ flags: interactive | flags.terminal, plan: plan(["/bin/sleep", "100"], { terminal: true }) });
+    await shim.create({
+      flags: interactive | flags.terminal,
+      plan: plan(["/bin/sleep", "100"], { terminal: true }),
+    });
     expect(await shim.errno(kinds.closeStdin, str(""))).toBe("ENOTTY");
     await shim.kill();
     await using other = new Shim({ binary });

@@ -2,7 +2,24 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
-import { allOutput, binary, type Connection, decodeError, demultiplex, errnoName, execFields, flags, type Frame, kinds, plan, sh, Shim, str, u32, until } from "./shim_harness.ts";
+import {
+  allOutput,
+  binary,
+  type Connection,
+  decodeError,
+  demultiplex,
+  errnoName,
+  execFields,
+  flags,
+  type Frame,
+  kinds,
+  plan,
+  sh,
+  Shim,
+  str,
+  u32,
+  until,
+} from "./shim_harness.ts";
 
 const streamed = flags.stream | allOutput;
 
@@ -27,7 +44,11 @@ async function execExit(shim: Shim): Promise<ExecExit> {
   if (event === undefined) throw new Error("no exit event");
   const length = event.payload.readUInt32LE(0);
   const rest = event.payload.subarray(4 + length + 1);
-  return { execId: event.payload.subarray(4, 4 + length).toString(), exitCode: rest.readUInt32LE(0), signal: rest.readUInt32LE(4) };
+  return {
+    execId: event.payload.subarray(4, 4 + length).toString(),
+    exitCode: rest.readUInt32LE(0),
+    signal: rest.readUInt32LE(4),
+  };
 }
 
 async function exec(shim: Shim, id: string, execFlags: number, argv: readonly string[]): Promise<Connection> {
@@ -59,7 +80,12 @@ describe("an exec with a stream", () => {
 
   test("has no input without SHIM_STDIN, and no output that it did not ask for", async () => {
     await using shim = await running();
-    const stream = await exec(shim, "one", flags.stream | flags.stderr, sh("cat; echo out; out=$(readlink /proc/$$/fd/1); echo $out >&2"));
+    const stream = await exec(
+      shim,
+      "one",
+      flags.stream | flags.stderr,
+      sh("cat; echo out; out=$(readlink /proc/$$/fd/1); echo $out >&2"),
+    );
     const { stdout, stderr } = demultiplex(await stream.incoming.rest());
     expect([stdout.toString(), stderr.toString()]).toEqual(["", "/dev/null\n"]);
     await shim.kill();
@@ -79,7 +105,12 @@ describe("an exec with a stream", () => {
   test("whose peer is gone loses its input, and goes on with its output thrown away", async () => {
     await using shim = await running();
     const marker = join(shim.directory, "survived");
-    const stream = await exec(shim, "one", streamed | flags.stdin, sh(`echo ready; cat; seq 1 100000; echo > ${marker}`));
+    const stream = await exec(
+      shim,
+      "one",
+      streamed | flags.stdin,
+      sh(`echo ready; cat; seq 1 100000; echo > ${marker}`),
+    );
     await stream.incoming.until("ready\n");
     stream.destroy();
     expect(await execExit(shim)).toEqual({ execId: "one", exitCode: 0, signal: 0 });
@@ -91,7 +122,12 @@ describe("an exec with a stream", () => {
     await using shim = await running();
     const marker = join(shim.directory, "survived");
     const started = performance.now();
-    const stream = await exec(shim, "one", streamed, sh(`(sleep 0.2; echo within; sleep 2.3; echo late; echo > ${marker}) & echo now`));
+    const stream = await exec(
+      shim,
+      "one",
+      streamed,
+      sh(`(sleep 0.2; echo within; sleep 2.3; echo late; echo > ${marker}) & echo now`),
+    );
     expect(demultiplex(await stream.incoming.rest()).stdout.toString()).toBe("now\nwithin\n");
     await execExit(shim);
     expect(performance.now() - started).toBeLessThan(2450);
@@ -104,7 +140,10 @@ describe("an exec with a stream", () => {
     const connection = await shim.connect();
     const script = `stty size; trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done`;
     const argv = joinPlan(["/bin/bash", "-c", script], true);
-    await connection.ok(kinds.exec, ...execFields("one", streamed | flags.stdin | flags.terminal, argv, 20, 40));
+    await connection.ok(
+      kinds.exec,
+      ...execFields("one", streamed | flags.stdin | flags.terminal, argv, 20, 40),
+    );
     await connection.incoming.until("ready\r\n");
     await shim.daemon.ok(kinds.resize, str("one"), u32(50), u32(132));
     await connection.incoming.until("50 132\r\n");
@@ -136,7 +175,10 @@ describe("an exec that cannot be", () => {
   test("is an error, and its connection goes on with frames", async () => {
     await using shim = await running();
     const connection = await shim.connect();
-    const reply = await connection.request(kinds.exec, ...execFields("one", streamed, joinPlan(["/no/such/program"])));
+    const reply = await connection.request(
+      kinds.exec,
+      ...execFields("one", streamed, joinPlan(["/no/such/program"])),
+    );
     expect(errnoName(decodeError(reply).errno)).toBe("ENOENT");
     await connection.ok(kinds.state);
     await shim.kill();
@@ -159,9 +201,13 @@ describe("an exec that cannot be", () => {
 describe("execs", () => {
   test("at once, all with their own output", async () => {
     await using shim = await running();
-    const streams = await Promise.all(Array.from({ length: 40 }, (_, i) => exec(shim, `e${i}`, streamed, sh(`echo ${i}; exit ${i}`))));
+    const streams = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => exec(shim, `e${i}`, streamed, sh(`echo ${i}; exit ${i}`))),
+    );
     const outputs = await Promise.all(streams.map((stream) => stream.incoming.rest()));
-    expect(outputs.map((bytes) => demultiplex(bytes).stdout.toString())).toEqual(streams.map((_, i) => `${i}\n`));
+    expect(outputs.map((bytes) => demultiplex(bytes).stdout.toString())).toEqual(
+      streams.map((_, i) => `${i}\n`),
+    );
     const exits = await Promise.all(streams.map(() => execExit(shim)));
     expect(exits.map((exit) => exit.exitCode).sort((a, b) => a - b)).toEqual(streams.map((_, i) => i));
     await shim.kill();

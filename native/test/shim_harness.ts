@@ -11,7 +11,8 @@ import { Readable, Writable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 
 /** The shim with a stand-in for the container, under the sanitizers: `make -C native shim-fake`. */
-export const binary = process.env["GANTRY_SHIM_FAKE"] ?? join(import.meta.dirname, "../../build/native-checked/gantry-shim-fake");
+export const binary =
+  process.env["GANTRY_SHIM_FAKE"] ?? join(import.meta.dirname, "../../build/native-checked/gantry-shim-fake");
 
 /** The product: `make -C native`. */
 export const realBinary = process.env["GANTRY_SHIM"] ?? join(import.meta.dirname, "../../build/gantry-shim");
@@ -86,6 +87,8 @@ export function frame(kind: number, tag: number, payload: Buffer): Buffer {
 export interface PlanOptions {
   readonly join?: boolean;
   readonly terminal?: boolean;
+  /** CLONE_NEW* of a plan that the product's own container performs. */
+  readonly namespaces?: number;
   readonly environment?: readonly string[];
 }
 
@@ -125,7 +128,7 @@ export function plan(argv: readonly string[], options: PlanOptions = {}): Buffer
     0x314c5047,
     32 + body.length,
     list.length,
-    hasRoot ? cloneNewNs : 0,
+    (hasRoot ? cloneNewNs : 0) | (options.namespaces ?? 0),
     (isJoin ? planFlags.join : 0) | (isTerminal ? planFlags.terminal : 0),
     0,
     0,
@@ -192,7 +195,8 @@ export class Incoming {
 
   async until(text: string): Promise<string> {
     while (!this.#bytes.includes(text)) {
-      if (!(await this.#more())) throw new Error(`stream ended before ${JSON.stringify(text)}: ${this.#bytes.toString()}`);
+      if (!(await this.#more()))
+        throw new Error(`stream ended before ${JSON.stringify(text)}: ${this.#bytes.toString()}`);
     }
     const end = this.#bytes.indexOf(text) + text.length;
     const taken = this.#bytes.subarray(0, end).toString();
@@ -382,7 +386,13 @@ function createFields(options: CreateOptions): Buffer[] {
   ];
 }
 
-export function execFields(execId: string, execFlags: number, execPlan: Buffer, rows = 0, cols = 0): Buffer[] {
+export function execFields(
+  execId: string,
+  execFlags: number,
+  execPlan: Buffer,
+  rows = 0,
+  cols = 0,
+): Buffer[] {
   return [str(execId), u32(execFlags), u32(rows), u32(cols), blob(execPlan)];
 }
 
@@ -396,7 +406,8 @@ function decodeEntry(line: string): LogEntry {
   const entry: unknown = JSON.parse(line);
   if (typeof entry !== "object" || entry === null) throw new Error(`not an entry: ${line}`);
   const { log, stream, time } = { log: undefined, stream: undefined, time: undefined, ...entry };
-  if (typeof log !== "string" || typeof stream !== "string" || typeof time !== "string") throw new Error(`not an entry: ${line}`);
+  if (typeof log !== "string" || typeof stream !== "string" || typeof time !== "string")
+    throw new Error(`not an entry: ${line}`);
   return { log, stream, time };
 }
 
@@ -431,7 +442,8 @@ export class Shim {
       stdio: ["ignore", "ignore", "pipe", "pipe"],
     });
     const end = this.child.stdio[3];
-    if (!(end instanceof Readable) || !(end instanceof Writable)) throw new Error("descriptor 3 is not a duplex stream");
+    if (!(end instanceof Readable) || !(end instanceof Writable))
+      throw new Error("descriptor 3 is not a duplex stream");
     this.daemon = new Connection(end, end);
     this.child.stderr?.on("data", (chunk: Buffer) => {
       this.#stderr += chunk.toString();

@@ -1,10 +1,29 @@
 /** What the shim writes into the log. The expected bytes are those that Docker 26.1.5 was observed to write. */
 import { spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
-import { allOutput, binary, flags, kinds, plan, readLog, type ExitEvent, Shim, sh, until } from "./shim_harness.ts";
+import {
+  allOutput,
+  binary,
+  flags,
+  kinds,
+  plan,
+  readLog,
+  type ExitEvent,
+  Shim,
+  sh,
+  until,
+} from "./shim_harness.ts";
 
 async function logOf(script: string, options: { terminal?: boolean; attrs?: string } = {}): Promise<string> {
   await using shim = new Shim({ binary });
@@ -20,7 +39,10 @@ async function logOf(script: string, options: { terminal?: boolean; attrs?: stri
 
 /** Entries without their time. */
 function timeless(log: string): string[] {
-  return log.split("\n").slice(0, -1).map((line) => line.replace(/,"time":"[^"]*"/, ""));
+  return log
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => line.replace(/,"time":"[^"]*"/, ""));
 }
 
 /** As the file's bytes, one character each. */
@@ -30,7 +52,9 @@ function bytes(text: string): string {
 
 describe("a log entry", () => {
   test("escapes what Docker escapes, and nothing else", async () => {
-    const log = await logOf(String.raw`printf 'a<b>&c "q" \\ /s \t \b \f \v \001 \177 \r\n\000\033[1m\n\n\r\n'`);
+    const log = await logOf(
+      String.raw`printf 'a<b>&c "q" \\ /s \t \b \f \v \001 \177 \r\n\000\033[1m\n\n\r\n'`,
+    );
     expect(timeless(log)).toEqual([
       String.raw`{"log":"a\u003cb\u003e\u0026c \"q\" \\ /s \u0009 \u0008 \u000c \u000b \u0001 ${"\u007f"} \r\n","stream":"stdout"}`,
       String.raw`{"log":"\u0000\u001b[1m\n","stream":"stdout"}`,
@@ -52,20 +76,29 @@ describe("a log entry", () => {
 
   test("has a time in UTC without trailing zeros, not before the one ahead of it in its stream", async () => {
     const log = await logOf("seq 1 2000; for i in 1 2 3 4 5 6 7 8 9; do echo $i; done");
-    const times = [...log.matchAll(/"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{0,8}[1-9])?Z)"}\n/g)].map((match) => match[1] ?? "");
+    const times = [...log.matchAll(/"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{0,8}[1-9])?Z)"}\n/g)].map(
+      (match) => match[1] ?? "",
+    );
     expect(times).toHaveLength(2009);
-    const padded = times.map((time) => time.replace(/(?:\.(\d+))?Z$/, (_, digits: string | undefined) => `.${(digits ?? "").padEnd(9, "0")}Z`));
+    const padded = times.map((time) =>
+      time.replace(/(?:\.(\d+))?Z$/, (_, digits: string | undefined) => `.${(digits ?? "").padEnd(9, "0")}Z`),
+    );
     expect(padded).toEqual([...padded].sort());
   });
 
   test("carries the attributes between stream and time", async () => {
     const log = await logOf("echo hi", { attrs: String.raw`{"a":"2","b\"\u003cq\u003e":"x\u003cy"}` });
-    expect(log).toMatch(/^\{"log":"hi\\n","stream":"stdout","attrs":\{"a":"2","b\\"\\u003cq\\u003e":"x\\u003cy"\},"time":"[^"]+"\}\n$/);
+    expect(log).toMatch(
+      /^\{"log":"hi\\n","stream":"stdout","attrs":\{"a":"2","b\\"\\u003cq\\u003e":"x\\u003cy"\},"time":"[^"]+"\}\n$/,
+    );
   });
 
   test("is of stdout and keeps the carriage return when there is a terminal", async () => {
     const log = await logOf("printf 'a\\nb'; echo err >&2", { terminal: true });
-    expect(timeless(log)).toEqual([String.raw`{"log":"a\r\n","stream":"stdout"}`, String.raw`{"log":"berr\r\n","stream":"stdout"}`]);
+    expect(timeless(log)).toEqual([
+      String.raw`{"log":"a\r\n","stream":"stdout"}`,
+      String.raw`{"log":"berr\r\n","stream":"stdout"}`,
+    ]);
   });
 
   test("has the mode that Docker gives the file", async () => {
@@ -85,10 +118,15 @@ describe("a long line", () => {
   ] as const) {
     test(`of ${size} bytes is cut after every 16384th, only the last part ends it, all have one time`, async () => {
       await using shim = new Shim({ binary });
-      await shim.run({ logPath: shim.logPath, plan: plan(sh(`head -c ${size} /dev/zero | tr '\\0' x; echo`)) });
+      await shim.run({
+        logPath: shim.logPath,
+        plan: plan(sh(`head -c ${size} /dev/zero | tr '\\0' x; echo`)),
+      });
       const entries = shim.log();
       expect(entries.map((entry) => entry.log.length)).toEqual([...parts]);
-      expect(entries.map((entry) => entry.log.endsWith("\n"))).toEqual(parts.map((_, index) => index === parts.length - 1));
+      expect(entries.map((entry) => entry.log.endsWith("\n"))).toEqual(
+        parts.map((_, index) => index === parts.length - 1),
+      );
       expect(new Set(entries.map((entry) => entry.time)).size).toBe(1);
     });
   }
@@ -114,7 +152,11 @@ describe("a line that comes in pieces", () => {
     await shim.create({
       flags: flags.run | flags.stdin,
       logPath: shim.logPath,
-      plan: plan(sh(String.raw`printf 'caf\303'; read x; printf '\251 %s' $x; echo err >&2; read y; echo " $y"; printf rest`)),
+      plan: plan(
+        sh(
+          String.raw`printf 'caf\303'; read x; printf '\251 %s' $x; echo err >&2; read y; echo " $y"; printf rest`,
+        ),
+      ),
     });
     await peer.incoming.until("caf");
     peer.send("one\n");
@@ -172,7 +214,9 @@ describe("rotation", () => {
   test("keeps all lines when there are files enough, entries larger than a file too", async () => {
     await using shim = new Shim({ binary });
     await shim.run({ logPath: shim.logPath, maxBytes: 50n, maxFiles: 1000, plan: plan(sh("seq 1 100")) });
-    const names = upTo(99).reverse().map((n) => `${shim.logPath}.${n}`);
+    const names = upTo(99)
+      .reverse()
+      .map((n) => `${shim.logPath}.${n}`);
     expect(numbers([...names, shim.logPath].flatMap(readLog).map((entry) => entry.log))).toEqual(upTo(100));
   });
 
@@ -189,7 +233,13 @@ describe("rotation", () => {
     writeFileSync(shim.logPath, `${"x".repeat(999)}\n`);
     writeFileSync(`${shim.logPath}.1.gz`, "one");
     writeFileSync(`${shim.logPath}.2.gz`, "two");
-    await shim.run({ logPath: shim.logPath, maxBytes: 1024n, maxFiles: 3, compress: true, plan: plan(sh("echo new")) });
+    await shim.run({
+      logPath: shim.logPath,
+      maxBytes: 1024n,
+      maxFiles: 3,
+      compress: true,
+      plan: plan(sh("echo new")),
+    });
     expect(readFileSync(`${shim.logPath}.2.gz`, "utf8")).toBe("one");
     expect(existsSync(`${shim.logPath}.1.gz`)).toBe(false);
     expect(existsSync(`${shim.logPath}.1`)).toBe(true);
@@ -203,7 +253,11 @@ describe("rotation", () => {
       maxBytes: 1024n,
       maxFiles: 2,
       compress: true,
-      plan: plan(sh(`flock ${shim.logPath} sh -c 'echo locked; until grep -q locked ${shim.logPath}; do :; done'; echo unlocked`)),
+      plan: plan(
+        sh(
+          `flock ${shim.logPath} sh -c 'echo locked; until grep -q locked ${shim.logPath}; do :; done'; echo unlocked`,
+        ),
+      ),
     });
     expect(readFileSync(`${shim.logPath}.1`, "utf8")).toContain("locked");
     expect(shim.log().map((entry) => entry.log)).toEqual(["unlocked\n"]);
@@ -230,7 +284,11 @@ describe("a log that a crash left", () => {
 
 describe("a log that cannot be opened", () => {
   test("is an error of create: not a regular file, no directory, control characters in attributes", async () => {
-    for (const options of [{ logPath: "/dev/null" }, { logPath: "/nowhere/log" }, { logPath: "log", attrs: '{"a":\n1}' }]) {
+    for (const options of [
+      { logPath: "/dev/null" },
+      { logPath: "/nowhere/log" },
+      { logPath: "log", attrs: '{"a":\n1}' },
+    ]) {
       await using shim = new Shim({ binary });
       const reply = await shim.create({ ...options, plan: plan(sh("true")) });
       expect(reply.kind).toBe(kinds.error);
@@ -250,7 +308,9 @@ describe.if(isRoot)("a full disk", () => {
   }
 
   function inside(shim: Shim, script: string): string {
-    const result = spawnSync("nsenter", [`--mount=/proc/${shim.child.pid}/ns/mnt`, "sh", "-c", script], { encoding: "utf8" });
+    const result = spawnSync("nsenter", [`--mount=/proc/${shim.child.pid}/ns/mnt`, "sh", "-c", script], {
+      encoding: "utf8",
+    });
     expect(result.status).toBe(0);
     return result.stdout;
   }
@@ -272,13 +332,20 @@ describe.if(isRoot)("a full disk", () => {
     const log = inside(shim, `cat ${disk}/log`);
     peer.send("bye\n");
     const exit: ExitEvent = await shim.exit();
-    const texts = log.split("\n").slice(0, -1).map((line) => (JSON.parse(line) as { log: string }).log);
+    const texts = log
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => (JSON.parse(line) as { log: string }).log);
     const notices = texts.filter((text) => text.startsWith("gantry:"));
-    expect(notices).toEqual([`gantry: ${exit.lostLogBytes} bytes of output are missing here: cannot write the log: No space left on device\n`]);
+    expect(notices).toEqual([
+      `gantry: ${exit.lostLogBytes} bytes of output are missing here: cannot write the log: No space left on device\n`,
+    ]);
     const written = texts.filter((text) => !text.startsWith("gantry:")).join("");
     const all = `${upTo(100000).join("\n")}\nfull\n${upTo(10).join("\n")}\nend\n`;
     expect(BigInt(written.length) + exit.lostLogBytes).toBe(BigInt(all.length));
-    expect(texts.slice(texts.findIndex((text) => text.startsWith("gantry:")) + 1).join("")).toBe(`${upTo(10).join("\n")}\nend\n`);
+    expect(texts.slice(texts.findIndex((text) => text.startsWith("gantry:")) + 1).join("")).toBe(
+      `${upTo(10).join("\n")}\nend\n`,
+    );
     expect(shim.read("exit")).toContain(`"lostLogBytes":"${exit.lostLogBytes}"`);
     rmSync(disk, { recursive: true });
   });

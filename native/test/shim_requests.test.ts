@@ -2,11 +2,28 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
-import { allOutput, binary, decodeError, errnoName, flags, frame, kinds, plan, sh, Shim, str, u32, until } from "./shim_harness.ts";
+import {
+  allOutput,
+  binary,
+  decodeError,
+  errnoName,
+  flags,
+  frame,
+  kinds,
+  plan,
+  sh,
+  Shim,
+  str,
+  u32,
+  until,
+} from "./shim_harness.ts";
 
 const forever = ["/bin/sleep", "100"];
 
-async function state(shim: Shim, connection = shim.daemon): Promise<{ status: number; pid: number; startTicks: bigint }> {
+async function state(
+  shim: Shim,
+  connection = shim.daemon,
+): Promise<{ status: number; pid: number; startTicks: bigint }> {
   const reply = await connection.ok(kinds.state);
   return { status: reply.readUInt32LE(0), pid: reply.readUInt32LE(4), startTicks: reply.readBigUInt64LE(8) };
 }
@@ -68,7 +85,13 @@ describe("CREATE", () => {
   test("gives the process its own session, three descriptors and no blocked or ignored signal", async () => {
     await using shim = new Shim({ binary });
     const peer = await shim.attach(allOutput);
-    await shim.run({ plan: plan(sh("ls /proc/self/fd | tr '\\n' ' '; grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f2 | tr '\\n' ' '")) });
+    await shim.run({
+      plan: plan(
+        sh(
+          "ls /proc/self/fd | tr '\\n' ' '; grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f2 | tr '\\n' ' '",
+        ),
+      ),
+    });
     expect((await peer.incoming.rest()).subarray(8).toString()).toContain("0 1 2 3 ");
     const text = (await peer.incoming.rest()).toString();
     expect(text).toContain("0000000000000000");
@@ -157,7 +180,10 @@ describe("the end", () => {
     await using shim = new Shim({ binary });
     const peer = await shim.attach(allOutput);
     const started = performance.now();
-    const exit = await shim.run({ logPath: shim.logPath, plan: plan(sh("(sleep 0.2; echo late; exec sleep 5) & echo now; exit 5")) });
+    const exit = await shim.run({
+      logPath: shim.logPath,
+      plan: plan(sh("(sleep 0.2; echo late; exec sleep 5) & echo now; exit 5")),
+    });
     const elapsed = performance.now() - started;
     expect(exit.exitCode).toBe(5);
     expect(elapsed).toBeGreaterThan(1900);
@@ -172,7 +198,10 @@ describe("the end", () => {
     const script = "(exec setsid sh -c 'exit 9' &) ; echo ready; read x; exit 3";
     await shim.create({ flags: flags.run | flags.stdin, plan: plan(sh(script)) });
     await peer.incoming.until("ready\n");
-    await until(() => !readFileSync(`/proc/${shim.child.pid}/task/${shim.child.pid}/children`, "utf8").trim().includes(" "));
+    await until(
+      () =>
+        !readFileSync(`/proc/${shim.child.pid}/task/${shim.child.pid}/children`, "utf8").trim().includes(" "),
+    );
     peer.send("\n");
     expect((await shim.exit()).exitCode).toBe(3);
   });
@@ -257,7 +286,12 @@ describe("the daemon's death", () => {
     peer.destroy();
     shim.daemon.destroy();
     expect(await shim.ended).toBe(0);
-    expect(shim.log().map((entry) => entry.log).join("")).toBe(Array.from({ length: 300000 }, (_, i) => `${i + 1}\n`).join(""));
+    expect(
+      shim
+        .log()
+        .map((entry) => entry.log)
+        .join(""),
+    ).toBe(Array.from({ length: 300000 }, (_, i) => `${i + 1}\n`).join(""));
     expect(shim.read("exit")).toContain('"exitCode":8');
   });
 });
@@ -266,13 +300,17 @@ describe("the shim itself", () => {
   test("ignores the signals that end ordinary processes", async () => {
     await using shim = new Shim({ binary });
     await shim.create({ plan: plan(forever) });
-    for (const signal of ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE", "SIGUSR1", "SIGQUIT"] as const) shim.child.kill(signal);
+    for (const signal of ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE", "SIGUSR1", "SIGQUIT"] as const)
+      shim.child.kill(signal);
     expect((await state(shim)).status).toBe(2);
     await shim.kill();
   });
 
   test("has a name, a session, a private socket and no descriptor of its parent", async () => {
-    await using shim = new Shim({ binary, prefix: ["sh", "-c", 'exec 7</etc/passwd 9</etc/passwd; exec "$@"', "sh"] });
+    await using shim = new Shim({
+      binary,
+      prefix: ["sh", "-c", 'exec 7</etc/passwd 9</etc/passwd; exec "$@"', "sh"],
+    });
     await shim.create({ plan: plan(forever) });
     const proc = `/proc/${shim.child.pid}`;
     expect(readFileSync(join(proc, "comm"), "utf8")).toBe("gantry-shim\n");

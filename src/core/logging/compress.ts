@@ -124,7 +124,8 @@ async function takePlace(log: LogNames, aside: string, origin: FileIdentity, loc
 /** The lock counts only while the locked file has the log's name: another one is written to after a rotation. */
 async function lockNames(path: string, lock: NameLock): Promise<number> {
   for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
-    const fd = lock.lockFile(path);
+    // Not when it is missing, just after a rotation: locking would make it, and not with the shim's mode.
+    const fd = (await inodeOf(path)) === undefined ? undefined : lock.lockFile(path);
     if (fd !== undefined) {
       if (fstatSync(fd, { bigint: true }).ino === (await inodeOf(path))) return fd;
       lock.closeFd(fd);

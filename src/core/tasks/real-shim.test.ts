@@ -61,7 +61,7 @@ afterAll(() => {
 });
 
 /** A manager as of a freshly started daemon. */
-function newManager(): TaskManager {
+function newManager(answerTimeoutMs = 2000): TaskManager {
   const native = loadNative(paths);
   return new TaskManager({
     directories: new RunDirectories(join(root, "tasks")),
@@ -69,7 +69,7 @@ function newManager(): TaskManager {
     cgroups: { clear, freeze, isFrozen, thaw },
     pidfds: native,
     spawnShim: shimSpawner(pathOfDescriptor(native.sealedExecutable(paths.shim)), "ignore"),
-    answerTimeoutMs: 2000,
+    answerTimeoutMs,
     log: NO_LOG,
   });
 }
@@ -261,6 +261,21 @@ testReal("another daemon finds the running task again", async () => {
   stream.end("\n");
   stream.resume();
   expect(await task.exited).toMatchObject({ exitCode: 7, lost: false });
+});
+
+testReal("a stopped shim does not hold up the reconnection, and is heard when it goes on", async () => {
+  await newManager().run(runOptions("stuck", ["sleep", "1000"]), NEVER);
+  await newManager().run(runOptions("c1", ["sleep", "1000"]), NEVER);
+  const [shim = 0] = processesRunning(shimArguments("stuck"));
+  process.kill(shim, "SIGSTOP");
+  const manager = newManager(100);
+  const found = await manager.reconnect(["stuck", "c1"]);
+  for (const task of found.values()) started.push({ manager, task });
+  expect([...found.keys()].sort()).toEqual(["c1", "stuck"]);
+  await found.get("c1")?.signal(9);
+  process.kill(shim, "SIGCONT");
+  await found.get("stuck")?.signal(9);
+  expect(await found.get("stuck")?.exited).toMatchObject({ exitCode: 137, lost: false });
 });
 
 testReal("another daemon clears away what nobody knows", async () => {
