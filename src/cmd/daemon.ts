@@ -4,6 +4,7 @@
  * end: containers go on without the daemon, and all that it keeps survives its death anyway.
  */
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { containerRoutes } from "../api/routes/containers.ts";
@@ -109,6 +110,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     cgroupVersion: facts.cgroup.version,
     maskedPaths: defaultMaskedPaths(facts),
     readonlyPaths: DEFAULT_READONLY_PATHS,
+    hostname: hostname(),
   });
   let isStopping = false;
 

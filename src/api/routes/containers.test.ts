@@ -263,7 +263,7 @@ test("inspect shows the merged configuration and Docker's defaults", async () =>
       LogConfig: { Type: "json-file", Config: {} },
       IpcMode: "private",
       CgroupnsMode: "host",
-      Runtime: "runc",
+      Runtime: "gantry-runc",
       MaskedPaths: ["/proc/kcore"],
     },
     Config: { Hostname: id.slice(0, 12), Env: ["PATH=/bin"], Labels: {} },

@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import type { AttachOptions, Task } from "../../core/tasks/tasks.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import type { Exec } from "./exec-record.ts";
-import { type HostDefaults, mergeConfig, mergeHost } from "./merge.ts";
+import { defaultHostname, type HostDefaults, mergeConfig, mergeHost } from "./merge.ts";
 import { type MountRequest, parseMounts } from "./mounts.ts";
 import type { ContainerRecord, RuntimeState } from "./record.ts";
 
@@ -52,7 +52,11 @@ export class Container {
     this.id = record.id;
     this.record = record;
     this.state = state;
-    this.config = mergeConfig(record.id, record.config, record.imageConfig);
+    this.config = mergeConfig(
+      defaultHostname(record.id, record.host, defaults),
+      record.config,
+      record.imageConfig,
+    );
     this.host = mergeHost(record.host, this.config, defaults);
     this.mounts = parseMounts(this.host);
   }

@@ -6,10 +6,12 @@ import { isIP } from "node:net";
 import { fail } from "../../base/errors.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import { DEFAULT_RUNTIME } from "./merge.ts";
 import { parseSignal } from "./signals.ts";
 
 const MINIMUM_MEMORY = 6 << 20;
-const RUNTIMES = ["", "runc", "gantry", "io.containerd.runc.v2"];
+/** Docker's names for its default runtime mean ours. */
+const RUNTIMES = ["", DEFAULT_RUNTIME, "runc", "io.containerd.runc.v2"];
 
 /** `config` is merged with the image's already; `user` is what the request itself said. Returns warnings. */
 export function validateCreate(
