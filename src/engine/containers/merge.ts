@@ -6,9 +6,12 @@ import { emptyMap } from "../../specs/engine/fields.decode.ts";
 export const DEFAULT_RUNTIME = "gantry-runc";
 export const DEFAULT_SHM_BYTES = 64 << 20;
 
-/** The effective configuration. Throws `invalid_argument` when neither side names a program. */
+/**
+ * The effective configuration; `hostname` is for a user who gave none. Throws `invalid_argument` when neither side names
+ * a program.
+ */
 export function mergeConfig(
-  id: string,
+  hostname: string,
   user: ContainerConfig,
   image: ContainerConfig | null,
 ): ContainerConfig {
