@@ -212,8 +212,11 @@ function warnAboutNetwork(config: ContainerConfig, host: HostConfig, warnings: s
     warnings.push("published ports are discarded: there is no bridge network yet");
 }
 
-/** Networks that exist; anything else is `not_found`, with Docker's wording. */
+/**
+ * Only networks that exist. Not `not_found`: the stock client takes that for a missing image and goes to pull one. Docker
+ * lets such a container be created, and refuses its start in these words.
+ */
 export function checkNetwork(name: string): void {
   if (["", "default", "none", "host"].includes(name) || name.startsWith("container:")) return;
-  throw fail("not_found", `network ${name.slice(0, 300)} not found`);
+  throw fail("invalid_argument", `network ${name.slice(0, 300)} not found`);
 }
