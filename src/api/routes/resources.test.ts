@@ -173,6 +173,7 @@ test("list filters", async () => {
   expect(await names({ exited: ["3"] })).toBe("/beta");
   expect(await names({ label: ["role"] })).toBe("/beta /alpha");
   expect(await names({ label: ["role=db", "tier"] })).toBe("/alpha");
+  expect(await names({ label: ["role=web", "tier=1"] })).toBe("");
   expect(await names({ name: ["^/al"] })).toBe("/alpha");
   expect(await names({ name: ["a$"] })).toBe("/gamma /beta /alpha");
   expect(await names({ name: ["^beta$"] })).toBe("/beta");
