@@ -28,7 +28,7 @@ const NEVER = new AbortController().signal;
 let work: string;
 
 beforeEach(() => {
-  work = mkdtempSync(join(tmpdir(), "gantry-native-"));
+  work = mkdtempSync(join(tmpdir(), "gantry-addon-"));
 });
 
 afterEach(() => {
