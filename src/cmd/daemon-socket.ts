@@ -1,12 +1,12 @@
 /** The daemon's socket file: made so that nobody else can connect before its mode and owner are what they should be. */
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
-import type { Server } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
+import type { ApiServer } from "../api/server.ts";
 import { errnoOf, fail, messageOf } from "../base/errors.ts";
 
 /** Listens on `path`: root and `group`, or root alone when there is no such group. Throws `conflict` when it is served. */
-export async function listenOn(server: Server, path: string, group: string): Promise<void> {
+export async function listenOn(server: ApiServer, path: string, group: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
   await removeStale(path);
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -6,13 +6,12 @@
 import { randomUUID } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { Server } from "node:http";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { execRoutes } from "../api/routes/exec.ts";
 import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
 import { systemRoutes } from "../api/routes/system.ts";
-import { createApiServer } from "../api/server.ts";
+import { type ApiServer, createApiServer } from "../api/server.ts";
 import { withDeadline } from "../base/deadline.ts";
 import { messageOf } from "../base/errors.ts";
 import { KeyedLock } from "../base/keyed-lock.ts";
@@ -178,7 +177,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   };
 }
 
-function closeServer(server: Server): void {
+function closeServer(server: ApiServer): void {
   server.close();
   server.closeAllConnections();
 }

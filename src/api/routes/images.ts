@@ -57,7 +57,7 @@ export function imageRoutes(deps: ImageRouteDeps): readonly Route[] {
     {
       method: "GET",
       pattern: "/images/*name/history",
-      handler: (call) => call.reply.json(200, imageHistory(deps.images.resolve(call.param(0)))),
+      handler: (call) => call.reply.json(200, imageHistory(deps, deps.images.resolve(call.param(0)))),
     },
     {
       method: "POST",

@@ -77,17 +77,14 @@ export class Container {
   }
 
   tellExit(): void {
-    const listeners = [...this.#exitListeners];
-    this.#exitListeners.clear();
-    for (const listener of listeners) listener(this.outcome);
+    tell(this.#exitListeners, this.outcome);
   }
 
-  /** A removed container also counts as ended for those who wait for its end. */
+  /** A removed container also counts as ended for those who wait for its end. Its removal is no failure of theirs. */
   tellRemoval(): void {
-    this.tellExit();
-    const listeners = [...this.#removalListeners];
-    this.#removalListeners.clear();
-    for (const listener of listeners) listener(this.outcome);
+    const outcome = { exitCode: this.state.exitCode, error: "" };
+    tell(this.#exitListeners, outcome);
+    tell(this.#removalListeners, outcome);
   }
 
   cancelRestart(): void {
@@ -101,4 +98,10 @@ export class Container {
     this.attaching.clear();
     for (const attach of waiting) attach.deliver(undefined);
   }
+}
+
+function tell(listeners: Set<Listener>, outcome: Outcome): void {
+  const told = [...listeners];
+  listeners.clear();
+  for (const listener of told) listener(outcome);
 }

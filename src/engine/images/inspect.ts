@@ -4,10 +4,10 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import { isCategory } from "../../base/errors.ts";
 import type { ImageHistoryItem, ImageInspect } from "../../specs/engine/image.ts";
 import { formatTime } from "../containers/timestamp.ts";
-import { familiar } from "./list.ts";
+import { familiar, layerSizes } from "./list.ts";
 
 export interface InspectImageDeps {
-  readonly snapshots: Pick<Snapshotter, "driver" | "describe">;
+  readonly snapshots: Pick<Snapshotter, "driver" | "describe" | "layers">;
 }
 
 export function inspectImage(deps: InspectImageDeps, image: Image): ImageInspect {
@@ -43,8 +43,9 @@ function describe(deps: InspectImageDeps, image: Image): Readonly<Record<string,
 }
 
 /** Newest first. Only the newest has an id: those below it belong to no image of their own. */
-export function imageHistory(image: Image): readonly ImageHistoryItem[] {
-  const sizes = image.layers.map(({ sizeBytes }) => sizeBytes).values();
+export function imageHistory(deps: InspectImageDeps, image: Image): readonly ImageHistoryItem[] {
+  const unpacked = layerSizes(deps.snapshots);
+  const sizes = image.layers.map(({ chainId }) => unpacked.get(chainId) ?? 0).values();
   const items = image.history.map((entry) =>
     historyItem(entry, entry.emptyLayer ? 0 : (sizes.next().value ?? 0)),
   );

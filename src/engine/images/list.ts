@@ -1,6 +1,7 @@
 /** GET /images/json. */
 import { fail } from "../../base/errors.ts";
 import type { Image, Images } from "../../core/images/images.ts";
+import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Filters } from "../../specs/engine/container.ts";
 import { booleanFilter } from "../../specs/engine/filters.decode.ts";
 import type { ImageSummary } from "../../specs/engine/image.ts";
@@ -16,6 +17,12 @@ export const IMAGE_FILTERS = ["before", "dangling", "label", "reference", "since
 export interface ListImagesDeps {
   readonly images: Pick<Images, "list" | "resolve">;
   readonly containers: () => Iterable<Container>;
+  readonly snapshots: Pick<Snapshotter, "layers">;
+}
+
+/** Chain id → unpacked bytes. */
+export function layerSizes(snapshots: Pick<Snapshotter, "layers">): ReadonlyMap<string, number> {
+  return new Map(snapshots.layers().map(({ chainId, usage }) => [chainId, usage.sizeBytes]));
 }
 
 export function listImages(
@@ -25,6 +32,7 @@ export function listImages(
   const all = deps.images.list();
   const uses = countUses(deps.containers());
   const sharers = request.sharedSize ? countSharers(all) : undefined;
+  const sizes = layerSizes(deps.snapshots);
   return all
     .filter(imageFilter(deps.images, request.filters))
     .sort((a, b) => createdMs(b) - createdMs(a))
@@ -35,7 +43,7 @@ export function listImages(
       RepoDigests: image.digests.map(familiar),
       Created: Math.floor(createdMs(image) / 1000),
       Size: image.sizeBytes,
-      SharedSize: sharers === undefined ? -1 : sharedBytes(image, sharers),
+      SharedSize: sharers === undefined ? -1 : sharedBytes(image, sharers, sizes),
       Labels: image.config?.Labels ?? null,
       Containers: uses.get(image.id) ?? 0,
     }));
@@ -65,10 +73,14 @@ function countSharers(images: readonly Image[]): ReadonlyMap<string, number> {
   return sharers;
 }
 
-function sharedBytes(image: Image, sharers: ReadonlyMap<string, number>): number {
+function sharedBytes(
+  image: Image,
+  sharers: ReadonlyMap<string, number>,
+  sizes: ReadonlyMap<string, number>,
+): number {
   return image.layers
     .filter(({ chainId }) => (sharers.get(chainId) ?? 0) > 1)
-    .reduce((bytes, layer) => bytes + layer.sizeBytes, 0);
+    .reduce((bytes, { chainId }) => bytes + (sizes.get(chainId) ?? 0), 0);
 }
 
 /** The test of list and prune. Throws `invalid_argument`, or `not_found` for an unknown image in `before` or `since`. */

@@ -1,10 +1,10 @@
 /** POST /images/prune: images without a name or, with `dangling=false`, all that no container uses. */
+import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Filters } from "../../specs/engine/container.ts";
 import { booleanFilter } from "../../specs/engine/filters.decode.ts";
 import type { ImageDeleteItem } from "../../specs/engine/image.ts";
-import { countUses, imageFilter } from "./list.ts";
+import { countUses, familiar, imageFilter, layerSizes } from "./list.ts";
 import { deleteImage, type RemoveImageDeps } from "./remove.ts";
-import { familiar } from "./list.ts";
 
 export const PRUNE_IMAGE_FILTERS = ["dangling", "label", "label!", "until"] as const;
 
@@ -14,7 +14,7 @@ export interface ImagesPruneReport {
 }
 
 export async function pruneImages(
-  deps: RemoveImageDeps,
+  deps: RemoveImageDeps & { readonly snapshots: Pick<Snapshotter, "layers"> },
   filters: Filters,
   signal: AbortSignal,
 ): Promise<ImagesPruneReport> {
@@ -27,10 +27,11 @@ export async function pruneImages(
     const isUsed = countUses(deps.containers()).has(image.id);
     if (isUsed || (onlyDangling && image.tags.length > 0) || !matches(image)) continue;
     for (const tag of image.tags) deleted.push({ Untagged: familiar(tag) });
+    const sizes = layerSizes(deps.snapshots);
     const items = await deleteImage(deps, image);
     deleted.push(...items);
     const gone = new Set(items.flatMap((item) => ("Deleted" in item ? [item.Deleted] : [])));
-    for (const layer of image.layers) if (gone.has(layer.chainId)) bytes += layer.sizeBytes;
+    for (const layer of image.layers) if (gone.has(layer.chainId)) bytes += sizes.get(layer.chainId) ?? 0;
   }
   return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: bytes };
 }
