@@ -13,7 +13,7 @@ const image = containerConfig({
 });
 
 function command(fields: Record<string, unknown>): readonly [unknown, unknown] {
-  const { Entrypoint, Cmd } = mergeConfig(ID, containerConfig(fields), image);
+  const { Entrypoint, Cmd } = mergeConfig(ID.slice(0, 12), containerConfig(fields), image);
   return [Entrypoint, Cmd];
 }
 
@@ -29,14 +29,14 @@ test("an entry point drops the image's command, an empty one drops both", () => 
 });
 
 test("user, directory and labels of the image are defaults", () => {
-  const merged = mergeConfig(ID, containerConfig({ Labels: { b: "mine" } }), image);
+  const merged = mergeConfig(ID.slice(0, 12), containerConfig({ Labels: { b: "mine" } }), image);
   expect(merged).toMatchObject({ User: "web", WorkingDir: "/srv", Hostname: "0123456789ab" });
   expect({ ...merged.Labels }).toEqual({ a: "image", b: "mine" });
 });
 
 test("labels called like members of every object are labels", () => {
   const user = containerConfig(JSON.parse('{"Cmd":["x"],"Labels":{"__proto__":"p","constructor":"c"}}'));
-  const merged = mergeConfig(ID, user, image);
+  const merged = mergeConfig(ID.slice(0, 12), user, image);
   expect(Object.keys(merged.Labels ?? {}).sort()).toEqual(["__proto__", "a", "b", "constructor"]);
 });
 

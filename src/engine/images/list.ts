@@ -33,14 +33,17 @@ export function listImages(
   const uses = countUses(deps.containers());
   const sharers = request.sharedSize ? countSharers(all) : undefined;
   const sizes = layerSizes(deps.snapshots);
+  const patterns = request.filters.get("reference") ?? [];
+  const isShown = (name: string): boolean =>
+    patterns.length === 0 || patterns.some((pattern) => matchesReference(name, pattern));
   return all
     .filter(imageFilter(deps.images, request.filters))
     .sort((a, b) => createdMs(b) - createdMs(a))
     .map((image) => ({
       Id: image.id,
       ParentId: "",
-      RepoTags: image.tags.map(familiar),
-      RepoDigests: image.digests.map(familiar),
+      RepoTags: image.tags.filter(isShown).map(familiar),
+      RepoDigests: image.digests.filter(isShown).map(familiar),
       Created: Math.floor(createdMs(image) / 1000),
       Size: image.sizeBytes,
       SharedSize: sharers === undefined ? -1 : sharedBytes(image, sharers, sizes),
