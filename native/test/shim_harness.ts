@@ -331,10 +331,10 @@ export class Connection {
     for (;;) {
       const at = this.#frames.findIndex(fits);
       if (at >= 0) return this.#frames.splice(at, 1)[0];
-      this.#arrival ??= this.#frame().then((next) => {
+      this.#arrival ??= this.#frame().then((arrived) => {
         this.#arrival = undefined;
-        if (next !== undefined) this.#frames.push(next);
-        return next !== undefined;
+        if (arrived !== undefined) this.#frames.push(arrived);
+        return arrived !== undefined;
       });
       if (!(await this.#arrival)) return undefined;
     }
