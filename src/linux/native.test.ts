@@ -183,16 +183,16 @@ describeWith("treeUsage()", ["native"], () => {
   test("reaches below the longest path, and through wide directories", async () => {
     mkdirSync(join(work, "t"));
     for (let i = 0; i < 3_000; i++) writeFileSync(join(work, "t", `f${i}`), "x");
-    makeDeep(join(work, "t", "m"), 5_000);
+    makeDeep(join(work, "t", "m"), 2_400);
     for (let i = 0; i < 100; i++) mkdirSync(join(work, "t", `d${i}`));
     expect(await builtNative().treeUsage(join(work, "t"), NEVER)).toEqual({
       sizeBytes: 3_006,
-      inodes: 8_101,
+      inodes: 5_501,
     });
-  });
+  }, 30_000);
 
   test("stops when the signal comes", async () => {
-    makeDeep(join(work, "t"), 5_000);
+    makeDeep(join(work, "t"), 1_000);
     const abort = new AbortController();
     const reason = new Error("enough");
     const usage = builtNative().treeUsage(join(work, "t"), abort.signal);
@@ -244,7 +244,7 @@ describeWith("removeTree()", ["native"], () => {
     makeDeep(join(work, "t/second"), 1_000);
     await builtNative().removeTree(join(work, "t"));
     expect(readdirSync(work)).toEqual([]);
-  });
+  }, 30_000);
 
   test("refuses the root directory and names that are none", async () => {
     for (const path of ["/", "///", `${work}/.`, `${work}/t/..`])
@@ -284,7 +284,7 @@ describeWith("removeTree()", ["native"], () => {
     await builtNative().removeTree(join(work, "t"));
     expect(existsSync(join(work, "t"))).toBe(false);
     expect(readFileSync(join(work, "victim/file"), "utf8")).toBe("x");
-  });
+  }, 30_000);
 
   test("runs many at once", async () => {
     const names = Array.from({ length: 40 }, (_, i) => join(work, `t${i}`));

@@ -66,11 +66,8 @@ const ALWAYS = `
  * Address families that socket(2) may make. Not here: AF_ALG (38) and AF_VSOCK (40), which reach the kernel's crypto
  * interface and the hypervisor past all namespaces, and families that kernels no longer have.
  */
-const SOCKET_FAMILIES = [
-  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
-  ...[13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 39],
-  ...[41, 42, 43, 44, 45],
-];
+const SOCKET_FAMILIES =
+  "1 2 3 4 5 6 7 8 9 10 11 13 14 15 16 17 18 21 22 24 26 27 28 29 30 31 32 33 35 36 39 41 42 43 44 45";
 
 /** PER_LINUX, PER_LINUX32, each also with UNAME26; the last one only asks. personality(2) */
 const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
@@ -111,7 +108,7 @@ export const DEFAULT_PROFILE: SeccompProfile = {
     allow(ALWAYS),
     // Before 4.8 ptrace could change a call after the filter had seen it.
     allow("process_vm_readv process_vm_writev ptrace", { minKernel: [4, 8] }),
-    ...SOCKET_FAMILIES.map((family) =>
+    ...SOCKET_FAMILIES.split(" ").map((family) =>
       allowIf("socket", { index: 0, value: BigInt(family), op: "SCMP_CMP_EQ" }),
     ),
     ...PERSONALITIES.map((value) =>

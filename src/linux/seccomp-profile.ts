@@ -86,10 +86,7 @@ function holds(
   { includes = {}, excludes = {} }: ProfileBlock,
   { capabilities, facts }: ProfileContext,
 ): boolean {
-  const has = (name: string): boolean => {
-    const mask = capabilityMask([name], facts.lastCapability);
-    return mask !== 0n && (capabilities & mask) !== 0n;
-  };
+  const has = (name: string): boolean => (capabilities & capabilityMask([name])) !== 0n;
   const isHere = (name: string): boolean => name === GO_NAMES[facts.architecture];
   const isOld = ([version, patchLevel]: readonly [number, number]): boolean =>
     !isKernelAtLeast(facts.kernelRelease, version, patchLevel);

@@ -9,20 +9,22 @@ const OF_IPC: ReadonlySet<string> = new Set(
   ),
 );
 
+const NOT_ALLOWED = {
+  ipc: "is not allowed in the hosts ipc namespace",
+  network: "not allowed in host network namespace",
+  uts: "is not allowed in the hosts uts namespace",
+} as const;
+
 /**
  * The key as a path below /proc/sys. Throws `invalid_argument` when it is not the setting of a namespace that the
- * container does not share with the host.
+ * container does not share with the host, worded as runc does.
  */
 export function checkSysctl(key: string, value: string, notHost: ReadonlySet<NamespaceType>): string {
   const path = sysctlPath(key);
   const namespace = sysctlNamespace(path);
   if (namespace === undefined)
     throw fail("invalid_argument", `sysctl "${key}" is not in a separate kernel namespace`);
-  if (!notHost.has(namespace))
-    throw fail(
-      "invalid_argument",
-      `sysctl "${key}" is not allowed: the ${namespace} namespace is the host's`,
-    );
+  if (!notHost.has(namespace)) throw fail("invalid_argument", `sysctl "${key}" ${NOT_ALLOWED[namespace]}`);
   if (/[\0\n]/.test(value))
     throw fail("invalid_argument", `sysctl "${key}" has a value of more than one line`);
   return path;

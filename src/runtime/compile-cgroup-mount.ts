@@ -30,6 +30,7 @@ export function cgroupMounts(
     return [
       {
         kind: "mount",
+        targetMode: false,
         fstype: "cgroup2",
         source: "cgroup",
         target,
@@ -45,6 +46,7 @@ export function cgroupMounts(
   const ops: PlanOp[] = [
     {
       kind: "mount",
+      targetMode: false,
       fstype: "tmpfs",
       source: "tmpfs",
       target,
@@ -61,6 +63,7 @@ export function cgroupMounts(
       isPrivate
         ? {
             kind: "mount",
+            targetMode: false,
             fstype: "cgroup",
             source: "cgroup",
             target: below,

@@ -67,8 +67,9 @@ export interface IdentityOptions {
  * the steps before it do. The reaper comes last of all: PID 1 then has no more rights than the program it guards.
  */
 export function identitySteps({ process, seccomp, facts, init }: IdentityOptions): PlanOp[] {
+  // What this kernel does not know, or this process does not have, nobody can be given: left out, as runc does.
   const mask = (names: readonly string[] | undefined): bigint =>
-    capabilityMask(names ?? [], facts.lastCapability);
+    capabilityMask(names ?? []) & facts.capabilities;
   const wanted = process.capabilities ?? {};
   const caps: PlanOp = {
     kind: "caps",

@@ -88,6 +88,8 @@ function mountSteps(mount: SpecMount, context: MountContext): PlanOp[] {
   return [
     {
       kind: "mount",
+      // A tmpfs is open to everybody by default; in the place of a directory it should not be more open than that was.
+      targetMode: type === "tmpfs" && !options.data.some((option) => option.startsWith("mode=")),
       fstype: type,
       source: mount.source ?? type,
       target: mount.destination,

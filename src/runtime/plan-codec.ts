@@ -19,6 +19,7 @@ export const OP_FLAGS = {
   recursiveAttr: 1 << 2,
   targetFile: 1 << 3,
   create: 1 << 4,
+  targetMode: 1 << 5,
 } as const;
 
 export type OpFlag = keyof typeof OP_FLAGS;
@@ -82,7 +83,7 @@ const LAYOUTS: Layouts = {
       propagation: "u64",
       dirMode: "u32",
     },
-    flags: [],
+    flags: ["targetMode"],
   },
   bind: {
     number: 24,

@@ -129,6 +129,8 @@ export interface RootBindOp {
 
 export interface MountOp {
   readonly kind: "mount";
+  /** When the target exists its mode becomes the option "mode": a tmpfs over /root stays private. */
+  readonly targetMode: boolean;
   readonly fstype: string;
   readonly source: string;
   readonly target: string;

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { type IncomingMessage, request, type Server } from "node:http";
 import { connect, type Socket } from "node:net";
+import { Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KeyedLock } from "../../base/keyed-lock.ts";
@@ -12,6 +13,8 @@ import { openMetadata } from "../../core/metadata/sqlite-metadata.ts";
 import type { Container } from "../../engine/containers/container.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
+import { openNetworks } from "../../engine/networks/networks.ts";
+import { MemoryEventBus } from "../../core/events/memory-bus.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
 import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
@@ -20,6 +23,8 @@ import type { EventMessage } from "../../specs/engine/system.ts";
 import type { ContainerRouteDeps } from "../routes/containers.ts";
 import { containerRoutes } from "../routes/containers.ts";
 import { execRoutes } from "../routes/exec.ts";
+import { imageRoutes } from "../routes/images.ts";
+import { networkRoutes } from "../routes/networks.ts";
 import { systemRoutes } from "../routes/system.ts";
 import { createApiServer } from "../server.ts";
 
@@ -29,9 +34,11 @@ export const TEST_FACTS: HostFacts = {
   memoryBytes: 8 << 30,
   kernelRelease: "6.0.0-test",
   lastCapability: 40,
+  capabilities: (1n << 41n) - 1n,
   architecture: "x86_64",
   seccomp: true,
   apparmor: false,
+  selinux: false,
   thermalThrottlePaths: [],
 };
 
@@ -48,7 +55,8 @@ export class ApiHost implements AsyncDisposable {
   readonly tasks = new FakeTasks();
   readonly snapshots = new FakeSnapshots();
   readonly images = new FakeImages();
-  readonly events: EventMessage[] = [];
+  readonly published: EventMessage[] = [];
+  readonly hub = new MemoryEventBus();
   readonly metadata: Metadata;
   readonly store: ContainerStore;
   readonly deps: ContainerRouteDeps;
@@ -69,19 +77,22 @@ export class ApiHost implements AsyncDisposable {
       maskedPaths: ["/proc/kcore"],
       readonlyPaths: ["/proc/sys"],
     });
+    const networks = openNetworks(this.metadata);
     const deps: ContainerRouteDeps = {
       store: this.store,
       locks: new KeyedLock(),
       tasks: this.tasks,
       snapshots: this.snapshots,
       images: this.images,
-      events: { publish: (event) => this.events.push(event) },
+      events: {
+        publish: (event) => {
+          this.published.push(event);
+          this.hub.publish(event);
+        },
+      },
       facts: TEST_FACTS,
       containersDir,
-      networkIds: new Map([
-        ["none", "a".repeat(64)],
-        ["host", "b".repeat(64)],
-      ]),
+      networkIds: new Map(networks.map(({ name, id }) => [name, id])),
       log: NO_LOG,
       buildSpec: (input) => ({
         ociVersion: "1.2.0",
@@ -120,10 +131,18 @@ export class ApiHost implements AsyncDisposable {
             ipv4Forwarding: true,
           }),
           countDescriptors: () => 10,
-          countEventListeners: () => 0,
+          events: this.hub,
         }),
         ...containerRoutes(deps),
         ...execRoutes(deps),
+        ...imageRoutes({
+          images: this.images,
+          snapshots: this.snapshots,
+          events: this.hub,
+          containers: () => this.store.all(),
+          helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
+        }),
+        ...networkRoutes({ networks, store: this.store }),
       ],
     });
   }
@@ -209,7 +228,7 @@ export class ApiHost implements AsyncDisposable {
   }
 
   actions(): readonly string[] {
-    return this.events.map((event) => event.Action);
+    return this.published.map((event) => event.Action);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,9 +14,11 @@ export const FACTS_V1: HostFacts = {
   memoryBytes: 8 * 2 ** 30,
   kernelRelease: "6.12.0",
   lastCapability: 40,
+  capabilities: (1n << 41n) - 1n,
   architecture: "x86_64",
   seccomp: true,
   apparmor: false,
+  selinux: false,
   thermalThrottlePaths: [],
 };
 
