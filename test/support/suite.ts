@@ -29,7 +29,7 @@ export function engineSuite(
       engine = await Engine.start(options.flags);
       await engine.ok(["load", "-q", "-i", archive]);
       // Whatever the daemon makes once and keeps (an inotify descriptor, a prepared statement) is made now.
-      await engine.ok(["run", "--name", "warm-up", "--network", "none", "busybox", "true"]);
+      await engine.ok(["run", "-d", "--name", "warm-up", "--network", "none", "busybox", "sleep", "0.1"]);
       await engine.ok(["logs", "-f", "warm-up"]);
       await engine.ok(["rm", "warm-up"]);
     }, 120_000);
