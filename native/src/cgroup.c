@@ -41,7 +41,8 @@ static void pause_ms (long ms) {
 
 /* ---- making ---- */
 
-static int remember (struct cgroup_trail *t, const char *path, size_t length, bool is_made, bool is_task, struct err *e) {
+static int remember (struct cgroup_trail *t, const char *path, size_t length, bool is_made, bool is_task,
+                     struct err *e) {
   struct directory *d = malloc (sizeof *d + length + 1);
 
   if (d == NULL)

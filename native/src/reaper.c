@@ -107,7 +107,7 @@ int reaper_fork (struct init *in, struct err *e) {
   forwarded_signals (&signals);
   sigprocmask (SIG_SETMASK, &signals, NULL);
   prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* in a pid namespace of others */
-  set_title (in->plan); /* before anybody can look */
+  set_title (in->plan);                       /* before anybody can look */
   pid_t child = fork ();
   if (child < 0)
     return err_set (e, errno, "cannot fork from the reaper");

@@ -209,7 +209,8 @@ TEST ("a joining process is in the cgroup") {
     put_join_op (&b, v1, 1);
   put_command (&b, "cat /proc/$$/cgroup");
   struct outcome *o = run_plan_joined (&b, c.pidfd);
-  bool is_member = o->started && shows (strstr (o->out, "0::"), v2) && (v1 == NULL || shows (strstr (o->out, "memory:"), v1));
+  bool is_member =
+      o->started && shows (strstr (o->out, "0::"), v2) && (v1 == NULL || shows (strstr (o->out, "memory:"), v1));
   kill (c.pid, SIGKILL);
   attend (&c, &out, &first);
   container_release (&c);

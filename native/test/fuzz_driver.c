@@ -20,7 +20,8 @@ static uint32_t any (uint32_t below) {
 }
 
 static void change_word (uint8_t *bytes, size_t size) {
-  static const uint32_t interesting[] = { 0, 1, 2, 0x7f, 0xff, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x100000, 0x100001 };
+  static const uint32_t interesting[] = { 0,          1,          2,          0x7f,     0xff,    0x7fffffff,
+                                          0x80000000, 0xfffffffe, 0xffffffff, 0x100000, 0x100001 };
   uint32_t value;
   size_t at = any ((uint32_t) size);
 

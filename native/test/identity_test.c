@@ -7,7 +7,9 @@
 
 #include "sandbox.h"
 
-#define WHO "w() { echo $3; }; w $(grep Uid /proc/self/status); w $(grep Gid /proc/self/status); grep Groups /proc/self/status | tr '\\t' ' '; echo HOME=$HOME"
+#define WHO                                                                                                            \
+  "w() { echo $3; }; w $(grep Uid /proc/self/status); w $(grep Gid /proc/self/status); grep Groups /proc/self/status " \
+  "| tr '\\t' ' '; echo HOME=$HOME"
 
 static struct outcome *run_as (struct identity id) {
   struct builder b;
@@ -34,8 +36,10 @@ TEST ("users and groups are found as Docker finds them") {
     { { "app", "77", NULL, true }, "1000\n77\nGroups: 77 \nHOME=/home/app\n" },
     { { NULL, "staff", NULL, true }, "0\n50\nGroups: 50 \nHOME=/root\n" },
     { { "0", "50", NULL, false }, "0\n50\nGroups: 50 \nHOME=\n" },
-    { { "app", NULL, (const char *const[]){ "wheel", "88", NULL }, false }, "1000\n1001\nGroups: 10 50 88 1001 \nHOME=\n" },
-    { { "app", "app", (const char *const[]){ "4294967294", "root", "0", NULL }, false }, "1000\n1001\nGroups: 0 1001 4294967294 \nHOME=\n" },
+    { { "app", NULL, (const char *const[]){ "wheel", "88", NULL }, false },
+      "1000\n1001\nGroups: 10 50 88 1001 \nHOME=\n" },
+    { { "app", "app", (const char *const[]){ "4294967294", "root", "0", NULL }, false },
+      "1000\n1001\nGroups: 0 1001 4294967294 \nHOME=\n" },
     { { "4294967294", NULL, NULL, true }, "4294967294\n0\nGroups: 0 \nHOME=/\n" },
   };
   NEEDS_SANDBOX ();
@@ -47,11 +51,14 @@ TEST ("users and groups are found as Docker finds them") {
 TEST ("users and groups that are not there are errors in Docker's words") {
   NEEDS_SANDBOX ();
 
-  CHECK_FAILS (run_as ((struct identity){ .user = "nobody" }), ENOENT, "unable to find user nobody: no matching entries in passwd file");
-  CHECK_FAILS (run_as ((struct identity){ .user = "app", .group = "nog" }), ENOENT, "unable to find group nog: no matching entries in group file");
+  CHECK_FAILS (run_as ((struct identity){ .user = "nobody" }), ENOENT,
+               "unable to find user nobody: no matching entries in passwd file");
+  CHECK_FAILS (run_as ((struct identity){ .user = "app", .group = "nog" }), ENOENT,
+               "unable to find group nog: no matching entries in group file");
   CHECK_FAILS (run_as ((struct identity){ .add_groups = STRV ("wheel", "nog") }), ENOENT,
                "Unable to find group nog: no matching entries in group file");
-  CHECK_FAILS (run_as ((struct identity){ .add_groups = STRV ("4294967295") }), 0, "cannot add the group \"4294967295\": it is out of range");
+  CHECK_FAILS (run_as ((struct identity){ .add_groups = STRV ("4294967295") }), 0,
+               "cannot add the group \"4294967295\": it is out of range");
   CHECK_FAILS (run_as ((struct identity){ .add_groups = STRV ("99999999999999999999") }), 0,
                "cannot add the group \"99999999999999999999\": it is out of range");
 }
@@ -60,18 +67,22 @@ TEST ("a missing passwd file is like an empty one") {
   NEEDS_SANDBOX ();
   MUST (unlink (BOX ("lower/etc/passwd")) == 0 && unlink (BOX ("lower/etc/group")) == 0);
   CHECK_RUN (run_as ((struct identity){ .user = "1000", .want_home = true }), "1000\n0\nGroups: 0 \nHOME=/\n");
-  CHECK_FAILS (run_as ((struct identity){ .user = "app" }), ENOENT, "unable to find user app: no matching entries in passwd file");
+  CHECK_FAILS (run_as ((struct identity){ .user = "app" }), ENOENT,
+               "unable to find user app: no matching entries in passwd file");
 }
 
 TEST ("rows with wrong numbers, too few fields or odd blanks give nobody root's powers") {
   NEEDS_SANDBOX ();
-  write_text (BOX ("lower/etc/passwd"),
-              "\n#:#:#\nbad:x:zz:55::/bad:\nshort:x\nthree:x:1005\nminus:x:-1:-1::/:\nhuge:x:4294967296:0::/:\nlast:x:4294967295:0::/:\n"
-              "hex:x:0x0:0::/:\nempty:x:::/:\n:x:0:0::/:\n  spaced:x:1006:1006::/sp  \r\nfour:x:1007:1008\nnohome:x:1009:1009:::\nnext:x: 5:5::/:\n"
-              "twice:x:1010:1010::/1:\ntwice:x:0:0::/2:\nend:x:1011:1011::/end");
-  write_text (BOX ("lower/etc/group"), "g0:x:zz:end,app\ng1:x\ng2:x:2:xend,en,end x\ng3:x:3: end\ng4:x:4:,,end\ng5:x:5:app,end\ng6:x:6:end:more\ng7:x:7:end   \n:x:8:end");
+  write_text (BOX ("lower/etc/passwd"), "\n#:#:#\nbad:x:zz:55::/bad:\nshort:x\nthree:x:1005\nminus:x:-1:-1::/"
+                                        ":\nhuge:x:4294967296:0::/:\nlast:x:4294967295:0::/:\n"
+                                        "hex:x:0x0:0::/:\nempty:x:::/:\n:x:0:0::/:\n  spaced:x:1006:1006::/sp  "
+                                        "\r\nfour:x:1007:1008\nnohome:x:1009:1009:::\nnext:x: 5:5::/:\n"
+                                        "twice:x:1010:1010::/1:\ntwice:x:0:0::/2:\nend:x:1011:1011::/end");
+  write_text (BOX ("lower/etc/group"), "g0:x:zz:end,app\ng1:x\ng2:x:2:xend,en,end x\ng3:x:3: "
+                                       "end\ng4:x:4:,,end\ng5:x:5:app,end\ng6:x:6:end:more\ng7:x:7:end   \n:x:8:end");
 
-  static const char *const nobodies[] = { "bad", "short", "three", "minus", "huge", "last", "hex", "empty", "next", "#", "0x0", "1e3" };
+  static const char *const nobodies[] = { "bad", "short", "three", "minus", "huge", "last",
+                                          "hex", "empty", "next",  "#",     "0x0",  "1e3" };
   for (size_t i = 0; i < sizeof nobodies / sizeof *nobodies; i++) {
     char expected[128];
     if (strcmp (nobodies[i], "0x0") == 0)
@@ -79,11 +90,13 @@ TEST ("rows with wrong numbers, too few fields or odd blanks give nobody root's 
     snprintf (expected, sizeof expected, "unable to find user %s: no matching entries in passwd file", nobodies[i]);
     CHECK_FAILS (run_as ((struct identity){ .user = nobodies[i] }), ENOENT, expected);
   }
-  CHECK_RUN (run_as ((struct identity){ .user = "spaced", .want_home = true }), "1006\n1006\nGroups: 1006 \nHOME=/sp\n");
+  CHECK_RUN (run_as ((struct identity){ .user = "spaced", .want_home = true }),
+             "1006\n1006\nGroups: 1006 \nHOME=/sp\n");
   CHECK_RUN (run_as ((struct identity){ .user = "four", .want_home = true }), "1007\n1008\nGroups: 1008 \nHOME=\n");
   CHECK_RUN (run_as ((struct identity){ .user = "nohome", .want_home = true }), "1009\n1009\nGroups: 1009 \nHOME=\n");
   CHECK_RUN (run_as ((struct identity){ .user = "twice", .want_home = true }), "1010\n1010\nGroups: 1010 \nHOME=/1\n");
-  CHECK_RUN (run_as ((struct identity){ .user = "end", .want_home = true }), "1011\n1011\nGroups: 4 5 6 7 1011 \nHOME=/end\n");
+  CHECK_RUN (run_as ((struct identity){ .user = "end", .want_home = true }),
+             "1011\n1011\nGroups: 4 5 6 7 1011 \nHOME=/end\n");
 }
 
 TEST ("an account file that is not a plain file of bearable size is refused at once") {
@@ -97,7 +110,8 @@ TEST ("an account file that is not a plain file of bearable size is refused at o
   MUST (rmdir (passwd) == 0 && symlink ("/dev/zero", passwd) == 0);
   CHECK_FAILS (run_as ((struct identity){ .user = "app" }), 0, "cannot read \"/etc/passwd\": it is not a regular file");
   MUST (unlink (passwd) == 0 && symlink ("../../outside/secret", passwd) == 0);
-  CHECK_FAILS (run_as ((struct identity){ .user = "app" }), ENOENT, "unable to find user app: no matching entries in passwd file");
+  CHECK_FAILS (run_as ((struct identity){ .user = "app" }), ENOENT,
+               "unable to find user app: no matching entries in passwd file");
   MUST (unlink (passwd) == 0 && symlink ("/proc/self/fd/0", passwd) == 0);
   CHECK_FAILS (run_as ((struct identity){ .user = "app" }), ELOOP, "cannot open \"/etc/passwd\"");
   MUST (unlink (passwd) == 0);
@@ -121,7 +135,8 @@ TEST ("a row may have a line of any length before and after it") {
   strcpy (text + size, "app\nstaff:x:50:app\n");
   write_text (BOX ("lower/etc/group"), text);
   free (text);
-  CHECK_RUN (run_as ((struct identity){ .user = "app", .want_home = true }), "1000\n1001\nGroups: 7 50 1001 \nHOME=/home/app\n");
+  CHECK_RUN (run_as ((struct identity){ .user = "app", .want_home = true }),
+             "1000\n1001\nGroups: 7 50 1001 \nHOME=/home/app\n");
 }
 
 TEST ("a user in a million groups is refused, not waited for") {
@@ -195,7 +210,8 @@ TEST ("a working directory that only root may enter works before the identity an
 
 /* ---- capabilities and filters ---- */
 
-static struct outcome *run_with_caps (const char *user, uint64_t bounding, uint64_t mask, uint64_t ambient, bool no_new_privs) {
+static struct outcome *run_with_caps (const char *user, uint64_t bounding, uint64_t mask, uint64_t ambient,
+                                      bool no_new_privs) {
   struct builder b;
 
   begin_container (&b, 0);
@@ -212,13 +228,17 @@ static struct outcome *run_with_caps (const char *user, uint64_t bounding, uint6
 TEST ("capabilities are what the plan says, for root and for a user") {
   NEEDS_SANDBOX ();
   CHECK_RUN (run_with_caps (NULL, DOCKER_CAPS, DOCKER_CAPS, 0, false),
-             "CapInh: 0000000000000000\nCapPrm: 00000000a80425fb\nCapEff: 00000000a80425fb\nCapBnd: 00000000a80425fb\nCapAmb: 0000000000000000\nNoNewPrivs: 0\n");
+             "CapInh: 0000000000000000\nCapPrm: 00000000a80425fb\nCapEff: 00000000a80425fb\nCapBnd: "
+             "00000000a80425fb\nCapAmb: 0000000000000000\nNoNewPrivs: 0\n");
   CHECK_RUN (run_with_caps ("app", DOCKER_CAPS, DOCKER_CAPS, 0, true),
-             "CapInh: 0000000000000000\nCapPrm: 0000000000000000\nCapEff: 0000000000000000\nCapBnd: 00000000a80425fb\nCapAmb: 0000000000000000\nNoNewPrivs: 1\n");
+             "CapInh: 0000000000000000\nCapPrm: 0000000000000000\nCapEff: 0000000000000000\nCapBnd: "
+             "00000000a80425fb\nCapAmb: 0000000000000000\nNoNewPrivs: 1\n");
   CHECK_RUN (run_with_caps ("app", DOCKER_CAPS, 0x2000, 0x2000, false),
-             "CapInh: 0000000000002000\nCapPrm: 0000000000002000\nCapEff: 0000000000002000\nCapBnd: 00000000a80425fb\nCapAmb: 0000000000002000\nNoNewPrivs: 0\n");
+             "CapInh: 0000000000002000\nCapPrm: 0000000000002000\nCapEff: 0000000000002000\nCapBnd: "
+             "00000000a80425fb\nCapAmb: 0000000000002000\nNoNewPrivs: 0\n");
   CHECK_RUN (run_with_caps (NULL, 0, 0, 0, false),
-             "CapInh: 0000000000000000\nCapPrm: 0000000000000000\nCapEff: 0000000000000000\nCapBnd: 0000000000000000\nCapAmb: 0000000000000000\nNoNewPrivs: 0\n");
+             "CapInh: 0000000000000000\nCapPrm: 0000000000000000\nCapEff: 0000000000000000\nCapBnd: "
+             "0000000000000000\nCapAmb: 0000000000000000\nNoNewPrivs: 0\n");
 }
 
 /* mkdir fails with errno 99, everything else works. */
@@ -253,7 +273,8 @@ TEST ("a seccomp filter works for a user, with no-new-privileges or without") {
     }
     put_command (&b, "grep -E 'CapEff|NoNew|Seccomp:' /proc/self/status | tr '\\t' ' '; mkdir /tmp/x 2>&1");
     snprintf (expected, sizeof expected,
-              "CapEff: 0000000000000000\nNoNewPrivs: %d\nSeccomp: 2\nmkdir: can't create directory '/tmp/x': Cannot assign requested address\n",
+              "CapEff: 0000000000000000\nNoNewPrivs: %d\nSeccomp: 2\nmkdir: can't create directory '/tmp/x': Cannot "
+              "assign requested address\n",
               no_new_privs);
     struct outcome *o = run_plan (&b);
     CHECK_TEXT (o->out, expected);
@@ -294,11 +315,14 @@ TEST ("a reaper looks like docker-init, has the container's credentials and noth
   put_filter (&b);
   put_caps (&b, DOCKER_CAPS, 0);
   put_op (&b, OP_REAPER, 0);
-  put_command (&b, "tr '\\0' '|' < /proc/1/cmdline; echo; cat /proc/1/comm; grep -E 'CapEff|CapBnd|Seccomp:|SigIgn' /proc/1/status | tr '\\t' ' ';"
-                   "cut() { echo $1 $4 $5 $6; }; cut $(cat /proc/$$/stat); ls /proc/1/fd 2>&1 | tail -1; cat /proc/1/environ 2>/dev/null | wc -c; exit 7");
+  put_command (&b, "tr '\\0' '|' < /proc/1/cmdline; echo; cat /proc/1/comm; grep -E 'CapEff|CapBnd|Seccomp:|SigIgn' "
+                   "/proc/1/status | tr '\\t' ' ';"
+                   "cut() { echo $1 $4 $5 $6; }; cut $(cat /proc/$$/stat); ls /proc/1/fd 2>&1 | tail -1; cat "
+                   "/proc/1/environ 2>/dev/null | wc -c; exit 7");
   struct outcome *o = run_plan (&b);
   CHECK_TEXT (strstr (o->out, "docker-init\nSig") == NULL ? o->out : strstr (o->out, "docker-init\nSig"),
-              "docker-init\nSigIgn: 0000000000300000\nCapEff: 00000000a80425fb\nCapBnd: 00000000a80425fb\nSeccomp: 2\n2 1 2 1\n2\n0\n");
+              "docker-init\nSigIgn: 0000000000300000\nCapEff: 00000000a80425fb\nCapBnd: 00000000a80425fb\nSeccomp: "
+              "2\n2 1 2 1\n2\n0\n");
   o->out[30] = 0;
   CHECK_TEXT (o->out, "/sbin/docker-init|--|sh|-c|tr ");
   CHECK (o->started && o->code == 7);
@@ -323,7 +347,8 @@ TEST ("a reaper hands signals on and reaps orphans") {
   NEEDS_SANDBOX ();
 
   begin_reaped (&b);
-  put_command (&b, "trap 'ls -d /proc/[0-9]* | wc -l; exit 3' USR1; (sleep 0.01 & sleep 0.01 &) ; sleep 0.2; echo ready; while :; do sleep 0.01; done");
+  put_command (&b, "trap 'ls -d /proc/[0-9]* | wc -l; exit 3' USR1; (sleep 0.01 & sleep 0.01 &) ; sleep 0.2; echo "
+                   "ready; while :; do sleep 0.01; done");
   int out = start_plan (&b, -1, &c, &o);
   MUST (out >= 0);
   await_output (&out, &o);

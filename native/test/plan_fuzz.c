@@ -1,8 +1,8 @@
 /* Whatever bytes come, plan_decode() reads within them; and what it accepts can be read again field by field. */
+#include <linux/sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <linux/sched.h>
 #include <sys/mount.h>
 
 #include "fields.h"

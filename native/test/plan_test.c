@@ -46,7 +46,7 @@ static void put_some_pivot (struct builder *b) {
   put_u32 (b, 0);
 }
 
-#define CHECK_REFUSED(builder, why)                                                                                   \
+#define CHECK_REFUSED(builder, why)                                                                                    \
   do {                                                                                                                 \
     CHECK (!accepts (builder));                                                                                        \
     CHECK_TEXT (refusal.text, why);                                                                                    \
@@ -141,10 +141,12 @@ TEST ("plan_decode() takes a plan with an op of every kind and points into its b
   CHECK_TEXT (e.text, "");
   CHECK (result == 0);
   bool is_right = p.op_count == 36 && p.clone_flags == NEW_ALL && p.flags == (PLAN_TERMINAL | PLAN_HOST_PID);
-  is_right = is_right && p.ops[0].kind == OP_CGROUP_CREATE && p.ops[35].kind == OP_EXEC && p.ops[1].flags == OPF_MAY_MISS;
+  is_right =
+      is_right && p.ops[0].kind == OP_CGROUP_CREATE && p.ops[35].kind == OP_EXEC && p.ops[1].flags == OPF_MAY_MISS;
   struct fields f = fields_of (p.ops[0].payload, p.ops[0].size);
   const char *path = take_str (&f);
-  is_right = is_right && strcmp (path, "/cg/a") == 0 && (const uint8_t *) path > b.bytes && (const uint8_t *) path < b.bytes + b.size;
+  is_right = is_right && strcmp (path, "/cg/a") == 0 && (const uint8_t *) path > b.bytes &&
+             (const uint8_t *) path < b.bytes + b.size;
   plan_release (&p);
   free (b.bytes);
   CHECK (is_right);
@@ -473,7 +475,8 @@ TEST ("plan_decode() refuses overlay layers that the kernel would read otherwise
     put_str (&b, "");
     put_strv (&b, STRV ());
     put_str (&b, "/staging");
-    CHECK_REFUSED (&b, "invalid plan: op 2 ROOT_OVERLAY: lowers holds something that is not an absolute path without backslashes");
+    CHECK_REFUSED (
+        &b, "invalid plan: op 2 ROOT_OVERLAY: lowers holds something that is not an absolute path without backslashes");
   }
 }
 

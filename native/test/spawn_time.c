@@ -69,8 +69,8 @@ int main (int argc, char **argv) {
     run_once (&b, &started[i], &ended[i]);
   qsort (started, (size_t) rounds, sizeof *started, compare);
   qsort (ended, (size_t) rounds, sizeof *ended, compare);
-  printf ("  %d full containers: spawn to execve %.2f ms median (%.2f best), to exit %.2f ms median (%.2f best)\n", rounds,
-          started[rounds / 2], started[0], ended[rounds / 2], ended[0]);
+  printf ("  %d full containers: spawn to execve %.2f ms median (%.2f best), to exit %.2f ms median (%.2f best)\n",
+          rounds, started[rounds / 2], started[0], ended[rounds / 2], ended[0]);
   free (started);
   free (ended);
   free (b.bytes);
