@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { readyCgroupParents } from "./cgroup-parents.ts";
 import { cgroupDirs } from "./cgroup-paths.ts";
@@ -29,12 +29,7 @@ describe.skipIf(!isRoot)("readyCgroupParents()", () => {
           expect(readFileSync(join(probe, file), "utf8").trim()).toMatch(/^[\d,-]+$/);
       } else expect(readFileSync(join(probe, "cgroup.controllers"), "utf8")).toContain("memory");
     } finally {
-      for (const dir of [probe, join(probe, ".."), join(probe, "../..")])
-        try {
-          rmdirSync(dir);
-        } catch (error) {
-          console.log(String(error));
-        }
+      for (const dir of [probe, join(probe, ".."), join(probe, "../..")]) if (existsSync(dir)) rmdirSync(dir);
     }
   });
 
