@@ -2,8 +2,9 @@
 declare module "bun:test" {
   interface Matchers {
     readonly not: Matchers;
-    readonly resolves: Matchers;
-    readonly rejects: Matchers;
+    /** Awaited: the expectation of what a promise becomes. */
+    readonly resolves: LaterMatchers;
+    readonly rejects: LaterMatchers;
     toBe(expected: unknown): void;
     toEqual(expected: unknown): void;
     toStrictEqual(expected: unknown): void;
@@ -21,6 +22,11 @@ declare module "bun:test" {
     toBeLessThanOrEqual(expected: number | bigint): void;
     toBeInstanceOf(expected: unknown): void;
   }
+  type LaterMatchers = {
+    readonly [M in Exclude<keyof Matchers, "not" | "resolves" | "rejects">]: (
+      ...expected: Parameters<Matchers[M]>
+    ) => Promise<void>;
+  };
   type Body = () => void | Promise<void>;
   interface Test {
     (name: string, body: Body, timeoutMs?: number): void;

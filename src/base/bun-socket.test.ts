@@ -164,7 +164,7 @@ for (const [name, connect] of [
       const attempt = async (): Promise<void> => {
         for (let i = 0; i < 100; i++) await stream.write(Buffer.alloc(65536));
       };
-      expect(attempt()).rejects.toThrow();
+      await expect(attempt()).rejects.toThrow();
     });
 
     test("a missing socket is ENOENT", async () => {
