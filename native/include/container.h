@@ -5,9 +5,10 @@
  *        ◀── SYNC_CONSOLE + pty fd ──  OP_CONSOLE
  *        ◀── SYNC_CREATED ───────────  OP_SYNC
  *   container_go() ── one byte ──────▶
- *        ◀── SYNC_FAILED + struct err  any step failed; the child then _exit(127)s
- *        ◀── end of file ────────────  the socket was close-on-exec: execve succeeded
+ *        ◀── end of file ────────────  the socket is close-on-exec: execve succeeded, or the child is gone. Which, and why,
+ *                                      stands in `progress`, a page that both share until then
  *
+ * A child whose step failed _exit(127)s; the caller reaps it, as it does after a success.
  * Nothing here blocks the shim's loop: container_spawn returns right after clone3, sync_fd is polled.
  */
 #ifndef GANTRY_CONTAINER_H
@@ -18,6 +19,7 @@
 
 struct err;
 struct plan;
+struct progress;
 
 struct container_stdio {
   int in, out, err; /* the child's ends, dup2()ed to 0-2; ignored when the plan has PLAN_TERMINAL */
@@ -29,11 +31,12 @@ struct container {
   int sync_fd;    /* poll for input; -1 once closed */
   int console_fd; /* pty master after SYNC_CONSOLE, else -1; the shim takes it */
   struct cgroup_trail *cgroups; /* what OP_CGROUP_CREATE made and OP_OOM_FILE opened; NULL for an exec */
+  struct progress *progress;    /* own business of container.c; NULL once SYNC_STARTED or SYNC_FAILED was returned */
 };
 
 enum sync_event { SYNC_AGAIN, SYNC_CONSOLE, SYNC_CREATED, SYNC_STARTED, SYNC_FAILED };
 
-/* Performs the P ops, then clones. `init_pidfd` is the container to join for PLAN_JOIN plans, else -1. On failure
+/* Performs the P ops, then clones. The plan and its buffer are not needed afterwards. `init_pidfd` is the container to join for PLAN_JOIN plans, else -1. On failure
    everything the P ops made is undone. */
 int container_spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
                      struct err *e);
@@ -41,7 +44,8 @@ int container_spawn (const struct plan *p, const struct container_stdio *io, int
 /* Call when sync_fd is readable. SYNC_STARTED and SYNC_FAILED are final and close sync_fd. */
 enum sync_event container_sync (struct container *c, struct err *e);
 
-/* Lets a created child go on. Allowed before SYNC_CREATED arrived: then it does not stop at OP_SYNC at all. */
+/* Lets a created child go on. Allowed before SYNC_CREATED arrived: then it does not stop at OP_SYNC at all, and SYNC_CREATED
+   may be left out. */
 int container_go (struct container *c, struct err *e);
 
 /* After the child was reaped: whether the kernel's OOM killer struck in its cgroup. */

@@ -33,7 +33,8 @@
 #define PLAN_MAX_STRV 1048576u
 
 enum plan_flags {
-  PLAN_JOIN = 1u << 0,     /* an exec: the child joins all namespaces of the container's init instead of making its own */
+  PLAN_JOIN = 1u << 0,     /* an exec: the child joins the container's init's pid, mount, network, ipc, uts and cgroup
+                              namespaces instead of making its own; clone_flags is 0 then, CGROUP_JOIN ops come first */
   PLAN_TERMINAL = 1u << 1, /* has a CONSOLE op: stdio is the pty's slave */
   PLAN_HOST_PID = 1u << 2, /* no new pid namespace: when the main process ends the rest of its cgroup must be killed */
 };
@@ -51,7 +52,9 @@ enum plan_op {
   OP_UNSHARE = 17,     /* u32 clone_flags            e.g. CLONE_NEWCGROUP, once membership is settled */
 
   /* ---- C: the root and what is mounted in it. Every target is resolved below the root by openat2(RESOLVE_IN_ROOT |
-   *         RESOLVE_NO_MAGICLINKS) and from then on held as a descriptor; a missing target is created below the root. ---- */
+   *         RESOLVE_NO_MAGICLINKS) and from then on held as a descriptor; a missing target is created below the root. A symbolic
+   *         link anywhere in a target below /proc, /sys or /dev is an error, and so is a mount target elsewhere that leads
+   *         into a procfs or sysfs. ---- */
   OP_PROPAGATION = 20,  /* u64 propagation            recursively on "/" of the new mount namespace (MS_PRIVATE, MS_SLAVE ..) */
   OP_ROOT_OVERLAY = 21, /* strv lowers, str upper, str work, strv options, str staging
                                                       lowers: topmost first. upper "" = read-only overlay. staging: an empty
@@ -59,13 +62,15 @@ enum plan_op {
   OP_ROOT_BIND = 22,    /* str source, str staging    recursive bind of a directory as the root */
   OP_MOUNT = 23,        /* str fstype, str source, str target, strv options, u64 attrs, u64 propagation, u32 dir_mode
                                                       new filesystem by fsopen; option "k=v" -> SET_STRING, "k" -> SET_FLAG;
-                                                      attrs: MOUNT_ATTR_*; propagation 0 = leave */
+                                                      attrs: MOUNT_ATTR_*; propagation 0 = leave, | MS_REC = whole tree;
+                                                      dir_mode: of a target that is made (0: 0755) */
   OP_BIND = 24,         /* str source, str target, u64 attr_set, u64 attr_clr, u64 propagation
                                                       source: a host path. op_flags: OPF_RECURSIVE, OPF_RECURSIVE_ATTR,
                                                       OPF_TARGET_FILE (create a file, else a directory, when missing) */
   OP_DEVICE = 25,       /* str path, u32 type ('c','b','p'), u32 major, u32 minor, u32 mode, u32 uid, u32 gid */
   OP_SYMLINK = 26,      /* str value, str path        EEXIST is fine */
-  OP_DIRECTORY = 27,    /* str path, u32 mode, u32 uid, u32 gid      mkdir -p below the root, last component gets mode/owner */
+  OP_DIRECTORY = 27,    /* str path, u32 mode, u32 uid, u32 gid      mkdir -p below the root; when the last component is new it gets
+                                                      mode and owner */
   OP_MASK = 28,         /* str path                   file: bind of a verified char 1:3; directory: one shared empty read-only
                                                       tmpfs. ENOENT/ENOTDIR of the target is fine, anything else is fatal */
   OP_READONLY = 29,     /* str path                   recursive clone of itself, read-only, moved on top. ENOENT is fine */
@@ -87,15 +92,18 @@ enum plan_op {
   OP_UMASK = 52,         /* u32 */
   OP_KEYRING = 53,       /* str name                  join a new session keyring; ENOSYS, EDQUOT are fine */
   OP_SYNC = 54,          /* (nothing)                 report "created", wait for "go". The state between create and start */
-  OP_REAPER = 55,        /* (nothing)                 PID 1 stays as a signal-forwarding reaper, the rest runs in its child */
+  OP_REAPER = 55,        /* (nothing)                 PID 1 stays as a signal-forwarding reaper, EXEC happens in its child. Wherever
+                                                      it stands, the fork comes last: the reaper has the container's credentials */
   OP_BOUNDING = 56,      /* u64 keep_mask             drop every other capability from the bounding set */
   OP_IDENTITY = 57,      /* u32 user_kind, u32 uid, str user, u32 group_kind, u32 gid, str group, strv add_groups, u32 want_home
                                                       kinds: ID_NONE, ID_NUMBER, ID_NAME. Looked up in the root's own etc/passwd and
                                                       etc/group (regular file, <= 10 MiB): see docs/decisions/0002.
-                                                      setgroups, setgid, setuid with capabilities kept; want_home: if the
-                                                      environment lacks HOME it becomes the passwd field, else "/" */
+                                                      setgroups, setgid, setuid with capabilities kept, effective ones too, so
+                                                      that SECCOMP may follow; stdio becomes the user's. want_home: if HOME is
+                                                      missing or empty in the environment it becomes the passwd field, else "/" */
   OP_CAPS = 58,          /* u64 permitted, u64 effective, u64 inheritable, u64 ambient */
-  OP_CWD = 59,           /* str path                  op_flags & OPF_CREATE: mkdir -p first. afterwards getcwd() must be inside */
+  OP_CWD = 59,           /* str path                  op_flags & OPF_CREATE: mkdir -p first. afterwards getcwd() must be inside. Ahead of
+                                                      IDENTITY: tried as root, on EACCES again as the user */
   OP_NO_NEW_PRIVS = 60,  /* (nothing) */
   OP_SECCOMP = 61,       /* u32 filter_flags, blob    struct sock_filter[] */
   OP_EXEC = 62,          /* strv argv, strv env, str search_path     argv[0] with a slash is taken as it is, else searched */
@@ -107,6 +115,7 @@ enum plan_op_flags {
   OPF_RECURSIVE_ATTR = 1u << 2,
   OPF_TARGET_FILE = 1u << 3,
   OPF_CREATE = 1u << 4,
+  OPF_TARGET_MODE = 1u << 5, /* MOUNT: when the target exists, its mode becomes the option "mode" (a tmpfs over /root is 0700) */
 };
 
 enum plan_id_kind { ID_NONE = 0, ID_NUMBER = 1, ID_NAME = 2 };

@@ -15,6 +15,7 @@ export class BinaryWriter {
     return this.#used;
   }
 
+  /** Call it before touching `#buffer`: growing replaces that. */
   #room(bytes: number): number {
     const at = this.#used;
     if (at + bytes > this.#buffer.length) {
@@ -27,17 +28,20 @@ export class BinaryWriter {
   }
 
   u16(value: number): this {
-    this.#buffer.writeUInt16LE(value, this.#room(2));
+    const at = this.#room(2);
+    this.#buffer.writeUInt16LE(value, at);
     return this;
   }
 
   u32(value: number): this {
-    this.#buffer.writeUInt32LE(value >>> 0, this.#room(4));
+    const at = this.#room(4);
+    this.#buffer.writeUInt32LE(value >>> 0, at);
     return this;
   }
 
   u64(value: bigint): this {
-    this.#buffer.writeBigUInt64LE(BigInt.asUintN(64, value), this.#room(8));
+    const at = this.#room(8);
+    this.#buffer.writeBigUInt64LE(BigInt.asUintN(64, value), at);
     return this;
   }
 

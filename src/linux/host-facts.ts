@@ -1,4 +1,10 @@
 /** What this host's kernel offers, read once at start (`readHostFacts`). Pure decisions take it as an argument. */
+import { closeSync, existsSync, openSync, readdirSync, readSync } from "node:fs";
+import { arch, availableParallelism, release, totalmem } from "node:os";
+import { join } from "node:path";
+import { errnoOf, fail } from "../base/errors.ts";
+import { findCgroups } from "./cgroup-facts.ts";
+
 export interface HostFacts {
   readonly cgroup: CgroupFacts;
   readonly cpuCount: number;
@@ -6,9 +12,12 @@ export interface HostFacts {
   readonly kernelRelease: string;
   /** Highest capability number the kernel knows (/proc/sys/kernel/cap_last_cap). */
   readonly lastCapability: number;
+  /** Mask of the capabilities that this process has and so can hand on; without all of them it is confined itself. */
+  readonly capabilities: bigint;
   readonly architecture: "x86_64" | "aarch64" | "riscv64";
   readonly seccomp: boolean;
   readonly apparmor: boolean;
+  readonly selinux: boolean;
   /** /sys/devices/system/cpu/cpuN/thermal_throttle directories that exist, to be masked. */
   readonly thermalThrottlePaths: readonly string[];
 }
@@ -25,3 +34,94 @@ export type CgroupFacts =
       readonly own: string;
       readonly controllers: ReadonlySet<string>;
     };
+
+const MAX_FILE_BYTES = 1 << 20;
+
+/**
+ * Looks at /proc and /sys. `root` is put before both, for tests. Throws `unavailable` for a host that cannot run
+ * containers: an unknown architecture, no control groups.
+ */
+export function readHostFacts(root = ""): HostFacts {
+  const read = (path: string): string => readCapped(join(root, path));
+  const exists = (path: string): boolean => existsSync(join(root, path));
+  const status = read("/proc/self/status");
+  return {
+    cgroup: findCgroups(read("/proc/self/mountinfo"), read("/proc/self/cgroup"), (mountPoint) =>
+      read(join(mountPoint, "cgroup.controllers")),
+    ),
+    cpuCount: availableParallelism(),
+    memoryBytes: totalmem(),
+    kernelRelease: release(),
+    lastCapability: readLastCapability(read("/proc/sys/kernel/cap_last_cap")),
+    capabilities: maskIn(status, "CapBnd") & maskIn(status, "CapPrm"),
+    architecture: readArchitecture(),
+    seccomp: /^Seccomp:/m.test(status) && exists("/proc/sys/kernel/seccomp/actions_avail"),
+    apparmor: readOptional(join(root, "/sys/module/apparmor/parameters/enabled")).startsWith("Y"),
+    selinux: exists("/sys/fs/selinux/enforce"),
+    thermalThrottlePaths: findThermalThrottle(root),
+  };
+}
+
+function readArchitecture(): HostFacts["architecture"] {
+  const name = arch();
+  if (name === "x64") return "x86_64";
+  if (name === "arm64") return "aarch64";
+  if (name === "riscv64") return "riscv64";
+  throw fail("unavailable", `the architecture "${name}" is not supported`);
+}
+
+function readLastCapability(text: string): number {
+  const number = Number(text.trim());
+  if (!Number.isInteger(number) || number < 0 || number > 63)
+    throw fail("internal", `/proc/sys/kernel/cap_last_cap is ${JSON.stringify(text.slice(0, 40))}`);
+  return number;
+}
+
+function maskIn(status: string, field: string): bigint {
+  const hex = new RegExp(`^${field}:\\s*([0-9a-f]{1,16})$`, "m").exec(status)?.[1];
+  if (hex === undefined) throw fail("internal", `/proc/self/status has no ${field}`);
+  return BigInt(`0x${hex}`);
+}
+
+function findThermalThrottle(root: string): string[] {
+  const cpus = "/sys/devices/system/cpu";
+  return namesIn(join(root, cpus))
+    .filter((name) => /^cpu\d+$/.test(name))
+    .map((name) => join(cpus, name, "thermal_throttle"))
+    .filter((path) => existsSync(join(root, path)));
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function readOptional(path: string): string {
+  try {
+    return readCapped(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return "";
+    throw error;
+  }
+}
+
+/** Files of the kernel have no size to look at: it is read until its end or too much. */
+function readCapped(path: string): string {
+  const buffer = Buffer.allocUnsafe(MAX_FILE_BYTES + 1);
+  const descriptor = openSync(path, "r");
+  try {
+    let used = 0;
+    for (;;) {
+      const bytes = readSync(descriptor, buffer, used, buffer.length - used, null);
+      used += bytes;
+      if (bytes === 0) return buffer.toString("utf8", 0, used);
+      if (used > MAX_FILE_BYTES) throw fail("internal", `"${path}" has more than ${MAX_FILE_BYTES} bytes`);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}

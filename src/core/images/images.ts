@@ -61,19 +61,45 @@ export interface LoadedImage {
   readonly image: Image;
   /** Familiar names it was tagged with; empty = loaded by id only. */
   readonly names: readonly string[];
+  /** Those of the names that another image had before, with its id: Docker tells the user. */
+  readonly takenOver: readonly { readonly name: string; readonly id: string }[];
+}
+
+/** An image that the store knows by its row and cannot offer: something of it is missing or damaged. */
+export interface DamagedImage {
+  readonly id: string;
+  readonly reason: string;
+  /** Full references. */
+  readonly names: readonly string[];
 }
 
 export interface Images {
-  /** By id, unique id prefix (with or without "sha256:"), or reference. Throws `not_found` "No such image: X" or `invalid_argument`. */
+  /**
+   * By reference, id or unique id prefix (with or without "sha256:"), in this order, as Docker looks. Throws `not_found`
+   * "No such image: X", `invalid_argument` for what can be neither, `unavailable` for a damaged image.
+   */
   resolve(nameOrId: string): Image;
+  /** Without damaged images. */
   list(): readonly Image[];
-  /** docker-archive or OCI layout, optionally gzip or zstd compressed. Either every image of the archive is there afterwards or none of them. */
+  damaged(): readonly DamagedImage[];
+  /**
+   * docker-archive or OCI layout, optionally gzip or zstd compressed. Either every image of the archive is there
+   * afterwards or none of them. Throws `invalid_argument` for an archive that is not one, damaged or hostile, and
+   * `unavailable` when the disk is full. The stream stays the caller's: after an error it may have more to give, and is
+   * to be drained or destroyed once the client has its answer. The same goes for import().
+   */
   load(archive: Readable, signal: AbortSignal): Promise<readonly LoadedImage[]>;
   /** A root filesystem tar as a one-layer image. */
   import(tar: Readable, options: ImportOptions, signal: AbortSignal): Promise<Image>;
+  /** Gives the image a name, familiar or full, taking it from whatever had it. `not_found` when the image is gone. */
   tag(image: Image, reference: string): void;
-  /** Removes a name; the image stays, possibly dangling. */
+  /** Removes a name; the image stays, possibly dangling. `not_found` when nothing has it. */
   untag(reference: string): void;
-  /** Removes an image and all its names, then collects what nothing else needs. */
+  /**
+   * Removes an image, damaged or not, and all its names, then collects what nothing else needs. `not_found` when it is
+   * gone. The layers are chainIDs, topmost first. What a container stands on stays until the container is gone.
+   */
   remove(id: string): Promise<{ readonly removedLayers: readonly string[] }>;
+  /** Collects layers and blobs that no image, container or lease needs: after a container that held some was removed. */
+  collect(): Promise<{ readonly removedLayers: readonly string[] }>;
 }

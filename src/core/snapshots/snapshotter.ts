@@ -5,8 +5,9 @@
  * Nothing here mounts: `mount()` only tells what to mount, and the container's own init does it inside its own mount
  * namespace. So a snapshotter can neither leak a mount nor be blocked by one.
  *
- * On crash: a committed snapshot exists when its "complete" mark does; anything without one is garbage that
- * `recover()` deletes at the next start.
+ * On crash: a committed snapshot exists when its "complete" mark does; anything without one is garbage that the next
+ * start deletes. An active snapshot that was prepared is kept for its container, whatever else is missing: it holds
+ * what a user wrote.
  */
 export type RootfsMount = {
   readonly kind: "overlay";
@@ -21,6 +22,31 @@ export interface SnapshotUsage {
   readonly inodes: number;
 }
 
+/** A layer being filled, whose place in a stack need not be known yet. */
+export interface StagedLayer {
+  /** Empty at first, for the caller to fill. Where it is belongs to the snapshotter. */
+  readonly directory: string;
+  /** Forgets it and deletes its files in the background. Fine twice, and after it was committed. */
+  discard(): void;
+}
+
+export interface NamedLayer {
+  readonly staged: StagedLayer;
+  readonly chainId: string;
+  /** undefined = base. */
+  readonly parent: string | undefined;
+  readonly usage: SnapshotUsage;
+}
+
+export interface CommittedLayer {
+  readonly chainId: string;
+  readonly parent: string | undefined;
+  readonly usage: SnapshotUsage;
+}
+
+/** The most layers a stack may have, as with Docker's overlay2. */
+export const MAX_LAYERS = 125;
+
 export interface Snapshotter {
   /** The storage driver's name as Docker spells it, e.g. "overlay2". */
   readonly driver: string;
@@ -30,8 +56,10 @@ export interface Snapshotter {
 
   /**
    * Makes the committed snapshot `chainId` on top of `parent` (undefined = base). `apply` fills the given empty host
-   * directory; when it returns the content is synced and marked complete. Calls for the same chainID share one run;
-   * an existing layer makes it a no-op. When `apply` throws, nothing is left.
+   * directory; when it returns the content is synced and marked complete. Calls for the same chainID wait for each
+   * other, so that one that succeeds serves all; an existing layer makes it a no-op. When `apply` throws, nothing is
+   * left and the next caller's turn comes. `not_found` when the parent is missing,
+   * `invalid_argument` "max depth exceeded" beyond MAX_LAYERS.
    */
   createLayer(
     chainId: string,
@@ -39,28 +67,39 @@ export interface Snapshotter {
     apply: (directory: string) => Promise<SnapshotUsage>,
   ): Promise<void>;
 
-  /** Deletes a committed snapshot. `conflict` while something stands on it; a missing one is fine. */
+  /** An empty place to apply a layer to before its parents are known. Discard it unless commitLayers() took it. */
+  stageLayer(): StagedLayer;
+
+  /**
+   * Makes committed snapshots of staged layers, each parent before its children, with one sync for all. One that
+   * exists already is discarded. On failure none or the first few are committed, and the rest is still staged.
+   */
+  commitLayers(layers: readonly NamedLayer[]): Promise<void>;
+
+  /**
+   * Deletes a committed snapshot: it is gone when the call returns, its files later. `conflict` while something stands
+   * on it; a missing one is fine.
+   */
   removeLayer(chainId: string): Promise<void>;
 
-  layers(): readonly {
-    readonly chainId: string;
-    readonly parent: string | undefined;
-    readonly usage: SnapshotUsage;
-  }[];
+  layers(): readonly CommittedLayer[];
 
   /** Makes the active snapshot `id` on top of `parent` (undefined = an empty root). `conflict` if it exists. */
   prepare(id: string, parent: string | undefined): Promise<void>;
 
-  /** What init must mount for the active snapshot. `not_found` if it is gone. */
+  /** All active snapshots: for whoever knows which containers exist, and to tell what layers are in use. */
+  active(): readonly { readonly id: string; readonly parent: string | undefined }[];
+
+  /** What init must mount for the active snapshot. `not_found` if it is gone, `unavailable` if a layer below it is. */
   mount(id: string): RootfsMount;
 
   /** Forgets the active snapshot at once and deletes its files in the background. A missing one is fine. */
   remove(id: string): Promise<void>;
 
-  /** Writable bytes of an active snapshot. */
+  /** Writable bytes of an active snapshot. `not_found` if it is gone. */
   usage(id: string, signal: AbortSignal): Promise<SnapshotUsage>;
 
-  /** GraphDriver.Data of inspect. */
+  /** GraphDriver.Data of inspect: of an active snapshot, or else of a committed one. `not_found` if it is neither. */
   describe(id: string): Readonly<Record<string, string>>;
 
   /** Resolves when background deletions have ended: for tests, shutdown and the leak check. */

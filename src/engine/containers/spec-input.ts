@@ -1,6 +1,7 @@
 /** What `buildSpec` (spec.ts) turns into an OCI config.json: the user's wishes, merged with the image, plus host facts. */
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import type { ResolvedDevices } from "../../linux/device-nodes.ts";
 
 /** One mount the user asked for, already checked; destinations are absolute and clean. */
 export type ResolvedMount =
@@ -43,5 +44,9 @@ export interface SpecInput {
     | { readonly kind: "none" }
     | { readonly kind: "host" }
     | { readonly kind: "path"; readonly path: string };
+  /** Namespaces of other containers, for PidMode "container:ID". */
+  readonly join?: { readonly pid?: string };
+  /** What `resolveDevices` (linux/device-nodes.ts) found for the host configuration; absent = nothing was looked for. */
+  readonly devices?: ResolvedDevices;
   readonly facts: HostFacts;
 }

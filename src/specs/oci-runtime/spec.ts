@@ -80,6 +80,11 @@ export interface SpecMount {
   readonly type?: string;
   readonly source?: string;
   readonly options?: readonly string[];
+  /**
+   * Our extension, never written by others: the source of this bind mount is not a directory, so a missing destination
+   * becomes a file. `markFileBinds` (linux/bind-sources.ts) fills it in for documents of others.
+   */
+  readonly gantryFile?: boolean;
 }
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";

@@ -1,0 +1,150 @@
+/**
+ * npm run bench [-- --peer "PREFIX"] [--rows TEXT]
+ *
+ * Measures the rows of bench/rows.ts on a throw-away engine. With `--peer` (a command prefix that runs its arguments on a
+ * host where Docker, and perhaps podman, is up: `ssh bench-host`, or a chroot's enter command) the same rows run there in
+ * turn, A B A B, so that a busy machine slows both. Writes bench/RESULTS.md.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync, readdirSync, writeFileSync, existsSync, mkdirSync } from "node:fs";
+import { cpus, totalmem, release } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Engine, GANTRY, ROOT } from "../test/support/engine.ts";
+import { busyboxArchive, debianArchive } from "../test/support/images.ts";
+import { ROWS, type Row } from "./rows.ts";
+
+interface Contestant {
+  readonly name: string;
+  readonly cli: string;
+  readonly prefix: readonly string[];
+}
+
+const LINES =
+  "yes 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef012 | head -c 300000000 > /tmp/gantry-bench-lines";
+const TIMER = "/tmp/gantry-bench-timer";
+
+function shell(who: Contestant, line: string, input?: Uint8Array): string {
+  const [program, ...rest] = [...who.prefix, "sh", "-c", `CLI="${who.cli}"; ${line}`];
+  const done = spawnSync(program, rest, {
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    ...(input === undefined ? {} : { input }),
+  });
+  if (done.status !== 0)
+    throw new Error(`${who.name}: ${line}: exit ${done.status}\n${done.stderr.slice(-500)}`);
+  return done.stderr;
+}
+
+/** Milliseconds of one run, as the timer beside the command saw it. */
+function once(who: Contestant, row: Row): number {
+  if (row.before !== undefined) shell(who, row.before);
+  const quoted = row.command.replaceAll("$CLI", who.cli).replaceAll("'", `'\\''`);
+  const simple = !/[;&|>$]/.test(quoted);
+  const stderr = shell(who, simple ? `${TIMER} ${quoted} >/dev/null` : `${TIMER} sh -c '${quoted}'`);
+  const micros = Number(/\n@(\d+)\n$/.exec(stderr)?.[1]);
+  if (row.after !== undefined) shell(who, row.after);
+  return micros / 1000;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? (sorted[half] ?? 0) : ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2;
+}
+
+function prepare(who: Contestant, busybox: string, debian: string): void {
+  shell(who, `cat > ${TIMER} && chmod +x ${TIMER}`, readFileSync(join(ROOT, "build", "bench-timer")));
+  shell(who, `test -e /tmp/gantry-bench-lines || ${LINES}`);
+  shell(who, "cat > /tmp/gantry-bench-debian.tar", readFileSync(debian));
+  shell(who, "$CLI load -q >/dev/null", readFileSync(busybox));
+}
+
+/** Kilobytes of PSS of one process. */
+function pssKb(pid: number): number {
+  return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]);
+}
+
+async function memory(engine: Engine): Promise<string[]> {
+  const idle = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${engine.pid}/status`, "utf8"))?.[1]);
+  const ids = await Promise.all(
+    Array.from({ length: 10 }, () =>
+      engine.ok(["run", "-d", "--network", "none", "busybox", "sleep", "1000"]),
+    ),
+  );
+  const shims = readdirSync("/proc").filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/comm`, "utf8") === "gantry-shim\n";
+    } catch {
+      return false;
+    }
+  });
+  const pss = median(shims.map((pid) => pssKb(Number(pid))));
+  await engine.ok(["rm", "-f", ...ids]);
+  return [
+    `| memory per running container (shim, PSS) | ${(pss / 1024).toFixed(2)} MB | | | 0.5 MB | ${pss <= 512 ? "met" : "**missed**"} |`,
+    `| idle daemon (RSS) | ${(idle / 1024).toFixed(0)} MB | | | 60 MB | ${idle <= 60 * 1024 ? "met" : "**missed**"} |`,
+  ];
+}
+
+const { values: options } = parseArgs({ options: { peer: { type: "string" }, rows: { type: "string" } } });
+mkdirSync(join(ROOT, "build"), { recursive: true });
+spawnSync(
+  "cc",
+  ["-O2", "-static", "-o", join(ROOT, "build", "bench-timer"), join(ROOT, "bench", "timer.c")],
+  { stdio: "inherit" },
+);
+const busybox = await busyboxArchive();
+const debian = await debianArchive();
+const engine = await Engine.start();
+try {
+  const contestants: Contestant[] = [{ name: "gantry", cli: `${GANTRY} --host ${engine.host}`, prefix: [] }];
+  const versions = [spawnSync(GANTRY, ["--version"], { encoding: "utf8" }).stdout.trim()];
+  if (options.peer !== undefined) {
+    const prefix = options.peer.split(" ");
+    for (const name of ["docker", "podman"]) {
+      const version = spawnSync(prefix[0] ?? "", [...prefix.slice(1), name, "--version"], {
+        encoding: "utf8",
+      });
+      if (version.status !== 0) continue;
+      versions.push(version.stdout.trim());
+      contestants.push({ name, cli: name, prefix });
+    }
+  }
+  for (const who of contestants) prepare(who, busybox, debian);
+  const lines: string[] = [];
+  for (const row of ROWS) {
+    if (options.rows !== undefined && !row.name.includes(options.rows)) continue;
+    const times = new Map<string, number[]>();
+    const present = contestants.filter(({ name }) => name !== "podman" || row.podman);
+    for (let round = -1; round < row.rounds; round++) {
+      for (const who of present) {
+        const ms = once(who, row);
+        if (round >= 0) times.set(who.name, [...(times.get(who.name) ?? []), ms]); // round -1 warms up
+      }
+    }
+    const ours = times.get("gantry") ?? [];
+    const cell = (name: string): string => {
+      const theirs = times.get(name);
+      if (theirs === undefined) return "";
+      return `${median(theirs).toFixed(1)} ms (${(median(theirs) / median(ours)).toFixed(1)}×)`;
+    };
+    const spread = `${Math.min(...ours).toFixed(1)}–${Math.max(...ours).toFixed(1)}`;
+    const verdict = median(ours) <= row.budgetMs ? "met" : "**missed**";
+    const line = `| ${row.name} | ${median(ours).toFixed(1)} ms (${spread}) | ${cell("docker")} | ${cell("podman")} | ${row.budgetMs} ms | ${verdict} |`;
+    console.log(line);
+    lines.push(line);
+  }
+  lines.push(...(await memory(engine)));
+  const machine = `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
+  if (options.rows === undefined) {
+    writeFileSync(
+      join(ROOT, "bench", "RESULTS.md"),
+      `# Results\n\nMedians of one interleaved run (min–max in brackets for Gantry; factor against Gantry for the others).\n\n- machine: ${machine}\n- date: ${new Date().toISOString().slice(0, 10)}\n${versions.map((v) => `- ${v}\n`).join("")}\n| work | Gantry | Docker | podman | budget | |\n|---|---|---|---|---|---|\n${lines.join("\n")}\n`,
+    );
+  }
+} finally {
+  await engine.close();
+  for (const name of ["timer", "lines", "debian.tar"])
+    if (existsSync(`/tmp/gantry-bench-${name}`)) spawnSync("rm", [`/tmp/gantry-bench-${name}`]);
+}

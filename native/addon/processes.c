@@ -1,0 +1,34 @@
+/* Processes by descriptor: a pid may be another process's by the time it is used, a pidfd never. */
+#include "addon.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* pidfdOpen(pid): fd */
+static napi_value pidfd_open_ (napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int pid;
+  if (addon_arguments (env, info, 1, &argument) < 0 || addon_int (env, argument, &pid) < 0)
+    return NULL;
+  int fd = (int) syscall (SYS_pidfd_open, pid, 0);
+  return fd < 0 ? addon_throw (env, errno, "pidfd_open", NULL) : addon_number (env, fd);
+}
+
+/* pidfdSignal(pidfd, signal) */
+static napi_value pidfd_signal (napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int pidfd, signal;
+  if (addon_arguments (env, info, 2, arguments) < 0 || addon_int (env, arguments[0], &pidfd) < 0 ||
+      addon_int (env, arguments[1], &signal) < 0)
+    return NULL;
+  if (syscall (SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0)
+    return addon_throw (env, errno, "pidfd_send_signal", NULL);
+  return NULL;
+}
+
+int addon_register_processes (napi_env env, napi_value exports) {
+  if (addon_add_function (env, exports, "pidfdOpen", pidfd_open_) < 0)
+    return -1;
+  return addon_add_function (env, exports, "pidfdSignal", pidfd_signal);
+}

@@ -1,0 +1,85 @@
+/* The child between clone3 and execve: what its steps share. One step function per plan op, grouped in a file per kernel
+ * subject; init.c calls them in plan order. */
+#ifndef GANTRY_INIT_H
+#define GANTRY_INIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "container.h"
+#include "err.h"
+#include "fields.h"
+#include "plan.h"
+
+enum progress_stage { PROGRESS_SETTING_UP, PROGRESS_EXECUTING, PROGRESS_FAILED };
+
+/* One shared page. The child writes, the shim reads it after the sync socket's end of file. */
+struct progress {
+  uint32_t stage; /* enum progress_stage */
+  uint32_t op;    /* 1 + index of the op at work */
+  struct err err; /* when PROGRESS_FAILED */
+};
+
+#define MAX_NAMESPACE_FDS 8
+
+struct namespace_fd {
+  int fd;
+  uint32_t clone_flag;
+};
+
+struct init {
+  const struct plan *plan;
+  struct progress *progress;
+  struct container_stdio io;
+  int sync_fd;
+  int init_pidfd; /* of the container to join; -1 once that is done */
+  struct namespace_fd namespaces[MAX_NAMESPACE_FDS];
+  uint32_t namespace_count;
+
+  int root_fd;   /* O_PATH of the container's root, from the root op or the join on; -1 before */
+  int null_fd;   /* the host's /dev/null, verified; held from the root op to the pivot */
+  int empty_fd;  /* the mount that covers every masked directory */
+  int proc_fd;   /* a procfs that nobody else can reach */
+  uint64_t propagation;
+  bool has_identity, has_reaper, empty_is_attached, is_swept;
+  mode_t umask; /* for the process; 0 until then, so that modes are as the plan says */
+  char *home;                     /* "HOME=...", when the environment shall get it */
+  const struct plan_op_view *cwd; /* a CWD that root was denied and the user shall try */
+};
+
+typedef int init_step (struct init *in, struct fields *f, uint16_t flags, struct err *e);
+
+/* Never returns: the process becomes the container's, or tells the shim why not and exits 127. */
+_Noreturn void init_run (struct init *in);
+
+/* mounts.c */
+init_step step_propagation, step_root_overlay, step_root_bind, step_mount, step_bind, step_pivot, step_root_propagation;
+/* masks.c */
+init_step step_mask, step_readonly;
+/* nodes.c */
+init_step step_device, step_symlink, step_directory;
+/* console.c */
+init_step step_console;
+/* procfs.c */
+init_step step_sysctl, step_oom_score_adj;
+/* membership.c */
+init_step step_cgroup_join, step_unshare;
+int join_namespaces (struct init *in, struct err *e);
+int enter_namespace_paths (struct init *in, struct err *e);
+/* settings.c */
+init_step step_hostname, step_domainname, step_loopback_up, step_rlimit, step_umask, step_keyring;
+/* identity.c */
+init_step step_identity;
+/* security.c */
+init_step step_bounding, step_caps, step_no_new_privs, step_seccomp;
+/* cwd.c */
+init_step step_cwd;
+int cwd_retry_as_user (struct init *in, struct err *e);
+/* exec.c */
+init_step step_exec;
+/* reaper.c */
+init_step step_reaper;
+int reaper_fork (struct init *in, struct err *e); /* 0 in the child; the reaper does not return */
+
+#endif

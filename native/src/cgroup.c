@@ -1,0 +1,299 @@
+#include "cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/bpf.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "err.h"
+#include "fds.h"
+#include "fields.h"
+#include "kernel.h"
+#include "plan.h"
+
+struct directory {
+  struct directory *next;
+  bool is_made, is_task; /* made by us; named by a CREATE op, not just above one */
+  char path[];
+};
+
+struct cgroup_trail {
+  struct directory *directories; /* the latest first: a child before its parent */
+  int oom_fd;
+  bool kills_leftovers;
+};
+
+/* Somebody who shares a parent with us may remove it, empty, between our two mkdirs. */
+#define CREATE_ROUNDS 20
+/* Zombies keep a cgroup busy until they are reaped, which takes the kernel moments. */
+#define REMOVE_ROUNDS 200
+#define KILL_ROUNDS 200
+
+static void pause_ms (long ms) {
+  nanosleep (&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
+}
+
+/* ---- making ---- */
+
+static int remember (struct cgroup_trail *t, const char *path, size_t length, bool is_made, bool is_task, struct err *e) {
+  struct directory *d = malloc (sizeof *d + length + 1);
+
+  if (d == NULL)
+    return err_set (e, ENOMEM, "cannot remember the cgroup \"%s\"", path);
+  memcpy (d->path, path, length);
+  d->path[length] = '\0';
+  d->is_made = is_made;
+  d->is_task = is_task;
+  d->next = t->directories;
+  t->directories = d;
+  return 0;
+}
+
+/* Makes `path`, whose parents exist. 0, or -1 with errno ENOENT when they do not, or with `e` set. */
+static int make_last (struct cgroup_trail *t, const char *path, size_t length, bool is_task, struct err *e) {
+  char at[PATH_MAX];
+
+  memcpy (at, path, length);
+  at[length] = '\0';
+  if (mkdir (at, 0755) == 0)
+    return remember (t, at, length, true, is_task, e);
+  if (errno == EEXIST)
+    return is_task ? remember (t, at, length, false, true, e) : 0;
+  if (errno != ENOENT)
+    return err_set (e, errno, "cannot make the cgroup \"%s\"", at);
+  return -1;
+}
+
+static int create (struct cgroup_trail *t, const char *path, struct err *e) {
+  size_t length = strlen (path);
+
+  while (length > 1 && path[length - 1] == '/')
+    length--;
+  for (int round = 0; round < CREATE_ROUNDS; round++) {
+    if (make_last (t, path, length, true, e) == 0)
+      return 0;
+    if (errno != ENOENT)
+      return -1;
+    for (size_t n = 1; n < length; n++)
+      if (path[n] == '/' && path[n - 1] != '/' && make_last (t, path, n, false, e) < 0 && errno != ENOENT)
+        return -1;
+  }
+  return err_set (e, ENOENT, "cannot make the cgroup \"%s\"", path);
+}
+
+static int write_file (const char *path, const char *value, bool may_miss, struct err *e) {
+  auto_fd file = open (path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+  if (file < 0)
+    return errno == ENOENT && may_miss ? 0 : err_set (e, errno, "cannot open \"%s\"", path);
+  if (write (file, value, strlen (value)) < 0)
+    return err_set (e, errno, "cannot write \"%.200s\" to \"%s\"", value, path);
+  return 0;
+}
+
+static int attach_program (const char *path, struct blob instructions, struct err *e) {
+  union bpf_attr load = {
+    .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+    .insns = (uintptr_t) instructions.data,
+    .insn_cnt = instructions.size / (uint32_t) sizeof (struct bpf_insn),
+    .license = (uintptr_t) "Apache-2.0",
+  };
+  auto_fd directory = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0)
+    return err_set (e, errno, "cannot open the cgroup \"%s\"", path);
+  auto_fd program = (int) syscall (SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+  if (program < 0)
+    return err_set (e, errno, "cannot load the device program for \"%s\"", path);
+  union bpf_attr attach = {
+    .target_fd = (uint32_t) directory,
+    .attach_bpf_fd = (uint32_t) program,
+    .attach_type = BPF_CGROUP_DEVICE,
+    .attach_flags = BPF_F_ALLOW_MULTI,
+  };
+  if (syscall (SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) < 0)
+    return err_set (e, errno, "cannot attach the device program to \"%s\"", path);
+  return 0;
+}
+
+static int perform (struct cgroup_trail *t, const struct plan_op_view *op, struct err *e) {
+  struct fields f = fields_of (op->payload, op->size);
+  const char *path = take_str (&f);
+
+  switch (op->kind) {
+  case OP_CGROUP_CREATE:
+    return create (t, path, e);
+  case OP_CGROUP_WRITE:
+    return write_file (path, take_str (&f), (op->flags & OPF_MAY_MISS) != 0, e);
+  case OP_CGROUP_BPF:
+    return attach_program (path, take_blob (&f), e);
+  default:
+    t->oom_fd = open (path, O_RDONLY | O_CLOEXEC);
+    return t->oom_fd < 0 ? err_set (e, errno, "cannot open \"%s\"", path) : 0;
+  }
+}
+
+int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err *e) {
+  struct cgroup_trail *t = NULL;
+
+  *out = NULL;
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    if (p->ops[i].kind > OP_OOM_FILE)
+      continue;
+    if (t == NULL && (t = calloc (1, sizeof *t)) == NULL)
+      return err_set (e, ENOMEM, "cannot keep track of cgroups");
+    if (*out == NULL)
+      t->oom_fd = -1;
+    *out = t;
+    if (perform (t, &p->ops[i], e) < 0) {
+      e->op = i + 1;
+      cgroup_release (t);
+      *out = NULL;
+      return -1;
+    }
+  }
+  /* From here on there may be processes. */
+  if (t != NULL)
+    t->kills_leftovers = (p->flags & PLAN_HOST_PID) != 0;
+  return 0;
+}
+
+/* ---- asking ---- */
+
+bool cgroup_was_oom_killed (const struct cgroup_trail *t) {
+  char text[1024];
+  ssize_t n = t == NULL || t->oom_fd < 0 ? -1 : pread (t->oom_fd, text, sizeof text - 1, 0);
+
+  if (n < 0)
+    return false;
+  text[n] = '\0';
+  for (const char *line = text; line != NULL; line = strchr (line, '\n')) {
+    line += *line == '\n';
+    if (strncmp (line, "oom_kill ", 9) == 0)
+      return strtoull (line + 9, NULL, 10) > 0;
+  }
+  return false;
+}
+
+/* ---- walking a cgroup and what the container made below it ---- */
+
+/* Opens the first directory in `fd`, with its name. -1 when there is none. */
+static int first_child (int fd, char name[NAME_MAX + 1]) {
+  int copy = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *entries = copy < 0 ? NULL : fdopendir (copy);
+  int child = -1;
+
+  if (entries == NULL) {
+    fd_close (&copy);
+    return -1;
+  }
+  for (struct dirent *d; child < 0 && (d = readdir (entries)) != NULL;)
+    if (d->d_type == DT_DIR && strcmp (d->d_name, ".") != 0 && strcmp (d->d_name, "..") != 0) {
+      snprintf (name, NAME_MAX + 1, "%s", d->d_name);
+      child = openat (fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    }
+  closedir (entries);
+  return child;
+}
+
+/* Removes the deepest first child, again and again: no recursion, however deep the container nested them. False when one is
+   still busy. */
+static bool remove_children (const char *path) {
+  char name[NAME_MAX + 1], last[NAME_MAX + 1];
+
+  for (;;) {
+    auto_fd at = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto_fd parent = -1;
+    for (int child; at >= 0 && (child = first_child (at, name)) >= 0;) {
+      fd_close (&parent);
+      parent = fd_release (&at);
+      at = child;
+      memcpy (last, name, sizeof last);
+    }
+    if (parent < 0)
+      return true;
+    fd_close (&at);
+    if (unlinkat (parent, last, AT_REMOVEDIR) < 0 && errno != ENOENT)
+      return false;
+  }
+}
+
+static void remove_directory (const struct directory *d) {
+  /* One above the task's own may serve other tasks. The last of them removes it. */
+  int rounds = d->is_task ? REMOVE_ROUNDS : 1;
+
+  for (int round = 0; round < rounds; round++) {
+    if (rmdir (d->path) == 0 || errno != EBUSY)
+      return;
+    if (d->is_task && (remove_children (d->path) && rmdir (d->path) == 0))
+      return;
+    if (d->is_task)
+      pause_ms (round < 20 ? 1 : 10);
+  }
+}
+
+/* ---- killing ---- */
+
+static bool write_in (const char *directory, const char *name, const char *value) {
+  char path[PATH_MAX];
+  struct err unused;
+
+  return snprintf (path, sizeof path, "%s/%s", directory, name) < (int) sizeof path && access (path, W_OK) == 0 &&
+         write_file (path, value, false, &unused) == 0;
+}
+
+/* Kills who is listed. The number of them. */
+static int kill_listed (const char *directory) {
+  char path[PATH_MAX];
+  int count = 0, pid;
+
+  if (snprintf (path, sizeof path, "%s/cgroup.procs", directory) >= (int) sizeof path)
+    return 0;
+  FILE *list = fopen (path, "re");
+  while (list != NULL && fscanf (list, "%d", &pid) == 1)
+    if (pid > 1) {
+      kill (pid, SIGKILL);
+      count++;
+    }
+  if (list != NULL)
+    fclose (list);
+  return count;
+}
+
+/* Version 2 has a file for it. In version 1 the freezer, where the task is in one, keeps them from forking away meanwhile. */
+static void kill_leftovers (const struct cgroup_trail *t) {
+  for (const struct directory *d = t->directories; d != NULL; d = d->next) {
+    if (!d->is_task || write_in (d->path, "cgroup.kill", "1"))
+      continue;
+    bool frozen = write_in (d->path, "freezer.state", "FROZEN");
+    for (int round = 0; round < KILL_ROUNDS && kill_listed (d->path) > 0; round++) {
+      if (frozen)
+        write_in (d->path, "freezer.state", "THAWED");
+      frozen = false;
+      pause_ms (round < 20 ? 1 : 10);
+    }
+    if (frozen)
+      write_in (d->path, "freezer.state", "THAWED");
+  }
+}
+
+void cgroup_release (struct cgroup_trail *t) {
+  if (t == NULL)
+    return;
+  if (t->kills_leftovers)
+    kill_leftovers (t);
+  while (t->directories != NULL) {
+    struct directory *d = t->directories;
+    t->directories = d->next;
+    if (d->is_made)
+      remove_directory (d);
+    free (d);
+  }
+  fd_close (&t->oom_fd);
+  free (t);
+}

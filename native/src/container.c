@@ -1,0 +1,230 @@
+#include "container.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sched.h>
+
+#include "cgroup.h"
+#include "err.h"
+#include "fds.h"
+#include "fields.h"
+#include "init.h"
+#include "kernel.h"
+#include "plan.h"
+
+/* ---- what the child needs of the host ---- */
+
+struct entrances {
+  int cgroup_fd; /* of the unified hierarchy, for CLONE_INTO_CGROUP */
+  int pid_fd;    /* a pidfd or namespace whose pid namespace the child is born in */
+  struct namespace_fd namespaces[MAX_NAMESPACE_FDS];
+  uint32_t namespace_count;
+};
+
+static void entrances_close (struct entrances *n) {
+  fd_close (&n->cgroup_fd);
+  for (uint32_t i = 0; i < n->namespace_count; i++)
+    fd_close (&n->namespaces[i].fd);
+}
+
+static int open_namespace (struct entrances *n, struct fields *f, struct err *e) {
+  uint32_t clone_flag = take_u32 (f);
+  const char *path = take_str (f);
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+
+  if (fd < 0)
+    return err_set (e, errno, "cannot open the namespace \"%s\"", path);
+  n->namespaces[n->namespace_count++] = (struct namespace_fd){ fd, clone_flag };
+  if (clone_flag == CLONE_NEWPID)
+    n->pid_fd = fd;
+  return 0;
+}
+
+static int open_unified_cgroup (struct entrances *n, struct fields *f, struct err *e) {
+  const char *path = take_str (f);
+
+  if (take_u32 (f) != 2)
+    return 0;
+  n->cgroup_fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return n->cgroup_fd < 0 ? err_set (e, errno, "cannot open the cgroup \"%s\"", path) : 0;
+}
+
+static int entrances_open (const struct plan *p, struct entrances *n, struct err *e) {
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    struct fields f = fields_of (p->ops[i].payload, p->ops[i].size);
+    int result = p->ops[i].kind == OP_NS_PATH       ? open_namespace (n, &f, e)
+                 : p->ops[i].kind == OP_CGROUP_JOIN ? open_unified_cgroup (n, &f, e)
+                                                    : 0;
+    if (result < 0) {
+      e->op = i + 1;
+      return -1;
+    }
+  }
+  return 0;
+}
+
+/* ---- birth ---- */
+
+/* The pid namespace for children is a property of this process: it is lent for one clone and taken back. */
+static int lend_pid_namespace (int pid_fd, struct err *e) {
+  return pid_fd >= 0 && setns (pid_fd, CLONE_NEWPID) < 0 ? err_set (e, errno, "cannot enter the pid namespace") : 0;
+}
+
+static int return_pid_namespace (int pid_fd, int self_fd, struct err *e) {
+  return pid_fd >= 0 && setns (self_fd, CLONE_NEWPID) < 0 ? err_set (e, errno, "cannot leave the pid namespace") : 0;
+}
+
+static pid_t clone_child (const struct plan *p, const struct entrances *n, int *pidfd, struct err *e) {
+  struct clone_args args = {
+    .flags = p->clone_flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (n->cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+    .pidfd = (uintptr_t) pidfd,
+    .exit_signal = SIGCHLD,
+    .cgroup = n->cgroup_fd >= 0 ? (uint64_t) n->cgroup_fd : 0,
+  };
+  pid_t pid = sys_clone3 (&args);
+
+  if (pid < 0)
+    err_set (e, errno, "cannot clone the container's first process");
+  return pid;
+}
+
+static int give_birth (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct entrances *n, int self_fd,
+                       int child_sync, struct container *c, struct err *e) {
+  /* The child inherits this, so there is no instant at which its new neighbours could look into it. */
+  if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+    return err_set (e, errno, "cannot hide the process");
+  if (lend_pid_namespace (n->pid_fd, e) < 0)
+    return -1;
+  pid_t pid = clone_child (p, n, &c->pidfd, e);
+  if (pid == 0) {
+    struct init in = { .plan = p, .progress = c->progress, .io = *io, .sync_fd = child_sync, .init_pidfd = init_pidfd };
+    memcpy (in.namespaces, n->namespaces, sizeof in.namespaces);
+    in.namespace_count = n->namespace_count;
+    in.root_fd = in.null_fd = in.empty_fd = in.proc_fd = -1;
+    init_run (&in);
+  }
+  c->pid = pid;
+  struct err second;
+  if (return_pid_namespace (n->pid_fd, self_fd, pid < 0 ? &second : e) < 0 && pid > 0) {
+    sys_pidfd_send_signal (c->pidfd, SIGKILL);
+    waitpid (pid, NULL, 0);
+    return -1;
+  }
+  return pid < 0 ? -1 : 0;
+}
+
+static int make_sync (struct container *c, int *child_sync, struct err *e) {
+  int pair[2];
+
+  c->progress = mmap (NULL, sizeof *c->progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (c->progress == MAP_FAILED) {
+    c->progress = NULL;
+    return err_set (e, errno, "cannot share a page with the container's first process");
+  }
+  if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+    return err_set (e, errno, "cannot make a socket to the container's first process");
+  c->sync_fd = pair[0];
+  *child_sync = pair[1];
+  return 0;
+}
+
+static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c, struct err *e) {
+  bool joins = (p->flags & PLAN_JOIN) != 0;
+  __attribute__ ((cleanup (entrances_close))) struct entrances n = { .cgroup_fd = -1, .pid_fd = joins ? init_pidfd : -1 };
+  auto_fd child_sync = -1;
+  auto_fd self_fd = -1;
+
+  if (joins != (init_pidfd >= 0))
+    return err_set (e, 0, "only a joining plan takes the pidfd of a container, and it must");
+  if (cgroup_prepare (p, &c->cgroups, e) < 0 || entrances_open (p, &n, e) < 0 || make_sync (c, &child_sync, e) < 0)
+    return -1;
+  if (n.pid_fd >= 0 && (self_fd = sys_pidfd_open (getpid ())) < 0)
+    return err_set (e, errno, "cannot open the way back to the own pid namespace");
+  return give_birth (p, io, init_pidfd, &n, self_fd, child_sync, c, e);
+}
+
+static void forget_progress (struct container *c) {
+  if (c->progress != NULL)
+    munmap (c->progress, sizeof *c->progress);
+  c->progress = NULL;
+}
+
+int container_spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
+                     struct err *e) {
+  *c = (struct container){ .pid = -1, .pidfd = -1, .sync_fd = -1, .console_fd = -1 };
+  if (spawn (p, io, init_pidfd, c, e) == 0)
+    return 0;
+  container_release (c);
+  return -1;
+}
+
+/* ---- its messages ---- */
+
+static enum sync_event finish (struct container *c, struct err *e) {
+  uint32_t stage = __atomic_load_n (&c->progress->stage, __ATOMIC_ACQUIRE);
+
+  if (stage == PROGRESS_FAILED)
+    *e = c->progress->err;
+  else if (stage != PROGRESS_EXECUTING) {
+    err_set (e, 0, "the container's first process was killed while it was set up (memory limit too low?)");
+    e->op = c->progress->op;
+  }
+  fd_close (&c->sync_fd);
+  forget_progress (c);
+  return stage == PROGRESS_EXECUTING ? SYNC_STARTED : SYNC_FAILED;
+}
+
+enum sync_event container_sync (struct container *c, struct err *e) {
+  char byte = 0;
+  struct iovec data = { &byte, 1 };
+  union {
+    struct cmsghdr header;
+    char space[CMSG_SPACE (sizeof (int))];
+  } control;
+  struct msghdr message = {
+    .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space
+  };
+  ssize_t n = recvmsg (c->sync_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return SYNC_AGAIN;
+  if (n <= 0) /* ECONNRESET: it died without having read "go" */
+    return finish (c, e);
+  if (byte == SYNC_CONSOLE) {
+    struct cmsghdr *header = CMSG_FIRSTHDR (&message);
+    if (header == NULL || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN (sizeof (int)))
+      return SYNC_AGAIN;
+    memcpy (&c->console_fd, CMSG_DATA (header), sizeof c->console_fd);
+  }
+  return (enum sync_event) byte;
+}
+
+int container_go (struct container *c, struct err *e) {
+  if (c->sync_fd < 0)
+    return err_set (e, ESRCH, "the container's first process is not waiting");
+  /* When it has died, container_sync will say why. */
+  if (send (c->sync_fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE && errno != ECONNRESET)
+    return err_set (e, errno, "cannot let the container's first process go on");
+  return 0;
+}
+
+/* ---- its end ---- */
+
+bool container_was_oom_killed (const struct container *c) {
+  return cgroup_was_oom_killed (c->cgroups);
+}
+
+void container_release (struct container *c) {
+  fd_close (&c->sync_fd);
+  fd_close (&c->pidfd);
+  fd_close (&c->console_fd);
+  forget_progress (c);
+  cgroup_release (c->cgroups);
+  c->cgroups = NULL;
+}

@@ -1,0 +1,117 @@
+/* The last step. Errors read as runc's, because clients match on them. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "fds.h"
+#include "init.h"
+#include "kernel.h"
+
+static char **array_of (struct strings s, uint32_t extra) {
+  char **array = calloc ((size_t) s.count + extra + 1, sizeof *array);
+
+  for (uint32_t i = 0; array != NULL && i < s.count; i++)
+    array[i] = (char *) (uintptr_t) take_str (&s.rest);
+  return array;
+}
+
+/* An empty HOME counts as missing. */
+static void set_home (char **env, uint32_t count, char *home) {
+  uint32_t at = count;
+
+  for (uint32_t i = 0; i < count; i++)
+    if (strncmp (env[i], "HOME=", 5) == 0) {
+      if (env[i][5] != '\0')
+        return;
+      at = i;
+    }
+  env[at] = home;
+}
+
+/* 0 when `path` can be executed, else the errno. A path that leads through a link of /proc (its own executable, a descriptor) is
+   not for execution: it could be this very program. */
+static int executable_errno (const char *path) {
+  struct stat st;
+  auto_fd file = sys_openat2 (AT_FDCWD, path, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
+
+  if (file < 0 && errno == ELOOP)
+    return stat (path, &st) < 0 ? errno : EACCES;
+  /* A seccomp filter that does not know openat2. */
+  if (file < 0 && errno != ENOSYS && errno != EPERM)
+    return errno;
+  if ((file < 0 ? stat (path, &st) : fstat (file, &st)) < 0)
+    return errno;
+  if (S_ISDIR (st.st_mode))
+    return EISDIR;
+  /* EPERM is a filter's answer; then execve will tell. */
+  return faccessat (AT_FDCWD, path, X_OK, AT_EACCESS) < 0 && errno != EPERM ? errno : 0;
+}
+
+/* Executes, and on failure finds the words for it. */
+static int execute (const char *path, char **argv, char **env, struct err *e) {
+  int code = executable_errno (path);
+
+  if (code == 0) {
+    execve (path, argv, env);
+    return err_set (e, errno, "exec %s", path);
+  }
+  if (code == EISDIR)
+    return err_set (e, code, "exec: \"%s\": is a directory", path);
+  if (code == EACCES || code == EPERM)
+    return err_set (e, code, "exec: \"%s\": permission denied", path);
+  char reason[64];
+  const char *text = strerrordesc_np (code);
+  strncpy (reason, text == NULL ? "unknown error" : text, sizeof reason - 1);
+  reason[sizeof reason - 1] = '\0';
+  if (reason[0] >= 'A' && reason[0] <= 'Z')
+    reason[0] = (char) (reason[0] - 'A' + 'a');
+  return err_set (e, code, "exec: \"%s\": stat %s: %s", path, path, reason);
+}
+
+static int search (const char *name, const char *search_path, char **argv, char **env, struct err *e) {
+  char path[PATH_MAX];
+  size_t name_size = strlen (name);
+
+  for (const char *at = search_path; name_size > 0 && *search_path != '\0'; at++) {
+    size_t n = strcspn (at, ":");
+    if (n + name_size + 2 <= sizeof path) {
+      memcpy (path, n == 0 ? "." : at, n == 0 ? 1 : n);
+      n += n == 0;
+      path[n] = '/';
+      memcpy (path + n + 1, name, name_size + 1);
+      if (executable_errno (path) == 0) {
+        if (path[0] != '/')
+          return err_set (e, EACCES, "exec: \"%s\": cannot run executable found relative to current directory", name);
+        return execute (path, argv, env, e);
+      }
+    }
+    at += strcspn (at, ":");
+    if (*at == '\0')
+      break;
+  }
+  return err_set (e, ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
+}
+
+int step_exec (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
+  (void) flags;
+  struct strings arguments = take_strv (f), environment = take_strv (f);
+  const char *search_path = take_str (f);
+  char **argv = array_of (arguments, 0), **env = array_of (environment, 1);
+
+  if (argv == NULL || env == NULL)
+    return err_set (e, ENOMEM, "cannot build the argument list");
+  if (in->home != NULL)
+    set_home (env, environment.count, in->home);
+  umask (in->umask);
+  if (sys_close_range (3, ~0u, CLOSE_RANGE_CLOEXEC) < 0 && !in->is_swept)
+    return err_set (e, errno, "cannot mark descriptors close-on-exec");
+  if (in->has_reaper && reaper_fork (in, e) < 0)
+    return -1;
+  __atomic_store_n (&in->progress->stage, PROGRESS_EXECUTING, __ATOMIC_RELEASE);
+  if (strchr (argv[0], '/') != NULL)
+    return execute (argv[0], argv, env, e);
+  return search (argv[0], search_path, argv, env, e);
+}

@@ -1,0 +1,57 @@
+/* Which cgroups and namespaces the process is in. */
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+
+#include "fds.h"
+#include "init.h"
+#include "kernel.h"
+
+/* Version 2 needs nothing here: clone3 put the child there. In version 1 a single-threaded process that writes "0" to `tasks`
+   moves itself without the kernel's global thread-group lock, whose acquisition takes milliseconds. */
+int step_cgroup_join (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
+  (void) in;
+  (void) flags;
+  const char *directory = take_str (f);
+  char path[PATH_MAX];
+
+  if (take_u32 (f) == 2)
+    return 0;
+  if (snprintf (path, sizeof path, "%s/tasks", directory) >= (int) sizeof path)
+    return err_set (e, ENAMETOOLONG, "cannot join the cgroup \"%s\"", directory);
+  auto_fd tasks = open (path, O_WRONLY | O_CLOEXEC);
+  if (tasks < 0 || write (tasks, "0", 1) != 1)
+    return err_set (e, errno, "cannot join the cgroup \"%s\"", directory);
+  return 0;
+}
+
+int step_unshare (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
+  (void) in;
+  (void) flags;
+  uint32_t namespaces = take_u32 (f);
+  return unshare ((int) namespaces) < 0 ? err_set (e, errno, "cannot make the namespaces 0x%x", namespaces) : 0;
+}
+
+int enter_namespace_paths (struct init *in, struct err *e) {
+  for (uint32_t i = 0; i < in->namespace_count; i++) {
+    struct namespace_fd *n = &in->namespaces[i];
+    /* The pid namespace is that of the parent's children: the parent has done it. */
+    if (n->clone_flag != CLONE_NEWPID && setns (n->fd, (int) n->clone_flag) < 0)
+      return err_set (e, errno, "cannot enter the namespace 0x%x", n->clone_flag);
+    fd_close (&n->fd);
+  }
+  return 0;
+}
+
+int join_namespaces (struct init *in, struct err *e) {
+  int all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+  if (setns (in->init_pidfd, all) < 0)
+    return err_set (e, errno, "cannot join the container's namespaces");
+  fd_close (&in->init_pidfd);
+  in->root_fd = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (in->root_fd < 0 || fchdir (in->root_fd) < 0)
+    return err_set (e, errno, "cannot open the container's root");
+  return 0;
+}

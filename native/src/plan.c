@@ -1,0 +1,568 @@
+/* Decodes a plan: the shape of every op by the table below, then what its values mean, then how ops depend on each other.
+ * What is checked here the executor relies on. */
+#include "plan.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "err.h"
+#include "fields.h"
+#include "kernel.h"
+
+#define LAST_KIND OP_EXEC
+#define MAX_NS_PATHS 8
+#define PATH_LIMIT 4096 /* PATH_MAX, with its NUL */
+#define MOUNT_ATTRS                                                                                                    \
+  (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME                    \
+   | MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
+
+/* Field types as in plan.h: u u32, U u64, s str, v strv, b blob. Upper-case P and H in front of a str's name are checks: P: an
+   absolute path, H: also without "..", as every place to mount on or to make is given. */
+static const struct op_shape {
+  const char *name, *fields;
+  uint16_t flags;
+} shapes[LAST_KIND + 1] = {
+  [OP_CGROUP_CREATE] = { "CGROUP_CREATE", "s:Pdir", 0 },
+  [OP_CGROUP_WRITE] = { "CGROUP_WRITE", "s:Pfile s:value", OPF_MAY_MISS },
+  [OP_CGROUP_BPF] = { "CGROUP_BPF", "s:Pdir b:insns", 0 },
+  [OP_OOM_FILE] = { "OOM_FILE", "s:Pfile", 0 },
+  [OP_NS_PATH] = { "NS_PATH", "u:clone_flag s:Ppath", 0 },
+  [OP_CGROUP_JOIN] = { "CGROUP_JOIN", "s:Pdir u:version", 0 },
+  [OP_UNSHARE] = { "UNSHARE", "u:clone_flags", 0 },
+  [OP_PROPAGATION] = { "PROPAGATION", "U:propagation", 0 },
+  [OP_ROOT_OVERLAY] = { "ROOT_OVERLAY", "v:lowers s:upper s:work v:options s:Pstaging", 0 },
+  [OP_ROOT_BIND] = { "ROOT_BIND", "s:Psource s:Pstaging", 0 },
+  [OP_MOUNT] = { "MOUNT", "s:fstype s:source s:Htarget v:options U:attrs U:propagation u:dir_mode", OPF_TARGET_MODE },
+  [OP_BIND] = { "BIND", "s:Psource s:Htarget U:attr_set U:attr_clr U:propagation",
+                OPF_RECURSIVE | OPF_RECURSIVE_ATTR | OPF_TARGET_FILE },
+  [OP_DEVICE] = { "DEVICE", "s:Hpath u:type u:major u:minor u:mode u:uid u:gid", 0 },
+  [OP_SYMLINK] = { "SYMLINK", "s:value s:Hpath", 0 },
+  [OP_DIRECTORY] = { "DIRECTORY", "s:Hpath u:mode u:uid u:gid", 0 },
+  [OP_MASK] = { "MASK", "s:Hpath", 0 },
+  [OP_READONLY] = { "READONLY", "s:Hpath", 0 },
+  [OP_CONSOLE] = { "CONSOLE", "u:rows u:cols u:uid", 0 },
+  [OP_PIVOT] = { "PIVOT", "u:root_readonly", 0 },
+  [OP_ROOT_PROPAGATION] = { "ROOT_PROPAGATION", "U:propagation", 0 },
+  [OP_SYSCTL] = { "SYSCTL", "s:key s:value", 0 },
+  [OP_HOSTNAME] = { "HOSTNAME", "s:name", 0 },
+  [OP_DOMAINNAME] = { "DOMAINNAME", "s:name", 0 },
+  [OP_LOOPBACK_UP] = { "LOOPBACK_UP", "", 0 },
+  [OP_RLIMIT] = { "RLIMIT", "u:resource U:soft U:hard", 0 },
+  [OP_OOM_SCORE_ADJ] = { "OOM_SCORE_ADJ", "u:value", OPF_MAY_MISS },
+  [OP_UMASK] = { "UMASK", "u:mask", 0 },
+  [OP_KEYRING] = { "KEYRING", "s:name", 0 },
+  [OP_SYNC] = { "SYNC", "", 0 },
+  [OP_REAPER] = { "REAPER", "", 0 },
+  [OP_BOUNDING] = { "BOUNDING", "U:keep_mask", 0 },
+  [OP_IDENTITY] = { "IDENTITY", "u:user_kind u:uid s:user u:group_kind u:gid s:group v:add_groups u:want_home", 0 },
+  [OP_CAPS] = { "CAPS", "U:permitted U:effective U:inheritable U:ambient", 0 },
+  [OP_CWD] = { "CWD", "s:Ppath", OPF_CREATE },
+  [OP_NO_NEW_PRIVS] = { "NO_NEW_PRIVS", "", 0 },
+  [OP_SECCOMP] = { "SECCOMP", "u:filter_flags b:filter", 0 },
+  [OP_EXEC] = { "EXEC", "v:argv v:env s:search_path", 0 },
+};
+
+/* What the ops before the current one have established. */
+struct state {
+  const struct plan *plan;
+  uint32_t namespaces; /* made or joined so far */
+  uint32_t ns_paths, unified_joins;
+  uint32_t seen[LAST_KIND + 1];
+  bool rooted, pivoted, in_child;
+  const struct op_shape *shape;
+  uint32_t index;
+  struct err *e;
+};
+
+static int refuse (const struct state *s, const char *field, const char *why) {
+  err_set (s->e, 0, "invalid plan: op %u %s: %s%s%s", s->index + 1, s->shape->name, field, *field != '\0' ? " " : "", why);
+  s->e->op = s->index + 1;
+  return -1;
+}
+
+/* ---- shape ---- */
+
+static bool climbs (const char *path) {
+  for (; *path != '\0'; path += strcspn (path, "/")) {
+    path += strspn (path, "/");
+    if (strncmp (path, "..", 2) == 0 && (path[2] == '/' || path[2] == '\0'))
+      return true;
+  }
+  return false;
+}
+
+static int check_field (struct state *s, struct fields *f, char type, const char *label) {
+  const char *text;
+  char name[32];
+  size_t n = strcspn (label, " ");
+  char check = *label == 'P' || *label == 'H' ? *label : '\0';
+
+  memcpy (name, label, n);
+  name[n] = '\0';
+  switch (type) {
+  case 'u':
+    take_u32 (f);
+    break;
+  case 'U':
+    take_u64 (f);
+    break;
+  case 'v':
+    take_strv (f);
+    break;
+  case 'b':
+    take_blob (f);
+    break;
+  default:
+    text = take_str (f);
+    if (!f->bad && check != '\0' && text[0] != '/')
+      return refuse (s, name + 1, "is not an absolute path");
+    if (!f->bad && check != '\0' && strlen (text) >= PATH_LIMIT)
+      return refuse (s, name + 1, "is too long");
+    if (!f->bad && check == 'H' && climbs (text))
+      return refuse (s, name + 1, "has a \"..\" in it");
+  }
+  return f->bad ? refuse (s, name + (check != '\0'), "is damaged or cut off") : 0;
+}
+
+static int check_shape (struct state *s, const struct plan_op_view *op) {
+  struct fields f = fields_of (op->payload, op->size);
+
+  for (const char *spec = s->shape->fields; *spec != '\0';) {
+    if (check_field (s, &f, spec[0], spec + 2) < 0)
+      return -1;
+    spec += strcspn (spec, " ");
+    spec += *spec == ' ';
+  }
+  if (f.left != 0)
+    return refuse (s, "", "has bytes left over");
+  if ((op->flags & ~s->shape->flags) != 0)
+    return refuse (s, "op_flags", "has bits that this op does not know");
+  return 0;
+}
+
+/* ---- values ---- */
+
+static bool propagation_is_valid (uint64_t value) {
+  uint64_t kind = value & ~(uint64_t) MS_REC;
+  return kind == MS_PRIVATE || kind == MS_SHARED || kind == MS_SLAVE || kind == MS_UNBINDABLE;
+}
+
+static bool ends_in_name (const char *path) {
+  const char *name = strrchr (path, '/') + 1;
+  return *name != '\0' && strcmp (name, ".") != 0 && strcmp (name, "..") != 0 && strlen (name) < 256;
+}
+
+static int check_overlay (struct state *s, struct fields *f) {
+  struct strings lowers = take_strv (f);
+  const char *upper = take_str (f), *work = take_str (f);
+
+  if (lowers.count == 0 || lowers.count > 500)
+    return refuse (s, "lowers", "must have 1 to 500 entries");
+  for (uint32_t i = 0; i < lowers.count; i++) {
+    const char *lower = take_str (&lowers.rest);
+    /* Overlayfs takes a backslash for an escape in some of its options and for itself in others. */
+    if (lower[0] != '/' || strlen (lower) >= PATH_LIMIT || strchr (lower, '\\') != NULL)
+      return refuse (s, "lowers", "holds something that is not an absolute path without backslashes");
+  }
+  if ((upper[0] == '\0') != (work[0] == '\0'))
+    return refuse (s, "upper", "and work must be given together");
+  if (upper[0] != '\0' && (upper[0] != '/' || work[0] != '/' || strchr (upper, '\\') || strchr (work, '\\')))
+    return refuse (s, "upper", "and work must be absolute paths without backslashes");
+  return 0;
+}
+
+static int check_mount (struct state *s, struct fields *f) {
+  const char *fstype = take_str (f);
+  take_str (f);
+  take_str (f);
+  struct strings options = take_strv (f);
+  uint64_t attrs = take_u64 (f), propagation = take_u64 (f);
+
+  if (fstype[0] == '\0')
+    return refuse (s, "fstype", "is empty");
+  for (uint32_t i = 0; i < options.count; i++) {
+    const char *option = take_str (&options.rest);
+    if (strcspn (option, "=") == 0 || strcspn (option, "=") > 63)
+      return refuse (s, "options", "holds a key that is empty or too long");
+  }
+  if ((attrs & ~(uint64_t) MOUNT_ATTRS) != 0)
+    return refuse (s, "attrs", "has unknown bits");
+  if (propagation != 0 && !propagation_is_valid (propagation))
+    return refuse (s, "propagation", "is not one of private, shared, slave, unbindable");
+  if (take_u32 (f) > 07777)
+    return refuse (s, "dir_mode", "is out of range");
+  return 0;
+}
+
+static int check_bind (struct state *s, struct fields *f) {
+  take_str (f);
+  take_str (f);
+  uint64_t attr_set = take_u64 (f), attr_clr = take_u64 (f), propagation = take_u64 (f);
+
+  if (((attr_set | attr_clr) & ~(uint64_t) MOUNT_ATTRS) != 0)
+    return refuse (s, "attr_set or attr_clr", "has unknown bits");
+  if (propagation != 0 && !propagation_is_valid (propagation))
+    return refuse (s, "propagation", "is not one of private, shared, slave, unbindable");
+  return 0;
+}
+
+static int check_device (struct state *s, struct fields *f) {
+  const char *path = take_str (f);
+  uint32_t type = take_u32 (f), major = take_u32 (f), minor = take_u32 (f);
+
+  if (!ends_in_name (path))
+    return refuse (s, "path", "does not end in a name");
+  if (type != 'c' && type != 'b' && type != 'p')
+    return refuse (s, "type", "is not 'c', 'b' or 'p'");
+  if (major > 0xfff || minor > 0xfffff)
+    return refuse (s, "major or minor", "is out of range");
+  if (take_u32 (f) > 07777)
+    return refuse (s, "mode", "is out of range");
+  if (take_u32 (f) == UINT32_MAX || take_u32 (f) == UINT32_MAX)
+    return refuse (s, "uid or gid", "is out of range");
+  return 0;
+}
+
+static int check_directory (struct state *s, struct fields *f) {
+  if (!ends_in_name (take_str (f)))
+    return refuse (s, "path", "does not end in a name");
+  if (take_u32 (f) > 07777)
+    return refuse (s, "mode", "is out of range");
+  if (take_u32 (f) == UINT32_MAX || take_u32 (f) == UINT32_MAX)
+    return refuse (s, "uid or gid", "is out of range");
+  return 0;
+}
+
+/* Only what belongs to a namespace of the container's own: the others would change the host. */
+static int check_sysctl (struct state *s, struct fields *f) {
+  static const struct {
+    const char *prefix;
+    uint32_t namespace;
+  } owners[] = {
+    { "net/", CLONE_NEWNET },           { "fs/mqueue/", CLONE_NEWIPC },     { "kernel/shm", CLONE_NEWIPC },
+    { "kernel/msg", CLONE_NEWIPC },     { "kernel/sem", CLONE_NEWIPC },     { "kernel/auto_msgmni", CLONE_NEWIPC },
+    { "kernel/hostname", CLONE_NEWUTS }, { "kernel/domainname", CLONE_NEWUTS },
+  };
+  const char *key = take_str (f);
+
+  for (const char *part = key;; part++) {
+    size_t n = strcspn (part, "/");
+    if (n == 0 || n > 255 || (n <= 2 && strncmp (part, "..", n) == 0))
+      return refuse (s, "key", "is not a plain relative path");
+    part += n;
+    if (*part == '\0')
+      break;
+  }
+  for (size_t i = 0; i < sizeof owners / sizeof *owners; i++)
+    if (strncmp (key, owners[i].prefix, strlen (owners[i].prefix)) == 0)
+      return (s->namespaces & owners[i].namespace) != 0
+               ? 0
+               : refuse (s, "key", "belongs to a namespace that the plan neither makes nor joins");
+  return refuse (s, "key", "does not belong to a namespace");
+}
+
+static int check_identity (struct state *s, struct fields *f) {
+  uint32_t user_kind = take_u32 (f), uid = take_u32 (f);
+  const char *user = take_str (f);
+  uint32_t group_kind = take_u32 (f), gid = take_u32 (f);
+  const char *group = take_str (f);
+  struct strings add_groups = take_strv (f);
+
+  if (user_kind > ID_NAME || (user_kind == ID_NAME) != (user[0] != '\0') || uid == UINT32_MAX)
+    return refuse (s, "user", "is neither a number nor a name");
+  if (group_kind > ID_NAME || (group_kind == ID_NAME) != (group[0] != '\0') || gid == UINT32_MAX)
+    return refuse (s, "group", "is neither a number nor a name");
+  for (uint32_t i = 0; i < add_groups.count; i++)
+    if (take_str (&add_groups.rest)[0] == '\0')
+      return refuse (s, "add_groups", "holds an empty entry");
+  if (take_u32 (f) > 1)
+    return refuse (s, "want_home", "is not 0 or 1");
+  return 0;
+}
+
+static int check_seccomp (struct state *s, struct fields *f) {
+  uint32_t flags = take_u32 (f);
+  struct blob filter = take_blob (f);
+
+  if ((flags & ~(uint32_t) (SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW)) != 0)
+    return refuse (s, "filter_flags", "has bits that are not supported");
+  if (filter.size == 0 || filter.size % 8 != 0 || filter.size / 8 > UINT16_MAX)
+    return refuse (s, "filter", "is not an array of sock_filter");
+  return 0;
+}
+
+static int check_exec (struct state *s, struct fields *f) {
+  struct strings argv = take_strv (f), env = take_strv (f);
+
+  if (argv.count == 0)
+    return refuse (s, "argv", "is empty");
+  for (uint32_t i = 0; i < env.count; i++)
+    if (strcspn (take_str (&env.rest), "=") == 0)
+      return refuse (s, "env", "holds an entry without a name");
+  return 0;
+}
+
+static int check_numbers (struct state *s, uint16_t kind, struct fields *f) {
+  uint32_t number = take_u32 (f);
+
+  switch (kind) {
+  case OP_NS_PATH:
+    if ((number & ~(uint32_t) CLONE_NAMESPACES) != 0 || number == 0 || (number & (number - 1)) != 0)
+      return refuse (s, "clone_flag", "is not one namespace");
+    break;
+  case OP_UNSHARE:
+    if ((number & ~(uint32_t) (CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET)) != 0)
+      return refuse (s, "clone_flags", "has namespaces that cannot be made so late");
+    break;
+  case OP_CONSOLE:
+    if (number > UINT16_MAX || take_u32 (f) > UINT16_MAX || take_u32 (f) == UINT32_MAX)
+      return refuse (s, "rows, cols or uid", "is out of range");
+    break;
+  case OP_PIVOT:
+    if (number > 1)
+      return refuse (s, "root_readonly", "is not 0 or 1");
+    break;
+  case OP_RLIMIT:
+    if (number >= RLIM_NLIMITS)
+      return refuse (s, "resource", "is unknown");
+    break;
+  case OP_OOM_SCORE_ADJ:
+    if ((int32_t) number < -1000 || (int32_t) number > 1000)
+      return refuse (s, "value", "is out of range");
+    break;
+  case OP_UMASK:
+    if (number > 0777)
+      return refuse (s, "mask", "is out of range");
+    break;
+  }
+  return 0;
+}
+
+static int check_values (struct state *s, const struct plan_op_view *op) {
+  struct fields f = fields_of (op->payload, op->size);
+  uint64_t value;
+  const char *text;
+
+  switch (op->kind) {
+  case OP_CGROUP_BPF:
+    take_str (&f);
+    value = take_blob (&f).size;
+    return value == 0 || value % 8 != 0 ? refuse (s, "insns", "is not an array of bpf_insn") : 0;
+  case OP_CGROUP_JOIN:
+    take_str (&f);
+    value = take_u32 (&f);
+    return value == 1 || value == 2 ? 0 : refuse (s, "version", "is not 1 or 2");
+  case OP_PROPAGATION:
+  case OP_ROOT_PROPAGATION:
+    return propagation_is_valid (take_u64 (&f)) ? 0
+                                                : refuse (s, "propagation", "is not one of private, shared, slave, unbindable");
+  case OP_SYMLINK:
+    text = take_str (&f);
+    return text[0] == '\0' || strlen (text) >= PATH_LIMIT || !ends_in_name (take_str (&f))
+             ? refuse (s, "value or path", "is empty, too long, or does not end in a name")
+             : 0;
+  case OP_HOSTNAME:
+  case OP_DOMAINNAME:
+    return strlen (take_str (&f)) > 64 ? refuse (s, "name", "is longer than 64 bytes") : 0;
+  case OP_KEYRING:
+    return take_str (&f)[0] == '\0' ? refuse (s, "name", "is empty") : 0;
+  case OP_ROOT_OVERLAY:
+    return check_overlay (s, &f);
+  case OP_MOUNT:
+    return check_mount (s, &f);
+  case OP_BIND:
+    return check_bind (s, &f);
+  case OP_DEVICE:
+    return check_device (s, &f);
+  case OP_DIRECTORY:
+    return check_directory (s, &f);
+  case OP_SYSCTL:
+    return check_sysctl (s, &f);
+  case OP_IDENTITY:
+    return check_identity (s, &f);
+  case OP_SECCOMP:
+    return check_seccomp (s, &f);
+  case OP_EXEC:
+    return check_exec (s, &f);
+  default:
+    return check_numbers (s, op->kind, &f);
+  }
+}
+
+/* ---- order ---- */
+
+static bool happens_once (uint16_t kind) {
+  switch (kind) {
+  case OP_OOM_FILE:
+  case OP_ROOT_OVERLAY:
+  case OP_ROOT_BIND:
+  case OP_CONSOLE:
+  case OP_PIVOT:
+  case OP_SYNC:
+  case OP_REAPER:
+  case OP_IDENTITY:
+  case OP_CAPS:
+  case OP_CWD:
+  case OP_EXEC:
+    return true;
+  }
+  return false;
+}
+
+/* A plan that would set up mounts without a mount namespace of its own would set them up on the host. */
+static int check_root_order (struct state *s, uint16_t kind) {
+  bool joins = (s->plan->flags & PLAN_JOIN) != 0;
+
+  if (kind < OP_PROPAGATION || kind > OP_ROOT_PROPAGATION || (kind == OP_CONSOLE && joins))
+    return 0;
+  if (joins)
+    return refuse (s, "", "is not possible in a joined container");
+  if ((s->plan->clone_flags & CLONE_NEWNS) == 0)
+    return refuse (s, "", "needs a new mount namespace");
+  switch (kind) {
+  case OP_PROPAGATION:
+    return s->rooted ? refuse (s, "", "comes after the root") : 0;
+  case OP_ROOT_OVERLAY:
+  case OP_ROOT_BIND:
+    if (s->rooted)
+      return refuse (s, "", "is a second root");
+    if (s->seen[OP_PROPAGATION] == 0)
+      return refuse (s, "", "needs PROPAGATION first");
+    s->rooted = true;
+    return 0;
+  case OP_ROOT_PROPAGATION:
+    return s->pivoted ? 0 : refuse (s, "", "comes before PIVOT");
+  default:
+    if (!s->rooted || s->pivoted)
+      return refuse (s, "", s->pivoted ? "comes after PIVOT" : "comes before the root");
+    s->pivoted = kind == OP_PIVOT;
+    return 0;
+  }
+}
+
+static int check_order (struct state *s, const struct plan_op_view *op) {
+  struct fields f = fields_of (op->payload, op->size);
+  bool joins = (s->plan->flags & PLAN_JOIN) != 0;
+
+  if (s->seen[op->kind]++ > 0 && happens_once (op->kind))
+    return refuse (s, "", "comes twice");
+  if (s->seen[OP_EXEC] != 0 && op->kind != OP_EXEC)
+    return refuse (s, "", "comes after EXEC");
+  if (joins && op->kind < OP_CGROUP_JOIN)
+    return refuse (s, "", "is not possible in a joined container");
+  if (joins && op->kind == OP_CGROUP_JOIN && s->in_child)
+    return refuse (s, "", "must come first: after it the host's cgroups are out of sight");
+  s->in_child = s->in_child || op->kind > OP_CGROUP_JOIN;
+
+  switch (op->kind) {
+  case OP_NS_PATH:
+    if (++s->ns_paths > MAX_NS_PATHS)
+      return refuse (s, "", "comes too often");
+    s->namespaces |= take_u32 (&f);
+    return 0;
+  case OP_CGROUP_JOIN:
+    take_str (&f);
+    if (take_u32 (&f) == 2 && ++s->unified_joins > 1)
+      return refuse (s, "", "joins a second unified cgroup");
+    return 0;
+  case OP_UNSHARE:
+    s->namespaces |= take_u32 (&f);
+    return 0;
+  case OP_HOSTNAME:
+  case OP_DOMAINNAME:
+    return (s->namespaces & CLONE_NEWUTS) != 0 ? 0 : refuse (s, "", "would rename the host");
+  case OP_LOOPBACK_UP:
+    return (s->namespaces & CLONE_NEWNET) != 0 ? 0 : refuse (s, "", "would change the host's network");
+  default:
+    return check_root_order (s, op->kind);
+  }
+}
+
+static int check_whole (const struct plan *p, const struct state *s, struct err *e) {
+  if (s->seen[OP_EXEC] == 0)
+    return err_set (e, 0, "invalid plan: it has no EXEC");
+  if (s->rooted && !s->pivoted)
+    return err_set (e, 0, "invalid plan: it has a root but no PIVOT");
+  if (((p->flags & PLAN_TERMINAL) != 0) != (s->seen[OP_CONSOLE] != 0))
+    return err_set (e, 0, "invalid plan: terminal flag and CONSOLE must go together");
+  return 0;
+}
+
+/* ---- the whole ---- */
+
+static int read_header (struct fields *f, size_t size, struct plan *out, struct err *e) {
+  uint32_t magic = take_u32 (f), total = take_u32 (f);
+
+  out->op_count = take_u32 (f);
+  out->clone_flags = take_u32 (f);
+  out->flags = take_u32 (f);
+  if (f->bad || magic != PLAN_MAGIC)
+    return err_set (e, 0, "invalid plan: it does not start with the mark of a plan");
+  if (total != size || size > PLAN_MAX_BYTES)
+    return err_set (e, 0, "invalid plan: %zu bytes came, the header says %u", size, total);
+  if ((take_u32 (f) | take_u32 (f) | take_u32 (f)) != 0 || f->bad)
+    return err_set (e, 0, "invalid plan: reserved header fields are not 0");
+  if (out->op_count > PLAN_MAX_OPS || out->op_count > f->left / 8)
+    return err_set (e, 0, "invalid plan: %u ops are too many", out->op_count);
+  if ((out->flags & ~(uint32_t) (PLAN_JOIN | PLAN_TERMINAL | PLAN_HOST_PID)) != 0)
+    return err_set (e, 0, "invalid plan: unknown plan flags 0x%x", out->flags);
+  if ((out->flags & PLAN_JOIN) != 0 && out->clone_flags != 0)
+    return err_set (e, 0, "invalid plan: a joining plan has clone flags 0x%x", out->clone_flags);
+  if ((out->clone_flags & ~(uint32_t) CLONE_NAMESPACES) != 0)
+    return err_set (e, 0, "invalid plan: clone flags 0x%x name more than supported namespaces", out->clone_flags);
+  return 0;
+}
+
+static int read_ops (struct fields *f, struct plan *out, struct err *e) {
+  struct state s = { .plan = out, .namespaces = out->clone_flags, .e = e };
+
+  for (; s.index < out->op_count; s.index++) {
+    struct plan_op_view *op = &out->ops[s.index];
+    op->kind = take_u16 (f);
+    op->flags = take_u16 (f);
+    op->size = take_u32 (f);
+    op->payload = f->at;
+    if (f->bad || op->size > f->left) {
+      err_set (e, 0, "invalid plan: op %u is cut off", s.index + 1);
+      e->op = s.index + 1;
+      return -1;
+    }
+    f->at += op->size;
+    f->left -= op->size;
+    s.shape = op->kind <= LAST_KIND ? &shapes[op->kind] : NULL;
+    if (s.shape == NULL || s.shape->name == NULL) {
+      err_set (e, 0, "invalid plan: op %u has the unknown kind %u", s.index + 1, op->kind);
+      e->op = s.index + 1;
+      return -1;
+    }
+    if (check_shape (&s, op) < 0 || check_values (&s, op) < 0 || check_order (&s, op) < 0)
+      return -1;
+  }
+  if (f->left != 0)
+    return err_set (e, 0, "invalid plan: %zu bytes are left over", f->left);
+  return check_whole (out, &s, e);
+}
+
+int plan_decode (const uint8_t *buffer, size_t size, struct plan *out, struct err *e) {
+  struct fields f = fields_of (buffer, size);
+
+  *out = (struct plan){ .buffer = buffer };
+  if (read_header (&f, size, out, e) < 0)
+    return -1;
+  out->ops = calloc (out->op_count + 1u, sizeof *out->ops);
+  if (out->ops == NULL)
+    return err_set (e, ENOMEM, "cannot index the plan");
+  if (read_ops (&f, out, e) < 0) {
+    plan_release (out);
+    return -1;
+  }
+  return 0;
+}
+
+void plan_release (struct plan *p) {
+  free (p->ops);
+  *p = (struct plan){ 0 };
+}

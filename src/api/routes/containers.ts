@@ -1,0 +1,262 @@
+/** /containers: decode, call the engine's verb, answer. */
+import { fail, isCategory } from "../../base/errors.ts";
+import { type AttachDeps, announceDetach, attach, checkAttachable } from "../../engine/containers/attach.ts";
+import type { Container } from "../../engine/containers/container.ts";
+import { type CreateDeps, create } from "../../engine/containers/create.ts";
+import { type InspectDeps, inspect } from "../../engine/containers/inspect.ts";
+import { type ListDeps, list } from "../../engine/containers/list.ts";
+import { LIST_FILTERS } from "../../engine/containers/list-filters.ts";
+import { type LogsDeps, logs, parseLogTime, parseTail } from "../../engine/containers/logs.ts";
+import { kill } from "../../engine/containers/kill.ts";
+import { type PauseDeps, pause, unpause } from "../../engine/containers/pause.ts";
+import { PRUNE_FILTERS, prune } from "../../engine/containers/prune.ts";
+import { type RenameDeps, rename } from "../../engine/containers/rename.ts";
+import { checkSize, resize } from "../../engine/containers/resize.ts";
+import { restart, type StopDeps, type StopRequest, stop } from "../../engine/containers/stop.ts";
+import { type TopDeps, top } from "../../engine/containers/top.ts";
+import { type RemoveDeps, remove } from "../../engine/containers/remove.ts";
+import { type StartDeps, start } from "../../engine/containers/start.ts";
+import type { ContainerStore } from "../../engine/containers/store.ts";
+import { parseWaitCondition, wait } from "../../engine/containers/wait.ts";
+import { decodeContainerCreate } from "../../specs/engine/container.decode.ts";
+import { decodeFilters } from "../../specs/engine/filters.decode.ts";
+import type { Call } from "../call.ts";
+import type { Route } from "../router.ts";
+import { DetachScanner, parseDetachKeys } from "../streams/detach-keys.ts";
+import { closeClient, pump } from "../streams/pump.ts";
+import { streamTypeOf } from "../streams/stream-type.ts";
+import { writeAll } from "../streams/write-all.ts";
+
+export type ContainerRouteDeps = CreateDeps &
+  StartDeps &
+  ListDeps &
+  LogsDeps &
+  InspectDeps &
+  RemoveDeps &
+  StopDeps &
+  PauseDeps &
+  RenameDeps &
+  TopDeps &
+  AttachDeps & { readonly store: ContainerStore };
+
+export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
+  const found = (call: Call): Container => deps.store.find(call.param(0));
+  return [
+    {
+      method: "GET",
+      pattern: "/containers/json",
+      handler: async (call) => {
+        const { query, reply } = call;
+        const filters = decodeFilters(query.str("filters"), LIST_FILTERS);
+        const summaries = await list(deps, {
+          all: query.bool("all"),
+          limit: query.int("limit") ?? 0,
+          size: query.bool("size"),
+          filters,
+          signal: call.signal,
+        });
+        reply.json(200, summaries);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/create",
+      handler: async (call) => {
+        const request = decodeContainerCreate(await call.json());
+        checkPlatform(call.query.str("platform"), deps.facts.architecture);
+        call.reply.json(201, await create(deps, call.query.str("name"), request));
+      },
+    },
+    {
+      method: "GET",
+      pattern: "/containers/:id/json",
+      handler: async (call) => {
+        const container = found(call);
+        const size = call.query.bool("size");
+        call.reply.json(200, await inspect(deps, container, { size, signal: call.signal }));
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/start",
+      handler: async (call) => {
+        for (const option of ["checkpoint", "checkpoint-dir"])
+          if (call.query.str(option) !== "")
+            throw fail("not_implemented", `"${option}" is not supported by this engine yet`);
+        await start(deps, found(call));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/stop",
+      handler: async (call) => {
+        await stop(deps, found(call), stopRequest(call));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/restart",
+      handler: async (call) => {
+        await restart(deps, found(call), stopRequest(call));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/kill",
+      handler: async (call) => {
+        const request = { signal: call.query.str("signal"), reference: call.param(0) };
+        await kill(deps, found(call), request);
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/pause",
+      handler: async (call) => {
+        await pause(deps, found(call));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/unpause",
+      handler: async (call) => {
+        await unpause(deps, found(call));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/rename",
+      handler: async (call) => {
+        await rename(deps, found(call), call.query.str("name"));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/resize",
+      handler: async (call) => {
+        const size = checkSize(call.query.int("h"), call.query.int("w"));
+        await resize(deps, found(call), size);
+        call.reply.empty(200);
+      },
+    },
+    {
+      method: "GET",
+      pattern: "/containers/:id/top",
+      handler: async (call) => {
+        call.reply.json(200, await top(deps, found(call), call.query.str("ps_args")));
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/prune",
+      handler: async (call) => {
+        const filters = decodeFilters(call.query.str("filters"), PRUNE_FILTERS);
+        call.reply.json(200, await prune(deps, filters, call.signal));
+      },
+    },
+    { method: "POST", pattern: "/containers/:id/wait", handler: (call) => waitRoute(call, found(call)) },
+    {
+      method: "POST",
+      pattern: "/containers/:id/attach",
+      handler: (call) => attachRoute(deps, call, found(call)),
+    },
+    { method: "GET", pattern: "/containers/:id/logs", handler: (call) => logsRoute(deps, call) },
+    {
+      method: "DELETE",
+      pattern: "/containers/:id",
+      handler: async (call) => {
+        if (call.query.bool("link"))
+          throw fail("not_implemented", "links between containers are not supported by this engine yet");
+        await remove(deps, found(call), { force: call.query.bool("force") });
+        call.reply.empty(204);
+      },
+    },
+  ];
+}
+
+function stopRequest({ query }: Call): StopRequest {
+  return { signal: query.str("signal"), timeoutSeconds: query.int("t") };
+}
+
+/** Only the machine's own platform can run here. */
+function checkPlatform(platform: string, architecture: string): void {
+  if (platform === "") return;
+  const [os = "", cpu = ""] = platform.toLowerCase().split("/");
+  const own = architecture === "x86_64" ? ["amd64", "x86_64", "x86-64"] : [architecture, "arm64"];
+  if (os !== "linux" || (cpu !== "" && !own.includes(cpu)))
+    throw fail("not_found", `no image for platform "${platform.slice(0, 100)}" can run on this host`);
+}
+
+/** The head goes out before anything happens: `docker run` starts the container only once it has seen it. */
+async function waitRoute(call: Call, container: Container): Promise<void> {
+  const condition = parseWaitCondition(call.query.str("condition"));
+  const outcome = wait(container, condition, call.signal);
+  const body = call.reply.stream(200, { "Content-Type": "application/json" });
+  try {
+    body.end(`${JSON.stringify(await outcome)}\n`);
+  } catch (error) {
+    if (!isCategory(error, "unavailable")) throw error; // the client is gone: nobody to answer
+  }
+}
+
+async function attachRoute(deps: ContainerRouteDeps, call: Call, container: Container): Promise<void> {
+  const { query } = call;
+  const detachKeys = parseDetachKeys(query.str("detachKeys"));
+  checkAttachable(container);
+  const isStream = query.bool("stream");
+  const options = {
+    stdin: isStream && query.bool("stdin") && container.config.OpenStdin,
+    stdout: query.bool("stdout"),
+    stderr: query.bool("stderr"),
+  };
+  const { signal } = call;
+  const stream = isStream ? attach(deps, container, options, signal) : Promise.resolve(undefined);
+  const client = call.reply.hijack(streamTypeOf(call, container.config.Tty));
+  if (query.bool("logs")) {
+    const past = {
+      ...options,
+      sinceNs: undefined,
+      untilNs: undefined,
+      tail: "all",
+      timestamps: false,
+    } as const;
+    await writeAll(client.output, logs(deps, container, { ...past, details: false, follow: false, signal }));
+  }
+  const process = await stream;
+  if (process === undefined) {
+    closeClient(client);
+    return;
+  }
+  const detach = container.config.Tty ? new DetachScanner(detachKeys) : undefined;
+  const how = await pump(client, process, { stdin: options.stdin, detach });
+  if (how === "detached") announceDetach(deps, container);
+}
+
+async function logsRoute(deps: ContainerRouteDeps, call: Call): Promise<void> {
+  const { query } = call;
+  const stdout = query.bool("stdout");
+  const stderr = query.bool("stderr");
+  if (!stdout && !stderr)
+    throw fail("invalid_argument", "Bad parameters: you must choose at least one stream");
+  const container = deps.store.find(call.param(0));
+  const text = logs(deps, container, {
+    stdout,
+    stderr,
+    sinceNs: parseLogTime(query.str("since")),
+    untilNs: parseLogTime(query.str("until")),
+    tail: parseTail(query.str("tail")),
+    timestamps: query.bool("timestamps"),
+    details: query.bool("details"),
+    follow: query.bool("follow"),
+    signal: call.signal,
+  });
+  const body = call.reply.stream(200, { "Content-Type": streamTypeOf(call, container.config.Tty) });
+  await writeAll(body, text);
+  body.end();
+}

@@ -1,0 +1,117 @@
+/**
+ * The HTTP face: one `node:http` server on a unix socket path. A request finds its route by path segments, gets a
+ * number and (on demand) an abort signal, and its handler answers through `Call.reply`. Nothing else runs before or
+ * after a handler.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { fail, messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { Call } from "./call.ts";
+import { statusOf } from "./errors.ts";
+import { Query } from "./query.ts";
+import { bannerOf, PlainReply, type Reply, UpgradeReply } from "./reply.ts";
+import { type Route, Router } from "./router.ts";
+import { CURRENT_MINOR, parseVersion } from "./version.ts";
+
+export interface ApiOptions {
+  readonly version: string;
+  readonly routes: readonly Route[];
+  /** Requests wait for it: the socket listens before the containers of an earlier run are back. */
+  readonly ready: Promise<void>;
+  readonly log: Logger;
+}
+
+const HEADER_LIMIT = 1 << 20;
+const KEEP_ALIVE_MS = 120_000;
+/** A client gets this long to send its request's head; bodies may take as long as they like. */
+const HEAD_TIMEOUT_MS = 60_000;
+
+export function createApiServer(options: ApiOptions): Server {
+  const router = new Router(options.routes);
+  const banner = bannerOf(options.version);
+  const log = options.log.with({ component: "api" });
+  let requests = 0;
+  let waitFor: Promise<void> | undefined = options.ready.finally(() => {
+    waitFor = undefined;
+  });
+  waitFor.catch(() => undefined);
+
+  const serve = async (request: IncomingMessage, reply: Reply): Promise<void> => {
+    const id = ++requests;
+    const method = request.method ?? "GET";
+    const url = request.url ?? "/";
+    try {
+      if (waitFor !== undefined) await waitFor;
+      const target = parseTarget(url);
+      const match = target === undefined ? undefined : router.match(method, target.segments);
+      if (target === undefined || match === undefined) {
+        reply.error(fail("not_found", "page not found"));
+        return;
+      }
+      const minor = target.version === undefined ? CURRENT_MINOR : parseVersion(target.version);
+      await match.handler(
+        new Call(id, request, reply, { params: match.params, query: new Query(target.query), minor }),
+      );
+      log.debug("answered", { request: id, method, url: url.slice(0, 500) });
+    } catch (error) {
+      const status = statusOf(error);
+      const fields = {
+        request: id,
+        method,
+        url: url.slice(0, 500),
+        status,
+        error: messageOf(error).slice(0, 1000),
+      };
+      if (status >= 500) log.error("request failed", fields);
+      else log.debug("refused", fields);
+      reply.error(error);
+    }
+  };
+
+  const server = createServer(
+    {
+      maxHeaderSize: HEADER_LIMIT,
+      requestTimeout: 0,
+      headersTimeout: HEAD_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+    (request: IncomingMessage, response: ServerResponse) => {
+      void serve(request, new PlainReply(response, banner));
+    },
+  );
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    void serve(request, new UpgradeReply(socket, head, banner));
+  });
+  server.on("clientError", (_error: Error, socket: Duplex) => {
+    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    else socket.destroy();
+  });
+  return server;
+}
+
+interface Target {
+  readonly version: string | undefined;
+  readonly segments: readonly string[];
+  readonly query: string;
+}
+
+/** Undefined for a path that no route can have. */
+function parseTarget(url: string): Target | undefined {
+  const mark = url.indexOf("?");
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const query = mark < 0 ? "" : url.slice(mark + 1);
+  if (!path.startsWith("/")) return undefined;
+  let segments = path.split("/").slice(1);
+  if (path.includes("%")) {
+    try {
+      segments = segments.map(decodeURIComponent);
+    } catch {
+      return undefined;
+    }
+  }
+  if (segments.some((segment) => segment.includes("\0"))) return undefined;
+  const first = segments[0] ?? "";
+  if (!/^v[0-9.]+$/.test(first)) return { version: undefined, segments, query };
+  return { version: first.slice(1), segments: segments.slice(1), query };
+}

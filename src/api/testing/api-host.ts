@@ -1,0 +1,288 @@
+/** The whole API on a socket in a temporary directory, over fake tasks, snapshots and images and a real metadata store. */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { type IncomingMessage, request, type Server } from "node:http";
+import { connect, type Socket } from "node:net";
+import { Readable } from "node:stream";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { KeyedLock } from "../../base/keyed-lock.ts";
+import type { ProgramResult } from "../../base/process.ts";
+import { NO_LOG } from "../../base/log.ts";
+import type { Metadata } from "../../core/metadata/metadata.ts";
+import { openMetadata } from "../../core/metadata/sqlite-metadata.ts";
+import type { Container } from "../../engine/containers/container.ts";
+import { startAgain } from "../../engine/containers/start.ts";
+import { ContainerStore } from "../../engine/containers/store.ts";
+import { openNetworks } from "../../engine/networks/networks.ts";
+import { MemoryEventBus } from "../../core/events/memory-bus.ts";
+import { FakeImages } from "../../engine/testing/fake-images.ts";
+import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
+import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
+import type { EventMessage } from "../../specs/engine/system.ts";
+import type { ContainerRouteDeps } from "../routes/containers.ts";
+import { containerRoutes } from "../routes/containers.ts";
+import { execRoutes } from "../routes/exec.ts";
+import { imageRoutes } from "../routes/images.ts";
+import { networkRoutes } from "../routes/networks.ts";
+import { systemRoutes } from "../routes/system.ts";
+import { createApiServer } from "../server.ts";
+
+export const TEST_FACTS: HostFacts = {
+  cgroup: { version: 1, controllers: new Map([["memory", { mountPoint: "/m", own: "/" }]]) },
+  cpuCount: 2,
+  memoryBytes: 8 << 30,
+  kernelRelease: "6.0.0-test",
+  lastCapability: 40,
+  capabilities: (1n << 41n) - 1n,
+  architecture: "x86_64",
+  seccomp: true,
+  apparmor: false,
+  selinux: false,
+  thermalThrottlePaths: [],
+};
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage["headers"];
+  readonly text: string;
+  readonly json: unknown;
+}
+
+export class ApiHost implements AsyncDisposable {
+  readonly directory: string;
+  readonly socketPath: string;
+  readonly tasks = new FakeTasks();
+  readonly snapshots = new FakeSnapshots();
+  readonly images = new FakeImages();
+  readonly published: EventMessage[] = [];
+  readonly hub = new MemoryEventBus();
+  readonly metadata: Metadata;
+  readonly store: ContainerStore;
+  readonly deps: ContainerRouteDeps;
+  readonly logText: string[] = [];
+  /** What `ps` answers. */
+  runPs: (args: readonly string[]) => ProgramResult = () => ({ exitCode: 1, stdout: "", stderr: "no ps" });
+  readonly #server: Server;
+  readonly #connections: RawConnection[] = [];
+
+  private constructor() {
+    this.directory = mkdtempSync(join(tmpdir(), "gantry-api-"));
+    this.socketPath = join(this.directory, "api.sock");
+    const containersDir = join(this.directory, "containers");
+    mkdirSync(containersDir);
+    this.metadata = openMetadata({ path: join(this.directory, "meta.db"), onDamaged: () => {} });
+    this.store = new ContainerStore(this.metadata, {
+      cgroupVersion: 1,
+      maskedPaths: ["/proc/kcore"],
+      readonlyPaths: ["/proc/sys"],
+    });
+    const networks = openNetworks(this.metadata);
+    const deps: ContainerRouteDeps = {
+      store: this.store,
+      locks: new KeyedLock(),
+      tasks: this.tasks,
+      snapshots: this.snapshots,
+      images: this.images,
+      events: {
+        publish: (event) => {
+          this.published.push(event);
+          this.hub.publish(event);
+        },
+      },
+      facts: TEST_FACTS,
+      containersDir,
+      networkIds: new Map(networks.map(({ name, id }) => [name, id])),
+      log: NO_LOG,
+      buildSpec: (input) => ({
+        ociVersion: "1.2.0",
+        hostname: input.hostname,
+        process: {
+          terminal: input.config.Tty,
+          user: { uid: 0, gid: 0 },
+          args: [...(input.config.Entrypoint ?? []), ...(input.config.Cmd ?? [])],
+          env: input.config.Env ?? [],
+          cwd: "/",
+        },
+      }),
+      readLog: (_sink, options) => this.#readLog(options.framed),
+      processesOf: (pid) => Promise.resolve([pid]),
+      runPs: (args) => Promise.resolve(this.runPs(args)),
+      restartDue: (container: Container) => startAgain(deps, container),
+      mayRestart: () => true,
+    };
+    this.deps = deps;
+    this.#server = createApiServer({
+      version: "1.2.3",
+      ready: Promise.resolve(),
+      log: NO_LOG,
+      routes: [
+        ...systemRoutes({
+          store: this.store,
+          images: this.images,
+          storageDriver: "overlay2",
+          facts: TEST_FACTS,
+          build: { version: "1.2.3", commit: "abc", builtAt: "", runtime: "bun" },
+          daemon: { id: "test", dataRoot: this.directory, debug: false },
+          readHostNames: () => ({
+            hostname: "testhost",
+            operatingSystem: "Test Linux",
+            osVersion: "1",
+            ipv4Forwarding: true,
+          }),
+          countDescriptors: () => 10,
+          events: this.hub,
+        }),
+        ...containerRoutes(deps),
+        ...execRoutes(deps),
+        ...imageRoutes({
+          images: this.images,
+          snapshots: this.snapshots,
+          events: this.hub,
+          containers: () => this.store.all(),
+          helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
+        }),
+        ...networkRoutes({ networks, store: this.store }),
+      ],
+    });
+  }
+
+  static async start(): Promise<ApiHost> {
+    const host = new ApiHost();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    host.#server.listen(host.socketPath, resolve);
+    await promise;
+    host.images.add("busybox", { Cmd: ["sh"], Env: ["PATH=/bin"] });
+    return host;
+  }
+
+  async *#readLog(framed: boolean): AsyncIterable<Uint8Array> {
+    for (const text of this.logText) {
+      const head = Buffer.from([1, 0, 0, 0, 0, 0, 0, text.length]);
+      yield framed ? Buffer.concat([head, Buffer.from(text)]) : Buffer.from(text);
+    }
+    await Promise.resolve();
+  }
+
+  /** One request; a body that is not a string is sent as JSON. */
+  async call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+    const outgoing = request(
+      {
+        socketPath: this.socketPath,
+        method,
+        path,
+        headers: {
+          ...(text === undefined
+            ? {}
+            : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) }),
+          ...headers,
+        },
+        agent: false,
+      },
+      resolve,
+    );
+    outgoing.on("error", reject);
+    outgoing.end(text);
+    const response = await promise;
+    let received = "";
+    for await (const chunk of response) received += String(chunk);
+    let json: unknown;
+    try {
+      json = JSON.parse(received);
+    } catch {
+      json = undefined;
+    }
+    return { status: response.statusCode ?? 0, headers: response.headers, text: received, json };
+  }
+
+  /** A raw connection that has sent an upgrade request; `head` resolves with the answer's head. */
+  upgrade(method: string, path: string, body = ""): RawConnection {
+    const connection = new RawConnection(this.socketPath);
+    this.#connections.push(connection);
+    connection.socket.write(
+      `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n` +
+        (body === ""
+          ? ""
+          : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`) +
+        `\r\n${body}`,
+    );
+    return connection;
+  }
+
+  /** Creates a container of busybox and returns its id. */
+  async create(name: string, body: Readonly<Record<string, unknown>> = {}): Promise<string> {
+    const answer = await this.call("POST", `/v1.51/containers/create?name=${name}`, {
+      Image: "busybox",
+      HostConfig: { NetworkMode: "none" },
+      ...body,
+    });
+    if (answer.status !== 201) throw new Error(`create: ${answer.status} ${answer.text}`);
+    return this.store.find(name).id;
+  }
+
+  actions(): readonly string[] {
+    return this.published.map((event) => event.Action);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const connection of this.#connections) connection.socket.destroy();
+    this.#server.closeAllConnections();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    await promise;
+    this.metadata.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Bytes as they come, for hijacked connections. */
+export class RawConnection {
+  readonly socket: Socket;
+  text = "";
+  isEnded = false;
+  #listeners: (() => void)[] = [];
+
+  constructor(path: string) {
+    this.socket = connect({ path, allowHalfOpen: true });
+    this.socket.on("data", (chunk) => {
+      this.text += chunk.toString("latin1");
+      this.#tell();
+    });
+    const onEnd = (): void => {
+      this.isEnded = true;
+      this.#tell();
+    };
+    this.socket.on("end", onEnd);
+    this.socket.on("close", onEnd);
+    this.socket.on("error", onEnd);
+  }
+
+  /** Resolves once `part` has been received. */
+  async saw(part: string): Promise<void> {
+    await this.#until(() => this.text.includes(part), part);
+  }
+
+  async ended(): Promise<void> {
+    await this.#until(() => this.isEnded, "the end");
+  }
+
+  async #until(isTrue: () => boolean, what: string): Promise<void> {
+    while (!isTrue()) {
+      if (this.isEnded) throw new Error(`ended before ${JSON.stringify(what)}: ${JSON.stringify(this.text)}`);
+      await new Promise<void>((resolve) => this.#listeners.push(resolve));
+    }
+  }
+
+  #tell(): void {
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) listener();
+  }
+}

@@ -1,0 +1,53 @@
+/** Running a host program to its end. */
+import { spawn } from "node:child_process";
+import { fail, messageOf } from "./errors.ts";
+
+export interface ProgramResult {
+  /** 128 when a signal ended it. */
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ProgramLimits {
+  readonly timeoutMs: number;
+  /** Of standard output and of standard error; more is an error. */
+  readonly maxBytes: number;
+}
+
+/** Runs `file` (found in the search path) without a shell and without input. Throws `unavailable` when it cannot run or takes too long. */
+export function runProgram(
+  file: string,
+  args: readonly string[],
+  limits: ProgramLimits,
+): Promise<ProgramResult> {
+  const { promise, resolve, reject } = Promise.withResolvers<ProgramResult>();
+  const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const output: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
+  const stop = (why: string): void => {
+    reject(fail("unavailable", `"${file}" ${why}`));
+    child.kill("SIGKILL");
+  };
+  const timer = setTimeout(() => stop(`did not end within ${limits.timeoutMs} ms`), limits.timeoutMs);
+  for (const name of ["stdout", "stderr"] as const) {
+    let bytes = 0;
+    child[name].on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > limits.maxBytes) stop(`wrote more than ${limits.maxBytes} bytes`);
+      else output[name].push(chunk);
+    });
+  }
+  child.on("error", (cause) => {
+    clearTimeout(timer);
+    reject(fail("unavailable", `cannot run "${file}": ${messageOf(cause)}`, cause));
+  });
+  child.on("close", (code, signal) => {
+    clearTimeout(timer);
+    resolve({
+      exitCode: code ?? (signal === null ? 255 : 128),
+      stdout: Buffer.concat(output.stdout).toString(),
+      stderr: Buffer.concat(output.stderr).toString(),
+    });
+  });
+  return promise;
+}

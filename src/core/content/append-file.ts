@@ -1,0 +1,83 @@
+import { writev } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import { promisify } from "node:util";
+
+const writevTo = promisify(writev);
+
+/** How much may wait for the disk before the writer does, in bytes. */
+const MAX_QUEUED_BYTES = 4 << 20;
+
+/**
+ * Appends to a file while the caller goes on: what arrives during one write is written by the next in one call. A
+ * failure is kept and thrown by everything that follows.
+ */
+export class AppendFile {
+  readonly #handle: FileHandle;
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #flushing: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#throwFailure();
+    if (bytes.length === 0) return;
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+    this.#flushing ??= this.#flush();
+    if (this.#queuedBytes > MAX_QUEUED_BYTES) await this.drain();
+  }
+
+  /** Resolves when everything given so far is in the file. */
+  async drain(): Promise<void> {
+    await this.#flushing;
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Never rejects: a writer may be elsewhere when the disk fails. */
+  async #flush(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        const batch = this.#queue;
+        this.#queue = [];
+        await this.#writeAll(batch);
+        for (const bytes of batch) this.#queuedBytes -= bytes.length;
+      }
+    } catch (error) {
+      this.#failure = { error };
+      this.#queue = [];
+    } finally {
+      this.#flushing = undefined;
+    }
+  }
+
+  async #writeAll(batch: readonly Uint8Array[]): Promise<void> {
+    let rest = batch;
+    while (rest.length > 0) {
+      // A call takes 1024 buffers (IOV_MAX), and may write less than it was given when the disk fills up.
+      const { bytesWritten } = await writevTo(this.#handle.fd, rest.slice(0, 1024));
+      rest = after(rest, bytesWritten);
+    }
+  }
+}
+
+function after(batch: readonly Uint8Array[], bytesWritten: number): Uint8Array[] {
+  let skip = bytesWritten;
+  const rest: Uint8Array[] = [];
+  for (const bytes of batch) {
+    if (skip >= bytes.length) {
+      skip -= bytes.length;
+      continue;
+    }
+    rest.push(bytes.subarray(skip));
+    skip = 0;
+  }
+  return rest;
+}

@@ -1,0 +1,146 @@
+/** `docker import`: a root filesystem tar becomes an image of one layer, with the configuration that Docker would write. */
+import type { Readable } from "node:stream";
+import { fail } from "../../base/errors.ts";
+import { BLOCK, isTarHeader, isZeroBlock } from "../../base/tar-format.ts";
+import type { ContainerConfig } from "../../specs/engine/container.ts";
+import { sha256Of } from "../../specs/oci-image/digest.ts";
+import { decodeDocument } from "../../specs/oci-image/document.ts";
+import { decodeImageConfig } from "../../specs/oci-image/image-config.ts";
+import type { Platform } from "../../specs/oci-image/manifest.ts";
+import { parseReference, type Reference, withDefaultTag } from "../../specs/oci-image/reference.ts";
+import type { ImageLayer, ImportOptions, LoadedImage } from "./images.ts";
+import type { Lease } from "../metadata/leases.ts";
+import { tellCompression } from "../unpack/compression.ts";
+import { Expansion } from "../unpack/expansion.ts";
+import { layerMediaType, storeLayer } from "../unpack/layer.ts";
+import { PeekedStream } from "../unpack/peeked-stream.ts";
+import { uploadedBytes } from "../unpack/upload.ts";
+import { cannotMake, type MakingDeps, oneChunk } from "./making.ts";
+
+/** What Docker's client would have the comment be when the user gives none and the tar comes over the wire. */
+const DEFAULT_COMMENT = "Imported from -";
+
+export async function importRoot(
+  deps: MakingDeps,
+  tar: Readable,
+  options: ImportOptions,
+  signal: AbortSignal,
+): Promise<LoadedImage> {
+  const names = options.reference === undefined ? [] : [nameOf(options.reference)];
+  const platform = parsePlatform(options.platform, deps.architecture);
+  try {
+    await using lease = deps.leases.acquire("import");
+    const layer = await importLayer(deps, lease, tar, signal);
+    const document = configDocument(layer.diffId, platform, options, new Date().toISOString());
+    const bytes = Buffer.from(document);
+    const id = sha256Of(bytes);
+    await deps.content.ingest(lease, oneChunk(bytes), { digest: id }, signal);
+    const config = decodeDocument("configuration", bytes, decodeImageConfig);
+    const [loaded] = deps.add([{ id, config, layers: [layer], names }]);
+    if (loaded === undefined) throw fail("internal", "the imported image was not entered");
+    return loaded;
+  } catch (error) {
+    throw cannotMake("import the archive", error);
+  }
+}
+
+async function importLayer(
+  deps: MakingDeps,
+  lease: Lease,
+  tar: Readable,
+  signal: AbortSignal,
+): Promise<ImageLayer> {
+  const { snapshots, content, native } = deps;
+  const expansion = new Expansion(deps.expansion);
+  const source = new PeekedStream(expansion.counted(uploadedBytes(tar, signal)));
+  const staged = snapshots.stageLayer();
+  try {
+    const head = (await source.peek(BLOCK)).subarray(0, BLOCK);
+    if (
+      tellCompression(head) === "none" &&
+      !isTarHeader(head) &&
+      !(head.length === BLOCK && isZeroBlock(head))
+    )
+      throw fail("invalid_argument", "archive/tar: invalid tar header");
+    const target = { ingest: await content.begin(lease), directory: staged.directory };
+    const { blob, diffId, compression, usage } = await storeLayer(native, source, target, expansion, signal);
+    lease.holdLayer(diffId);
+    await snapshots.commitLayers([{ staged, chainId: diffId, parent: undefined, usage }]);
+    const mediaType = layerMediaType(compression);
+    return { diffId, chainId: diffId, blob: blob.digest, mediaType, sizeBytes: blob.sizeBytes };
+  } finally {
+    staged.discard();
+    await source.end();
+  }
+}
+
+function nameOf(text: string): Reference {
+  const reference = withDefaultTag(parseReference(text));
+  // Docker's words.
+  if (reference.digest !== undefined) throw fail("invalid_argument", "cannot import digest reference");
+  return reference;
+}
+
+const MACHINE_NAMES: ReadonlyMap<string, string> = new Map([
+  ["x86_64", "amd64"],
+  ["x86-64", "amd64"],
+  ["aarch64", "arm64"],
+]);
+
+/** "os/architecture[/variant]" or "os" or "architecture" alone; "" = this host's. */
+export function parsePlatform(text: string, hostArchitecture: string): Platform {
+  const parts = text.toLowerCase().split("/");
+  if (text === "") return { os: "linux", architecture: hostArchitecture, variant: "" };
+  if (parts.length > 3 || !parts.every((part) => /^[a-z0-9_.-]+$/.test(part)))
+    throw fail("invalid_argument", `"${text.slice(0, 100)}": invalid platform`);
+  const [first = "", second, variant = ""] = parts;
+  const isOsAlone = second === undefined && first === "linux";
+  const os = second === undefined ? "linux" : first;
+  const architecture = isOsAlone ? hostArchitecture : (second ?? first);
+  if (os !== "linux") throw fail("invalid_argument", `operating system is not supported: "${os}"`);
+  return { os, architecture: MACHINE_NAMES.get(architecture) ?? architecture, variant };
+}
+
+/** Docker's image JSON, its keys in Docker's order. */
+function configDocument(diffId: string, platform: Platform, options: ImportOptions, created: string): string {
+  const comment = options.message === "" ? DEFAULT_COMMENT : options.message;
+  return JSON.stringify({
+    architecture: platform.architecture,
+    comment,
+    config: configOf(options.config),
+    created,
+    history: [{ created, comment }],
+    os: platform.os,
+    rootfs: { type: "layers", diff_ids: [diffId] },
+    ...(platform.variant === "" ? {} : { variant: platform.variant }),
+  });
+}
+
+/** Go writes some fields always and others only when they say something. */
+function configOf(config: Partial<ContainerConfig>): unknown {
+  return {
+    Hostname: config.Hostname ?? "",
+    Domainname: config.Domainname ?? "",
+    User: config.User ?? "",
+    AttachStdin: config.AttachStdin ?? false,
+    AttachStdout: config.AttachStdout ?? false,
+    AttachStderr: config.AttachStderr ?? false,
+    ExposedPorts: config.ExposedPorts ?? undefined,
+    Tty: config.Tty ?? false,
+    OpenStdin: config.OpenStdin ?? false,
+    StdinOnce: config.StdinOnce ?? false,
+    Env: config.Env ?? null,
+    Cmd: config.Cmd ?? null,
+    Healthcheck: config.Healthcheck ?? undefined,
+    Image: config.Image ?? "",
+    Volumes: config.Volumes ?? null,
+    WorkingDir: config.WorkingDir ?? "",
+    Entrypoint: config.Entrypoint ?? null,
+    NetworkDisabled: config.NetworkDisabled === true ? true : undefined,
+    OnBuild: config.OnBuild ?? null,
+    Labels: config.Labels ?? null,
+    StopSignal: config.StopSignal === "" ? undefined : config.StopSignal,
+    StopTimeout: config.StopTimeout ?? undefined,
+    Shell: config.Shell ?? undefined,
+  };
+}

@@ -1,0 +1,44 @@
+/** What every way to a new image shares: load and import now, pull and build with the same words. */
+import { isDiskFull } from "../../base/disk-full.ts";
+import { fail, GantryError, messageOf } from "../../base/errors.ts";
+import type { ImageConfig } from "../../specs/oci-image/image-config.ts";
+import type { Reference } from "../../specs/oci-image/reference.ts";
+import type { Content } from "../content/content.ts";
+import type { Leases } from "../metadata/leases.ts";
+import type { Snapshotter } from "../snapshots/snapshotter.ts";
+import type { ExpansionLimits } from "../unpack/expansion.ts";
+import type { LayerNative } from "../unpack/layer.ts";
+import type { ImageLayer, LoadedImage } from "./images.ts";
+
+export interface MakingDeps {
+  readonly content: Content;
+  readonly snapshots: Snapshotter;
+  readonly leases: Leases;
+  readonly native: LayerNative;
+  /** As image configurations spell it: "amd64", "arm64", "riscv64". */
+  readonly architecture: string;
+  readonly expansion: ExpansionLimits;
+  /** Enters images whose parts are all there and held by a lease: the moment from which they exist. All or none. */
+  readonly add: (images: readonly CompleteImage[]) => readonly LoadedImage[];
+}
+
+export interface CompleteImage {
+  /** Digest of the configuration. */
+  readonly id: string;
+  readonly config: ImageConfig;
+  /** Base first. */
+  readonly layers: readonly ImageLayer[];
+  readonly names: readonly Reference[];
+}
+
+/** A stream of one chunk. */
+export async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** The one clear error for whatever ended the making of an image; `action` as in "load the archive". */
+export function cannotMake(action: string, error: unknown): Error {
+  if (isDiskFull(error)) return fail("unavailable", `cannot ${action}: no space left on device`, error);
+  if (error instanceof GantryError) return error;
+  return fail("internal", `cannot ${action}: ${messageOf(error)}`, error);
+}

@@ -1,0 +1,111 @@
+import { afterEach, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isCategory } from "../../base/errors.ts";
+import { NO_LOG } from "../../base/log.ts";
+import { rejection } from "../../base/testing/rejection.ts";
+import { hexOf, sha256Of } from "../../specs/oci-image/digest.ts";
+import { openOverlaySnapshots } from "./overlay.ts";
+import { snapshotterSuite } from "./snapshotter.suite.ts";
+import { PlainTrees } from "./testing/plain-native.ts";
+
+const roots: string[] = [];
+const A = sha256Of("a");
+const B = sha256Of("b");
+const USAGE = { sizeBytes: 0, inodes: 1 };
+const empty = () => Promise.resolve(USAGE);
+
+function newRoot(): string {
+  const root = mkdtempSync(join(tmpdir(), "overlay-"));
+  roots.push(root);
+  return root;
+}
+
+afterEach(() => {
+  for (const root of roots.splice(0)) rmSync(root, { recursive: true, force: true });
+});
+
+snapshotterSuite("snapshots for overlayfs", async () => {
+  const root = newRoot();
+  const open = async () => openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
+  return { snapshots: await open(), reopen: open };
+});
+
+test("one sync covers all layers of a commit, and prepare() needs none", async () => {
+  const native = new PlainTrees();
+  const snapshots = openOverlaySnapshots(newRoot(), native, NO_LOG);
+  await snapshots.commitLayers([
+    { staged: snapshots.stageLayer(), chainId: A, parent: undefined, usage: USAGE },
+    { staged: snapshots.stageLayer(), chainId: B, parent: A, usage: USAGE },
+  ]);
+  await snapshots.prepare("c1", B);
+  expect(native.syncs).toBe(1);
+});
+
+test("the next start deletes unmarked layers, torn marks, layers without parent, staging and trash", async () => {
+  const root = newRoot();
+  const first = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
+  await first.createLayer(A, undefined, empty);
+  await first.createLayer(B, A, empty);
+  rmSync(join(root, "layers", hexOf(A), "complete"));
+  mkdirSync(join(root, "layers", hexOf(sha256Of("torn"))));
+  writeFileSync(join(root, "layers", hexOf(sha256Of("torn")), "complete"), '{"parent":nu');
+  mkdirSync(join(root, "layers", "stranger"));
+  mkdirSync(join(root, "staging", "half", "diff"), { recursive: true });
+  mkdirSync(join(root, "trash", "old", "diff"), { recursive: true });
+  mkdirSync(join(root, "active", "half", "work"), { recursive: true });
+  const next = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
+  expect(next.layers()).toEqual([]);
+  expect(next.active()).toEqual([]);
+  await next.settled();
+  for (const name of ["layers", "staging", "trash", "active"])
+    expect([name, ...readdirSync(join(root, name))]).toEqual([name]);
+});
+
+test("a container keeps its files when the layer below is lost, and cannot be mounted", async () => {
+  const root = newRoot();
+  const first = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
+  await first.createLayer(A, undefined, empty);
+  await first.prepare("c1", A);
+  writeFileSync(join(first.mount("c1").upper, "precious"), "data");
+  rmSync(join(root, "layers", hexOf(A)), { recursive: true });
+  const next = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
+  expect(next.active()).toEqual([{ id: "c1", parent: A }]);
+  const error = await rejection(Promise.resolve().then(() => next.mount("c1")));
+  expect(isCategory(error, "unavailable")).toBe(true);
+  expect((await next.usage("c1", new AbortController().signal)).sizeBytes).toBe(4);
+  await next.remove("c1");
+  await next.settled();
+  expect(readdirSync(join(root, "active"))).toEqual([]);
+});
+
+test("remove() does not wait for the deletion, settled() does", async () => {
+  const root = newRoot();
+  const native = new PlainTrees();
+  const gate = Promise.withResolvers<void>();
+  native.gate = gate.promise;
+  const snapshots = openOverlaySnapshots(root, native, NO_LOG);
+  await snapshots.prepare("c1", undefined);
+  await snapshots.remove("c1");
+  expect(readdirSync(join(root, "active"))).toEqual([]);
+  expect(readdirSync(join(root, "trash")).length).toBe(1);
+  gate.resolve();
+  await snapshots.settled();
+  expect(readdirSync(join(root, "trash"))).toEqual([]);
+});
+
+test("a layer cannot be removed between the commit of its child and the child's entry", async () => {
+  const snapshots = openOverlaySnapshots(newRoot(), new PlainTrees(), NO_LOG);
+  await snapshots.createLayer(A, undefined, empty);
+  const commit = snapshots.createLayer(B, A, empty);
+  const removals: Promise<unknown>[] = [];
+  // At every turn of the event loop until the child is there: never both "removed" and "committed on top".
+  while (!snapshots.hasLayer(B) && snapshots.hasLayer(A)) {
+    removals.push(snapshots.removeLayer(A).catch(() => {}));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await commit.catch(() => {});
+  await Promise.all(removals);
+  expect(snapshots.hasLayer(B) && !snapshots.hasLayer(A)).toBe(false);
+});

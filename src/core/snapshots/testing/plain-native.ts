@@ -1,0 +1,43 @@
+/** The native part's tree functions in plain Node, for tests without root: same promises, no protection. */
+import { lstatSync, readdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { TreeUsage } from "../../../linux/native.ts";
+import type { OverlayNative } from "../overlay.ts";
+
+export class PlainTrees implements OverlayNative {
+  syncs = 0;
+  /** What removeTree waits for, so that a test can look between "removed" and "deleted". */
+  gate: Promise<void> = Promise.resolve();
+
+  async removeTree(path: string): Promise<void> {
+    await this.gate;
+    await rm(path, { recursive: true, force: true });
+  }
+
+  treeUsage(path: string, _signal: AbortSignal): Promise<TreeUsage> {
+    return Promise.resolve(usageOf(path));
+  }
+
+  syncFilesystem(_path: string): Promise<void> {
+    this.syncs++;
+    return Promise.resolve();
+  }
+}
+
+export function usageOf(path: string): TreeUsage {
+  let sizeBytes = 0;
+  let inodes = 1;
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    const below = join(path, entry.name);
+    if (entry.isDirectory()) {
+      const usage = usageOf(below);
+      sizeBytes += usage.sizeBytes;
+      inodes += usage.inodes;
+    } else {
+      sizeBytes += lstatSync(below).size;
+      inodes++;
+    }
+  }
+  return { sizeBytes, inodes };
+}

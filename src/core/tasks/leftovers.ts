@@ -1,0 +1,116 @@
+/**
+ * Clearing away what a dead (or unusable) shim left: its container's processes and control groups. Everything is found
+ * again from names and records, so this works for tasks of an earlier daemon and at every stage of a start.
+ */
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import {
+  type Pidfds,
+  isRunning,
+  killChecked,
+  killProcess,
+  processesRunning,
+} from "../../linux/process-identity.ts";
+import type { Spec } from "../../specs/oci-runtime/spec.ts";
+import type { Planner } from "./planner.ts";
+import type { RunDirectories } from "./run-directory.ts";
+import { shimArguments } from "./spawn-shim.ts";
+import type { TaskExit } from "./tasks.ts";
+
+/** What the tasks' cgroups are to their manager; the functions of linux/task-cgroup.ts. */
+export interface TaskCgroups {
+  freeze(dirs: readonly string[]): Promise<void>;
+  thaw(dirs: readonly string[]): Promise<void>;
+  isFrozen(dirs: readonly string[]): Promise<boolean>;
+  clear(dirs: readonly string[], pidfds: Pidfds): Promise<void>;
+}
+
+export interface LeftoverDeps {
+  readonly directories: RunDirectories;
+  readonly planner: Planner;
+  readonly cgroups: TaskCgroups;
+  readonly pidfds: Pidfds;
+  readonly log: Logger;
+  /** How long a shim of an earlier daemon may be silent before its task is managed without its answer; 2000 by custom. */
+  readonly answerTimeoutMs: number;
+}
+
+/**
+ * Kills the task's shim, if there still is one, its main process and everything in its cgroups, and removes the
+ * cgroups. Each step is tried whatever became of the others; failures are logged. The run directory stays.
+ */
+export async function killLeftover(deps: LeftoverDeps, id: string): Promise<void> {
+  const { directories, pidfds } = deps;
+  await attempt(deps, id, "kill the shim", () => {
+    const argv = shimArguments(id);
+    for (const pid of processesRunning(argv)) killChecked(pidfds, pid, () => isRunning(pid, argv));
+  });
+  await attempt(deps, id, "kill the main process", async () => {
+    const identity = await directories.readPid(id);
+    if (identity !== undefined) killProcess(pidfds, identity);
+  });
+  await clearCgroups(deps, id);
+}
+
+/** Undefined when config.json is missing or cut short: then the shim was never told what to make. */
+export async function readSpec(
+  { directories, planner, log }: LeftoverDeps,
+  id: string,
+): Promise<Spec | undefined> {
+  const text = await directories.readConfig(id);
+  if (text === undefined) return undefined;
+  try {
+    return planner.decodeSpec(text);
+  } catch (error) {
+    log.warn("task has a damaged config.json", { id, error: messageOf(error) });
+    return undefined;
+  }
+}
+
+/**
+ * How a task ended whose shim is gone: as the shim recorded it, else as if killed. Clears away what is left of it. A
+ * shim that has recorded the end is not disturbed: it may still be handing the last output to a client.
+ */
+export async function settleLeftover(deps: LeftoverDeps, id: string): Promise<TaskExit> {
+  const recorded = await readExit(deps, id);
+  if (recorded !== undefined) {
+    await clearCgroups(deps, id);
+    return recorded;
+  }
+  await killLeftover(deps, id);
+  const exitedAtNs = BigInt(Date.now()) * 1_000_000n;
+  return { exitCode: 137, signal: 9, oomKilled: false, exitedAtNs, lost: true };
+}
+
+/** Undefined when there is no record, or a damaged one. */
+export async function readExit(
+  { directories, log }: LeftoverDeps,
+  id: string,
+): Promise<TaskExit | undefined> {
+  try {
+    return await directories.readExit(id);
+  } catch (error) {
+    log.error("cannot read how a task ended", { id, error: messageOf(error) });
+    return undefined;
+  }
+}
+
+async function clearCgroups(deps: LeftoverDeps, id: string): Promise<void> {
+  await attempt(deps, id, "clear the cgroups", async () => {
+    const spec = await readSpec(deps, id);
+    if (spec !== undefined) await deps.cgroups.clear(deps.planner.cgroupDirs(id, spec), deps.pidfds);
+  });
+}
+
+async function attempt(
+  { log }: LeftoverDeps,
+  id: string,
+  what: string,
+  work: () => Promise<void> | void,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    log.error(`cannot ${what} of a task`, { id, error: messageOf(error) });
+  }
+}

@@ -1,0 +1,227 @@
+/** A task as this daemon sees it: the control connection to its shim, and what is known from its events. */
+import type { Duplex } from "node:stream";
+import { errnoText } from "../../base/errno.ts";
+import { fail, isCategory } from "../../base/errors.ts";
+import { ShimConnection, ShimRefusal } from "../../shim/client.ts";
+import {
+  type ProcessIdentity,
+  type ShimEvent,
+  type ShimRequest,
+  decodeProcess,
+} from "../../shim/protocol.ts";
+import type { Spec } from "../../specs/oci-runtime/spec.ts";
+import type { LeftoverDeps } from "./leftovers.ts";
+import type { EncodedPlan } from "./planner.ts";
+import {
+  type AttachOptions,
+  type ExecOptions,
+  type ExecProcess,
+  type Task,
+  type TaskExit,
+  TaskStartError,
+} from "./tasks.ts";
+
+/** For requests that the shim answers from memory. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** For those that end with an execve in the container, whose file system may be slow. */
+export const START_TIMEOUT_MS = 60_000;
+
+type ExecExit = { readonly exitCode: number; readonly signal: number };
+
+/** How an exec ended whose shim is gone. */
+const LOST_EXEC: ExecExit = { exitCode: 137, signal: 9 };
+
+export class ShimTask implements Task {
+  readonly id: string;
+  readonly terminal: boolean;
+  readonly spec: Spec;
+  readonly #deps: LeftoverDeps;
+  readonly #exited = Promise.withResolvers<TaskExit>();
+  readonly #execs = new Map<string, (exit: ExecExit) => void>();
+  #control: ShimConnection | undefined;
+  #pid = 0;
+  #isEnded = false;
+  #isPaused = false;
+
+  constructor(deps: LeftoverDeps, id: string, spec: Spec) {
+    this.#deps = deps;
+    this.id = id;
+    this.spec = spec;
+    this.terminal = spec.process?.terminal ?? false;
+  }
+
+  get pid(): number {
+    return this.#pid;
+  }
+
+  get exited(): Promise<TaskExit> {
+    return this.#exited.promise;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Resolves when the present control connection has ended; at once when there was none. */
+  get shimGone(): Promise<void> {
+    return this.#control?.closed ?? Promise.resolve();
+  }
+
+  /** The subscribed connection. Throws `unavailable` when there is none. */
+  get control(): ShimConnection {
+    if (this.#control === undefined) throw fail("unavailable", `task "${this.id}" has no shim`);
+    return this.#control;
+  }
+
+  /** Takes the connection over: from now on its events are this task's. */
+  adopt(socket: Duplex): ShimConnection {
+    this.#control = new ShimConnection(socket, (event) => this.#onEvent(event));
+    return this.#control;
+  }
+
+  setProcess(identity: ProcessIdentity): void {
+    this.#pid = identity.pid;
+  }
+
+  setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+  }
+
+  /** The end of the task, however it came to be known. Only the first call counts. */
+  settle(exit: TaskExit): void {
+    this.#isEnded = true;
+    this.#exited.resolve(exit);
+    this.settleExecs();
+  }
+
+  /** Nobody will tell any more how the execs ended. */
+  settleExecs(): void {
+    for (const settle of this.#execs.values()) settle(LOST_EXEC);
+    this.#execs.clear();
+  }
+
+  async signal(signal: number, execId = ""): Promise<void> {
+    this.#mustLive("not_found");
+    await this.#ask({ kind: "signal", execId, signal });
+  }
+
+  async resize(rows: number, cols: number, execId = ""): Promise<void> {
+    this.#mustLive("not_found");
+    await this.#ask({ kind: "resize", execId, window: { rows, cols } });
+  }
+
+  async attach(options: AttachOptions): Promise<Duplex> {
+    this.#mustLive("conflict");
+    const { stdin, stdout, stderr } = options;
+    const { stream } = await this.#onOwnConnection(
+      { kind: "attach", stdin, stdout, stderr },
+      REQUEST_TIMEOUT_MS,
+    );
+    return stream;
+  }
+
+  async exec(options: ExecOptions): Promise<ExecProcess> {
+    this.#mustLive("conflict");
+    if (this.#isPaused)
+      throw fail("conflict", `container ${this.id} is paused, unpause the container before exec`);
+    const { execId, stdin, stream, consoleSize } = options;
+    if (this.#execs.has(execId)) throw fail("conflict", `exec "${execId}" runs already`);
+    const plan = this.#deps.planner.exec(this.id, this.spec, options);
+    const { promise: exited, resolve } = Promise.withResolvers<ExecExit>();
+    // Before the request: the event of a short-lived process may come first, for it takes another connection.
+    this.#execs.set(execId, resolve);
+    try {
+      const terminal = options.process.terminal ?? false;
+      const request = {
+        kind: "exec",
+        execId,
+        terminal,
+        stdin,
+        stream,
+        window: consoleSize,
+        plan: plan.bytes,
+      } as const;
+      const answer = stream
+        ? await this.#onOwnConnection(request, START_TIMEOUT_MS)
+        : { body: await this.control.request(request, START_TIMEOUT_MS), stream: undefined };
+      return { pid: decodeProcess(answer.body).pid, stream: answer.stream, exited };
+    } catch (error) {
+      this.#execs.delete(execId);
+      if (error instanceof ShimRefusal && error.op > 0) throw startError(error, plan);
+      throw this.#refined(error, "conflict");
+    }
+  }
+
+  async pause(): Promise<void> {
+    this.#mustLive("conflict");
+    await this.#deps.cgroups.freeze(this.#deps.planner.cgroupDirs(this.id, this.spec));
+    this.#isPaused = true;
+  }
+
+  async resume(): Promise<void> {
+    this.#mustLive("conflict");
+    await this.#deps.cgroups.thaw(this.#deps.planner.cgroupDirs(this.id, this.spec));
+    this.#isPaused = false;
+  }
+
+  async #ask(request: ShimRequest): Promise<void> {
+    try {
+      await this.control.request(request, REQUEST_TIMEOUT_MS);
+    } catch (error) {
+      throw this.#refined(error, "not_found");
+    }
+  }
+
+  async #onOwnConnection(
+    request: ShimRequest,
+    timeoutMs: number,
+  ): Promise<{ readonly body: Uint8Array; readonly stream: Duplex }> {
+    const connection = new ShimConnection(this.#deps.directories.connect(this.id));
+    try {
+      return await connection.openStream(request, timeoutMs);
+    } catch (error) {
+      if (connection.isCutOff) throw this.#notRunning("conflict", error);
+      throw error;
+    }
+  }
+
+  #mustLive(category: "not_found" | "conflict"): void {
+    if (this.#isEnded) throw this.#notRunning(category);
+  }
+
+  #notRunning(category: "not_found" | "conflict", cause?: unknown): Error {
+    return fail(category, `container ${this.id} is not running`, cause);
+  }
+
+  /** What a failure means when the process was gone at the time. */
+  #refined(error: unknown, category: "not_found" | "conflict"): unknown {
+    const isGone = error instanceof ShimRefusal && error.errno === "ESRCH";
+    const isCutOff = isCategory(error, "unavailable") && (this.#isEnded || this.#control?.isCutOff === true);
+    return isGone || isCutOff ? this.#notRunning(category, error) : error;
+  }
+
+  #onEvent(event: ShimEvent): void {
+    if (event.kind === "exec-exit") {
+      const { execId, exitCode, signal } = event;
+      this.#execs.get(execId)?.({ exitCode, signal });
+      this.#execs.delete(execId);
+      return;
+    }
+    const { exitCode, signal, oomKilled, exitedAtNs, lostLogBytes } = event;
+    if (lostLogBytes > 0n) this.#deps.log.warn("log lacks output", { id: this.id, bytes: lostLogBytes });
+    this.settle({ exitCode, signal, oomKilled, exitedAtNs, lost: false });
+  }
+}
+
+/** A shim's refusal as the start's failure. */
+export function startError(refusal: ShimRefusal, plan: EncodedPlan): TaskStartError {
+  const { message, errno, op } = refusal;
+  if (plan.isExec(op))
+    return new TaskStartError(execMessage(refusal), { stage: "exec", errno }, { cause: refusal });
+  return new TaskStartError(message, { stage: "setup", errno }, { cause: refusal });
+}
+
+/** As Docker says it: `exec: "x": reason` is complete, `exec /x` lacks the reason. */
+function execMessage({ text, errno }: ShimRefusal): string {
+  return text.startsWith("exec: ") || errno === "" ? text : `${text}: ${errnoText(errno)}`;
+}

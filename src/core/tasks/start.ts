@@ -1,0 +1,125 @@
+/**
+ * The start of a task:
+ *
+ *     daemon                                     shim                        container
+ *     run directory, spawn ────────────────────▶ waits on descriptor 3
+ *     config.json
+ *     CREATE with RUN ─────────────────────────▶ clone3 ───────────────────▶ set-up … execve
+ *                     ◀──────────────────────── answer
+ *
+ * and with `beforeStart` CREATE, the callback, START. config.json is complete before CREATE is sent: so whoever finds a
+ * task of a dead daemon can find its cgroups, too. When anything fails nothing is left: see `undo`.
+ */
+import { messageOf } from "../../base/errors.ts";
+import { withDeadline } from "../../base/deadline.ts";
+import { type ShimConnection, ShimRefusal } from "../../shim/client.ts";
+import { type CreateRequest, decodeProcess } from "../../shim/protocol.ts";
+import { type LeftoverDeps, killLeftover } from "./leftovers.ts";
+import type { EncodedPlan } from "./planner.ts";
+import { START_TIMEOUT_MS, ShimTask, startError } from "./shim-task.ts";
+import type { ShimProcess, SpawnShim } from "./spawn-shim.ts";
+import type { RunOptions } from "./tasks.ts";
+
+export interface StartDeps extends LeftoverDeps {
+  readonly spawnShim: SpawnShim;
+}
+
+const SHIM_END_TIMEOUT_MS = 5_000;
+
+/** Throws TaskStartError when a step of the plan fails. The id's run directory must not exist. */
+export async function startTask(
+  deps: StartDeps,
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<ShimTask> {
+  signal.throwIfAborted();
+  const { id, spec } = options;
+  const { path, staging } = deps.directories.create(id);
+  const task = new ShimTask(deps, id, spec);
+  let shim: ShimProcess | undefined;
+  let plan: EncodedPlan | undefined;
+  try {
+    plan = deps.planner.run(options, staging);
+    shim = deps.spawnShim(id, path);
+    const control = task.adopt(shim.control);
+    deps.directories.writeConfig(id, deps.planner.encodeSpec(spec));
+    await abortable(signal, bringToLife(task, control, options, plan));
+    return task;
+  } catch (error) {
+    const isRefused = error instanceof ShimRefusal;
+    await undo(deps, task, { shim, isRefused });
+    throw isRefused && plan !== undefined ? startError(error, plan) : error;
+  }
+}
+
+async function bringToLife(
+  task: ShimTask,
+  control: ShimConnection,
+  options: RunOptions,
+  plan: EncodedPlan,
+): Promise<void> {
+  const { beforeStart } = options;
+  const create = createRequest(options, plan);
+  task.setProcess(decodeProcess(await control.request(create, START_TIMEOUT_MS)));
+  if (beforeStart === undefined) return;
+  await beforeStart(task);
+  await control.request({ kind: "start" }, START_TIMEOUT_MS);
+}
+
+function createRequest(options: RunOptions, plan: EncodedPlan): CreateRequest {
+  return {
+    kind: "create",
+    run: options.beforeStart === undefined,
+    terminal: options.spec.process?.terminal ?? false,
+    stdin: options.stdin,
+    stdinOnce: options.stdinOnce,
+    window: options.consoleSize,
+    log: options.log,
+    plan: plan.bytes,
+  };
+}
+
+/** Waits for `work` unless the signal comes first; the work's own failure is not reported then. */
+async function abortable(signal: AbortSignal, work: Promise<void>): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    work.catch(() => {});
+  }
+}
+
+/**
+ * A shim that has refused leaves nothing and ends by itself; in every other case it is killed, and whatever it had
+ * made is cleared away as for a task whose shim has died. Never throws: the start's own failure is what counts.
+ */
+async function undo(
+  deps: StartDeps,
+  task: ShimTask,
+  { shim, isRefused }: { readonly shim: ShimProcess | undefined; readonly isRefused: boolean },
+): Promise<void> {
+  const { id } = task;
+  try {
+    if (shim !== undefined && !(isRefused && (await hasEnded(task)))) {
+      shim.kill();
+      task.control.close();
+      await killLeftover(deps, id);
+    }
+    await deps.directories.remove(id);
+  } catch (error) {
+    deps.log.error("cannot undo a failed start", { id, error: messageOf(error) });
+  }
+}
+
+/** Whether the shim closes its connection in time. */
+async function hasEnded(task: ShimTask): Promise<boolean> {
+  try {
+    await withDeadline(`end of the shim of "${task.id}"`, SHIM_END_TIMEOUT_MS, task.control.closed);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,112 @@
+import { describe, expect, test } from "bun:test";
+import { constants, gzipSync, zstdCompressSync } from "node:zlib";
+import { rejection } from "../../base/testing/rejection.ts";
+import { compressionOf, decompress } from "./compression.ts";
+import { ZstdFrames } from "./zstd-frames.ts";
+
+/** Half of it does not compress, so that the compressed stream has several blocks. */
+const DATA = Buffer.alloc(400_000);
+for (let i = 0, x = 1; i < 200_000; i++) DATA[i] = (x = (x * 1103515245 + 12345) % 2147483648) >> 16;
+
+async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function inflate(
+  compression: "none" | "gzip" | "zstd",
+  bytes: Uint8Array,
+  size = 1000,
+): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of decompress(pieces(bytes, size), compression)) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+const KINDS: readonly (readonly ["gzip" | "zstd", (bytes: Uint8Array) => Buffer])[] = [
+  ["gzip", (bytes) => gzipSync(bytes)],
+  ["zstd", (bytes) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } })],
+];
+
+for (const [kind, compress] of KINDS)
+  describe(kind, () => {
+    test("is known by its first bytes and decompressed, members and frames in a row too", async () => {
+      const twice = Buffer.concat([compress(DATA), compress(Buffer.from("second"))]);
+      expect(compressionOf(twice)).toBe(kind);
+      expect((await inflate(kind, twice)).equals(Buffer.concat([DATA, Buffer.from("second")]))).toBe(true);
+      expect((await inflate(kind, twice, 1_000_000)).length).toBe(DATA.length + 6);
+    });
+
+    test("that ends early says so, wherever", async () => {
+      const whole = compress(DATA);
+      for (const length of [1, 3, 5, 9, 100, whole.length / 2, whole.length - 5, whole.length - 1])
+        expect((await rejection(inflate(kind, whole.subarray(0, length)))).message).toBe("unexpected EOF");
+    });
+
+    test("that is damaged says so", async () => {
+      const whole = compress(DATA);
+      whole.fill(0x55, whole.length - 3000, whole.length - 2000);
+      expect((await rejection(inflate(kind, whole))).message).toStartWith(`damaged ${kind} data`);
+    });
+
+    test("followed by something else is damaged", async () => {
+      const error = await rejection(
+        inflate(kind, Buffer.concat([compress(DATA), Buffer.from("something else")])),
+      );
+      expect(error.message).toStartWith(`damaged ${kind} data`);
+    });
+
+    test("ends its source when the reader has enough", async () => {
+      let ended = false;
+      async function* endless(): AsyncGenerator<Uint8Array> {
+        try {
+          for (;;) yield compress(DATA);
+        } finally {
+          ended = true;
+        }
+      }
+      for await (const _ of decompress(endless(), kind)) break;
+      expect(ended).toBe(true);
+    });
+
+    test("passes on what the source throws", async () => {
+      async function* broken(): AsyncGenerator<Uint8Array> {
+        yield* pieces(compress(DATA).subarray(0, 5000), 1000);
+        throw new Error("connection reset");
+      }
+      const all = async (): Promise<void> => {
+        for await (const _ of decompress(broken(), kind)) continue;
+      };
+      expect((await rejection(all())).message).toBe("connection reset");
+    });
+  });
+
+test("bytes that are not compressed pass as they are", async () => {
+  expect(compressionOf(Buffer.from("ustar"))).toBe("none");
+  expect((await inflate("none", DATA)).equals(DATA)).toBe(true);
+});
+
+describe("zstd frames", () => {
+  const frames = (bytes: Uint8Array): boolean => {
+    const follower = new ZstdFrames();
+    for (const byte of bytes) follower.push(Buffer.from([byte]));
+    return follower.isWhole();
+  };
+
+  test("are whole exactly at their ends", () => {
+    const skippable = Buffer.from("5a2a4d18030000000a0b0c", "hex");
+    const whole = Buffer.concat([zstdCompressSync(Buffer.from("a")), skippable, zstdCompressSync(DATA)]);
+    expect(frames(whole)).toBe(true);
+    expect(frames(whole.subarray(0, whole.length - 1))).toBe(false);
+    expect(frames(skippable.subarray(0, 10))).toBe(false);
+    expect(frames(Buffer.alloc(0))).toBe(false);
+  });
+
+  test("that ask for more memory than anybody should give are refused", () => {
+    const window = (byte: number): Buffer => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, byte]);
+    expect(() => frames(window((31 - 10) << 3))).toThrow("needs a window beyond");
+    expect(() => frames(window(((27 - 10) << 3) | 1))).toThrow("needs a window beyond");
+    expect(frames(window((27 - 10) << 3))).toBe(false);
+    const single = Buffer.concat([Buffer.from("28b52ffde0", "hex"), Buffer.from([0, 0, 0, 0, 1, 0, 0, 0])]);
+    expect(() => frames(single)).toThrow("needs a window beyond");
+  });
+});

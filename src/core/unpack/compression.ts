@@ -1,0 +1,89 @@
+/** What an archive or a layer is compressed with, told by its first bytes as Docker does, never by a name. */
+import { pipeline } from "node:stream/promises";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { errnoOf, fail, messageOf } from "../../base/errors.ts";
+import { ZstdFrames } from "./zstd-frames.ts";
+
+export type Compression = "none" | "gzip" | "zstd";
+/** Known by their first bytes, so that they can be refused by name. */
+export type UnsupportedCompression = "bzip2" | "xz";
+
+/** Bytes that telling wants to see. */
+export const MAGIC_BYTES = 6;
+
+export function tellCompression(head: Uint8Array): Compression | UnsupportedCompression {
+  const hex = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, MAGIC_BYTES)).toString("hex");
+  if (hex.startsWith("1f8b")) return "gzip";
+  // A frame, or a skippable frame in front of one (RFC 8878, sections 3.1.1 and 3.1.2).
+  if (hex.startsWith("28b52ffd") || /^5[0-9a-f]2a4d18/.test(hex)) return "zstd";
+  if (hex.startsWith("425a68")) return "bzip2";
+  if (hex === "fd377a585a00") return "xz";
+  return "none";
+}
+
+export function isUnsupported(
+  compression: Compression | UnsupportedCompression,
+): compression is UnsupportedCompression {
+  return compression === "bzip2" || compression === "xz";
+}
+
+/** Throws `invalid_argument` for a compression that is known but not supported. */
+export function compressionOf(head: Uint8Array): Compression {
+  const compression = tellCompression(head);
+  if (isUnsupported(compression))
+    throw fail("invalid_argument", `${compression} compression is not supported`);
+  return compression;
+}
+
+/**
+ * The uncompressed bytes, at the pace of the reader. Ending early ends the source too. Throws `invalid_argument` for
+ * damaged data ("unexpected EOF" when it ends early, as Docker says) and passes on what the source throws.
+ */
+export async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  compression: Compression,
+): AsyncGenerator<Uint8Array> {
+  if (compression === "none") {
+    yield* source;
+    return;
+  }
+  const options = { chunkSize: 128 << 10 };
+  const transform = compression === "gzip" ? createGunzip(options) : createZstdDecompress(options);
+  // pipeline() ends both sides whatever happens on either; its verdict is the same error that the loop throws.
+  const frames = new ZstdFrames();
+  const input = compression === "zstd" ? followed(source, frames) : source;
+  const pumped = pipeline(input, transform).catch(() => {});
+  try {
+    for await (const chunk of transform) yield bytesOf(chunk);
+    if (compression === "zstd" && !frames.isWhole()) throw fail("invalid_argument", "unexpected EOF");
+  } catch (error) {
+    throw isDamage(error) ? damaged(compression, error) : error;
+  } finally {
+    transform.destroy();
+    await pumped;
+  }
+}
+
+async function* followed(source: AsyncIterable<Uint8Array>, frames: ZstdFrames): AsyncGenerator<Uint8Array> {
+  for await (const bytes of source) {
+    frames.push(bytes);
+    yield bytes;
+  }
+}
+
+function bytesOf(chunk: unknown): Uint8Array {
+  if (!(chunk instanceof Uint8Array)) throw fail("internal", "a decompressor gave no bytes");
+  return chunk;
+}
+
+/** zlib names its own errors Z_…, ZSTD_… or ERR_ZLIB…; a source's errors are not called that. */
+function isDamage(error: unknown): boolean {
+  return /^(Z_|ZSTD_|ERR_ZLIB|ERR_ZSTD)/.test(errnoOf(error) ?? "");
+}
+
+function damaged(compression: Compression, error: unknown): Error {
+  const message = messageOf(error);
+  if (/unexpected end of file|ended? (prematurely|unexpectedly)|truncated/i.test(message))
+    return fail("invalid_argument", "unexpected EOF", error);
+  return fail("invalid_argument", `damaged ${compression} data: ${message}`, error);
+}

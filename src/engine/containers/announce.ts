@@ -1,0 +1,35 @@
+/** Events of containers: which attributes they carry, and their legacy fields. */
+import type { EventBus } from "../../core/events/events.ts";
+import { emptyMap } from "../../specs/engine/fields.decode.ts";
+import type { Container } from "./container.ts";
+import { nowNs } from "./timestamp.ts";
+
+export type EventSink = Pick<EventBus, "publish">;
+
+/** Publishes `action` of a container with its labels, image and name, plus `attributes`. */
+export function announce(
+  events: EventSink,
+  container: Container,
+  action: string,
+  attributes: Readonly<Record<string, string>> = {},
+): void {
+  const timeNano = nowNs();
+  const image = container.config.Image;
+  events.publish({
+    status: action,
+    id: container.id,
+    from: image,
+    Type: "container",
+    Action: action,
+    Actor: {
+      ID: container.id,
+      Attributes: Object.assign(emptyMap<string>(), container.config.Labels, attributes, {
+        image,
+        name: container.name,
+      }),
+    },
+    scope: "local",
+    time: Number(timeNano / 1_000_000_000n),
+    timeNano,
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * One container in memory: its record, how it runs, and who waits for it. Only the verbs of this folder change it, always
+ * through `ContainerStore.setState`, so that memory and store agree; lists and inspections just read it.
+ */
+import type { Duplex } from "node:stream";
+import type { AttachOptions, Task } from "../../core/tasks/tasks.ts";
+import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import type { Exec } from "./exec-record.ts";
+import { type HostDefaults, mergeConfig, mergeHost } from "./merge.ts";
+import { type MountRequest, parseMounts } from "./mounts.ts";
+import type { ContainerRecord, RuntimeState } from "./record.ts";
+
+/** Somebody who attached before the process exists. */
+export interface PendingAttach {
+  readonly options: AttachOptions;
+  /** Called once; undefined when there will be no stream. */
+  readonly deliver: (stream: Duplex | undefined) => void;
+}
+
+export interface Outcome {
+  readonly exitCode: number;
+  readonly error: string;
+}
+
+type Listener = (outcome: Outcome) => void;
+
+export class Container {
+  readonly id: string;
+  record: ContainerRecord;
+  state: RuntimeState;
+  /** Request and image merged. */
+  readonly config: ContainerConfig;
+  /** Request and defaults merged. */
+  readonly host: HostConfig;
+  readonly mounts: readonly MountRequest[];
+  /** Set while the process lives. */
+  task: Task | undefined;
+  readonly execs = new Map<string, Exec>();
+  readonly attaching = new Set<PendingAttach>();
+  /** The next start by the restart policy. */
+  restartTimer: NodeJS.Timeout | undefined;
+  /** The pause before the last automatic restart, in milliseconds. */
+  restartDelayMs = 0;
+  /** Between the two halves of a restart by a user `--rm` does not apply. */
+  isBeingRestarted = false;
+  /** Pending clean-up of the ended task; a start waits for it. */
+  settling: Promise<void> | undefined;
+  readonly #exitListeners = new Set<Listener>();
+  readonly #removalListeners = new Set<Listener>();
+
+  constructor(record: ContainerRecord, state: RuntimeState, defaults: HostDefaults) {
+    this.id = record.id;
+    this.record = record;
+    this.state = state;
+    this.config = mergeConfig(record.id, record.config, record.imageConfig);
+    this.host = mergeHost(record.host, this.config, defaults);
+    this.mounts = parseMounts(this.host);
+  }
+
+  get name(): string {
+    return this.record.name;
+  }
+
+  get outcome(): Outcome {
+    return { exitCode: this.state.exitCode, error: this.state.error };
+  }
+
+  /** Returns a function that takes the listener away again. */
+  onExit(listener: Listener): () => void {
+    this.#exitListeners.add(listener);
+    return () => this.#exitListeners.delete(listener);
+  }
+
+  onRemoval(listener: Listener): () => void {
+    this.#removalListeners.add(listener);
+    return () => this.#removalListeners.delete(listener);
+  }
+
+  tellExit(): void {
+    const listeners = [...this.#exitListeners];
+    this.#exitListeners.clear();
+    for (const listener of listeners) listener(this.outcome);
+  }
+
+  /** A removed container also counts as ended for those who wait for its end. */
+  tellRemoval(): void {
+    this.tellExit();
+    const listeners = [...this.#removalListeners];
+    this.#removalListeners.clear();
+    for (const listener of listeners) listener(this.outcome);
+  }
+
+  cancelRestart(): void {
+    clearTimeout(this.restartTimer);
+    this.restartTimer = undefined;
+  }
+
+  /** Nobody who is still waiting for a process will get one. */
+  dropAttaching(): void {
+    const waiting = [...this.attaching];
+    this.attaching.clear();
+    for (const attach of waiting) attach.deliver(undefined);
+  }
+}

@@ -1,0 +1,89 @@
+/** POST /containers/create. Everything is checked before anything is made. */
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync } from "node:fs";
+import { fail } from "../../base/errors.ts";
+import { Scope } from "../../base/scope.ts";
+import type { Images } from "../../core/images/images.ts";
+import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
+import type { DecodedCreate } from "../../specs/engine/container.decode.ts";
+import type { ContainerCreateResponse } from "../../specs/engine/container.ts";
+import { announce, type EventSink } from "./announce.ts";
+import { logSinkOf } from "./log-options.ts";
+import { checkBindSources } from "./mounts.ts";
+import { checkName, generateName } from "./names.ts";
+import { containerPaths } from "./paths.ts";
+import { checkSpecOptions } from "./spec.ts";
+import type { ContainerStore } from "./store.ts";
+import { nowNs } from "./timestamp.ts";
+import { checkNetwork, validateCreate } from "./validate.ts";
+
+export interface CreateDeps {
+  readonly store: ContainerStore;
+  readonly images: Pick<Images, "resolve">;
+  readonly snapshots: Pick<Snapshotter, "prepare" | "remove">;
+  readonly events: EventSink;
+  readonly facts: HostFacts;
+  readonly containersDir: string;
+}
+
+/**
+ * Makes a container; it does not run yet. Throws `not_found` for an unknown image or network, `conflict` for a taken
+ * name, `invalid_argument`, `not_implemented`.
+ *
+ * On crash: directory and snapshot come first, the row last. Without its row both are garbage to the next start.
+ */
+export async function create(
+  deps: CreateDeps,
+  name: string,
+  request: DecodedCreate,
+): Promise<ContainerCreateResponse> {
+  const [unsupported] = request.unsupported;
+  if (unsupported !== undefined)
+    throw fail("not_implemented", `"${unsupported}" is not supported by this engine yet`);
+  for (const network of [request.host.NetworkMode, ...request.networks]) checkNetwork(network);
+  if (request.host.NetworkMode.startsWith("container:"))
+    deps.store.find(request.host.NetworkMode.slice("container:".length));
+
+  const given = name === "" ? undefined : checkName(name);
+  if (request.config.Image === "" && (request.config.Cmd ?? request.config.Entrypoint ?? []).length === 0)
+    throw fail("invalid_argument", "no command specified");
+  const image = deps.images.resolve(request.config.Image);
+  const id = newId();
+  const container = deps.store.build({
+    id,
+    name: given ?? generateName(id, (candidate) => deps.store.isNameTaken(candidate)),
+    createdNs: nowNs(),
+    imageId: image.id,
+    layer: image.layers.at(-1)?.chainId,
+    config: request.config,
+    host: request.host,
+    imageConfig: image.config,
+  });
+  const warnings = validateCreate(request.config, container.config, request.host, deps.facts);
+  checkSpecOptions(container.config, container.host, deps.facts);
+  const paths = containerPaths(deps.containersDir, id);
+  logSinkOf(container.host.LogConfig, container.config, paths.log);
+  if (container.mounts.length > 0) await checkBindSources(container.mounts);
+
+  await using scope = new Scope(`creation of container ${id}`);
+  deps.store.reserveName(container.name, id);
+  scope.defer("release name", () => deps.store.releaseName(container.name));
+  mkdirSync(paths.directory, { mode: 0o710 });
+  scope.defer("remove directory", () => rmSync(paths.directory, { recursive: true, force: true }));
+  await deps.snapshots.prepare(id, container.record.layer);
+  scope.defer("remove snapshot", () => deps.snapshots.remove(id));
+  deps.store.add(container);
+  scope.release();
+
+  announce(deps.events, container, "create");
+  return { Id: id, Warnings: warnings };
+}
+
+/** 64 hexadecimal digits whose short form is not a number, so that no tool takes it for one. */
+function newId(): string {
+  for (;;) {
+    const id = randomBytes(32).toString("hex");
+    if (/[a-f]/.test(id.slice(0, 12))) return id;
+  }
+}

@@ -1,0 +1,96 @@
+/** Parts of answers that list, inspect and images share: configurations as Docker writes them, ports, networks. */
+import type {
+  ContainerConfig,
+  EndpointSettings,
+  HostConfig,
+  MountPoint,
+} from "../../specs/engine/container.ts";
+import type { Container } from "./container.ts";
+
+/** ContainerConfig without the fields that Docker leaves out when they are empty. */
+export function configDocument(config: ContainerConfig): Readonly<Record<string, unknown>> {
+  const { ExposedPorts, Healthcheck, NetworkDisabled, StopSignal, StopTimeout, Shell, ...always } = config;
+  return {
+    ...always,
+    ...(isEmpty(ExposedPorts) ? {} : { ExposedPorts }),
+    ...(Healthcheck === null ? {} : { Healthcheck }),
+    ...(NetworkDisabled ? { NetworkDisabled } : {}),
+    ...(StopSignal === "" ? {} : { StopSignal }),
+    ...(StopTimeout === null ? {} : { StopTimeout }),
+    ...(Shell === null ? {} : { Shell }),
+  };
+}
+
+/** HostConfig without the fields that Docker leaves out when they are empty. */
+export function hostDocument(host: HostConfig): Readonly<Record<string, unknown>> {
+  const { Mounts, Tmpfs, Annotations, StorageOpt, Sysctls, Init, ...always } = host;
+  return {
+    ...always,
+    ...(Mounts === null || Mounts.length === 0 ? {} : { Mounts: Mounts.map(withoutNulls) }),
+    ...(isEmpty(Tmpfs) ? {} : { Tmpfs }),
+    ...(isEmpty(Annotations) ? {} : { Annotations }),
+    ...(isEmpty(StorageOpt) ? {} : { StorageOpt }),
+    ...(isEmpty(Sysctls) ? {} : { Sysctls }),
+    ...(Init === null ? {} : { Init }),
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
+  };
+}
+
+function isEmpty(map: Readonly<Record<string, unknown>> | null): boolean {
+  return map === null || Object.keys(map).length === 0;
+}
+
+/** Drops null, false, 0 and "": Go's omitempty on Mount entries. */
+function withoutNulls(entry: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(entry)
+      .filter(([, value]) => value !== null && value !== false && value !== "" && value !== 0)
+      .map(([key, value]): [string, unknown] => [
+        key,
+        typeof value === "object" && value !== null && !Array.isArray(value) ? withoutNulls(value) : value,
+      ]),
+  );
+}
+
+export function mountPoints(container: Container): readonly MountPoint[] {
+  return container.mounts.flatMap(({ point }) => (point === undefined ? [] : [point]));
+}
+
+const NO_ENDPOINT: EndpointSettings = {
+  IPAMConfig: null,
+  Links: null,
+  Aliases: null,
+  MacAddress: "",
+  DriverOpts: null,
+  GwPriority: 0,
+  NetworkID: "",
+  EndpointID: "",
+  Gateway: "",
+  IPAddress: "",
+  IPPrefixLen: 0,
+  IPv6Gateway: "",
+  GlobalIPv6Address: "",
+  GlobalIPv6PrefixLen: 0,
+  DNSNames: null,
+};
+
+/** The networks of a container by name: "none" or "host", or nothing when it shares another's. */
+export function networksDocument(
+  host: HostConfig,
+  networkIds: ReadonlyMap<string, string>,
+): Readonly<Record<string, EndpointSettings>> {
+  const id = networkIds.get(host.NetworkMode);
+  return id === undefined ? {} : { [host.NetworkMode]: { ...NO_ENDPOINT, NetworkID: id } };
+}
+
+/** Path and arguments: entry point and command in one. */
+export function commandOf(config: ContainerConfig): {
+  readonly path: string;
+  readonly args: readonly string[];
+} {
+  const [path = "", ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  return { path, args };
+}

@@ -1,0 +1,15 @@
+/** One exec: a further process in a running container. In memory only; it ends with its container. */
+import type { ExecConfig } from "../../specs/engine/exec.ts";
+
+export interface Exec {
+  readonly id: string;
+  readonly containerId: string;
+  readonly config: ExecConfig;
+  phase: "created" | "starting" | "running" | "ended";
+  /** Null until it has ended. */
+  exitCode: number | null;
+  /** 0 = not started. */
+  pid: number;
+  /** The last terminal size asked for before the start. */
+  consoleSize: readonly [number, number];
+}

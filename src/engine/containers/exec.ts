@@ -1,0 +1,210 @@
+/** Further processes in a running container: POST /containers/{id}/exec, and start, inspect and resize of /exec/{id}. */
+import { randomBytes } from "node:crypto";
+import { fail, messageOf } from "../../base/errors.ts";
+import { type ExecProcess, TaskStartError } from "../../core/tasks/tasks.ts";
+import type { ExecConfig, ExecInspect, ExecStartRequest } from "../../specs/engine/exec.ts";
+import type { SpecInput } from "./spec-input.ts";
+import type { Spec } from "../../specs/oci-runtime/spec.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
+import { announce, type EventSink } from "./announce.ts";
+import type { Container } from "./container.ts";
+import type { Exec } from "./exec-record.ts";
+import { mergeEnvironment } from "./merge.ts";
+import type { Size } from "./resize.ts";
+import { notRunning } from "./signal-task.ts";
+import { failedExec } from "./start-failure.ts";
+import type { ContainerStore } from "./store.ts";
+
+export interface ExecDeps {
+  readonly store: ContainerStore;
+  readonly events: EventSink;
+  readonly facts: HostFacts;
+  readonly buildSpec: (input: SpecInput) => Spec;
+}
+
+/** An ended exec can be inspected for this long. */
+const KEPT_AFTER_END_MS = 5 * 60_000;
+/** Execs that nobody started, per container. */
+const MOST_UNSTARTED = 1000;
+
+export function createExec(deps: ExecDeps, container: Container, config: ExecConfig): Exec {
+  checkCanExec(container);
+  const unstarted = [...container.execs.values()].filter(({ phase }) => phase === "created");
+  const [oldest] = unstarted;
+  if (oldest !== undefined && unstarted.length >= MOST_UNSTARTED) container.execs.delete(oldest.id);
+  const exec: Exec = {
+    id: randomBytes(32).toString("hex"),
+    containerId: container.id,
+    config,
+    phase: "created",
+    exitCode: null,
+    pid: 0,
+    consoleSize: config.ConsoleSize ?? [0, 0],
+  };
+  container.execs.set(exec.id, exec);
+  announceExec(deps, container, exec, `exec_create: ${commandLine(config)}`);
+  return exec;
+}
+
+function checkCanExec(container: Container): void {
+  const { status } = container.state;
+  if (status === "paused")
+    throw fail("conflict", `Container ${container.name} is paused, unpause the container before exec`);
+  if (status === "restarting")
+    throw fail("conflict", `Container ${container.id} is restarting, wait until the container is running`);
+  if (container.task === undefined) throw notRunning(container);
+}
+
+/** Throws `not_found`. */
+export function findExec(
+  store: ContainerStore,
+  id: string,
+): { readonly container: Container; readonly exec: Exec } {
+  for (const container of store.all()) {
+    const exec = container.execs.get(id);
+    if (exec !== undefined) return { container, exec };
+  }
+  throw fail("not_found", `No such exec instance: ${id.slice(0, 100)}`);
+}
+
+/** What went wrong is to be told inside the stream, as Docker does: the client takes the exit code from inspect. */
+export class ExecFailure extends Error {}
+
+/**
+ * Starts it; the stream is undefined when detached. Throws `conflict` when it has run already or the container does
+ * not run, ExecFailure when its program cannot be executed.
+ */
+export async function startExec(
+  deps: ExecDeps,
+  container: Container,
+  exec: Exec,
+  request: ExecStartRequest,
+): Promise<ExecProcess> {
+  if (exec.phase === "ended") throw fail("conflict", `Error: Exec command ${exec.id} has already run`);
+  if (exec.phase !== "created") throw fail("conflict", `Error: Exec command ${exec.id} is already running`);
+  checkCanExec(container);
+  const { task } = container;
+  if (task === undefined) throw notRunning(container);
+  exec.phase = "starting";
+  if (request.ConsoleSize !== null) exec.consoleSize = request.ConsoleSize;
+  const [rows, cols] = exec.consoleSize;
+  announceExec(deps, container, exec, `exec_start: ${commandLine(exec.config)}`);
+  let running: ExecProcess;
+  try {
+    running = await task.exec({
+      execId: exec.id,
+      process: execProcess(deps, container, exec.config),
+      stdin: exec.config.AttachStdin && !request.Detach,
+      consoleSize: { rows, cols },
+      stream: !request.Detach,
+    });
+  } catch (error) {
+    end(container, exec, 126);
+    throw execError(exec, error);
+  }
+  exec.phase = "running";
+  exec.pid = running.pid;
+  void follow(deps, container, exec, running);
+  return running;
+}
+
+async function follow(deps: ExecDeps, container: Container, exec: Exec, running: ExecProcess): Promise<void> {
+  const { exitCode } = await running.exited;
+  end(container, exec, exitCode);
+  announceExec(deps, container, exec, "exec_die", { exitCode: String(exitCode) });
+}
+
+function end(container: Container, exec: Exec, exitCode: number): void {
+  exec.phase = "ended";
+  exec.exitCode = exitCode;
+  const timer = setTimeout(() => container.execs.delete(exec.id), KEPT_AFTER_END_MS);
+  timer.unref();
+}
+
+function execError(exec: Exec, error: unknown): unknown {
+  if (!(error instanceof TaskStartError)) return error;
+  const { exitCode, text } = failedExec(error, exec.config.Cmd[0] ?? "");
+  if (error.stage === "exec") exec.exitCode = exitCode;
+  const what = error.stage === "exec" ? `unable to start container process: ${text}` : error.message;
+  return new ExecFailure(`OCI runtime exec failed: exec failed: ${what}`, { cause: error });
+}
+
+/** The container's own process with another command: everything else is decided in one place, `buildSpec`. */
+function execProcess(deps: ExecDeps, container: Container, config: ExecConfig): NonNullable<Spec["process"]> {
+  const { process } = deps.buildSpec({
+    id: container.id,
+    hostname: container.config.Hostname,
+    config: {
+      ...container.config,
+      Entrypoint: null,
+      Cmd: config.Cmd,
+      Tty: config.Tty,
+      Env: mergeEnvironment(config.Env, container.config.Env),
+      User: config.User === "" ? container.config.User : config.User,
+      WorkingDir: config.WorkingDir === "" ? container.config.WorkingDir : config.WorkingDir,
+    },
+    host: config.Privileged ? { ...container.host, Privileged: true } : container.host,
+    mounts: [],
+    files: { resolvConf: undefined, hosts: undefined, hostname: undefined },
+    network: { kind: "none" },
+    facts: deps.facts,
+  });
+  if (process === undefined) throw fail("internal", "the specification has no process");
+  return process;
+}
+
+export function inspectExec(exec: Exec): ExecInspect {
+  const { config } = exec;
+  const [entrypoint = "", ...args] = config.Cmd;
+  return {
+    ID: exec.id,
+    Running: exec.phase === "running" || exec.phase === "starting",
+    ExitCode: exec.exitCode,
+    ProcessConfig: {
+      tty: config.Tty,
+      entrypoint,
+      arguments: args,
+      privileged: config.Privileged,
+      ...(config.User === "" ? {} : { user: config.User }),
+    },
+    OpenStdin: config.AttachStdin,
+    OpenStderr: config.AttachStderr,
+    OpenStdout: config.AttachStdout,
+    CanRemove: false,
+    ContainerID: exec.containerId,
+    DetachKeys: config.DetachKeys,
+    Pid: exec.pid,
+  };
+}
+
+/** Before the start it is remembered: clients send the size right after they have asked for the start. */
+export async function resizeExec(container: Container, exec: Exec, size: Size): Promise<void> {
+  if (exec.phase === "ended") throw fail("conflict", `exec process ${exec.id} is not running`);
+  exec.consoleSize = [size.rows, size.cols];
+  if (exec.phase !== "running" || !exec.config.Tty) return;
+  try {
+    await container.task?.resize(size.rows, size.cols, exec.id);
+  } catch (error) {
+    throw fail("conflict", `cannot resize exec ${exec.id}: ${messageOf(error)}`, error);
+  }
+}
+
+export function announceExecDetach(deps: ExecDeps, container: Container, exec: Exec): void {
+  announceExec(deps, container, exec, "exec_detach");
+}
+
+function announceExec(
+  deps: ExecDeps,
+  container: Container,
+  exec: Exec,
+  action: string,
+  attributes: Readonly<Record<string, string>> = {},
+): void {
+  announce(deps.events, container, action, { execID: exec.id, ...attributes });
+}
+
+/** As in Docker's events: the program, a blank, and the rest. */
+function commandLine(config: ExecConfig): string {
+  const [program = "", ...args] = config.Cmd;
+  return `${program} ${args.join(" ")}`;
+}

@@ -1,0 +1,33 @@
+/** POST /containers/{id}/kill. */
+import { fail, GantryError, messageOf } from "../../base/errors.ts";
+import type { Container } from "./container.ts";
+import {
+  killAndWait,
+  notRunning,
+  type SignalDeps,
+  sendSignal,
+  stopRestarting,
+  stopSignalOf,
+} from "./signal-task.ts";
+import { parseSignal, SIGKILL } from "./signals.ts";
+import { countsAsRunning } from "./state.ts";
+
+/** `signal`: name or number, "" = KILL. `reference`: what the user called the container. After KILL the process is gone. */
+export async function kill(
+  deps: SignalDeps,
+  container: Container,
+  request: { readonly signal: string; readonly reference: string },
+): Promise<void> {
+  try {
+    const signal = request.signal === "" ? SIGKILL : parseSignal(request.signal);
+    if (!countsAsRunning(container.state.status)) throw notRunning(container);
+    deps.store.setState(container, { stoppedByUser: true });
+    if (container.state.status === "restarting") {
+      if (signal === SIGKILL || signal === stopSignalOf(container)) stopRestarting(deps, container);
+    } else if (signal === SIGKILL) await killAndWait(deps, container);
+    else await sendSignal(deps, container, signal);
+  } catch (error) {
+    const category = error instanceof GantryError ? error.category : "internal";
+    throw fail(category, `cannot kill container: ${request.reference}: ${messageOf(error)}`, error);
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Filters of `ps` and prune. Values of one key are alternatives, except labels, which must all match; keys are combined.
+ * A name filter is a pattern in Docker; patterns of users are not run as regular expressions here (one could stall the
+ * daemon), so `^`, `$` and `.*` at the ends are understood and the rest is literal text.
+ */
+import { fail } from "../../base/errors.ts";
+import type { Images } from "../../core/images/images.ts";
+import type { Filters } from "../../specs/engine/container.ts";
+import type { Container } from "./container.ts";
+import { mountPoints } from "./documents.ts";
+import { countsAsRunning } from "./state.ts";
+import type { ContainerStore } from "./store.ts";
+
+export const LIST_FILTERS = [
+  "ancestor",
+  "before",
+  "exited",
+  "expose",
+  "health",
+  "id",
+  "is-task",
+  "isolation",
+  "label",
+  "name",
+  "network",
+  "publish",
+  "since",
+  "status",
+  "volume",
+] as const;
+
+type Test = (container: Container) => boolean;
+
+const STATUSES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+
+/** Checks the values once. Throws `invalid_argument`, or `not_found` for `before` and `since` of unknown containers. */
+export function prepareFilters(
+  deps: { readonly store: ContainerStore; readonly images: Pick<Images, "resolve"> },
+  filters: Filters,
+): readonly Test[] {
+  const tests: Test[] = [];
+  for (const [key, values] of filters) {
+    if (values.length === 0) continue;
+    tests.push(prepare(deps, key, values));
+  }
+  return tests;
+}
+
+export function matchesFilters(container: Container, tests: readonly Test[]): boolean {
+  return tests.every((test) => test(container));
+}
+
+function prepare(
+  deps: { readonly store: ContainerStore; readonly images: Pick<Images, "resolve"> },
+  key: string,
+  values: readonly string[],
+): Test {
+  switch (key) {
+    case "ancestor": {
+      const ids = new Set(values.flatMap((value) => resolvedId(deps.images, value)));
+      return (container) => ids.has(container.record.imageId);
+    }
+    case "before": {
+      const limits = values.map((value) => deps.store.find(value).record.createdNs);
+      return (container) => limits.some((limit) => container.record.createdNs < limit);
+    }
+    case "since": {
+      const limits = values.map((value) => deps.store.find(value).record.createdNs);
+      return (container) => limits.some((limit) => container.record.createdNs > limit);
+    }
+    case "exited": {
+      const codes = values.map((value) => {
+        if (!/^[+-]?\d{1,9}$/.test(value))
+          throw fail(
+            "invalid_argument",
+            `invalid filter 'exited=${value}': strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`,
+          );
+        return Number(value);
+      });
+      return ({ state }) =>
+        !countsAsRunning(state.status) && state.startedNs !== 0n && codes.includes(state.exitCode);
+    }
+    case "status":
+      for (const value of values)
+        if (!STATUSES.includes(value)) throw fail("invalid_argument", `invalid filter 'status=${value}'`);
+      return ({ state }) => values.includes(state.status);
+    case "health":
+      for (const value of values)
+        if (!["starting", "healthy", "unhealthy", "none"].includes(value))
+          throw fail("invalid_argument", `invalid filter 'health=${value}'`);
+      return () => values.includes("none");
+    case "id":
+      return (container) => values.some((value) => container.id.startsWith(value));
+    case "name":
+      return (container) => values.some((value) => matchesName(container.name, value));
+    case "label":
+      return (container) => values.every((value) => matchesLabel(container.config.Labels ?? {}, value));
+    case "network":
+      return ({ host }) => values.includes(host.NetworkMode);
+    case "volume":
+      return (container) =>
+        mountPoints(container).some(
+          (point) => values.includes(point.Destination) || values.includes(point.Source),
+        );
+    case "expose":
+      return ({ config }) =>
+        Object.keys(config.ExposedPorts ?? {}).some((port) => values.some((value) => samePort(port, value)));
+    case "publish":
+      return () => false;
+    case "is-task":
+      return () => values.includes("false");
+    default:
+      return () => values.includes("default");
+  }
+}
+
+function resolvedId(images: Pick<Images, "resolve">, reference: string): readonly string[] {
+  try {
+    return [images.resolve(reference).id];
+  } catch {
+    return []; // as Docker: an unknown image simply has no containers
+  }
+}
+
+export function matchesName(name: string, pattern: string): boolean {
+  let text = pattern;
+  const isStart = text.startsWith("^");
+  if (isStart) text = text.slice(1);
+  const isEnd = text.endsWith("$");
+  if (isEnd) text = text.slice(0, -1);
+  if (text.startsWith("/")) text = text.slice(1);
+  const literal = text.replaceAll(".*", "").replaceAll("\\", "");
+  if (isStart && isEnd) return name === literal;
+  if (isStart) return name.startsWith(literal);
+  return isEnd ? name.endsWith(literal) : name.includes(literal);
+}
+
+/** "key" or "key=value". */
+export function matchesLabel(labels: Readonly<Record<string, string>>, filter: string): boolean {
+  const at = filter.indexOf("=");
+  const key = at < 0 ? filter : filter.slice(0, at);
+  return Object.hasOwn(labels, key) && (at < 0 || labels[key] === filter.slice(at + 1));
+}
+
+/** "80", "80/tcp" or "80-90/tcp" against an exposed "80/tcp". */
+function samePort(port: string, filter: string): boolean {
+  const exposed = /^(\d{1,5})\/(\w+)$/.exec(port);
+  const wanted = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(\w+))?$/.exec(filter);
+  if (exposed === null || wanted === null || exposed[2] !== (wanted[3] ?? "tcp")) return false;
+  const number = Number(exposed[1]);
+  return number >= Number(wanted[1]) && number <= Number(wanted[2] ?? wanted[1]);
+}

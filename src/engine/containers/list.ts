@@ -1,0 +1,88 @@
+/** GET /containers/json: newest first, filtered. Reads a snapshot; never waits for a lock. */
+import type { ContainerSummary, Filters } from "../../specs/engine/container.ts";
+import type { Container } from "./container.ts";
+import { commandOf, mountPoints, networksDocument } from "./documents.ts";
+import { type InspectDeps, sizeOf } from "./inspect.ts";
+import { matchesFilters, prepareFilters } from "./list-filters.ts";
+import { countsAsRunning } from "./state.ts";
+import { statusText } from "./status-text.ts";
+import type { ContainerStore } from "./store.ts";
+import { nowNs } from "./timestamp.ts";
+
+export interface ListDeps extends Pick<InspectDeps, "images" | "snapshots" | "networkIds"> {
+  readonly store: ContainerStore;
+}
+
+export interface ListRequest {
+  readonly all: boolean;
+  /** The newest `limit`, whatever their state; 0 or less = no limit. */
+  readonly limit: number;
+  readonly size: boolean;
+  readonly filters: Filters;
+  readonly signal: AbortSignal;
+}
+
+export async function list(deps: ListDeps, request: ListRequest): Promise<readonly ContainerSummary[]> {
+  const filters = prepareFilters(deps, request.filters);
+  const showsAll =
+    request.all || request.limit > 0 || request.filters.has("status") || request.filters.has("exited");
+  let chosen = newestFirst(deps.store.all()).filter(
+    (container) =>
+      (showsAll || countsAsRunning(container.state.status)) && matchesFilters(container, filters),
+  );
+  if (request.limit > 0) chosen = chosen.slice(0, request.limit);
+  const now = nowNs();
+  const summaries: ContainerSummary[] = [];
+  for (const container of chosen) {
+    const summary = summarize(deps, container, now);
+    if (!request.size) summaries.push(summary);
+    else {
+      const { rw, rootFs } = await sizeOf(deps, container, request.signal);
+      summaries.push({ ...summary, SizeRw: rw, SizeRootFs: rootFs });
+    }
+  }
+  return summaries;
+}
+
+export function newestFirst(containers: Iterable<Container>): Container[] {
+  return [...containers].sort((a, b) => Number(b.record.createdNs - a.record.createdNs));
+}
+
+function summarize(deps: ListDeps, container: Container, now: bigint): ContainerSummary {
+  const { record, state, config, host } = container;
+  const { path, args } = commandOf(config);
+  return {
+    Id: container.id,
+    Names: [`/${record.name}`],
+    Image: imageShown(deps, container),
+    ImageID: record.imageId,
+    Command: [path, ...args.map(quoteArgument)].join(" "),
+    Created: Number(record.createdNs / 1_000_000_000n),
+    Ports: Object.keys(config.ExposedPorts ?? {}).flatMap((text) => {
+      const match = /^(\d{1,5})\/(\w+)$/.exec(text);
+      return match === null ? [] : [{ PrivatePort: Number(match[1]), Type: match[2] ?? "tcp" }];
+    }),
+    Labels: config.Labels ?? {},
+    State: state.status,
+    Status: statusText(state, now),
+    HostConfig: { NetworkMode: host.NetworkMode },
+    NetworkSettings: { Networks: networksDocument(host, deps.networkIds) },
+    Mounts: mountPoints(container),
+  };
+}
+
+/** What the user wrote, unless that name means another image by now. */
+function imageShown(deps: ListDeps, container: Container): string {
+  const asked = container.config.Image;
+  try {
+    if (deps.images.resolve(asked).id === container.record.imageId) return asked;
+  } catch {
+    // untagged since: the id is what is left
+  }
+  return container.record.imageId;
+}
+
+/** As Docker: arguments with a blank are shown in single quotes. */
+function quoteArgument(argument: string): string {
+  return argument.includes(" ") ? `'${argument}'` : argument;
+}

@@ -1,0 +1,124 @@
+/** What a container runs: the user's request on top of the image's configuration and this engine's defaults. Pure. */
+import { fail } from "../../base/errors.ts";
+import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import { emptyMap } from "../../specs/engine/fields.decode.ts";
+
+export const DEFAULT_SHM_BYTES = 64 << 20;
+
+/** The effective configuration. Throws `invalid_argument` when neither side names a program. */
+export function mergeConfig(
+  id: string,
+  user: ContainerConfig,
+  image: ContainerConfig | null,
+): ContainerConfig {
+  const command = mergeCommand(user, image);
+  if (command.entrypoint.length === 0 && command.cmd.length === 0)
+    throw fail("invalid_argument", "no command specified");
+  return {
+    ...user,
+    Hostname: user.Hostname === "" ? id.slice(0, 12) : user.Hostname,
+    User: user.User === "" ? (image?.User ?? "") : user.User,
+    ExposedPorts: mergeMaps(user.ExposedPorts, image?.ExposedPorts),
+    Env: mergeEnvironment(user.Env, image?.Env ?? null),
+    Cmd: command.cmd.length === 0 ? null : command.cmd,
+    Entrypoint: command.entrypoint.length === 0 ? null : command.entrypoint,
+    Healthcheck: user.Healthcheck ?? image?.Healthcheck ?? null,
+    Volumes: mergeMaps(user.Volumes, image?.Volumes),
+    WorkingDir: user.WorkingDir === "" ? (image?.WorkingDir ?? "") : user.WorkingDir,
+    OnBuild: user.OnBuild ?? image?.OnBuild ?? null,
+    Labels: mergeMaps(user.Labels, image?.Labels) ?? emptyMap<string>(),
+    StopSignal: user.StopSignal === "" ? (image?.StopSignal ?? "") : user.StopSignal,
+    StopTimeout: user.StopTimeout ?? image?.StopTimeout ?? null,
+    Shell: user.Shell ?? image?.Shell ?? null,
+  };
+}
+
+/** A user's entry point also drops the image's command; `[""]` means "none, not even the image's". */
+function mergeCommand(
+  user: ContainerConfig,
+  image: ContainerConfig | null,
+): { readonly entrypoint: readonly string[]; readonly cmd: readonly string[] } {
+  let entrypoint = user.Entrypoint ?? [];
+  let cmd = user.Cmd ?? [];
+  if (entrypoint.length === 0) {
+    if (cmd.length === 0) cmd = image?.Cmd ?? [];
+    if (user.Entrypoint === null) entrypoint = image?.Entrypoint ?? [];
+  }
+  if (entrypoint.length === 1 && entrypoint[0] === "") entrypoint = [];
+  return { entrypoint, cmd };
+}
+
+/** The user's variables, then those of the image that the user did not set. A name without "=" only removes the image's. */
+export function mergeEnvironment(
+  user: readonly string[] | null,
+  image: readonly string[] | null,
+): readonly string[] | null {
+  if (user === null || user.length === 0) return image;
+  const named = new Set(user.map(nameOf));
+  return [
+    ...user.filter((entry) => entry.includes("=")),
+    ...(image ?? []).filter((entry) => entry.includes("=") && !named.has(nameOf(entry))),
+  ];
+}
+
+function nameOf(entry: string): string {
+  const at = entry.indexOf("=");
+  return at < 0 ? entry : entry.slice(0, at);
+}
+
+function mergeMaps<T>(
+  user: Readonly<Record<string, T>> | null,
+  image: Readonly<Record<string, T>> | null | undefined,
+): Readonly<Record<string, T>> | null {
+  if (image === null || image === undefined) return user;
+  return Object.assign(emptyMap<T>(), image, user);
+}
+
+export interface HostDefaults {
+  readonly cgroupVersion: 1 | 2;
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+}
+
+export type EffectiveNetwork = "none" | "host" | { readonly container: string };
+
+/** The effective host configuration: what inspect shows and what the OCI spec is built from. */
+export function mergeHost(user: HostConfig, config: ContainerConfig, defaults: HostDefaults): HostConfig {
+  const unmasked = user.Privileged || (user.SecurityOpt ?? []).includes("systempaths=unconfined");
+  return {
+    ...user,
+    LogConfig: {
+      Type: user.LogConfig.Type === "" ? "json-file" : user.LogConfig.Type,
+      Config: user.LogConfig.Config ?? emptyMap<string>(),
+    },
+    NetworkMode: networkModeOf(user, config),
+    RestartPolicy:
+      user.RestartPolicy.Name === "" ? { ...user.RestartPolicy, Name: "no" } : user.RestartPolicy,
+    CgroupnsMode: user.CgroupnsMode === "" ? defaultCgroupns(user, defaults) : user.CgroupnsMode,
+    IpcMode: user.IpcMode === "" ? "private" : user.IpcMode,
+    ShmSize: user.ShmSize === 0 ? DEFAULT_SHM_BYTES : user.ShmSize,
+    Runtime: user.Runtime === "" ? "runc" : user.Runtime,
+    OomKillDisable: user.OomKillDisable ?? (defaults.cgroupVersion === 1 ? false : null),
+    MemorySwap: user.Memory > 0 && user.MemorySwap === 0 ? user.Memory * 2 : user.MemorySwap,
+    MaskedPaths: user.MaskedPaths ?? (unmasked ? [] : defaults.maskedPaths),
+    ReadonlyPaths: user.ReadonlyPaths ?? (unmasked ? [] : defaults.readonlyPaths),
+  };
+}
+
+/** "default" means the bridge network, which is not here yet: such a container has none. */
+function networkModeOf(user: HostConfig, config: ContainerConfig): string {
+  if (config.NetworkDisabled || user.NetworkMode === "" || user.NetworkMode === "default") return "none";
+  return user.NetworkMode;
+}
+
+function defaultCgroupns(user: HostConfig, defaults: HostDefaults): string {
+  return defaults.cgroupVersion === 2 && !user.Privileged ? "private" : "host";
+}
+
+/** How the effective NetworkMode is to be understood. */
+export function networkOf(host: HostConfig): EffectiveNetwork {
+  if (host.NetworkMode === "host") return "host";
+  if (host.NetworkMode.startsWith("container:"))
+    return { container: host.NetworkMode.slice("container:".length) };
+  return "none";
+}

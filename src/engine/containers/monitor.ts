@@ -1,0 +1,81 @@
+/** What happens when a container's process ends: record, tell, then remove or start again as was agreed. */
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Task, TaskExit, Tasks } from "../../core/tasks/tasks.ts";
+import { announce, type EventSink } from "./announce.ts";
+import type { Container } from "./container.ts";
+import { type RemoveDeps, removeEnded } from "./remove.ts";
+import { nextRestart } from "./restart-policy.ts";
+import { nextStatus } from "./state.ts";
+import type { ContainerStore } from "./store.ts";
+
+export interface MonitorDeps extends RemoveDeps {
+  readonly store: ContainerStore;
+  readonly tasks: Tasks;
+  readonly events: EventSink;
+  readonly log: Logger;
+  /** Starts a container whose restart is due: `startAgain`, given here so that start and monitor do not import each other. */
+  readonly restartDue: (container: Container) => Promise<void>;
+  /** False once the daemon is going down: nothing is started again then. */
+  readonly mayRestart: () => boolean;
+}
+
+/** Docker's exit code for a process whose real one was lost over a restart of the daemon. */
+const LOST_EXIT_CODE = 255;
+
+/** Follows a task to its end. The transition is one synchronous step, so it needs no lock. */
+export function watch(deps: MonitorDeps, container: Container, task: Task): void {
+  task.exited
+    .then((exit) => ended(deps, container, task, exit))
+    .catch((error: unknown) =>
+      deps.log.error("cannot record an exit", { id: container.id, error: messageOf(error) }),
+    );
+}
+
+function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskExit): void {
+  if (container.task !== task) return;
+  container.task = undefined;
+  const { state } = container;
+  const exitCode = exit.lost ? LOST_EXIT_CODE : exit.exitCode;
+  const ranNs = exit.exitedAtNs > state.startedNs ? exit.exitedAtNs - state.startedNs : 0n;
+  const delayMs = nextRestart(container.host.RestartPolicy, {
+    exitCode,
+    ranMs: Number(ranNs / 1_000_000n),
+    stoppedByUser: state.stoppedByUser,
+    restartCount: state.restartCount,
+    delayMs: container.restartDelayMs,
+  });
+  deps.store.setState(container, {
+    status: nextStatus(state.status, delayMs === undefined ? "exit" : "backOff"),
+    pid: 0,
+    exitCode,
+    oomKilled: exit.oomKilled,
+    finishedNs: exit.exitedAtNs,
+  });
+  container.settling = deps.tasks
+    .remove(container.id)
+    .catch((error: unknown) =>
+      deps.log.error("cannot clean up an ended task", { id: container.id, error: messageOf(error) }),
+    )
+    .finally(() => {
+      container.settling = undefined;
+    });
+  if (exit.oomKilled) announce(deps.events, container, "oom");
+  announce(deps.events, container, "die", {
+    exitCode: String(exitCode),
+    execDuration: String(ranNs / 1_000_000_000n),
+  });
+  container.tellExit();
+  if (container.host.AutoRemove && !container.isBeingRestarted) removeEnded(deps, container);
+  else if (delayMs !== undefined) scheduleRestart(deps, container, delayMs);
+}
+
+/** Also used for containers that a start of the daemon finds waiting. */
+export function scheduleRestart(deps: MonitorDeps, container: Container, delayMs: number): void {
+  if (!deps.mayRestart()) return;
+  container.restartDelayMs = delayMs;
+  container.restartTimer = setTimeout(() => {
+    container.restartTimer = undefined;
+    if (deps.mayRestart()) void deps.restartDue(container);
+  }, delayMs);
+}

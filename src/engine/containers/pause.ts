@@ -1,0 +1,40 @@
+/** POST /containers/{id}/pause and /unpause. */
+import { fail } from "../../base/errors.ts";
+import type { KeyedLock } from "../../base/keyed-lock.ts";
+import { announce, type EventSink } from "./announce.ts";
+import type { Container } from "./container.ts";
+import { notRunning } from "./signal-task.ts";
+import { nextStatus } from "./state.ts";
+import type { ContainerStore } from "./store.ts";
+
+export interface PauseDeps {
+  readonly store: ContainerStore;
+  readonly locks: KeyedLock;
+  readonly events: EventSink;
+}
+
+export async function pause(deps: PauseDeps, container: Container): Promise<void> {
+  await deps.locks.run(container.id, async () => {
+    const { task, state } = container;
+    if (state.status === "paused") throw fail("conflict", `Container ${container.id} is already paused`);
+    if (state.status === "restarting")
+      throw fail("conflict", `Container ${container.id} is restarting, wait until the container is running`);
+    if (task === undefined) throw notRunning(container);
+    await task.pause();
+    if (container.task !== task) return; // it ended meanwhile
+    deps.store.setState(container, { status: nextStatus(container.state.status, "pause") });
+    announce(deps.events, container, "pause");
+  });
+}
+
+export async function unpause(deps: PauseDeps, container: Container): Promise<void> {
+  await deps.locks.run(container.id, async () => {
+    const { task, state } = container;
+    if (state.status !== "paused" || task === undefined)
+      throw fail("internal", `Container ${container.id} is not paused`);
+    await task.resume();
+    if (container.task !== task || container.state.status !== "paused") return;
+    deps.store.setState(container, { status: nextStatus("paused", "resume") });
+    announce(deps.events, container, "unpause");
+  });
+}

@@ -1,0 +1,49 @@
+/**
+ * What is known of one container, in three parts that never mix: what the user asked for, what the image gave at the
+ * time, and how it runs now. The first two are written once (a rename replaces the name), the third at every transition.
+ */
+import type { ContainerConfig, ContainerStatus, HostConfig } from "../../specs/engine/container.ts";
+
+export interface ContainerRecord {
+  readonly id: string;
+  /** Without Docker's leading slash. */
+  readonly name: string;
+  /** Unix nanoseconds. */
+  readonly createdNs: bigint;
+  /** "sha256:…". */
+  readonly imageId: string;
+  /** Chain id of the image's topmost layer; undefined = an image without layers. */
+  readonly layer: string | undefined;
+  readonly config: ContainerConfig;
+  readonly host: HostConfig;
+  readonly imageConfig: ContainerConfig | null;
+}
+
+export interface RuntimeState {
+  readonly status: ContainerStatus;
+  /** 0 = no process. */
+  readonly pid: number;
+  readonly exitCode: number;
+  /** Why the last start failed, or "". */
+  readonly error: string;
+  readonly oomKilled: boolean;
+  /** Unix nanoseconds, 0 = never. */
+  readonly startedNs: bigint;
+  readonly finishedNs: bigint;
+  /** Starts by the restart policy since the last start by a user. */
+  readonly restartCount: number;
+  /** The user stopped it: `unless-stopped` leaves it alone until a user starts it again. */
+  readonly stoppedByUser: boolean;
+}
+
+export const CREATED: RuntimeState = {
+  status: "created",
+  pid: 0,
+  exitCode: 0,
+  error: "",
+  oomKilled: false,
+  startedNs: 0n,
+  finishedNs: 0n,
+  restartCount: 0,
+  stoppedByUser: false,
+};

@@ -1,0 +1,119 @@
+/** DELETE /containers/{id}, and what `--rm` and prune do. */
+import { rm } from "node:fs/promises";
+import { fail, isCategory, messageOf } from "../../base/errors.ts";
+import type { KeyedLock } from "../../base/keyed-lock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Images } from "../../core/images/images.ts";
+import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
+import { announce, type EventSink } from "./announce.ts";
+import type { Container } from "./container.ts";
+import { containerPaths } from "./paths.ts";
+import { killAndWait, stopRestarting } from "./signal-task.ts";
+import { nextStatus } from "./state.ts";
+import type { ContainerStore } from "./store.ts";
+
+export interface RemoveDeps {
+  readonly store: ContainerStore;
+  readonly locks: KeyedLock;
+  readonly snapshots: Pick<Snapshotter, "remove">;
+  readonly images: Pick<Images, "resolve" | "collect">;
+  readonly events: EventSink;
+  readonly containersDir: string;
+  readonly log: Logger;
+}
+
+/** Throws `conflict` for one that runs (without `force`) or is being removed already. */
+export async function remove(
+  deps: RemoveDeps,
+  container: Container,
+  options: { readonly force: boolean },
+): Promise<void> {
+  if (container.state.status === "removing")
+    throw fail("conflict", `removal of container ${container.id} is already in progress`);
+  await deps.locks.run(container.id, async () => {
+    if (deps.store.get(container.id) !== container) return;
+    checkRemovable(container, options.force);
+    await end(deps, container);
+    if (deps.store.get(container.id) === container) await removeContainer(deps, container);
+  });
+}
+
+function checkRemovable(container: Container, force: boolean): void {
+  if (force) return;
+  const refuse = (why: string): never => {
+    throw fail("conflict", `cannot remove container "/${container.name}": ${why}`);
+  };
+  const { status } = container.state;
+  if (status === "paused") refuse("container is paused and must be unpaused first");
+  if (status === "restarting")
+    refuse("container is restarting: stop the container before removing or force remove");
+  if (status === "running")
+    refuse("container is running: stop the container before removing or force remove");
+}
+
+/** Makes sure that nothing of it runs and nothing will. */
+async function end(deps: RemoveDeps, container: Container): Promise<void> {
+  stopRestarting(deps, container);
+  if (container.task === undefined) return;
+  deps.store.setState(container, { stoppedByUser: true });
+  await killAndWait(deps, container);
+}
+
+/** `--rm`: once the process has ended, in turn with whatever else is done to the container. */
+export function removeEnded(deps: RemoveDeps, container: Container): void {
+  const work = async (): Promise<void> => {
+    if (deps.store.get(container.id) === container) await removeContainer(deps, container);
+  };
+  deps.locks
+    .run(container.id, work)
+    .catch((error: unknown) =>
+      deps.log.error("cannot remove an ended container", { id: container.id, error: messageOf(error) }),
+    );
+}
+
+/**
+ * Removes a container that does not run; the caller holds its lock. Row and name are gone when this returns, and who
+ * waits for the removal has been told; the files go in the background, and what a crash leaves of them is garbage to
+ * the next start.
+ */
+export async function removeContainer(deps: RemoveDeps, container: Container): Promise<void> {
+  deps.store.setState(container, { status: nextStatus(container.state.status, "remove") });
+  try {
+    deps.store.delete(container);
+  } catch (error) {
+    deps.store.setState(container, {
+      status: nextStatus("removing", "removeFailed"),
+      error: messageOf(error),
+    });
+    throw error;
+  }
+  container.dropAttaching();
+  announce(deps.events, container, "destroy");
+  container.tellRemoval();
+  void removeFiles(deps, container);
+}
+
+async function removeFiles(deps: RemoveDeps, container: Container): Promise<void> {
+  try {
+    await container.settling;
+    await deps.snapshots.remove(container.id);
+    if (!hasImage(deps.images, container.record.imageId)) await deps.images.collect();
+    await rm(containerPaths(deps.containersDir, container.id).directory, { recursive: true, force: true });
+  } catch (error) {
+    deps.log.error("cannot delete the files of a removed container", {
+      id: container.id,
+      error: messageOf(error),
+    });
+  }
+}
+
+/** The layers of an image that was removed under its containers stay until the last of those is gone. */
+function hasImage(images: RemoveDeps["images"], id: string): boolean {
+  try {
+    images.resolve(id);
+    return true;
+  } catch (error) {
+    if (isCategory(error, "not_found")) return false;
+    return true;
+  }
+}

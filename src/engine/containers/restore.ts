@@ -1,0 +1,112 @@
+/**
+ * The start of the daemon: what the store says, what still runs and what lies on the disk are brought together again.
+ *
+ *     row + live task            adopted as running, whatever the row says
+ *     row + ended task           gets its exit now, with all that follows from it
+ *     row says running, no task  the exit code was lost: 255
+ *     directory or snapshot without a row   garbage of an unfinished create or remove
+ */
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf, messageOf } from "../../base/errors.ts";
+import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
+import type { Task } from "../../core/tasks/tasks.ts";
+import type { Container } from "./container.ts";
+import { type MonitorDeps, scheduleRestart, watch } from "./monitor.ts";
+import { removeEnded } from "./remove.ts";
+import { FIRST_DELAY_MS, nextRestart } from "./restart-policy.ts";
+import { countsAsRunning } from "./state.ts";
+import { nowNs } from "./timestamp.ts";
+
+export interface RestoreDeps extends Omit<MonitorDeps, "snapshots"> {
+  readonly snapshots: Pick<Snapshotter, "active" | "remove">;
+}
+
+const LOST_EXIT_CODE = 255;
+
+export async function restore(deps: RestoreDeps): Promise<void> {
+  deps.store.load(deps.log);
+  const containers = [...deps.store.all()];
+  const tasks = await deps.tasks.reconnect(containers.map(({ id }) => id));
+  for (const container of containers) {
+    try {
+      restoreOne(deps, container, tasks.get(container.id));
+    } catch (error) {
+      deps.log.error("cannot restore a container", { id: container.id, error: messageOf(error) });
+    }
+  }
+  await sweep(deps);
+}
+
+function restoreOne(deps: RestoreDeps, container: Container, task: Task | undefined): void {
+  const { status } = container.state;
+  if (status === "removing" || status === "dead") {
+    deps.store.setState(container, { status: "dead", pid: 0 });
+    removeEnded(deps, container);
+    return;
+  }
+  if (task !== undefined) {
+    adopt(deps, container, task);
+    return;
+  }
+  if (status === "running" || status === "paused")
+    deps.store.setState(container, {
+      status: "exited",
+      pid: 0,
+      exitCode: LOST_EXIT_CODE,
+      finishedNs: nowNs(),
+    });
+  else if (status === "restarting") deps.store.setState(container, { status: "exited", pid: 0 });
+  if (container.host.AutoRemove && container.state.status === "exited") removeEnded(deps, container);
+  else if (isDue(container)) {
+    deps.store.setState(container, { status: "restarting" });
+    scheduleRestart(deps, container, FIRST_DELAY_MS);
+  }
+}
+
+/** A task whose end was missed tells it through `exited`, as one that ends later does. */
+function adopt(deps: RestoreDeps, container: Container, task: Task): void {
+  container.task = task;
+  if (!["running", "paused"].includes(container.state.status))
+    deps.store.setState(container, { status: "running", startedNs: nowNs() });
+  deps.store.setState(container, { pid: task.pid });
+  watch(deps, container, task);
+}
+
+/** After a restart of the daemon `always` also revives what a user had stopped; a container never started is left alone. */
+function isDue(container: Container): boolean {
+  const { state, host } = container;
+  if (countsAsRunning(state.status) || state.startedNs === 0n) return false;
+  const isAlways = host.RestartPolicy.Name === "always";
+  return (
+    nextRestart(host.RestartPolicy, {
+      exitCode: state.exitCode,
+      ranMs: 0,
+      stoppedByUser: state.stoppedByUser && !isAlways,
+      restartCount: state.restartCount,
+      delayMs: 0,
+    }) !== undefined
+  );
+}
+
+async function sweep(deps: RestoreDeps): Promise<void> {
+  for (const { id } of deps.snapshots.active())
+    if (deps.store.get(id) === undefined) {
+      deps.log.info("deleting a snapshot that is nobody's", { id });
+      await deps.snapshots.remove(id);
+    }
+  for (const name of await entriesOf(deps.containersDir))
+    if (/^[0-9a-f]{64}$/.test(name) && deps.store.get(name) === undefined) {
+      deps.log.info("deleting the directory of a container that is gone", { id: name });
+      await rm(join(deps.containersDir, name), { recursive: true, force: true });
+    }
+}
+
+async function entriesOf(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

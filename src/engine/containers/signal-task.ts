@@ -1,0 +1,77 @@
+/** Sending signals to a container's main process, and waiting for its end: shared by kill, stop, restart and remove. */
+import { withDeadline } from "../../base/deadline.ts";
+import { fail, isCategory } from "../../base/errors.ts";
+import { announce, type EventSink } from "./announce.ts";
+import type { Container } from "./container.ts";
+import { parseSignal, SIGKILL, SIGTERM } from "./signals.ts";
+import { nextStatus } from "./state.ts";
+import type { ContainerStore } from "./store.ts";
+
+export interface SignalDeps {
+  readonly store: ContainerStore;
+  readonly events: EventSink;
+}
+
+const KILL_DEADLINE_MS = 10_000;
+
+export function stopSignalOf(container: Container): number {
+  return container.config.StopSignal === "" ? SIGTERM : parseSignal(container.config.StopSignal);
+}
+
+export function notRunning(container: Container): Error {
+  return fail("conflict", `container ${container.id} is not running`);
+}
+
+/**
+ * Delivers `signal`; one that ends a paused container also thaws it. Throws `conflict` when nothing runs. A process that
+ * ends meanwhile is fine.
+ */
+export async function sendSignal(deps: SignalDeps, container: Container, signal: number): Promise<void> {
+  const { task } = container;
+  if (task === undefined) throw notRunning(container);
+  announce(deps.events, container, "kill", { signal: String(signal) }); // first: its effect has an event of its own
+  try {
+    await task.signal(signal);
+    const isDeadly = signal === SIGKILL || signal === stopSignalOf(container);
+    if (isDeadly && container.state.status === "paused" && container.task === task) {
+      await task.resume();
+      if (container.task === task && container.state.status === "paused") {
+        deps.store.setState(container, { status: nextStatus("paused", "resume") });
+        announce(deps.events, container, "unpause");
+      }
+    }
+  } catch (error) {
+    if (container.task !== task || isCategory(error, "not_found")) return;
+    throw error;
+  }
+}
+
+/** Resolves with true once the process that runs now has ended, or with false after `timeoutMs`; below 0 = no limit. */
+export async function waitForEnd(container: Container, timeoutMs: number): Promise<boolean> {
+  if (container.task === undefined) return true;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const forget = container.onExit(() => resolve(true));
+  if (timeoutMs < 0) return promise;
+  const timer = setTimeout(() => resolve(false), timeoutMs);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    forget();
+  }
+}
+
+/** SIGKILL and its effect. Throws `unavailable` when the kernel does not let the process end in time. */
+export async function killAndWait(deps: SignalDeps, container: Container): Promise<void> {
+  const ended = waitForEnd(container, -1);
+  await sendSignal(deps, container, SIGKILL);
+  await withDeadline(`end of killed container ${container.id}`, KILL_DEADLINE_MS, ended);
+}
+
+/** Ends the waiting of a container whose next start was due. */
+export function stopRestarting(deps: SignalDeps, container: Container): void {
+  container.cancelRestart();
+  if (container.state.status !== "restarting") return;
+  deps.store.setState(container, { status: nextStatus("restarting", "exit"), stoppedByUser: true });
+  container.tellExit();
+}

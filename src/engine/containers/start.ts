@@ -1,0 +1,188 @@
+/** POST /containers/{id}/start, and the start that a restart policy asks for. */
+import { fail, messageOf } from "../../base/errors.ts";
+import type { KeyedLock } from "../../base/keyed-lock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
+import type { Task, Tasks } from "../../core/tasks/tasks.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
+import { resolveDevices } from "../../linux/device-nodes.ts";
+import { networkNamespaceOf } from "../../linux/namespace-path.ts";
+import type { Spec } from "../../specs/oci-runtime/spec.ts";
+import { announce, type EventSink } from "./announce.ts";
+import type { Container } from "./container.ts";
+import { logSinkOf } from "./log-options.ts";
+import { networkOf } from "./merge.ts";
+import { type MonitorDeps, watch } from "./monitor.ts";
+import { resolveMounts } from "./mounts.ts";
+import { writeNetworkFiles } from "./network-files.ts";
+import { containerPaths } from "./paths.ts";
+import { removeContainer } from "./remove.ts";
+import type { SpecInput } from "./spec-input.ts";
+import { failedStart } from "./start-failure.ts";
+import { countsAsRunning, nextStatus } from "./state.ts";
+import type { ContainerStore } from "./store.ts";
+import { nowNs } from "./timestamp.ts";
+
+export interface StartDeps extends MonitorDeps {
+  readonly store: ContainerStore;
+  readonly locks: KeyedLock;
+  readonly tasks: Tasks;
+  readonly snapshots: Snapshotter;
+  readonly events: EventSink;
+  readonly facts: HostFacts;
+  readonly buildSpec: (input: SpecInput) => Spec;
+  readonly containersDir: string;
+  readonly log: Logger;
+}
+
+const START_DEADLINE_MS = 60_000;
+
+/** A start by a user. Throws `not_modified` when it runs already, `conflict`, or what the start failed with. */
+export async function start(deps: StartDeps, container: Container): Promise<void> {
+  checkStartable(container);
+  await deps.locks.run(container.id, async () => {
+    checkStartable(container);
+    container.restartDelayMs = 0;
+    deps.store.setState(container, { restartCount: 0, stoppedByUser: false });
+    await startLocked(deps, container);
+  });
+}
+
+/** A start by the restart policy, when its timer has run down. Never rejects: the next attempt is up to the policy. */
+export async function startAgain(deps: StartDeps, container: Container): Promise<void> {
+  await deps.locks.run(container.id, async () => {
+    if (container.state.status !== "restarting") return;
+    deps.store.setState(container, { restartCount: container.state.restartCount + 1 });
+    try {
+      await startLocked(deps, container);
+    } catch (error) {
+      deps.log.warn("a restart failed", { id: container.id, error: messageOf(error) });
+    }
+  });
+}
+
+function checkStartable(container: Container): void {
+  const { status } = container.state;
+  if (status === "paused") throw fail("conflict", "cannot start a paused container, try unpause instead");
+  if (countsAsRunning(status)) throw fail("not_modified", "container is already running");
+  if (status === "removing" || status === "dead")
+    throw fail("conflict", "container is marked for removal and cannot be started");
+}
+
+/** The caller holds the container's lock and has checked that it can start. */
+async function startLocked(deps: StartDeps, container: Container): Promise<void> {
+  container.cancelRestart();
+  if (container.settling !== undefined) await container.settling;
+  const startedNs = nowNs();
+  let task: Task;
+  try {
+    task = await runTask(deps, container);
+  } catch (error) {
+    throw await recordFailure(deps, container, error);
+  }
+  deps.store.setState(container, {
+    status: nextStatus(container.state.status, "start"),
+    pid: task.pid,
+    exitCode: 0,
+    error: "",
+    oomKilled: false,
+    startedNs,
+  });
+  container.task = task;
+  announce(deps.events, container, "start");
+  watch(deps, container, task);
+  if (container.attaching.size > 0) await handOver(deps, container, task);
+}
+
+async function runTask(deps: StartDeps, container: Container): Promise<Task> {
+  const { id, config, host } = container;
+  const paths = containerPaths(deps.containersDir, id);
+  const network = joinNetwork(deps.store, container);
+  writeNetworkFiles(paths, {
+    hostname: config.Hostname,
+    domainname: config.Domainname,
+    extraHosts: host.ExtraHosts ?? [],
+    dns: host.Dns ?? [],
+    dnsSearch: host.DnsSearch ?? [],
+    dnsOptions: host.DnsOptions ?? [],
+    isHostNetwork: network.kind === "host",
+  });
+  const spec = deps.buildSpec({
+    id,
+    hostname: host.UTSMode === "host" ? "" : config.Hostname,
+    config,
+    host,
+    mounts: container.mounts.length === 0 ? [] : await resolveMounts(container.mounts),
+    files: bindableFiles(container, paths),
+    network,
+    devices: resolveDevices(host),
+    facts: deps.facts,
+  });
+  const [rows, cols] = host.ConsoleSize;
+  return deps.tasks.run(
+    {
+      id,
+      spec,
+      rootfs: deps.snapshots.mount(id),
+      log: logSinkOf(host.LogConfig, config, paths.log),
+      stdin: config.OpenStdin,
+      stdinOnce: config.StdinOnce,
+      consoleSize: { rows, cols },
+      init: host.Init === true,
+      beforeStart: container.attaching.size === 0 ? undefined : (task) => handOver(deps, container, task),
+    },
+    AbortSignal.timeout(START_DEADLINE_MS),
+  );
+}
+
+/** A file that the user mounts himself is not bound over his mount. */
+function bindableFiles(
+  container: Container,
+  paths: { readonly resolvConf: string; readonly hosts: string; readonly hostname: string },
+): SpecInput["files"] {
+  const taken = new Set(container.mounts.map(({ mount }) => mount.destination));
+  const free = (destination: string, path: string): string | undefined =>
+    taken.has(destination) ? undefined : path;
+  return {
+    resolvConf: free("/etc/resolv.conf", paths.resolvConf),
+    hosts: free("/etc/hosts", paths.hosts),
+    hostname: free("/etc/hostname", paths.hostname),
+  };
+}
+
+function joinNetwork(store: ContainerStore, container: Container): SpecInput["network"] {
+  const network = networkOf(container.host);
+  if (network === "none" || network === "host") return { kind: network };
+  const other = store.find(network.container);
+  if (other.id === container.id) throw fail("invalid_argument", "cannot join own network namespace");
+  if (other.task === undefined)
+    throw fail("conflict", `cannot join network of a non running container: ${other.id}`);
+  return { kind: "path", path: networkNamespaceOf(other.task.pid) };
+}
+
+/** Gives everybody who attached early their stream. A client whose stream cannot be had does not stop the start. */
+async function handOver(deps: StartDeps, container: Container, task: Task): Promise<void> {
+  const waiting = [...container.attaching];
+  container.attaching.clear();
+  await Promise.all(
+    waiting.map(async ({ options, deliver }) => {
+      try {
+        deliver(await task.attach(options));
+      } catch (error) {
+        deps.log.warn("cannot attach a waiting client", { id: container.id, error: messageOf(error) });
+        deliver(undefined);
+      }
+    }),
+  );
+}
+
+async function recordFailure(deps: StartDeps, container: Container, cause: unknown): Promise<Error> {
+  const program = [...(container.config.Entrypoint ?? []), ...(container.config.Cmd ?? [])][0] ?? "";
+  const { exitCode, error } = failedStart(cause, program);
+  const status = container.state.status === "restarting" ? "exited" : container.state.status;
+  deps.store.setState(container, { status, pid: 0, exitCode, error: error.message });
+  container.dropAttaching();
+  if (status === "exited") container.tellExit();
+  if (container.host.AutoRemove) await removeContainer(deps, container);
+  return error;
+}

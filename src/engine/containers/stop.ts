@@ -1,0 +1,80 @@
+/** POST /containers/{id}/stop and /restart. */
+import { fail, messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { announce } from "./announce.ts";
+import type { Container } from "./container.ts";
+import {
+  killAndWait,
+  type SignalDeps,
+  sendSignal,
+  stopRestarting,
+  stopSignalOf,
+  waitForEnd,
+} from "./signal-task.ts";
+import { parseSignal } from "./signals.ts";
+import { type StartDeps, start } from "./start.ts";
+import { countsAsRunning } from "./state.ts";
+
+export interface StopRequest {
+  /** "" = the container's own. */
+  readonly signal: string;
+  /** Seconds before KILL; undefined = the container's own or 10, below 0 = for ever. */
+  readonly timeoutSeconds: number | undefined;
+}
+
+export interface StopDeps extends SignalDeps {
+  readonly log: Logger;
+}
+
+const DEFAULT_TIMEOUT_SECONDS = 10;
+/** Patience when the signal could not even be delivered. */
+const UNSIGNALLED_MS = 2_000;
+
+/** Throws `not_modified` for one that does not run. */
+export async function stop(deps: StopDeps, container: Container, request: StopRequest): Promise<void> {
+  const signal = request.signal === "" ? stopSignalOf(container) : parseSignal(request.signal);
+  if (!countsAsRunning(container.state.status)) throw fail("not_modified", "container is already stopped");
+  deps.store.setState(container, { stoppedByUser: true });
+  if (container.task === undefined) stopRestarting(deps, container);
+  else await endProcess(deps, container, signal, timeoutMs(container, request));
+  announce(deps.events, container, "stop");
+}
+
+function timeoutMs(container: Container, request: StopRequest): number {
+  const seconds = request.timeoutSeconds ?? container.config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
+  return seconds < 0 ? -1 : Math.min(seconds * 1000, 2 ** 31 - 1);
+}
+
+async function endProcess(
+  deps: StopDeps,
+  container: Container,
+  signal: number,
+  patienceMs: number,
+): Promise<void> {
+  let patience = patienceMs;
+  const { task } = container;
+  try {
+    await sendSignal(deps, container, signal);
+  } catch (error) {
+    deps.log.warn("cannot deliver the stop signal", { id: container.id, error: messageOf(error) });
+    patience = UNSIGNALLED_MS;
+  }
+  if (await waitForEnd(container, patience)) return;
+  if (container.task === task) await killAndWait(deps, container);
+}
+
+/** Stops it if it runs, then starts it. `--rm` does not apply in between. */
+export async function restart(
+  deps: StopDeps & StartDeps,
+  container: Container,
+  request: StopRequest,
+): Promise<void> {
+  container.isBeingRestarted = true;
+  try {
+    if (countsAsRunning(container.state.status)) await stop(deps, container, request);
+    await start(deps, container);
+  } finally {
+    container.isBeingRestarted = false;
+  }
+  announce(deps.events, container, "restart");
+}

@@ -1,0 +1,217 @@
+/**
+ * Whether this engine can do what a create request asks. Wrong values are refused with Docker's wording, things that
+ * are not offered are refused by name, and what is adjusted comes back as a warning. Pure.
+ */
+import { isIP } from "node:net";
+import { fail } from "../../base/errors.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
+import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import { parseSignal } from "./signals.ts";
+
+const MINIMUM_MEMORY = 6 << 20;
+const RUNTIMES = ["", "runc", "gantry", "io.containerd.runc.v2"];
+
+/** `config` is merged with the image's already; `user` is what the request itself said. Returns warnings. */
+export function validateCreate(
+  user: ContainerConfig,
+  config: ContainerConfig,
+  host: HostConfig,
+  facts: Pick<HostFacts, "cpuCount">,
+): readonly string[] {
+  const warnings: string[] = [];
+  checkProcess(config);
+  checkModes(host);
+  checkResources(host, facts.cpuCount);
+  checkRestart(host);
+  checkNameService(host);
+  refuseUnsupported(user, host);
+  if (host.UTSMode === "host" && (user.Hostname !== "" || user.Domainname !== ""))
+    throw fail("invalid_argument", "conflicting options: hostname and the UTS mode");
+  warnAboutNetwork(config, host, warnings);
+  if (config.Healthcheck !== null && hasProbe(config))
+    warnings.push("the image's health check is not run: this engine has no health checks yet");
+  for (const path of Object.keys(config.Volumes ?? {}))
+    warnings.push(
+      `no anonymous volume is made for "${path}": its content stays in the container's own layer`,
+    );
+  if (host.OomKillDisable === true && host.Memory === 0)
+    warnings.push(
+      "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.",
+    );
+  return warnings;
+}
+
+function checkProcess(config: ContainerConfig): void {
+  if (config.WorkingDir !== "" && !config.WorkingDir.startsWith("/"))
+    throw fail(
+      "invalid_argument",
+      `the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`,
+    );
+  for (const entry of config.Env ?? [])
+    if (entry === "" || entry.startsWith("="))
+      throw fail("invalid_argument", `invalid environment variable: ${entry}`);
+  const texts = [config.Hostname, config.Domainname, config.User, config.WorkingDir, config.StopSignal];
+  const lists = [config.Env, config.Cmd, config.Entrypoint];
+  for (const text of [...texts, ...lists.flatMap((list) => list ?? [])])
+    if (text.includes("\0"))
+      throw fail("invalid_argument", `a NUL byte is not allowed in ${JSON.stringify(text.slice(0, 200))}`);
+  if (config.Hostname.length > 64 || !/^[^\s/]*$/.test(config.Hostname))
+    throw fail("invalid_argument", `invalid hostname "${config.Hostname.slice(0, 200)}"`);
+  if (config.StopSignal !== "") parseSignal(config.StopSignal);
+}
+
+function checkModes(host: HostConfig): void {
+  const oneOf = (value: string, allowed: readonly string[], what: string): void => {
+    if (!allowed.includes(value)) throw fail("invalid_argument", `invalid ${what} mode: ${value}`);
+  };
+  if (host.PidMode.startsWith("container:") || host.IpcMode.startsWith("container:"))
+    throw fail(
+      "not_implemented",
+      `sharing the PID or IPC namespace of another container is not supported by this engine yet: "${
+        host.PidMode || host.IpcMode
+      }"`,
+    );
+  oneOf(host.PidMode, ["", "host", "private"], "PID");
+  oneOf(host.IpcMode, ["", "none", "private", "shareable", "host"], "IPC");
+  oneOf(host.UTSMode, ["", "host"], "UTS");
+  oneOf(host.CgroupnsMode, ["", "private", "host"], "cgroup namespace");
+  if (host.Isolation !== "" && host.Isolation !== "default")
+    throw fail("invalid_argument", `Invalid isolation: "${host.Isolation}" - linux only supports 'default'`);
+  if (!RUNTIMES.includes(host.Runtime))
+    throw fail("invalid_argument", `unknown or invalid runtime name: ${host.Runtime}`);
+}
+
+function checkResources(host: HostConfig, cpuCount: number): void {
+  const refuse = (message: string): never => {
+    throw fail("invalid_argument", message);
+  };
+  const { Memory, MemorySwap, MemoryReservation, MemorySwappiness, NanoCpus, CpuPeriod, CpuQuota } = host;
+  if (Memory !== 0 && Memory < MINIMUM_MEMORY) refuse("Minimum memory limit allowed is 6MB");
+  if (Memory === 0 && MemorySwap > 0)
+    refuse("You should always set the Memory limit when using Memoryswap limit, see usage");
+  if (Memory > 0 && MemorySwap > 0 && MemorySwap < Memory)
+    refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
+  if (MemoryReservation !== 0 && MemoryReservation < MINIMUM_MEMORY)
+    refuse("Minimum memory reservation allowed is 6MB");
+  if (Memory > 0 && MemoryReservation > Memory)
+    refuse("Minimum memory limit can not be less than memory reservation limit, see usage");
+  if (MemorySwappiness !== null && (MemorySwappiness < -1 || MemorySwappiness > 100))
+    refuse(`Invalid value: ${MemorySwappiness}, valid memory swappiness range is 0-100`);
+  if (host.OomScoreAdj < -1000 || host.OomScoreAdj > 1000)
+    refuse(`Invalid value ${host.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
+  if (NanoCpus > 0 && CpuPeriod > 0)
+    refuse("Conflicting options: Nano CPUs and CPU Period cannot both be set");
+  if (NanoCpus > 0 && CpuQuota > 0) refuse("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
+  if (NanoCpus < 0 || NanoCpus > cpuCount * 1e9)
+    refuse(
+      `Range of CPUs is from 0.01 to ${cpuCount.toFixed(2)}, as there are only ${cpuCount} CPUs available`,
+    );
+  if (CpuPeriod !== 0 && (CpuPeriod < 1000 || CpuPeriod > 1_000_000))
+    refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+  if (CpuQuota > 0 && CpuQuota < 1000) refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+  if (host.CpuShares < 0) refuse(`invalid CPU shares ${host.CpuShares}`);
+  if (host.ShmSize < 0) refuse("SHM size can not be less than 0");
+  if (host.BlkioWeight !== 0 && (host.BlkioWeight < 10 || host.BlkioWeight > 1000))
+    refuse("Range of blkio weight is from 10 to 1000");
+  checkCpuSet(host.CpusetCpus, cpuCount);
+}
+
+function checkCpuSet(text: string, cpuCount: number): void {
+  if (text === "") return;
+  for (const part of text.split(",")) {
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim());
+    const first = Number(match?.[1]);
+    const last = Number(match?.[2] ?? match?.[1]);
+    if (match === null || last < first)
+      throw fail("invalid_argument", `Invalid value ${text} for cpuset cpus: invalid format: ${text}`);
+    if (last >= cpuCount)
+      throw fail(
+        "invalid_argument",
+        `Requested CPUs are not available - requested ${text}, available: 0-${cpuCount - 1}`,
+      );
+  }
+}
+
+function checkRestart(host: HostConfig): void {
+  const { Name, MaximumRetryCount } = host.RestartPolicy;
+  if (MaximumRetryCount < 0)
+    throw fail("invalid_argument", "invalid restart policy: maximum retry count cannot be negative");
+  if (MaximumRetryCount > 0 && Name !== "on-failure")
+    throw fail(
+      "invalid_argument",
+      "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+    );
+  if (host.AutoRemove && Name !== "" && Name !== "no")
+    throw fail("invalid_argument", "can't create 'AutoRemove' container with restart policy");
+}
+
+/** What ends up in hosts and resolv.conf, so no line breaks and no spaces that would start another field. */
+function checkNameService(host: HostConfig): void {
+  for (const entry of host.ExtraHosts ?? []) {
+    const match = /^([^\s:=#]+)[:=](\S+)$/.exec(entry);
+    const address = (match?.[2] ?? "").replace(/^\[(.*)\]$/, "$1");
+    if (match === null) throw fail("invalid_argument", `bad format for add-host: ${JSON.stringify(entry)}`);
+    if (address === "host-gateway")
+      throw fail(
+        "not_implemented",
+        `"host-gateway" is not supported by this engine yet: it has no bridge network`,
+      );
+    if (isIP(address) === 0)
+      throw fail("invalid_argument", `invalid IP address in add-host: ${JSON.stringify(address)}`);
+  }
+  for (const server of host.Dns ?? [])
+    if (isIP(server) === 0)
+      throw fail("invalid_argument", `bad nameserver address: ${JSON.stringify(server)}`);
+  for (const text of [...(host.DnsSearch ?? []), ...(host.DnsOptions ?? [])])
+    if (!/^[^\s#;]+$/.test(text))
+      throw fail("invalid_argument", `invalid DNS search domain or option: ${JSON.stringify(text)}`);
+}
+
+function refuseUnsupported(user: ContainerConfig, host: HostConfig): void {
+  const unsupported: readonly (readonly [string, boolean])[] = [
+    ["HostConfig.VolumesFrom", isFilled(host.VolumesFrom)],
+    ["HostConfig.VolumeDriver", host.VolumeDriver !== "" && host.VolumeDriver !== "local"],
+    ["HostConfig.Links", isFilled(host.Links)],
+    ["HostConfig.DeviceRequests", isFilled(host.DeviceRequests)],
+    ["HostConfig.UsernsMode", host.UsernsMode !== "" && host.UsernsMode !== "host"],
+    ["HostConfig.StorageOpt", Object.keys(host.StorageOpt ?? {}).length > 0],
+    ["HostConfig.Cgroup", host.Cgroup !== ""],
+    ["HostConfig.CpuRealtimePeriod", host.CpuRealtimePeriod !== 0],
+    ["HostConfig.CpuRealtimeRuntime", host.CpuRealtimeRuntime !== 0],
+    ["Volumes", Object.keys(user.Volumes ?? {}).length > 0],
+    ["Healthcheck", user.Healthcheck !== null && hasProbe(user)],
+  ];
+  for (const [name, isUsed] of unsupported)
+    if (isUsed) throw fail("not_implemented", `"${name}" is not supported by this engine yet`);
+  if (Object.hasOwn(host.Annotations ?? {}, ""))
+    throw fail(
+      "invalid_argument",
+      "invalid Annotations: the empty string is not permitted as an annotation key",
+    );
+}
+
+function isFilled(list: readonly unknown[] | null): boolean {
+  return list !== null && list.length > 0;
+}
+
+function hasProbe(config: ContainerConfig): boolean {
+  const test = config.Healthcheck?.Test ?? [];
+  return test.length > 0 && test[0] !== "NONE";
+}
+
+function warnAboutNetwork(config: ContainerConfig, host: HostConfig, warnings: string[]): void {
+  const mode = host.NetworkMode;
+  if ((mode === "" || mode === "default") && !config.NetworkDisabled)
+    warnings.push("no bridge network yet: the container has only a loopback interface");
+  const isPublished = Object.keys(host.PortBindings ?? {}).length > 0 || host.PublishAllPorts;
+  if (!isPublished) return;
+  if (mode === "host") warnings.push("Published ports are discarded when using host network mode");
+  else if (mode === "" || mode === "default")
+    warnings.push("published ports are discarded: there is no bridge network yet");
+}
+
+/** Networks that exist; anything else is `not_found`, with Docker's wording. */
+export function checkNetwork(name: string): void {
+  if (["", "default", "none", "host"].includes(name) || name.startsWith("container:")) return;
+  throw fail("not_found", `network ${name.slice(0, 300)} not found`);
+}

@@ -1,0 +1,42 @@
+/** POST /containers/{id}/wait. */
+import { fail } from "../../base/errors.ts";
+import type { ContainerWaitResponse } from "../../specs/engine/container.ts";
+import type { Container, Outcome } from "./container.ts";
+import { countsAsRunning } from "./state.ts";
+
+export type WaitCondition = "not-running" | "next-exit" | "removed";
+
+/** "" means "not-running". Throws `invalid_argument`. */
+export function parseWaitCondition(text: string): WaitCondition {
+  if (text === "") return "not-running";
+  if (text === "not-running" || text === "next-exit" || text === "removed") return text;
+  throw fail("invalid_argument", `invalid condition: "${text.slice(0, 100)}"`);
+}
+
+/** The outcome once the condition holds; registered before this returns, so nothing that happens next is missed. */
+export function wait(
+  container: Container,
+  condition: WaitCondition,
+  signal: AbortSignal,
+): Promise<ContainerWaitResponse> {
+  if (condition === "not-running" && !countsAsRunning(container.state.status))
+    return Promise.resolve(answer(container.outcome));
+  const { promise, resolve, reject } = Promise.withResolvers<ContainerWaitResponse>();
+  const listener = (outcome: Outcome): void => resolve(answer(outcome));
+  const forget = condition === "removed" ? container.onRemoval(listener) : container.onExit(listener);
+  signal.addEventListener(
+    "abort",
+    () => {
+      forget();
+      reject(fail("unavailable", `waiting for container "${container.name}" was broken off`));
+    },
+    { once: true },
+  );
+  return promise;
+}
+
+function answer(outcome: Outcome): ContainerWaitResponse {
+  return outcome.error === ""
+    ? { StatusCode: outcome.exitCode }
+    : { StatusCode: outcome.exitCode, Error: { Message: outcome.error } };
+}

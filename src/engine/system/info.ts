@@ -1,0 +1,102 @@
+/** GET /info. */
+import type { EventBus } from "../../core/events/events.ts";
+import type { Images } from "../../core/images/images.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
+import type { HostNames } from "../../linux/host-names.ts";
+import type { SystemInfo } from "../../specs/engine/system.ts";
+import type { ContainerStore } from "../containers/store.ts";
+import { formatTime, nowNs } from "../containers/timestamp.ts";
+import type { BuildFacts } from "./version.ts";
+
+export interface InfoDeps {
+  readonly store: ContainerStore;
+  readonly images: Pick<Images, "list">;
+  readonly storageDriver: string;
+  readonly facts: HostFacts;
+  readonly build: BuildFacts;
+  readonly daemon: { readonly id: string; readonly dataRoot: string; readonly debug: boolean };
+  readonly readHostNames: () => HostNames;
+  readonly countDescriptors: () => number;
+  readonly events: Pick<EventBus, "subscribers">;
+}
+
+export function info(deps: InfoDeps): SystemInfo {
+  const { facts, build, daemon } = deps;
+  const containers = [...deps.store.all()];
+  const running = containers.filter(
+    ({ state }) => state.status === "running" || state.status === "restarting",
+  );
+  const paused = containers.filter(({ state }) => state.status === "paused");
+  const host = deps.readHostNames();
+  const has = (controller: string): boolean => facts.cgroup.controllers.has(controller);
+  const isV1 = facts.cgroup.version === 1;
+  return {
+    ID: daemon.id,
+    Containers: containers.length,
+    ContainersRunning: running.length,
+    ContainersPaused: paused.length,
+    ContainersStopped: containers.length - running.length - paused.length,
+    Images: deps.images.list().length,
+    Driver: deps.storageDriver,
+    DriverStatus: [],
+    DockerRootDir: daemon.dataRoot,
+    Plugins: { Volume: [], Network: ["host", "null"], Authorization: null, Log: ["json-file", "none"] },
+    MemoryLimit: has("memory"),
+    SwapLimit: has("memory"),
+    CpuCfsPeriod: has("cpu"),
+    CpuCfsQuota: has("cpu"),
+    CPUShares: has("cpu"),
+    CPUSet: has("cpuset"),
+    PidsLimit: has("pids"),
+    OomKillDisable: isV1 && has("memory"),
+    IPv4Forwarding: host.ipv4Forwarding,
+    Debug: daemon.debug,
+    NFd: deps.countDescriptors(),
+    NGoroutines: 0,
+    SystemTime: formatTime(nowNs()),
+    LoggingDriver: "json-file",
+    CgroupDriver: "cgroupfs",
+    CgroupVersion: isV1 ? "1" : "2",
+    NEventsListener: deps.events.subscribers,
+    KernelVersion: facts.kernelRelease,
+    OperatingSystem: host.operatingSystem,
+    OSVersion: host.osVersion,
+    OSType: "linux",
+    Architecture: facts.architecture,
+    NCPU: facts.cpuCount,
+    MemTotal: facts.memoryBytes,
+    IndexServerAddress: "https://index.docker.io/v1/",
+    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: [], Mirrors: [] },
+    GenericResources: null,
+    HttpProxy: "",
+    HttpsProxy: "",
+    NoProxy: "",
+    Name: host.hostname,
+    Labels: [],
+    ExperimentalBuild: false,
+    ServerVersion: build.version,
+    Runtimes: { runc: { path: "gantry-runc" } },
+    DefaultRuntime: "runc",
+    Swarm: {
+      NodeID: "",
+      NodeAddr: "",
+      LocalNodeState: "inactive",
+      ControlAvailable: false,
+      Error: "",
+      RemoteManagers: null,
+    },
+    LiveRestoreEnabled: true,
+    Isolation: "",
+    InitBinary: "gantry-shim",
+    ContainerdCommit: { ID: "" },
+    RuncCommit: { ID: build.commit },
+    InitCommit: { ID: build.commit },
+    SecurityOptions: [
+      ...(facts.seccomp ? ["name=seccomp,profile=builtin"] : []),
+      ...(facts.apparmor ? ["name=apparmor"] : []),
+      ...(isV1 ? [] : ["name=cgroupns"]),
+    ],
+    CDISpecDirs: [],
+    Warnings: null,
+  };
+}

@@ -1,0 +1,103 @@
+/** A handful of images held in memory. */
+import { createHash } from "node:crypto";
+import type { Readable } from "node:stream";
+import { fail } from "../../base/errors.ts";
+import type { DamagedImage, Image, Images, ImportOptions, LoadedImage } from "../../core/images/images.ts";
+import { decodeContainerConfig } from "../../specs/engine/container.decode.ts";
+import { Fields } from "../../specs/engine/fields.decode.ts";
+
+export class FakeImages implements Images {
+  readonly images = new Map<string, Image>();
+  readonly loaded: string[] = [];
+
+  /** `name`: "busybox" becomes docker.io/library/busybox:latest. `config`: fields of a ContainerConfig. */
+  add(name: string, config: Readonly<Record<string, unknown>> = {}): Image {
+    const image: Image = {
+      id: `sha256:${createHash("sha256").update(name).digest("hex")}`,
+      created: "2026-01-02T03:04:05Z",
+      author: "",
+      comment: "",
+      architecture: "amd64",
+      variant: "",
+      os: "linux",
+      config: decodeContainerConfig(new Fields(config, "")),
+      history: [
+        {
+          created: "2026-01-02T03:04:05Z",
+          createdBy: "/bin/sh",
+          author: "",
+          comment: "",
+          emptyLayer: false,
+        },
+      ],
+      layers: [
+        {
+          diffId: "sha256:d1",
+          chainId: "sha256:c1",
+          blob: "sha256:b1",
+          mediaType: "application/vnd.oci.image.layer.v1.tar",
+          sizeBytes: 100,
+        },
+      ],
+      sizeBytes: 100,
+      tags: [full(name)],
+      digests: [],
+      taggedAtMs: 1_700_000_000_000,
+    };
+    this.images.set(image.id, image);
+    return image;
+  }
+
+  resolve(nameOrId: string): Image {
+    for (const image of this.images.values()) {
+      if (image.id === nameOrId || image.tags.includes(full(nameOrId))) return image;
+      if (/^[0-9a-f]{4,64}$/.test(nameOrId) && image.id.startsWith(`sha256:${nameOrId}`)) return image;
+    }
+    throw fail("not_found", `No such image: ${nameOrId}`);
+  }
+
+  list(): readonly Image[] {
+    return [...this.images.values()];
+  }
+
+  damaged(): readonly DamagedImage[] {
+    return [];
+  }
+
+  async load(archive: Readable): Promise<readonly LoadedImage[]> {
+    let text = "";
+    for await (const chunk of archive) text += String(chunk);
+    this.loaded.push(text);
+    if (!text.startsWith("name:")) throw fail("invalid_argument", "not an image archive");
+    const name = text.slice("name:".length);
+    return [{ image: this.add(name), names: [`${name}:latest`], takenOver: [] }];
+  }
+
+  async import(tar: Readable, options: ImportOptions): Promise<Image> {
+    for await (const chunk of tar) this.loaded.push(String(chunk));
+    return this.add(options.reference ?? "imported");
+  }
+
+  tag(image: Image, reference: string): void {
+    this.images.set(image.id, { ...image, tags: [...image.tags, reference] });
+  }
+
+  untag(reference: string): void {
+    for (const image of this.images.values())
+      this.images.set(image.id, { ...image, tags: image.tags.filter((tag) => tag !== reference) });
+  }
+
+  remove(id: string): Promise<{ readonly removedLayers: readonly string[] }> {
+    this.images.delete(id);
+    return Promise.resolve({ removedLayers: ["sha256:c1"] });
+  }
+
+  collect(): Promise<{ readonly removedLayers: readonly string[] }> {
+    return Promise.resolve({ removedLayers: [] });
+  }
+}
+
+function full(name: string): string {
+  const path = name.includes("/") ? name : `docker.io/library/${name}`;
+  return path.slice(path.lastIndexOf("/")).includes(":") ? path : `${path}:latest`;
+}

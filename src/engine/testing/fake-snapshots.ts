@@ -1,0 +1,68 @@
+/** Active snapshots as names only. */
+import { fail } from "../../base/errors.ts";
+import type {
+  RootfsMount,
+  Snapshotter,
+  SnapshotUsage,
+  StagedLayer,
+} from "../../core/snapshots/snapshotter.ts";
+
+export class FakeSnapshots implements Snapshotter {
+  readonly driver = "overlay2";
+  readonly actives = new Map<string, string | undefined>();
+
+  hasLayer(): boolean {
+    return true;
+  }
+
+  createLayer(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stageLayer(): StagedLayer {
+    throw fail("not_implemented", "no layers here");
+  }
+
+  commitLayers(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  removeLayer(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  layers(): readonly never[] {
+    return [];
+  }
+
+  prepare(id: string, parent: string | undefined): Promise<void> {
+    this.actives.set(id, parent);
+    return Promise.resolve();
+  }
+
+  active(): readonly { readonly id: string; readonly parent: string | undefined }[] {
+    return [...this.actives].map(([id, parent]) => ({ id, parent }));
+  }
+
+  mount(id: string): RootfsMount {
+    if (!this.actives.has(id)) throw fail("not_found", `no snapshot "${id}"`);
+    return { kind: "overlay", lowers: ["/lower"], upper: `/upper/${id}`, work: `/work/${id}` };
+  }
+
+  remove(id: string): Promise<void> {
+    this.actives.delete(id);
+    return Promise.resolve();
+  }
+
+  usage(): Promise<SnapshotUsage> {
+    return Promise.resolve({ sizeBytes: 7, inodes: 1 });
+  }
+
+  describe(id: string): Readonly<Record<string, string>> {
+    return { UpperDir: `/upper/${id}` };
+  }
+
+  settled(): Promise<void> {
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,4 @@
+/** A process's network namespace as a path that can be joined or shown. */
+export function networkNamespaceOf(pid: number): string {
+  return `/proc/${pid}/ns/net`;
+}

@@ -1,0 +1,134 @@
+/**
+ * The native part, loaded: the Node-API addon (native/addon) in this process, and `gantry-shim tree` as a child. Errors of
+ * the kernel come as Node's own do: an Error with `code` ("ENOENT"), `errno`, `syscall` and `path`.
+ */
+import { isAbsolute } from "node:path";
+import process from "node:process";
+import { fail } from "../base/errors.ts";
+import { applyLayer } from "./apply-layer.ts";
+import type { Native, NativePaths, TreeUsage } from "./native.ts";
+
+/** What the addon exports; it returns what it says here, but nobody checked that yet. */
+interface Addon {
+  sealedExecutable(path: string): unknown;
+  lockFile(path: string): unknown;
+  pidfdOpen(pid: number): unknown;
+  pidfdSignal(pidfd: number, signal: number): unknown;
+  closeFd(fd: number): unknown;
+  removeTree(path: string): Promise<unknown>;
+  /** `cancelled[0]` ≠ 0 stops it; the array must stay reachable until the promise is settled. */
+  treeUsage(path: string, cancelled: Int32Array): Promise<unknown>;
+  syncFilesystem(path: string): Promise<unknown>;
+}
+
+const FUNCTIONS = [
+  "sealedExecutable",
+  "lockFile",
+  "pidfdOpen",
+  "pidfdSignal",
+  "closeFd",
+  "removeTree",
+  "treeUsage",
+  "syncFilesystem",
+] as const satisfies readonly (keyof Addon)[];
+
+function isAddon(value: unknown): value is Addon {
+  if (typeof value !== "object" || value === null) return false;
+  const exported: ReadonlyMap<string, unknown> = new Map(Object.entries(value));
+  return FUNCTIONS.every((name) => typeof exported.get(name) === "function");
+}
+
+function loadAddon(path: string): Addon {
+  const module: { exports: unknown } = { exports: {} };
+  try {
+    process.dlopen(module, path);
+  } catch (cause) {
+    throw fail("internal", `cannot load the native addon "${path}"`, cause);
+  }
+  if (!isAddon(module.exports)) throw fail("internal", `"${path}" is not the addon of this version`);
+  return module.exports;
+}
+
+function absolutePath(path: string): string {
+  if (!isAbsolute(path)) throw fail("invalid_argument", `path "${path}" is not absolute`);
+  if (path.includes("\0")) throw fail("invalid_argument", "a NUL byte is not allowed in a path");
+  return path;
+}
+
+function integer(what: string, value: number, least: number, most: number): number {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw fail("invalid_argument", `${what} ${value} is not between ${least} and ${most}`);
+  return value;
+}
+
+const MAX_INT = 2 ** 31 - 1;
+const MAX_SIGNAL = 64;
+
+function descriptor(value: unknown): number {
+  if (typeof value !== "number") throw fail("internal", "the addon returned no descriptor");
+  return value;
+}
+
+function treeUsage(value: unknown): TreeUsage {
+  if (
+    typeof value !== "object" ||
+    value === null ||
+    !("sizeBytes" in value && typeof value.sizeBytes === "number") ||
+    !("inodes" in value && typeof value.inodes === "number")
+  )
+    throw fail("internal", "the addon returned no usage");
+  return { sizeBytes: value.sizeBytes, inodes: value.inodes };
+}
+
+async function measure(addon: Addon, path: string, signal: AbortSignal): Promise<TreeUsage> {
+  signal.throwIfAborted();
+  const cancelled = new Int32Array(new ArrayBuffer(4));
+  const cancel = () => {
+    cancelled[0] = 1;
+  };
+  signal.addEventListener("abort", cancel); // and so keeps `cancelled` alive as long as the thread may look at it
+  try {
+    return treeUsage(await addon.treeUsage(absolutePath(path), cancelled));
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+}
+
+/** Loads the addon; `internal` when it is missing or of another version. */
+export function loadNative(paths: NativePaths): Native {
+  const addon = loadAddon(absolutePath(paths.addon));
+  const shim = absolutePath(paths.shim);
+  return {
+    sealedExecutable: (path) => descriptor(addon.sealedExecutable(absolutePath(path))),
+
+    lockFile(path) {
+      const fd = addon.lockFile(absolutePath(path));
+      return fd === undefined ? undefined : descriptor(fd);
+    },
+
+    pidfdOpen: (pid) => descriptor(addon.pidfdOpen(integer("process id", pid, 1, MAX_INT))),
+
+    pidfdSignal(pidfd, signal) {
+      addon.pidfdSignal(integer("descriptor", pidfd, 3, MAX_INT), integer("signal", signal, 0, MAX_SIGNAL));
+    },
+
+    closeFd(fd) {
+      addon.closeFd(integer("descriptor", fd, 3, MAX_INT)); // never the standard streams
+    },
+
+    async removeTree(path) {
+      await addon.removeTree(absolutePath(path));
+    },
+
+    treeUsage: (path, signal) => measure(addon, path, signal),
+
+    async syncFilesystem(path) {
+      await addon.syncFilesystem(absolutePath(path));
+    },
+
+    applyLayer: (directory, tar, signal) => applyLayer(shim, absolutePath(directory), tar, signal),
+  };
+}

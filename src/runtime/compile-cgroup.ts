@@ -1,0 +1,72 @@
+/** The cgroup part of a plan: directories, limits, device rules, membership. */
+import { posix } from "node:path";
+import { fail } from "../base/errors.ts";
+import { cgroupDirs, controllerDir } from "../linux/cgroup-paths.ts";
+import { cgroupSettings } from "../linux/cgroup-settings.ts";
+import { compileDeviceProgram } from "../linux/device-bpf.ts";
+import { checkDeviceRulesV1, deviceRuleText, effectiveDeviceRules } from "../linux/device-rules.ts";
+import type { HostFacts } from "../linux/host-facts.ts";
+import type { Spec } from "../specs/oci-runtime/spec.ts";
+import type { PlanOp } from "./plan.ts";
+
+/** The path below the cgroup root. */
+export function cgroupPathOf(spec: Spec, taskId: string): string {
+  const path = spec.linux?.cgroupsPath ?? "";
+  return path === "" ? `/gantry/${taskId}` : path;
+}
+
+/** Done by the shim: makes the directories, sets every limit, opens the OOM counter. */
+export function cgroupSetup(spec: Spec, taskId: string, facts: HostFacts): PlanOp[] {
+  const path = cgroupPathOf(spec, taskId);
+  return [
+    ...cgroupDirs(facts.cgroup, path).map(({ dir }) => ({ kind: "cgroup-create", dir }) as const),
+    ...deviceSteps(spec, path, facts),
+    ...settingSteps(spec, path, facts),
+    ...oomStep(path, facts),
+  ];
+}
+
+/** Done by the child, or at its birth, before anything else. */
+export function cgroupJoins(spec: Spec, taskId: string, facts: HostFacts): PlanOp[] {
+  return cgroupDirs(facts.cgroup, cgroupPathOf(spec, taskId)).map(({ dir }) => ({
+    kind: "cgroup-join",
+    dir,
+    version: facts.cgroup.version,
+  }));
+}
+
+function deviceSteps(spec: Spec, path: string, facts: HostFacts): PlanOp[] {
+  const rules = effectiveDeviceRules(spec.linux?.resources?.devices ?? []);
+  if (facts.cgroup.version === 2) {
+    const [dir] = cgroupDirs(facts.cgroup, path);
+    if (dir === undefined) throw fail("internal", "cgroup v2 without a directory");
+    return [{ kind: "cgroup-bpf", dir: dir.dir, insns: compileDeviceProgram(rules) }];
+  }
+  const dir = controllerDir(facts.cgroup, path, "devices");
+  if (dir === undefined)
+    throw fail("invalid_argument", "the devices cgroup is not mounted: access to devices cannot be limited");
+  checkDeviceRulesV1(rules);
+  return rules.map((rule) => ({
+    kind: "cgroup-write",
+    mayMiss: false,
+    file: posix.join(dir, rule.allow ? "devices.allow" : "devices.deny"),
+    value: deviceRuleText(rule),
+  }));
+}
+
+function settingSteps(spec: Spec, path: string, facts: HostFacts): PlanOp[] {
+  const settings = cgroupSettings(facts.cgroup.version, spec.linux?.resources ?? {});
+  return settings.map(({ controller, file, value, mayMiss }) => {
+    const dir = controllerDir(facts.cgroup, path, controller);
+    if (dir === undefined)
+      throw fail("invalid_argument", `cannot set "${file}": the ${controller} cgroup is not available`);
+    return { kind: "cgroup-write", mayMiss, file: posix.join(dir, file), value };
+  });
+}
+
+function oomStep(path: string, facts: HostFacts): PlanOp[] {
+  const dir = controllerDir(facts.cgroup, path, "memory");
+  if (dir === undefined) return [];
+  const file = facts.cgroup.version === 2 ? "memory.events" : "memory.oom_control";
+  return [{ kind: "oom-file", file: posix.join(dir, file) }];
+}

@@ -1,0 +1,137 @@
+/**
+ * Manifests and indexes of the OCI image specification 1.1 (manifest.md, image-index.md, descriptor.md), which Docker's
+ * "schema 2" shares but for the media types; and `manifest.json` of `docker save`.
+ */
+import { fail } from "../../base/errors.ts";
+import { asList, asString, Fields } from "../engine/fields.decode.ts";
+import { checkDigest } from "./digest.ts";
+import { requiredList, requiredString } from "./document.ts";
+
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly platform: Platform | undefined;
+  /** No prototype: any key may be asked for. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant: string;
+}
+
+export interface Manifest {
+  readonly config: Descriptor;
+  /** Base first. */
+  readonly layers: readonly Descriptor[];
+}
+
+export interface Index {
+  readonly manifests: readonly Descriptor[];
+}
+
+/** One image of a docker-archive. */
+export interface ArchiveEntry {
+  readonly config: string;
+  /** Familiar references. */
+  readonly repoTags: readonly string[];
+  /** Paths within the archive, base first. */
+  readonly layers: readonly string[];
+}
+
+const INDEX_TYPES: ReadonlySet<string> = new Set([
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+]);
+
+const MANIFEST_TYPES: ReadonlySet<string> = new Set([
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+]);
+
+const CONFIG_TYPES: ReadonlySet<string> = new Set([
+  "application/vnd.oci.image.config.v1+json",
+  "application/vnd.docker.container.image.v1+json",
+]);
+
+const LAYER_TYPE =
+  /^application\/vnd\.(oci\.image\.layer(\.nondistributable)?\.v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs(\.foreign)?\.diff\.tar(\.gzip|\.zstd)?)$/;
+
+export function isIndexType(mediaType: string): boolean {
+  return INDEX_TYPES.has(mediaType);
+}
+
+export function isManifestType(mediaType: string): boolean {
+  return MANIFEST_TYPES.has(mediaType);
+}
+
+/** An index or, for the nested case, what a blob that claims to be one holds. */
+export function decodeIndex(value: unknown): Index {
+  const fields = new Fields(value, "");
+  checkSchema(fields, isIndexType);
+  return { manifests: requiredList(fields, "manifests", decodeDescriptor) };
+}
+
+/** Throws `invalid_argument` also for a manifest that is no image: an artifact or an attestation. */
+export function decodeManifest(value: unknown): Manifest {
+  const fields = new Fields(value, "");
+  checkSchema(fields, isManifestType);
+  const config = fields.object("config");
+  if (config === null) throw fail("invalid_argument", 'field "config" is missing');
+  const manifest = {
+    config: decodeDescriptor(config),
+    layers: requiredList(fields, "layers", decodeDescriptor),
+  };
+  checkType(CONFIG_TYPES.has(manifest.config.mediaType), "config", manifest.config.mediaType);
+  manifest.layers.forEach(({ mediaType }, i) =>
+    checkType(LAYER_TYPE.test(mediaType), `layers[${i}]`, mediaType),
+  );
+  return manifest;
+}
+
+export function decodeArchiveManifest(value: unknown): readonly ArchiveEntry[] {
+  return asList(value, "manifest", (entry, path) => {
+    const fields = new Fields(entry, path);
+    return {
+      config: requiredString(fields, "Config"),
+      repoTags: fields.list("RepoTags", asString) ?? [],
+      layers: fields.list("Layers", asString) ?? [],
+    };
+  });
+}
+
+function checkSchema(fields: Fields, isExpected: (mediaType: string) => boolean): void {
+  const version = fields.int("schemaVersion");
+  if (version !== 2) throw fail("invalid_argument", `unsupported schema version ${version}`);
+  // Optional in the specification, because the descriptor says it; a contradiction is an attack on whoever reads both.
+  const mediaType = fields.str("mediaType");
+  if (mediaType !== "") checkType(isExpected(mediaType), "mediaType", mediaType);
+}
+
+function checkType(isSupported: boolean, path: string, mediaType: string): void {
+  if (!isSupported)
+    throw fail("invalid_argument", `unsupported media type "${mediaType.slice(0, 200)}" in field "${path}"`);
+}
+
+function decodeDescriptor(fields: Fields): Descriptor {
+  const sizeBytes = fields.int("size");
+  if (sizeBytes < 0) throw fail("invalid_argument", `field "${fields.at("size")}" is negative`);
+  const platform = fields.object("platform");
+  return {
+    mediaType: fields.str("mediaType"),
+    digest: checkDigest(fields.str("digest")),
+    sizeBytes,
+    platform: platform === null ? undefined : decodePlatform(platform),
+    annotations: fields.stringMap("annotations") ?? {},
+  };
+}
+
+function decodePlatform(fields: Fields): Platform {
+  return {
+    os: fields.str("os"),
+    architecture: fields.str("architecture"),
+    variant: fields.str("variant"),
+  };
+}

@@ -1,0 +1,16 @@
+/** The OCI specification as config.json. */
+import type { Spec } from "./spec.ts";
+
+declare global {
+  interface JSON {
+    /** ECMAScript 2026; not yet in the compiler's library. */
+    rawJSON(text: string): unknown;
+  }
+}
+
+/** 64-bit values become JSON numbers with all their digits; `decodeSpec` reads them back. */
+export function encodeSpec(spec: Spec): string {
+  return JSON.stringify(spec, (_, value: unknown) =>
+    typeof value === "bigint" ? JSON.rawJSON(value.toString()) : value,
+  );
+}

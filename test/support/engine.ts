@@ -1,0 +1,209 @@
+/**
+ * A throw-away engine: its own network and mount namespace, root directory and socket. Everything it makes lies below
+ * one temporary directory or carries a container id that the leak check knows.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { request } from "node:http";
+import { run, must, type Finished, type RunOptions } from "./run.ts";
+import { until } from "./until.ts";
+
+export const ROOT = join(import.meta.dirname, "..", "..");
+export const GANTRY = join(ROOT, "build", "gantry");
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: string;
+}
+
+export class Engine {
+  readonly dir: string;
+  readonly socket: string;
+  readonly host: string;
+  readonly #flags: readonly string[];
+  #daemon: ChildProcess | undefined;
+
+  private constructor(flags: readonly string[]) {
+    this.dir = mkdtempSync(join(process.env["GANTRY_TEST_DIR"] ?? tmpdir(), "gt-"));
+    mkdirSync(join(this.dir, "log"));
+    this.socket = join(this.dir, "sock");
+    this.host = `unix://${this.socket}`;
+    this.#flags = flags;
+  }
+
+  static async start(flags: readonly string[] = []): Promise<Engine> {
+    const engine = new Engine(flags);
+    await engine.launch();
+    return engine;
+  }
+
+  /** The daemon's pid (unshare execs it). */
+  get pid(): number {
+    const pid = this.#daemon?.pid;
+    if (pid === undefined) throw new Error("the engine is not running");
+    return pid;
+  }
+
+  get logFile(): string {
+    return join(this.dir, "log", "gantryd.log");
+  }
+
+  async launch(): Promise<void> {
+    const log = openSync(this.logFile, "a");
+    // The network namespace outlives daemon restarts, as a host's does: made once, kept by a bind-free holder file.
+    const enter = await this.#testHost();
+    const child = spawn(
+      enter[0] ?? "",
+      [
+        ...enter.slice(1),
+        GANTRY,
+        "daemon",
+        "--host",
+        this.host,
+        "--data-root",
+        join(this.dir, "data"),
+        "--exec-root",
+        join(this.dir, "run"),
+        "--debug",
+        ...this.#flags,
+      ],
+      { stdio: ["ignore", log, log], detached: true },
+    );
+    closeSync(log);
+    this.#daemon = child;
+    let gone = false;
+    child.once("exit", () => {
+      gone = true;
+    });
+    await until("the engine to answer", async () => {
+      if (gone)
+        throw new Error(`the engine ended at once:\n${readFileSync(this.logFile, "utf8").slice(-2000)}`);
+      return existsSync(this.socket) && (await this.ping());
+    });
+  }
+
+  #holder: ChildProcess | undefined;
+
+  async #testHost(): Promise<string[]> {
+    if (this.#holder === undefined) {
+      const ready = join(this.dir, "host-ready");
+      this.#holder = spawn(
+        "unshare",
+        [
+          "--mount",
+          "--net",
+          "--propagation",
+          "private",
+          "sh",
+          "-c",
+          `ip link set lo up && : > "${ready}" && exec sleep infinity`,
+        ],
+        { stdio: "ignore" },
+      );
+      await until("the test host", () => existsSync(ready));
+    }
+    return ["nsenter", `--target=${this.#holder.pid}`, "--mount", "--net"];
+  }
+
+  async ping(): Promise<boolean> {
+    try {
+      return (await this.api("GET", "/_ping")).status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  /** One raw API call. */
+  api(method: string, path: string, body?: unknown): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const call = request(
+      {
+        socketPath: this.socket,
+        method,
+        path,
+        agent: false,
+        headers:
+          text === undefined
+            ? {}
+            : { "content-type": "application/json", "content-length": Buffer.byteLength(text) },
+      },
+      (response) => {
+        let received = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => {
+          received += chunk;
+        });
+        response.on("end", () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: received }),
+        );
+        response.on("error", reject);
+      },
+    );
+    call.on("error", reject);
+    call.end(text);
+    return promise;
+  }
+
+  async json(method: string, path: string, body?: unknown): Promise<unknown> {
+    const answer = await this.api(method, path, body);
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`);
+    return answer.body === "" ? undefined : JSON.parse(answer.body);
+  }
+
+  /** Our own CLI against this engine. */
+  gantry(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    return run([GANTRY, "--host", this.host, ...args], options);
+  }
+
+  /** As `gantry`, but a failure throws; the answer is trimmed standard output. */
+  async ok(args: readonly string[], options: RunOptions = {}): Promise<string> {
+    return (await must([GANTRY, "--host", this.host, ...args], options)).trim();
+  }
+
+  /** The stock docker CLI against this engine. */
+  docker(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    return run(["docker", "--host", this.host, ...args], {
+      ...options,
+      env: { DOCKER_CONFIG: join(this.dir, "docker-config"), ...options.env },
+    });
+  }
+
+  /** Kills the daemon as a crash would and waits until it is gone. */
+  async kill9(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** Asks the daemon to end; its containers go on. */
+  async shutdown(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const daemon = this.#daemon;
+    if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => daemon.once("exit", () => resolve()));
+    daemon.kill(signal);
+    await gone;
+    this.#daemon = undefined;
+  }
+
+  async restart(): Promise<void> {
+    await this.shutdown();
+    await this.launch();
+  }
+
+  /** Removes every container, ends the daemon and deletes the directory. */
+  async close(): Promise<void> {
+    if (this.#daemon !== undefined && (await this.ping())) {
+      const ids = (await this.ok(["ps", "-aq", "--no-trunc"])).split("\n").filter((id) => id !== "");
+      if (ids.length > 0) await this.ok(["rm", "-f", ...ids]);
+    }
+    await this.shutdown();
+    this.#holder?.kill("SIGKILL");
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * What the kernel and the disk hold on an engine's behalf, as comparable sets. Taken at rest before a test and after
+ * it: anything new is a leak, and is named.
+ */
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import type { Engine } from "./engine.ts";
+import { until } from "./until.ts";
+
+export interface Inventory {
+  readonly [kind: string]: ReadonlySet<string>;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // the process ended while we looked
+  }
+}
+
+function names(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function pids(): string[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+}
+
+function namespaces(): Set<string> {
+  const found = new Set<string>();
+  for (const pid of pids()) {
+    for (const kind of ["mnt", "net", "pid", "ipc", "uts", "cgroup"]) {
+      try {
+        found.add(readlinkSync(`/proc/${pid}/ns/${kind}`));
+      } catch {
+        // ended, or a zombie
+      }
+    }
+  }
+  return found;
+}
+
+/** Shims and everything that runs in one of our cgroups. */
+function processes(dir: string): Set<string> {
+  const found = new Set<string>();
+  for (const pid of pids()) {
+    const command = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
+    const cgroup = read(`/proc/${pid}/cgroup`);
+    const cwd = ((): string => {
+      try {
+        return readlinkSync(`/proc/${pid}/cwd`);
+      } catch {
+        return "";
+      }
+    })();
+    if (cwd.startsWith(dir) || /\/gantry\/[0-9a-f]{64}/.test(cgroup)) found.add(`${pid} ${command}`);
+  }
+  return found;
+}
+
+function cgroups(): Set<string> {
+  const found = new Set<string>();
+  const out = spawnSync("find", ["/sys/fs/cgroup", "-type", "d", "-path", "*gantry*"], {
+    encoding: "utf8",
+  }).stdout;
+  for (const line of out.split("\n")) if (/[0-9a-f]{64}/.test(line)) found.add(line);
+  return found;
+}
+
+function mounts(path: string, dir: string): Set<string> {
+  return new Set(
+    read(path)
+      .split("\n")
+      .filter((line) => line.includes(dir))
+      .map((line) => line.split(" ").slice(3, 5).join(" ")),
+  );
+}
+
+/** Descriptors by what they point to; sockets and pipes only by number of them. */
+function descriptors(pid: number): Set<string> {
+  const counts = new Map<string, number>();
+  for (const fd of names(`/proc/${pid}/fd`)) {
+    try {
+      const target = readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\[\d+\]/, "");
+      counts.set(target, (counts.get(target) ?? 0) + 1);
+    } catch {
+      // closed meanwhile
+    }
+  }
+  return new Set([...counts].map(([target, count]) => `${count} × ${target}`));
+}
+
+function files(engine: Engine): Set<string> {
+  const found = new Set<string>();
+  for (const folder of [
+    "run/tasks",
+    "data/containers",
+    "data/overlay2/active",
+    "data/overlay2/trash",
+    "data/overlay2/staging",
+    "data/content/ingest",
+    "data/tmp",
+  ])
+    for (const name of names(join(engine.dir, folder))) found.add(`${folder}/${name}`);
+  return found;
+}
+
+export function inventory(engine: Engine): Inventory {
+  const rules = spawnSync(
+    "nsenter",
+    [
+      `--target=${engine.pid}`,
+      "--net",
+      "sh",
+      "-c",
+      "command -v nft >/dev/null && nft list ruleset; ip -o link",
+    ],
+    {
+      encoding: "utf8",
+    },
+  ).stdout;
+  return {
+    "mounts of the host": mounts("/proc/self/mountinfo", engine.dir),
+    "mounts of the engine": mounts(`/proc/${engine.pid}/mountinfo`, engine.dir),
+    namespaces: namespaces(),
+    processes: processes(engine.dir),
+    cgroups: cgroups(),
+    "links and rules": new Set(rules.split("\n")),
+    files: files(engine),
+    "temporary files": new Set(
+      existsSync("/tmp") ? names("/tmp").filter((name) => /gantry|^\.bun/.test(name)) : [],
+    ),
+    descriptors: descriptors(engine.pid),
+  };
+}
+
+function difference(before: Inventory, after: Inventory): string[] {
+  const leaks: string[] = [];
+  for (const [kind, things] of Object.entries(after))
+    for (const thing of things) if (!(before[kind]?.has(thing) ?? false)) leaks.push(`${kind}: ${thing}`);
+  return leaks;
+}
+
+/** Throws, naming everything that is there now and was not before; waits a little for what the kernel still tears down. */
+export async function expectNoLeaks(engine: Engine, before: Inventory): Promise<void> {
+  let leaks: string[] = [];
+  try {
+    await until(
+      "everything to be gone",
+      () => {
+        leaks = difference(before, inventory(engine));
+        return leaks.length === 0;
+      },
+      5000,
+    );
+  } catch {
+    throw new Error(`left behind:\n  ${leaks.join("\n  ")}`);
+  }
+}

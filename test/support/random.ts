@@ -1,0 +1,13 @@
+/** Repeatable chance: the seed is printed, `GANTRY_SEED=n` runs the same again. */
+export function seeded(what: string): () => number {
+  let state = Number(process.env["GANTRY_SEED"] ?? Date.now() % 1_000_000_007) >>> 0;
+  console.log(`${what}: GANTRY_SEED=${state}`);
+  // mulberry32
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}

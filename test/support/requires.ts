@@ -1,0 +1,43 @@
+/** What a test needs from its machine. What is missing is named in the output, never passed over silently. */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe } from "bun:test";
+
+export type Requirement =
+  | "root"
+  | "docker-cli"
+  | "cgroup1"
+  | "cgroup2"
+  | "busybox"
+  | "debootstrap"
+  | "native";
+
+function hasCommand(name: string): boolean {
+  return spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
+}
+
+const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
+  root: () => process.getuid?.() === 0,
+  "docker-cli": () => hasCommand("docker"),
+  cgroup1: () => readFileSync("/proc/self/mountinfo", "utf8").includes(" - cgroup "),
+  cgroup2: () => existsSync("/sys/fs/cgroup/cgroup.controllers"),
+  busybox: () => existsSync("/bin/busybox"),
+  debootstrap: () => hasCommand("debootstrap"),
+  /** `make -C native` was run. */
+  native: () =>
+    ["gantry-shim", "gantry.node"].every((name) =>
+      existsSync(join(import.meta.dirname, "..", "..", "build", name)),
+    ),
+};
+
+/** `describe` that runs only where everything needed is there; else one line says what is missing. */
+export function describeWith(title: string, needs: readonly Requirement[], body: () => void): void {
+  const missing = needs.filter((need) => !CHECKS[need]());
+  if (missing.length === 0) {
+    describe(title, body);
+    return;
+  }
+  console.log(`skipped: ${title}: this machine lacks ${missing.join(", ")}`);
+  describe.skip(`${title} (needs ${missing.join(", ")})`, body);
+}

@@ -1,0 +1,46 @@
+/** One engine for the tests of a file, with the leak check around every single one of them. */
+import { afterAll, afterEach, beforeAll, beforeEach } from "bun:test";
+import { Engine } from "./engine.ts";
+import { busyboxArchive } from "./images.ts";
+import { expectNoLeaks, inventory, type Inventory } from "./leak-check.ts";
+import { describeWith, type Requirement } from "./requires.ts";
+
+export interface SuiteOptions {
+  readonly needs?: readonly Requirement[];
+  /** Daemon flags. */
+  readonly flags?: readonly string[];
+}
+
+/** `busybox:latest` is loaded; containers a test leaves are removed before the leak check, which then judges that removal. */
+export function engineSuite(
+  title: string,
+  options: SuiteOptions,
+  body: (engine: () => Engine) => void,
+): void {
+  describeWith(title, ["root", "busybox", ...(options.needs ?? [])], () => {
+    let engine: Engine | undefined;
+    let before: Inventory | undefined;
+    const current = (): Engine => {
+      if (engine === undefined) throw new Error("the engine did not start");
+      return engine;
+    };
+    beforeAll(async () => {
+      const archive = await busyboxArchive();
+      engine = await Engine.start(options.flags);
+      await engine.ok(["load", "-q", "-i", archive]);
+      await engine.ok(["run", "--rm", "--network", "none", "busybox", "true"]); // whatever is made once is made now
+    }, 120_000);
+    beforeEach(() => {
+      before = inventory(current());
+    });
+    afterEach(async () => {
+      const ids = (await current().ok(["ps", "-aq", "--no-trunc"])).split("\n").filter((id) => id !== "");
+      if (ids.length > 0) await current().ok(["rm", "-f", ...ids]);
+      if (before !== undefined) await expectNoLeaks(current(), before);
+    }, 60_000);
+    afterAll(async () => {
+      await engine?.close();
+    }, 60_000);
+    body(current);
+  });
+}

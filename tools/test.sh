@@ -1,0 +1,39 @@
+#!/bin/sh
+# npm test: installs what the tests need, builds, runs every test and ends with "N passed, N failed".
+#   npm test                         everything
+#   npm test -- test/integration/x.test.ts [-t pattern]     one file, against the finished build
+set -eu
+cd "$(dirname -- "$0")/.."
+
+need() { # need COMMAND PACKAGE [ALTERNATIVE PACKAGE]
+  command -v "$1" >/dev/null 2>&1 || [ -x "$1" ] || missing="$missing $2"
+}
+missing=
+need /bin/busybox busybox-static
+need unshare util-linux
+need ip iproute2
+need debootstrap debootstrap
+need zstd zstd
+need ps procps
+if ! command -v docker >/dev/null 2>&1; then
+  # Debian 13 has the client as a package of its own; before that it came with the engine, which we never start.
+  if apt-cache show docker-cli >/dev/null 2>&1; then missing="$missing docker-cli"; else missing="$missing docker.io"; fi
+fi
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing Debian packages for the tests:$missing"
+    apt-get update -q >/dev/null 2>&1 || true
+    # policy-rc.d: a package may bring a service; none is to be started here
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/tmp/gantry-test-apt.log 2>&1 ||
+      { tail -n 15 /tmp/gantry-test-apt.log; echo "could not install:$missing (tests that need them are skipped by name)"; }
+    rm -f /tmp/gantry-test-apt.log
+  else
+    echo "not root: tests that need these packages are skipped by name:$missing"
+  fi
+fi
+
+sh tools/setup.sh
+if [ "$(cat build/commit 2>/dev/null)" != "$(git rev-parse HEAD 2>/dev/null)" ] || [ -n "$(git status --porcelain 2>/dev/null)" ] || [ ! -x build/gantry ]; then
+  node_modules/.bin/bun tools/build.ts
+fi
+exec node_modules/.bin/bun tools/test.ts "$@"
