@@ -77,6 +77,13 @@ async function bodyOf(request: http.IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
+async function failureOf(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => "no failure",
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+}
+
 const GET_INFO = { method: "GET", path: "/info" } as const;
 
 describe("EngineClient", () => {
@@ -160,7 +167,7 @@ describe("EngineClient", () => {
       response.writeHead(500);
       response.end("page not found\n");
     });
-    await expect(clientOf(path).json(GET_INFO)).rejects.toThrow("page not found");
+    expect(await failureOf(clientOf(path).json(GET_INFO))).toMatch("page not found");
   });
 
   test("falls back to the engine's version once it is told that its own is too new, also for parallel calls", async () => {
@@ -184,7 +191,7 @@ describe("EngineClient", () => {
       response.writeHead(400, { "Content-Type": "application/json" });
       response.end('{"message":"client version 1.60 is too new. Maximum supported API version is 1.51"}');
     });
-    await expect(clientOf(path, "1.60").json(GET_INFO)).rejects.toThrow("too new");
+    expect(await failureOf(clientOf(path, "1.60").json(GET_INFO))).toMatch("too new");
   });
 
   test("hijack() hands over bytes that came with the head, half-closes and reads on", async () => {
@@ -242,7 +249,7 @@ describe("EngineClient", () => {
       for (;;) yield Buffer.alloc(65536);
     }
     const loading = clientOf(path).call({ method: "POST", path: "/images/load", upload: endless() });
-    await expect(loading).rejects.toThrow("not an archive");
+    expect(await failureOf(loading)).toMatch("not an archive");
   });
 
   test("a source of an upload that fails ends the call with its error", async () => {
@@ -253,9 +260,9 @@ describe("EngineClient", () => {
       yield Buffer.alloc(10);
       throw new Error("disk gone");
     }
-    await expect(
-      clientOf(path).call({ method: "POST", path: "/images/load", upload: broken() }),
-    ).rejects.toThrow("disk gone");
+    expect(
+      await failureOf(clientOf(path).call({ method: "POST", path: "/images/load", upload: broken() })),
+    ).toMatch("disk gone");
   });
 });
 
@@ -307,13 +314,13 @@ describe("HTTP framing", () => {
   ];
   for (const [name, bytes, message] of bad)
     test(`fails on ${name}`, async () => {
-      await expect(clientOf(await serveBytes(bytes)).text(GET_INFO)).rejects.toThrow(message);
+      expect(await failureOf(clientOf(await serveBytes(bytes)).text(GET_INFO))).toMatch(message);
     });
 
   test("readAll() refuses more than its cap", async () => {
     const { path } = await serve((_, response) => response.end("x".repeat(1000)));
     const response = await clientOf(path).call(GET_INFO);
-    await expect(readAll(response.body, 999)).rejects.toThrow(/longer than 999 bytes/);
+    expect(await failureOf(readAll(response.body, 999))).toMatch(/longer than 999 bytes/);
   });
 
   test("jsonLines() joins documents that come in pieces and refuses what is no JSON", async () => {
@@ -329,6 +336,6 @@ describe("HTTP framing", () => {
       return documents;
     };
     expect(await read("/good")).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
-    await expect(read("/bad")).rejects.toThrow(/not JSON/);
+    expect(await failureOf(read("/bad"))).toMatch(/not JSON/);
   });
 });

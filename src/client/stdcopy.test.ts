@@ -38,6 +38,13 @@ function joined(writes: readonly string[], name: string): string {
     .join("");
 }
 
+async function failureOf(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => "no failure",
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+}
+
 describe("copyDemultiplexed()", () => {
   const bytes = Buffer.concat([
     frame(1, "one "),
@@ -62,14 +69,14 @@ describe("copyDemultiplexed()", () => {
   });
 
   test("fails with the engine's text on an error frame, after what came before", async () => {
-    await expect(copy(Buffer.concat([frame(1, "x"), frame(3, "it broke")]), 5)).rejects.toThrow(
+    expect(await failureOf(copy(Buffer.concat([frame(1, "x"), frame(3, "it broke")]), 5))).toMatch(
       "error from daemon in stream: it broke",
     );
   });
 
   test("fails on an unknown stream and on a frame that ends early", async () => {
-    await expect(copy(frame(4, "x"), 1000)).rejects.toThrow("Unrecognized input header: 4");
-    await expect(copy(frame(1, "hello").subarray(0, 10), 1000)).rejects.toThrow(/middle of a frame/);
-    await expect(copy(frame(1, "hello").subarray(0, 5), 1000)).rejects.toThrow(/middle of a frame/);
+    expect(await failureOf(copy(frame(4, "x"), 1000))).toMatch("Unrecognized input header: 4");
+    expect(await failureOf(copy(frame(1, "hello").subarray(0, 10), 1000))).toMatch(/middle of a frame/);
+    expect(await failureOf(copy(frame(1, "hello").subarray(0, 5), 1000))).toMatch(/middle of a frame/);
   });
 });
