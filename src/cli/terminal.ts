@@ -50,8 +50,9 @@ export async function enterRawMode(): Promise<() => void> {
  */
 async function stopOutputProcessing(): Promise<void> {
   const { runProgram } = await import("../base/process.ts");
-  const limits = { timeoutMs: 1000, maxBytes: 4096 };
-  await runProgram("stty", ["-F", "/dev/tty", "-opost"], limits).catch(() => {
+  // Standard input is the terminal in question; /dev/tty need not be, nor need there be one.
+  const limits = { timeoutMs: 1000, maxBytes: 4096, input: "inherit" } as const;
+  await runProgram("stty", ["-opost"], limits).catch(() => {
     // No stty: the translation stays, everything else works.
   });
 }

@@ -7,7 +7,11 @@ export const TEST_ID = "4f3c2b1a".repeat(8);
 
 /** `request`: as the body of POST /containers/create. `changes`: what the engine finds out besides. */
 export function specInput(request: object = {}, changes: Partial<SpecInput> = {}): SpecInput {
-  const { config, host } = decodeContainerCreate({ Hostname: TEST_ID.slice(0, 12), Cmd: ["true"], ...request });
+  const { config, host } = decodeContainerCreate({
+    Hostname: TEST_ID.slice(0, 12),
+    Cmd: ["true"],
+    ...request,
+  });
   const file = (name: string): string => `/var/lib/gantry/containers/${TEST_ID}/${name}`;
   return {
     id: TEST_ID,
