@@ -26,12 +26,12 @@ struct account {
 int accounts_find_user (int root, const char *name, uint32_t uid, struct account *out, struct err *e);
 
 struct group_search {
-  const char *member;        /* collect the groups that list this user; NULL: none */
-  const char *name;          /* find this one; NULL: none */
-  struct strings more;       /* find these: numbers stand for themselves, names must be there */
-  bool found;                /* `name` was found: */
+  const char *member;  /* collect the groups that list this user; NULL: none */
+  const char *name;    /* find this one; NULL: none */
+  struct strings more; /* find these: numbers stand for themselves, names must be there */
+  bool found;          /* `name` was found: */
   uint32_t gid;
-  gid_t *groups;             /* result, malloc()ed: whatever is in it on entry stays, `member` and `more` are added */
+  gid_t *groups; /* result, malloc()ed: whatever is in it on entry stays, `member` and `more` are added */
   uint32_t count;
 };
 

@@ -26,10 +26,10 @@ struct container_stdio {
 };
 
 struct container {
-  pid_t pid;      /* in the shim's pid namespace */
+  pid_t pid; /* in the shim's pid namespace */
   int pidfd;
-  int sync_fd;    /* poll for input; -1 once closed */
-  int console_fd; /* pty master after SYNC_CONSOLE, else -1; the shim takes it */
+  int sync_fd;                  /* poll for input; -1 once closed */
+  int console_fd;               /* pty master after SYNC_CONSOLE, else -1; the shim takes it */
   struct cgroup_trail *cgroups; /* what OP_CGROUP_CREATE made and OP_OOM_FILE opened; NULL for an exec */
   struct progress *progress;    /* own business of container.c; NULL once SYNC_STARTED or SYNC_FAILED was returned */
 };

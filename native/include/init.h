@@ -37,13 +37,13 @@ struct init {
   struct namespace_fd namespaces[MAX_NAMESPACE_FDS];
   uint32_t namespace_count;
 
-  int root_fd;   /* O_PATH of the container's root, from the root op or the join on; -1 before */
-  int null_fd;   /* the host's /dev/null, verified; held from the root op to the pivot */
-  int empty_fd;  /* the mount that covers every masked directory */
-  int proc_fd;   /* a procfs that nobody else can reach */
+  int root_fd;  /* O_PATH of the container's root, from the root op or the join on; -1 before */
+  int null_fd;  /* the host's /dev/null, verified; held from the root op to the pivot */
+  int empty_fd; /* the mount that covers every masked directory */
+  int proc_fd;  /* a procfs that nobody else can reach */
   uint64_t propagation;
   bool has_identity, has_reaper, empty_is_attached, is_swept;
-  mode_t umask; /* for the process; 0 until then, so that modes are as the plan says */
+  mode_t umask;                   /* for the process; 0 until then, so that modes are as the plan says */
   char *home;                     /* "HOME=...", when the environment shall get it */
   const struct plan_op_view *cwd; /* a CWD that root was denied and the user shall try */
 };

@@ -15,7 +15,7 @@ int filesystem_finish (int fs, uint64_t attrs, const char *fstype, const char *t
 int mount_attach (int mount, int target, const char *path, struct err *e);
 
 /* The overlay root by mount(2), for kernels whose fsconfig cannot say it. An O_PATH descriptor of the root, or -1. */
-int overlay_mount2 (struct strings lowers, const char *upper, const char *work, struct strings options, const char *staging,
-                    struct err *e);
+int overlay_mount2 (struct strings lowers, const char *upper, const char *work, struct strings options,
+                    const char *staging, struct err *e);
 
 #endif

@@ -48,7 +48,7 @@ struct input {
   struct watch pipe;
   struct queue pending;
   bool is_decided; /* whether there is one: false until the process has its stdio */
-  bool closing; /* when `pending` is written */
+  bool closing;    /* when `pending` is written */
 };
 
 enum process_state {
@@ -70,7 +70,7 @@ struct process {
   bool is_streamed; /* an exec whose requester becomes its stream */
   bool go;          /* told to execve */
   bool failed;      /* to come to life: `failure` says why */
-  bool cgroups_released;
+  bool container_released;
   uint64_t start_ticks;
   uint32_t rows, cols;
   struct output outputs[2];

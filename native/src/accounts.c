@@ -196,7 +196,8 @@ static int is_member (struct rows *r, const char *user, struct err *e) {
   return found;
 }
 
-static int group_matches (struct group_search *s, const char *name, uint32_t gid, bool member, bool *wanted, struct err *e) {
+static int group_matches (struct group_search *s, const char *name, uint32_t gid, bool member, bool *wanted,
+                          struct err *e) {
   struct strings more = s->more;
 
   if (!s->found && s->name != NULL && strcmp (name, s->name) == 0) {

@@ -63,7 +63,8 @@ static int send_master (int sync_fd, int master, struct err *e) {
   };
 
   memset (&control, 0, sizeof control);
-  control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN (sizeof (int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+  control.header =
+      (struct cmsghdr){ .cmsg_len = CMSG_LEN (sizeof (int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
   memcpy (CMSG_DATA (&control.header), &master, sizeof master);
   return sendmsg (sync_fd, &message, MSG_NOSIGNAL) < 0 ? err_set (e, errno, "cannot pass the terminal on") : 0;
 }

@@ -1,6 +1,7 @@
 #include "container.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <sched.h>
 
 #include "cgroup.h"
 #include "err.h"
@@ -94,8 +94,8 @@ static pid_t clone_child (const struct plan *p, const struct entrances *n, int *
   return pid;
 }
 
-static int give_birth (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct entrances *n, int self_fd,
-                       int child_sync, struct container *c, struct err *e) {
+static int give_birth (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct entrances *n,
+                       int self_fd, int child_sync, struct container *c, struct err *e) {
   /* The child inherits this, so there is no instant at which its new neighbours could look into it. */
   if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
     return err_set (e, errno, "cannot hide the process");
@@ -134,9 +134,11 @@ static int make_sync (struct container *c, int *child_sync, struct err *e) {
   return 0;
 }
 
-static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c, struct err *e) {
+static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
+                  struct err *e) {
   bool joins = (p->flags & PLAN_JOIN) != 0;
-  __attribute__ ((cleanup (entrances_close))) struct entrances n = { .cgroup_fd = -1, .pid_fd = joins ? init_pidfd : -1 };
+  __attribute__ ((cleanup (entrances_close))) struct entrances n = { .cgroup_fd = -1,
+                                                                     .pid_fd = joins ? init_pidfd : -1 };
   auto_fd child_sync = -1;
   auto_fd self_fd = -1;
 

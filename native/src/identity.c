@@ -55,7 +55,8 @@ static int find_user (struct init *in, const struct wish *w, struct account *use
 }
 
 /* Puts the primary group first: a file that denies it must deny it to a process which got it this way, too. */
-static int find_groups (struct init *in, const struct wish *w, struct account *user, struct group_search *s, struct err *e) {
+static int find_groups (struct init *in, const struct wish *w, struct account *user, struct group_search *s,
+                        struct err *e) {
   s->more = w->add_groups;
   s->name = w->group_kind == ID_NAME ? w->group : NULL;
   s->member = w->group_kind == ID_NONE && user->found ? user->name : NULL;

@@ -57,7 +57,8 @@ static int follow (int parent, char *path, size_t start, size_t end) {
     errno = n == 0 ? ENOENT : ENAMETOOLONG;
     return -1;
   }
-  int size = snprintf (joined, sizeof joined, "%.*s%.*s%s", target[0] == '/' ? 0 : (int) start, path, (int) n, target, path + end);
+  int size = snprintf (joined, sizeof joined, "%.*s%.*s%s", target[0] == '/' ? 0 : (int) start, path, (int) n, target,
+                       path + end);
   if (size >= (int) sizeof joined) {
     errno = ENAMETOOLONG;
     return -1;

@@ -13,7 +13,8 @@ static int empty_directory (struct init *in, const char *path, struct err *e) {
   if (in->empty_fd < 0) {
     auto_fd fs = fsopen ("tmpfs", FSOPEN_CLOEXEC);
     if (fs < 0 || fsconfig (fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) < 0 ||
-        fsconfig (fs, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) < 0 || fsconfig (fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
+        fsconfig (fs, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) < 0 ||
+        fsconfig (fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
       return err_set (e, errno, "cannot prepare an empty directory to mask \"%s\"", path);
     in->empty_fd = filesystem_finish (fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
                                       "tmpfs", path, e);

@@ -21,7 +21,8 @@
 /* ---- one filesystem ---- */
 
 /* The kernel's own words ("e overlay: ...") about what it disliked, if there are any. */
-static int filesystem_error (int fs, int code, const char *action, const char *fstype, const char *target, struct err *e) {
+static int filesystem_error (int fs, int code, const char *action, const char *fstype, const char *target,
+                             struct err *e) {
   char words[256];
   ssize_t n = read (fs, words, sizeof words - 1);
 
@@ -95,7 +96,8 @@ static int check_target (int target, const char *path, struct err *e) {
   return 0;
 }
 
-static int reach_target (struct init *in, const char *path, enum inroot_make make, mode_t mode, bool *made, struct err *e) {
+static int reach_target (struct init *in, const char *path, enum inroot_make make, mode_t mode, bool *made,
+                         struct err *e) {
   auto_fd target = inroot_reach (in->root_fd, path, make, mode, made);
 
   if (target < 0)
@@ -200,8 +202,8 @@ static size_t common_directory (struct strings lowers) {
 
 /* One page of options is all there is, so the layers are named relative to the directory that they share, which becomes the working
    directory. Staging is a directory of the host's own: nobody in the container can exchange it. */
-int overlay_mount2 (struct strings lowers, const char *upper, const char *work, struct strings options, const char *staging,
-                    struct err *e) {
+int overlay_mount2 (struct strings lowers, const char *upper, const char *work, struct strings options,
+                    const char *staging, struct err *e) {
   char page[4096], directory[PATH_MAX];
   struct text t = { page, 0, sizeof page - 1 };
   size_t common = common_directory (lowers);
@@ -293,7 +295,8 @@ int step_root_bind (struct init *in, struct fields *f, uint16_t flags, struct er
 /* ---- mounts in the root ---- */
 
 /* A new tmpfs takes over the mode of the directory that it covers: what was private stays private. */
-static int take_over_mode (int fs, int target, struct strings options, const char *fstype, const char *path, struct err *e) {
+static int take_over_mode (int fs, int target, struct strings options, const char *fstype, const char *path,
+                           struct err *e) {
   struct stat st;
   char mode[16];
 
@@ -343,7 +346,8 @@ int step_bind (struct init *in, struct fields *f, uint16_t flags, struct err *e)
   if (mount < 0)
     return err_set (e, errno, "cannot bind \"%s\"", source);
   recursive = (flags & OPF_RECURSIVE_ATTR) != 0 ? AT_RECURSIVE : 0;
-  if ((attr.attr_set | attr.attr_clr) != 0 && mount_setattr (mount, "", AT_EMPTY_PATH | recursive, &attr, sizeof attr) < 0)
+  if ((attr.attr_set | attr.attr_clr) != 0 &&
+      mount_setattr (mount, "", AT_EMPTY_PATH | recursive, &attr, sizeof attr) < 0)
     return err_set (e, errno, "cannot set the mount attributes of \"%s\"", path);
   auto_fd target = reach_target (in, path, (flags & OPF_TARGET_FILE) != 0 ? MAKE_FILE : MAKE_DIRECTORY, 0755, &made, e);
   if (target < 0 || mount_attach (mount, target, path, e) < 0)
@@ -369,7 +373,8 @@ int step_pivot (struct init *in, struct fields *f, uint16_t flags, struct err *e
   if (fchdir (old_root) < 0)
     return err_set (e, errno, "cannot return to the old root");
   /* From a shared tree the unmount would reach the host. */
-  if (in->propagation == MS_SHARED && mount_setattr (old_root, "", AT_EMPTY_PATH | AT_RECURSIVE, &slave, sizeof slave) < 0)
+  if (in->propagation == MS_SHARED &&
+      mount_setattr (old_root, "", AT_EMPTY_PATH | AT_RECURSIVE, &slave, sizeof slave) < 0)
     return err_set (e, errno, "cannot isolate the old root");
   if (umount2 (".", MNT_DETACH) < 0)
     return err_set (e, errno, "cannot detach the old root");

@@ -32,7 +32,8 @@ int step_device (struct init *in, struct fields *f, uint16_t flags, struct err *
   if (errno != EEXIST)
     return err_set (e, errno, "cannot make the device \"%s\"", path);
   /* A bind of the host's /dev has it already. Anything else under that name is not what was asked for. */
-  if (fstatat (directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (st.st_mode & S_IFMT) != format || st.st_rdev != device)
+  if (fstatat (directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (st.st_mode & S_IFMT) != format ||
+      st.st_rdev != device)
     return err_set (e, EEXIST, "cannot make the device \"%s\"", path);
   return 0;
 }

@@ -16,8 +16,8 @@
 #define MAX_NS_PATHS 8
 #define PATH_LIMIT 4096 /* PATH_MAX, with its NUL */
 #define MOUNT_ATTRS                                                                                                    \
-  (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME                    \
-   | MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
+  (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |                  \
+   MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
 
 /* Field types as in plan.h: u u32, U u64, s str, v strv, b blob. Upper-case P and H in front of a str's name are checks: P: an
    absolute path, H: also without "..", as every place to mount on or to make is given. */
@@ -78,7 +78,8 @@ struct state {
 };
 
 static int refuse (const struct state *s, const char *field, const char *why) {
-  err_set (s->e, 0, "invalid plan: op %u %s: %s%s%s", s->index + 1, s->shape->name, field, *field != '\0' ? " " : "", why);
+  err_set (s->e, 0, "invalid plan: op %u %s: %s%s%s", s->index + 1, s->shape->name, field, *field != '\0' ? " " : "",
+           why);
   s->e->op = s->index + 1;
   return -1;
 }
@@ -242,9 +243,14 @@ static int check_sysctl (struct state *s, struct fields *f) {
     const char *prefix;
     uint32_t namespace;
   } owners[] = {
-    { "net/", CLONE_NEWNET },           { "fs/mqueue/", CLONE_NEWIPC },     { "kernel/shm", CLONE_NEWIPC },
-    { "kernel/msg", CLONE_NEWIPC },     { "kernel/sem", CLONE_NEWIPC },     { "kernel/auto_msgmni", CLONE_NEWIPC },
-    { "kernel/hostname", CLONE_NEWUTS }, { "kernel/domainname", CLONE_NEWUTS },
+    { "net/", CLONE_NEWNET },
+    { "fs/mqueue/", CLONE_NEWIPC },
+    { "kernel/shm", CLONE_NEWIPC },
+    { "kernel/msg", CLONE_NEWIPC },
+    { "kernel/sem", CLONE_NEWIPC },
+    { "kernel/auto_msgmni", CLONE_NEWIPC },
+    { "kernel/hostname", CLONE_NEWUTS },
+    { "kernel/domainname", CLONE_NEWUTS },
   };
   const char *key = take_str (f);
 
@@ -259,8 +265,8 @@ static int check_sysctl (struct state *s, struct fields *f) {
   for (size_t i = 0; i < sizeof owners / sizeof *owners; i++)
     if (strncmp (key, owners[i].prefix, strlen (owners[i].prefix)) == 0)
       return (s->namespaces & owners[i].namespace) != 0
-               ? 0
-               : refuse (s, "key", "belongs to a namespace that the plan neither makes nor joins");
+                 ? 0
+                 : refuse (s, "key", "belongs to a namespace that the plan neither makes nor joins");
   return refuse (s, "key", "does not belong to a namespace");
 }
 
@@ -357,13 +363,14 @@ static int check_values (struct state *s, const struct plan_op_view *op) {
     return value == 1 || value == 2 ? 0 : refuse (s, "version", "is not 1 or 2");
   case OP_PROPAGATION:
   case OP_ROOT_PROPAGATION:
-    return propagation_is_valid (take_u64 (&f)) ? 0
-                                                : refuse (s, "propagation", "is not one of private, shared, slave, unbindable");
+    return propagation_is_valid (take_u64 (&f))
+               ? 0
+               : refuse (s, "propagation", "is not one of private, shared, slave, unbindable");
   case OP_SYMLINK:
     text = take_str (&f);
     return text[0] == '\0' || strlen (text) >= PATH_LIMIT || !ends_in_name (take_str (&f))
-             ? refuse (s, "value or path", "is empty, too long, or does not end in a name")
-             : 0;
+               ? refuse (s, "value or path", "is empty, too long, or does not end in a name")
+               : 0;
   case OP_HOSTNAME:
   case OP_DOMAINNAME:
     return strlen (take_str (&f)) > 64 ? refuse (s, "name", "is longer than 64 bytes") : 0;

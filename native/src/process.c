@@ -239,9 +239,9 @@ void process_release (struct shim *s, struct process *p) {
     p->outputs[i].carry = NULL;
   }
   shim_unwatch (s, &p->sync);
-  if (p->container.pid > 0 && !p->cgroups_released)
+  if (p->container.pid > 0 && !p->container_released)
     container_release (&p->container);
-  p->cgroups_released = true;
+  p->container_released = true;
 }
 
 /* ---- life ---- */

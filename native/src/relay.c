@@ -67,8 +67,8 @@ void relay_end_output (struct shim *s, struct process *p, struct output *o) {
   if (o->watch.fd < 0)
     return;
   uint8_t *scratch = is_logged (s, p) ? shim_scratch (s) : NULL;
-  if (scratch != NULL) {
-    memcpy (scratch, o->carry != NULL ? o->carry : scratch, o->carry_bytes);
+  if (scratch != NULL && o->carry_bytes != 0) {
+    memcpy (scratch, o->carry, o->carry_bytes);
     log_output (s, o, scratch, o->carry_bytes, true);
   }
   free (o->carry);

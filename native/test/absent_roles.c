@@ -18,4 +18,3 @@ __attribute__ ((weak)) int tree_main (int argc, char **argv) {
   (void) argc;
   return refuse (argv[0]);
 }
-

@@ -13,7 +13,8 @@ struct test {
   struct test *next;
 };
 
-static struct test *check_first, **check_last = &check_first;
+static struct test *check_first;
+__attribute__ ((unused)) static struct test **check_last = &check_first;
 static int check_failures;
 static const char *check_skipped;
 
@@ -44,7 +45,7 @@ static const char *check_skipped;
   do {                                                                                                                 \
     const char *check_actual = (actual), *check_expected = (expected);                                                 \
     if (strcmp (check_actual, check_expected) != 0) {                                                                  \
-      printf ("    %s:%d: got      \"%s\"\n    expected \"%s\"\n", __FILE__, __LINE__, check_actual, check_expected); \
+      printf ("    %s:%d: got      \"%s\"\n    expected \"%s\"\n", __FILE__, __LINE__, check_actual, check_expected);  \
       check_failures++;                                                                                                \
       return;                                                                                                          \
     }                                                                                                                  \

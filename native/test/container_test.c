@@ -16,7 +16,6 @@ TEST ("an overlay root shows the image and keeps writes in the upper directory")
   CHECK (access (BOX ("lower/made"), F_OK) < 0);
 }
 
-
 TEST ("an overlay root stacks its lower directories in the given order, by both system calls") {
   NEEDS_SANDBOX ();
 
@@ -89,11 +88,16 @@ TEST ("a root in a shared tree is pivoted to without changing the host's mounts"
 TEST ("the usual mounts, devices and links are there and nothing of the host is") {
   NEEDS_SANDBOX ();
 
-  CHECK_RUN (run_script ("cd /dev; ls; stat -c '%n %F %a %t:%T' null zero tty; readlink ptmx; stat -c %a /dev/shm /dev/pts /dev/mqueue"),
-             "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n"
-             "null character special file 666 1:3\nzero character special file 666 1:5\ntty character special file 666 5:0\n"
-             "pts/ptmx\n1777\n755\n1777\n");
-  CHECK_RUN (run_script ("grep -c gantry-native-test/staging /proc/self/mountinfo; head -1 /proc/self/mountinfo | grep -c ' / / rw'"), "0\n1\n");
+  CHECK_RUN (
+      run_script ("cd /dev; ls; stat -c '%n %F %a %t:%T' null zero tty; readlink ptmx; stat -c %a /dev/shm /dev/pts "
+                  "/dev/mqueue"),
+      "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n"
+      "null character special file 666 1:3\nzero character special file 666 1:5\ntty character special file 666 5:0\n"
+      "pts/ptmx\n1777\n755\n1777\n");
+  CHECK_RUN (
+      run_script (
+          "grep -c gantry-native-test/staging /proc/self/mountinfo; head -1 /proc/self/mountinfo | grep -c ' / / rw'"),
+      "0\n1\n");
   CHECK_RUN (run_script ("echo $$; ls -d /proc/[0-9]* | wc -l; ls /sys/class/net"), "1\n3\nlo\n");
 }
 
@@ -108,10 +112,14 @@ TEST ("masked paths read as empty and read-only ones refuse to be written") {
   put_text (&b, OP_MASK, 0, "/proc/version/nothing");
   put_protections (&b);
   put_pivot (&b, false);
-  put_command (&b, "for p in keys timer_list; do cat /proc/$p; stat -c %t:%T /proc/$p; done; ls -A /sys/firmware /proc/fs;"
-                   "2>/dev/null mkdir /sys/firmware/x || echo refused;"
-                   "for p in sys/kernel/msgmax sysrq-trigger irq/default_smp_affinity; do 2>/dev/null echo 1 > /proc/$p || echo $p; done");
-  CHECK_RUN (run_plan (&b), "1:3\n1:3\n/proc/fs:\n\n/sys/firmware:\nrefused\nsys/kernel/msgmax\nsysrq-trigger\nirq/default_smp_affinity\n");
+  put_command (&b,
+               "for p in keys timer_list; do cat /proc/$p; stat -c %t:%T /proc/$p; done; ls -A /sys/firmware /proc/fs;"
+               "2>/dev/null mkdir /sys/firmware/x || echo refused;"
+               "for p in sys/kernel/msgmax sysrq-trigger irq/default_smp_affinity; do 2>/dev/null echo 1 > /proc/$p || "
+               "echo $p; done");
+  CHECK_RUN (
+      run_plan (&b),
+      "1:3\n1:3\n/proc/fs:\n\n/sys/firmware:\nrefused\nsys/kernel/msgmax\nsysrq-trigger\nirq/default_smp_affinity\n");
 }
 
 TEST ("a tmpfs takes over the mode of the directory that it covers, when the plan asks") {
@@ -141,8 +149,9 @@ TEST ("binds make missing targets below the root, through dangling links of the 
   put_bind (&b, BOX ("outside/secret"), "/etc/hosts", MOUNT_ATTR_RDONLY, OPF_TARGET_FILE);
   put_bind (&b, BOX ("outside"), "/a/b/c", 0, OPF_RECURSIVE);
   put_pivot (&b, false);
-  put_command (&b, "cat /run/stub/resolv.conf /tmp/gantry-native-test/outside/hosts /a/b/c/secret; stat -c %a /a/b /run/stub;"
-                   "2>/dev/null echo > /etc/hosts || echo refused");
+  put_command (
+      &b, "cat /run/stub/resolv.conf /tmp/gantry-native-test/outside/hosts /a/b/c/secret; stat -c %a /a/b /run/stub;"
+          "2>/dev/null echo > /etc/hosts || echo refused");
   CHECK_RUN (run_plan (&b), "token\ntoken\ntoken\n755\n755\nrefused\n");
   CHECK (access (BOX ("outside/hosts"), F_OK) < 0);
 
@@ -160,8 +169,12 @@ TEST ("binds make missing targets below the root, through dangling links of the 
 
 TEST ("an image whose /proc, /sys or /dev is a link is refused and nothing outside changes") {
   static const char *const links[][2] = {
-    { "proc", "/tmp/gantry-native-test/outside" }, { "proc", "../../outside" }, { "proc", "etc" },
-    { "sys", "../outside" },                       { "dev", "../outside" },     { "dev", "/root" },
+    { "proc", "/tmp/gantry-native-test/outside" },
+    { "proc", "../../outside" },
+    { "proc", "etc" },
+    { "sys", "../outside" },
+    { "dev", "../outside" },
+    { "dev", "/root" },
     { "dev", "/../../../../../../tmp/gantry-native-test/outside" },
   };
   NEEDS_SANDBOX ();
@@ -274,8 +287,11 @@ TEST ("host name, sysctls, loopback, limits, umask and OOM adjustment are set") 
   put_op (&b, OP_UMASK, 0);
   put_u32 (&b, 027);
   put_text (&b, OP_KEYRING, 0, "gantry-test");
-  put_command (&b, "hostname; cd /proc; cat sys/kernel/domainname sys/net/ipv4/ip_unprivileged_port_start sys/kernel/shmmni self/oom_score_adj;"
-                   "ulimit -Sn; ulimit -Hn; umask; grep -c '00000000000000000000000000000001 01 80 10 80       lo' net/if_inet6");
+  put_command (
+      &b,
+      "hostname; cd /proc; cat sys/kernel/domainname sys/net/ipv4/ip_unprivileged_port_start sys/kernel/shmmni "
+      "self/oom_score_adj;"
+      "ulimit -Sn; ulimit -Hn; umask; grep -c '00000000000000000000000000000001 01 80 10 80       lo' net/if_inet6");
   CHECK_RUN (run_plan (&b), "box\nexample\n7\n77\n321\n100\n200\n0027\n1\n");
 }
 
@@ -500,7 +516,8 @@ TEST ("a command gets exactly its arguments and environment") {
   struct builder b;
   NEEDS_SANDBOX ();
   begin_container (&b, 0);
-  put_exec (&b, STRV ("sh", "-c", "tr '\\0' '|' < /proc/self/environ; echo \"$0-$1-$2\"", "", "b c", "\n"), STRV ("A=1", "B=", "A=2"), PATH);
+  put_exec (&b, STRV ("sh", "-c", "tr '\\0' '|' < /proc/self/environ; echo \"$0-$1-$2\"", "", "b c", "\n"),
+            STRV ("A=1", "B=", "A=2"), PATH);
   CHECK_RUN (run_plan (&b), "A=1|B=|A=2|-b c-\n\n");
 }
 
@@ -511,7 +528,8 @@ TEST ("a terminal is the container's own, of the right size, its console and its
   NEEDS_SANDBOX ();
 
   begin_container (&b, PLAN_TERMINAL);
-  put_command (&b, "tty; stty size; stat -c %t /dev/console; echo x > /dev/tty; ls /proc/self/fd | wc -l; ls -1 /dev/pts");
+  put_command (&b,
+               "tty; stty size; stat -c %t /dev/console; echo x > /dev/tty; ls /proc/self/fd | wc -l; ls -1 /dev/pts");
   CHECK_RUN (run_plan (&b), "/dev/pts/0\r\n30 100\r\n88\r\nx\r\n4\r\n0\r\nptmx\r\n");
 }
 
@@ -569,12 +587,13 @@ TEST ("a joining process is in the container, its root and its namespaces") {
   put_command (&b, "echo ready; sleep 1000; true");
   int out = start_plan (&b, -1, &c, &first);
   MUST (out >= 0);
-  while (first.out[0] == '\0')
-    collect (&out, &first);
+  await_output (&out, &first);
 
-  put_join (&b, "hostname; pwd; id -u; id -G; echo $HOME; grep -E 'NSpid|CapEff' /proc/self/status | tr -d '\\n\\t'; echo;"
-                "tr '\\0' ' ' < /proc/1/cmdline; readlink /proc/self/root; for n in mnt net ipc uts pid; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/$$/ns/$n) ] || echo $n; done;"
-                "ls /proc/self/fd");
+  put_join (&b,
+            "hostname; pwd; id -u; id -G; echo $HOME; grep -E 'NSpid|CapEff' /proc/self/status | tr -d '\\n\\t'; echo;"
+            "tr '\\0' ' ' < /proc/1/cmdline; readlink /proc/self/root; for n in mnt net ipc uts pid; do [ $(readlink "
+            "/proc/self/ns/$n) = $(readlink /proc/$$/ns/$n) ] || echo $n; done;"
+            "ls /proc/self/fd");
   char expected[512];
   struct outcome *o = run_plan_joined (&b, c.pidfd);
   char *pid = strstr (o->out, "NSpid:");
@@ -583,7 +602,9 @@ TEST ("a joining process is in the container, its root and its namespaces") {
   int number = atoi (pid + 6);
   CHECK (number > 1 && number < 50);
   snprintf (expected, sizeof expected,
-            "box\n/tmp\n1000\n1001 10 50\n/home/app\nNSpid:%dCapEff:0000000000000000\nsh -c echo ready; sleep 1000; true /\n0\n1\n2\n3\n", number);
+            "box\n/tmp\n1000\n1001 10 50\n/home/app\nNSpid:%dCapEff:0000000000000000\nsh -c echo ready; sleep 1000; "
+            "true /\n0\n1\n2\n3\n",
+            number);
   CHECK_TEXT (o->out, expected);
   /* The shim itself is back in its own pid namespace. */
   pid_t child = fork ();
@@ -612,8 +633,7 @@ TEST ("a joining process can have a terminal of the container") {
   put_command (&b, "echo ready; sleep 1000; true");
   int out = start_plan (&b, -1, &c, &first);
   MUST (out >= 0);
-  while (first.out[0] == '\0')
-    collect (&out, &first);
+  await_output (&out, &first);
   begin_plan (&b, 0, PLAN_JOIN | PLAN_TERMINAL);
   put_op (&b, OP_CONSOLE, 0);
   put_u32 (&b, 10);
@@ -637,8 +657,7 @@ TEST ("namespaces given by path are entered, a pid namespace, too") {
   put_command (&b, "echo ready; sleep 1000; true");
   int out = start_plan (&b, -1, &c, &first);
   MUST (out >= 0);
-  while (first.out[0] == '\0')
-    collect (&out, &first);
+  await_output (&out, &first);
   snprintf (net, sizeof net, "/proc/%d/ns/net", c.pid);
   snprintf (pid, sizeof pid, "/proc/%d/ns/pid", c.pid);
   MUST (readlink (net, link, sizeof link - 1) > 0);

@@ -102,7 +102,8 @@ static inline void end_plan (struct builder *b) {
   poke_u32 (b, 16, b->flags);
 }
 
-static inline void put_exec (struct builder *b, const char *const *argv, const char *const *env, const char *search_path) {
+static inline void put_exec (struct builder *b, const char *const *argv, const char *const *env,
+                             const char *search_path) {
   put_op (b, OP_EXEC, 0);
   put_strv (b, argv);
   put_strv (b, env);
@@ -121,7 +122,8 @@ static inline void put_mount (struct builder *b, const char *fstype, const char 
   put_u32 (b, 0);
 }
 
-static inline void put_bind (struct builder *b, const char *source, const char *target, uint64_t attrs, uint16_t flags) {
+static inline void put_bind (struct builder *b, const char *source, const char *target, uint64_t attrs,
+                             uint16_t flags) {
   put_op (b, OP_BIND, flags);
   put_str (b, source);
   put_str (b, target);

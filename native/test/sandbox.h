@@ -74,12 +74,13 @@ static inline void copy_file (const char *from, const char *to, mode_t mode) {
 
 /* lower (the image), upper, work and staging directories, and outside: what no container may change. */
 static inline void fresh_root (void) {
-  static const char *const applets[] = { "sh",   "cat",    "ls",   "id",   "grep", "sleep", "true",  "echo",     "mkdir", "stat",
-                                         "kill", "mknod",  "env",  "pwd",  "tty",  "stty",  "touch", "readlink", "dd",    "hostname",
-                                         "rm",   "setsid", "head", "head", "ps",   "wc",    "tr",    "chmod",    "ln" };
-  static const char *const directories[] = { "lower",      "lower/bin", "lower/etc", "lower/tmp", "lower/root",
-                                             "lower/proc", "lower/sys", "lower/dev", "upper",     "work",
-                                             "staging",    "outside" };
+  static const char *const applets[] = { "sh",    "cat",      "ls",   "id",       "grep", "sleep",  "true", "echo",
+                                         "mkdir", "stat",     "kill", "mknod",    "env",  "pwd",    "tty",  "stty",
+                                         "touch", "readlink", "dd",   "hostname", "rm",   "setsid", "head", "head",
+                                         "ps",    "wc",       "tr",   "chmod",    "ln" };
+  static const char *const directories[] = { "lower",      "lower/bin",  "lower/etc", "lower/tmp",
+                                             "lower/root", "lower/proc", "lower/sys", "lower/dev",
+                                             "upper",      "work",       "staging",   "outside" };
 
   umount2 (SANDBOX, MNT_DETACH);
   MUST (mount ("tmpfs", SANDBOX, "tmpfs", 0, "mode=755") == 0);
@@ -164,9 +165,17 @@ static inline void put_kernel_trees (struct builder *b) {
 }
 
 static inline void put_protections (struct builder *b) {
-  static const char *const masked[] = { "/proc/asound",      "/proc/acpi",        "/proc/kcore",       "/proc/keys",
-                                        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-                                        "/proc/scsi",        "/sys/firmware",     "/sys/devices/virtual/powercap" };
+  static const char *const masked[] = { "/proc/asound",
+                                        "/proc/acpi",
+                                        "/proc/kcore",
+                                        "/proc/keys",
+                                        "/proc/latency_stats",
+                                        "/proc/timer_list",
+                                        "/proc/timer_stats",
+                                        "/proc/sched_debug",
+                                        "/proc/scsi",
+                                        "/sys/firmware",
+                                        "/sys/devices/virtual/powercap" };
   static const char *const read_only[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger" };
 
   for (size_t i = 0; i < sizeof masked / sizeof *masked; i++)
@@ -254,9 +263,9 @@ static inline void attend (struct container *c, int *out, struct outcome *o) {
   int status;
 
   while (c->sync_fd >= 0 || *out >= 0 || c->console_fd >= 0) {
-    struct pollfd fds[3] = {
-      { .fd = c->sync_fd, .events = POLLIN }, { .fd = *out, .events = POLLIN }, { .fd = c->console_fd, .events = POLLIN }
-    };
+    struct pollfd fds[3] = { { .fd = c->sync_fd, .events = POLLIN },
+                             { .fd = *out, .events = POLLIN },
+                             { .fd = c->console_fd, .events = POLLIN } };
     if (poll (fds, 3, 20000) == 0) {
       printf ("    the container hangs\n");
       kill (c->pid, SIGKILL);
@@ -304,6 +313,14 @@ static inline int start_plan (struct builder *b, int init_pidfd, struct containe
   return -1;
 }
 
+/* Waits until the container has written something. */
+static inline void await_output (int *out, struct outcome *o) {
+  while (o->out[0] == '\0') {
+    collect (out, o);
+    must (*out >= 0, "the container ended too early");
+  }
+}
+
 /* The result stays valid until the next call. */
 static inline struct outcome *run_plan_joined (struct builder *b, int init_pidfd) {
   static struct outcome o;
@@ -333,21 +350,21 @@ static inline struct outcome *run_script (const char *script) {
 }
 
 /* Succeeded with exactly this output. */
-#define CHECK_RUN(result, expected)                                                                                   \
+#define CHECK_RUN(result, expected)                                                                                    \
   do {                                                                                                                 \
-    struct outcome *check_o = (result);                                                                               \
+    struct outcome *check_o = (result);                                                                                \
     if (!check_o->started || check_o->code != 0)                                                                       \
       printf ("    status %d, op %u: %s: %s\n", check_o->code, check_o->err.op, check_o->err.text,                     \
               strerror (check_o->err.code));                                                                           \
     CHECK_TEXT (check_o->out, expected);                                                                               \
     CHECK (check_o->started);                                                                                          \
-    CHECK (check_o->code == 0);                                                                     \
+    CHECK (check_o->code == 0);                                                                                        \
   } while (0)
 
 /* Failed at the op of that kind with that text. */
-#define CHECK_FAILS(result, errno_code, expected)                                                                     \
+#define CHECK_FAILS(result, errno_code, expected)                                                                      \
   do {                                                                                                                 \
-    struct outcome *check_o = (result);                                                                               \
+    struct outcome *check_o = (result);                                                                                \
     CHECK (!check_o->started);                                                                                         \
     CHECK_TEXT (check_o->err.text, expected);                                                                          \
     CHECK (check_o->err.code == (errno_code));                                                                         \

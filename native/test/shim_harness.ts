@@ -304,9 +304,11 @@ export class Connection {
 
   /** Settles when the kernel has taken everything. */
   sendAndDrain(text: string): Promise<void> {
-    return new Promise((resolve) => {
-      this.#writable.write(text, () => resolve());
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#writable.write(text, () => {
+      resolve();
     });
+    return promise;
   }
 
   async #frame(): Promise<Frame | undefined> {
@@ -329,10 +331,10 @@ export class Connection {
     for (;;) {
       const at = this.#frames.findIndex(fits);
       if (at >= 0) return this.#frames.splice(at, 1)[0];
-      this.#arrival ??= this.#frame().then((next) => {
+      this.#arrival ??= this.#frame().then((arrived) => {
         this.#arrival = undefined;
-        if (next !== undefined) this.#frames.push(next);
-        return next !== undefined;
+        if (arrived !== undefined) this.#frames.push(arrived);
+        return arrived !== undefined;
       });
       if (!(await this.#arrival)) return undefined;
     }
@@ -411,8 +413,12 @@ function decodeEntry(line: string): LogEntry {
   return { log, stream, time };
 }
 
+export function parseLog(text: string): LogEntry[] {
+  return text.split("\n").slice(0, -1).map(decodeEntry);
+}
+
 export function readLog(path: string): LogEntry[] {
-  return readFileSync(path, "utf8").split("\n").slice(0, -1).map(decodeEntry);
+  return parseLog(readFileSync(path, "utf8"));
 }
 
 export interface StartOptions {
@@ -435,8 +441,8 @@ export class Shim {
   constructor(options: StartOptions) {
     this.#ownsDirectory = options.directory === undefined;
     this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "shim-"));
-    const [program = options.binary, ...args] = [...(options.prefix ?? []), options.binary, "shim", "test"];
-    this.child = spawn(program, args, {
+    const command = [...(options.prefix ?? []), options.binary, "shim", "test"];
+    this.child = spawn(command[0] ?? options.binary, command.slice(1), {
       cwd: this.directory,
       env: { ...process.env, ...options.environment },
       stdio: ["ignore", "ignore", "pipe", "pipe"],
@@ -515,10 +521,17 @@ export class Shim {
     return readLog(this.logPath);
   }
 
+  /** A test that failed half-way leaves a container, and its shim would rightly stay with it. */
+  #killAll(): void {
+    const children = readFileSync(`/proc/${this.child.pid}/task/${this.child.pid}/children`, "utf8");
+    for (const pid of children.split(" ").filter(Boolean)) process.kill(Number(pid), "SIGKILL");
+    this.child.kill("SIGKILL");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.daemon.destroy();
     if (this.child.exitCode === null) {
-      const deadline = setTimeout(() => this.child.kill("SIGKILL"), 3000);
+      const deadline = setTimeout(() => this.#killAll(), 3000);
       await this.ended;
       clearTimeout(deadline);
     }

@@ -18,6 +18,7 @@ import {
   flags,
   kinds,
   plan,
+  parseLog,
   readLog,
   type ExitEvent,
   Shim,
@@ -332,10 +333,7 @@ describe.if(isRoot)("a full disk", () => {
     const log = inside(shim, `cat ${disk}/log`);
     peer.send("bye\n");
     const exit: ExitEvent = await shim.exit();
-    const texts = log
-      .split("\n")
-      .slice(0, -1)
-      .map((line) => (JSON.parse(line) as { log: string }).log);
+    const texts = parseLog(log).map((entry) => entry.log);
     const notices = texts.filter((text) => text.startsWith("gantry:"));
     expect(notices).toEqual([
       `gantry: ${exit.lostLogBytes} bytes of output are missing here: cannot write the log: No space left on device\n`,

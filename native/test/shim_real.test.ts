@@ -13,7 +13,6 @@ import {
   realBinary as binary,
   sh,
   Shim,
-  u32,
   until,
 } from "./shim_harness.ts";
 
@@ -43,6 +42,14 @@ describe.if(isRoot)("a container with its own process namespace", () => {
     await shim.daemon.ok(kinds.start);
     await shim.exit();
     expect(shim.log().map((entry) => entry.log)).toEqual(["ran\n"]);
+  });
+
+  test("inherits no descriptor, no blocked and no ignored signal from the shim", async () => {
+    await using shim = new Shim({ binary });
+    const script =
+      "ls /proc/self/fd | tr '\\n' ' '; grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f2 | tr '\\n' ' '";
+    await shim.run({ logPath: shim.logPath, plan: plan(sh(script)) });
+    expect(shim.log().map((entry) => entry.log)).toEqual(["0 1 2 3 0000000000000000 0000000000000000 "]);
   });
 
   test("tells which op of its plan failed", async () => {

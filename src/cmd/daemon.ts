@@ -38,7 +38,12 @@ import { DEFAULT_EXPANSION } from "../core/unpack/expansion.ts";
 import type { Container } from "../engine/containers/container.ts";
 import { keepLogsCompressed } from "../engine/containers/log-compression.ts";
 import { restore } from "../engine/containers/restore.ts";
-import { buildSpec, DEFAULT_READONLY_PATHS, defaultMaskedPaths } from "../engine/containers/spec.ts";
+import {
+  buildExecProcess,
+  buildSpec,
+  DEFAULT_READONLY_PATHS,
+  defaultMaskedPaths,
+} from "../engine/containers/spec.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
@@ -124,6 +129,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     facts,
     log,
     buildSpec,
+    buildExecProcess,
     networks,
     containersDir: roots.containers,
     networkIds: new Map(networks.map(({ name, id }) => [name, id])),

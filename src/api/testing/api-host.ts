@@ -1,4 +1,6 @@
 /** The whole API on a socket in a temporary directory, over fake tasks, snapshots and images and a real metadata store. */
+import type { ContainerConfig } from "../../specs/engine/container.ts";
+import type { Process } from "../../specs/oci-runtime/spec.ts";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { type IncomingMessage, request, type Server } from "node:http";
 import { connect, type Socket } from "node:net";
@@ -99,13 +101,7 @@ export class ApiHost implements AsyncDisposable {
       buildSpec: (input) => ({
         ociVersion: "1.2.0",
         hostname: input.hostname,
-        process: {
-          terminal: input.config.Tty,
-          user: { uid: 0, gid: 0 },
-          args: [...(input.config.Entrypoint ?? []), ...(input.config.Cmd ?? [])],
-          env: input.config.Env ?? [],
-          cwd: "/",
-        },
+        process: fakeProcess(input.config),
       }),
       readLog: (_sink, options) => this.#readLog(options.framed),
       processesOf: (pid) => Promise.resolve([pid]),
@@ -136,7 +132,7 @@ export class ApiHost implements AsyncDisposable {
           events: this.hub,
         }),
         ...containerRoutes(deps),
-        ...execRoutes(deps),
+        ...execRoutes({ ...deps, buildExecProcess: fakeProcess }),
         ...imageRoutes({
           images: this.images,
           snapshots: this.snapshots,
@@ -287,4 +283,14 @@ export class RawConnection {
     this.#listeners = [];
     for (const listener of listeners) listener();
   }
+}
+
+function fakeProcess(config: ContainerConfig): Process {
+  return {
+    terminal: config.Tty,
+    user: { uid: 0, gid: 0 },
+    args: [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])],
+    env: config.Env ?? [],
+    cwd: "/",
+  };
 }
