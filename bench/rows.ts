@@ -35,15 +35,15 @@ export const ROWS: readonly Row[] = [
     name: "exec c true",
     budgetMs: 8,
     before:
-      "$CLI inspect c >/dev/null 2>&1 || $CLI run -d --name c --network none busybox sleep 100000 >/dev/null",
-    command: "$CLI exec c true",
+      "$CLI inspect c0 >/dev/null 2>&1 || $CLI run -d --name c0 --network none busybox sleep 100000 >/dev/null",
+    command: "$CLI exec c0 true",
     rounds: 20,
     podman: true,
   },
   {
     name: "ps, empty",
     budgetMs: 8,
-    before: "$CLI rm -f c >/dev/null 2>&1; true",
+    before: "$CLI rm -f c0 >/dev/null 2>&1; true",
     command: "$CLI ps",
     rounds: 20,
     podman: true,

@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, "..");
 const bin = (name: string): string => join(root, "node_modules", ".bin", name);
 const checks: readonly (readonly [string, readonly string[]])[] = [
   ["format", [bin("biome"), "format", "."]],
-  ["lint", [bin("oxlint"), "--type-aware", "src", "test", "tools", "bench"]],
+  ["lint", [bin("oxlint"), "--type-aware", "src", "test", "tools", "bench", "native/test"]],
   ["types", [bin("tsc")]],
   ["layers", [bin("bun"), "tools/check-layers.ts"]],
   ["docs", [bin("bun"), "tools/check-docs.ts"]],

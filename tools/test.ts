@@ -46,7 +46,7 @@ const steps: readonly Step[] = [
   { name: "format", command: [bin("biome"), "format", "."], count: "whole", timeoutMs: 60_000 },
   {
     name: "lint",
-    command: [bin("oxlint"), "--type-aware", "src", "test", "tools", "bench"],
+    command: [bin("oxlint"), "--type-aware", "src", "test", "tools", "bench", "native/test"],
     count: "whole",
     timeoutMs: 120_000,
   },
@@ -65,6 +65,7 @@ const steps: readonly Step[] = [
     count: "whole",
     timeoutMs: 5 * 60_000,
   },
+  bunTest("shim", "native/test"),
   bunTest("unit", "src", "tools"),
   bunTest("integration", "test/integration"),
 ];

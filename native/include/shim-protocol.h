@@ -2,19 +2,32 @@
  *
  * The shim is started as `gantry-shim shim ID` with its working directory set to the task's run directory and
  * descriptor 3 connected to the daemon. It listens on the unix socket "shim.sock" in that directory for everybody who
- * comes later (a restarted daemon, attach). Every connection starts in frame mode:
+ * comes later (a restarted daemon, attach); its mode is 0600, and a peer that is neither root nor of the same user is
+ * turned away. Every connection starts in frame mode:
  *
  *     frame   u32 payload_bytes | u16 kind | u16 tag | payload          little-endian, fields as in plan.h
  *
- * A request's tag is echoed by its reply (kind REPLY_OK or REPLY_ERROR). Events carry tag 0. ATTACH, and EXEC with
- * SHIM_STREAM, turn their connection into a stream after the reply:
+ * A request's tag is echoed by its reply (kind REPLY_OK or REPLY_ERROR). Events carry tag 0. A frame that is malformed, too
+ * large for its kind (SHIM_MAX_FRAME for CREATE and EXEC, 4 KiB for others) or of no known kind ends its connection.
+ *
+ * ATTACH, and EXEC with SHIM_STREAM, turn their connection into a stream after the reply; bytes that follow such a request
+ * at once are standard input already. On the stream:
  *
  *     shim -> peer   terminal: raw bytes.  otherwise: Docker's framing  u8 1|2 (stdout|stderr) | 0 0 0 | u32 big-endian | bytes
  *                    the shim shuts its side down when the process has ended and every byte is out
  *     peer -> shim   raw bytes of standard input; end of file closes the process's stdin if SHIM_STDIN_ONCE was given
- *                    at creation (always for an exec), otherwise just detaches
+ *                    at creation (always for an exec), otherwise just detaches. A terminal cannot be closed: there it
+ *                    always detaches, as with Docker
  *
- * Files the shim writes in its run directory, each aside + fsync + rename:
+ * No byte of a stream is lost: a peer that does not read stops the process once 1 MiB waits for it. When the process has
+ * ended nobody holds anything up: what a peer has not read by then stays in its socket, also when the shim is gone.
+ *
+ * A process ends when it is reaped, not when its pipes are closed. If somebody else holds them, the shim goes on reading for
+ * two seconds, as Docker does, before it reports the exit. The pipes of an exec stay open after that, what comes is discarded.
+ *
+ * The shim outlives the daemon: it ends when its task has ended, or when descriptor 3 is closed before CREATE came.
+ *
+ * Files the shim writes in its run directory, each aside (NAME.new) + fsync + rename:
  *     pid    {"pid":123,"startTicks":456}\n                    once the process exists; startTicks: /proc/PID/stat field 22
  *     exit   {"exitCode":0,"signal":0,"oomKilled":false,"exitedAtNs":"...","lostLogBytes":"0"}\n
  *                                                              after the last output byte is in the log, before EVENT_EXIT
@@ -27,17 +40,23 @@
 #define SHIM_MAX_FRAME ((16u << 20) + 65536u)
 
 enum shim_kind {
-  /* Creates the process. REPLY_OK (u32 pid, u64 start_ticks) comes when it is created, or with SHIM_RUN when execve has
+  /* Creates the process, once. REPLY_OK (u32 pid, u64 start_ticks) comes when it is created, or with SHIM_RUN when execve has
      succeeded. On REPLY_ERROR nothing is left and the shim ends.
+     The log is json-file, byte for byte as Docker writes it (jsonlog.h), rotated as logfile.h tells. The shim never compresses.
+     With log_compress the daemon may replace a rotated PATH.N by PATH.N.gz: it writes that aside, takes flock(LOCK_EX) on
+     PATH (again, if PATH is another file by then), looks where the inode it has compressed is now, renames, unlinks and
+     unlocks. The shim puts rotation off while the lock is held, and moves both kinds of names.
      u32 flags, u32 rows, u32 cols, str log_path ("" = keep no log), u64 log_max_bytes (0 = no limit), u32 log_max_files,
      u32 log_compress (0|1), str log_attrs (JSON object text or ""), blob plan */
   SHIM_CREATE = 1,
   SHIM_START = 2,       /* (nothing) -> OK when execve has succeeded; REPLY_ERROR ends the shim, too */
   SHIM_SIGNAL = 3,      /* str exec_id ("" = main process), u32 signal -> OK, or error ESRCH */
-  SHIM_RESIZE = 4,      /* str exec_id, u32 rows, u32 cols */
-  SHIM_EXEC = 5,        /* str exec_id, u32 flags, u32 rows, u32 cols, blob plan -> OK (u32 pid, u64 start_ticks) after execve */
-  SHIM_ATTACH = 6,      /* u32 flags (SHIM_STDIN|SHIM_STDOUT|SHIM_STDERR) -> OK, then stream */
-  SHIM_CLOSE_STDIN = 7, /* str exec_id */
+  SHIM_RESIZE = 4,      /* str exec_id, u32 rows, u32 cols -> OK, or error ENOTTY, ESRCH */
+  SHIM_EXEC = 5,        /* str exec_id (1-128 bytes), u32 flags, u32 rows, u32 cols, blob plan -> OK (u32 pid, u64 start_ticks)
+                           after execve. An id is free again after its exit event; EEXIST before */
+  SHIM_ATTACH = 6,      /* u32 flags (SHIM_STDIN|SHIM_STDOUT|SHIM_STDERR) -> OK, then stream. May come before CREATE: such a
+                           peer misses nothing, without a step between CREATE and START */
+  SHIM_CLOSE_STDIN = 7, /* str exec_id -> OK; takes effect behind what peers have sent. ENOTTY for a terminal */
   SHIM_SUBSCRIBE = 8,   /* (nothing) -> OK; events follow on this connection. Descriptor 3 is subscribed from the start */
   SHIM_STATE = 9,       /* (nothing) -> OK u32 status (enum shim_status), u32 pid, u64 start_ticks */
 

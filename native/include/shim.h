@@ -47,7 +47,8 @@ struct input {
   struct watch *watch; /* its own, or the terminal's output watch; NULL = has none, or closed */
   struct watch pipe;
   struct queue pending;
-  bool closing; /* when `pending` is written */
+  bool is_decided; /* whether there is one: false until the process has its stdio */
+  bool closing;    /* when `pending` is written */
 };
 
 enum process_state {
@@ -69,7 +70,7 @@ struct process {
   bool is_streamed; /* an exec whose requester becomes its stream */
   bool go;          /* told to execve */
   bool failed;      /* to come to life: `failure` says why */
-  bool cgroups_released;
+  bool container_released;
   uint64_t start_ticks;
   uint32_t rows, cols;
   struct output outputs[2];
@@ -130,7 +131,7 @@ struct shim {
 
 /* ---- shim.c ---- */
 void shim_watch (struct shim *s, struct watch *w, int fd);
-void shim_unwatch (struct watch *w);
+void shim_unwatch (struct shim *s, struct watch *w);
 /* NULL when there is no memory. */
 uint8_t *shim_scratch (struct shim *s);
 /* Gives memory back when nothing happens for a while. */
@@ -154,12 +155,12 @@ struct process *process_find (struct shim *s, const char *exec_id);
 int process_signal (struct process *p, uint32_t signal, struct err *e);
 int process_resize (struct process *p, uint32_t rows, uint32_t cols, struct err *e);
 bool process_is_drained (const struct process *p);
-void process_release (struct process *p);
+void process_release (struct shim *s, struct process *p);
 
 /* ---- relay.c ---- */
 void relay_output (struct shim *s, struct process *p);
 void relay_input (struct shim *s, struct process *p);
-void relay_close_input (struct process *p);
+void relay_close_input (struct shim *s, struct process *p);
 /* Takes what is left as complete. */
 void relay_end_output (struct shim *s, struct process *p, struct output *o);
 

@@ -249,19 +249,25 @@ static bool write_in (const char *directory, const char *name, const char *value
 
 /* Kills who is listed. The number of them. */
 static int kill_listed (const char *directory) {
-  char path[PATH_MAX];
-  int count = 0, pid;
+  char path[PATH_MAX], text[4096];
+  int count = 0;
+  pid_t pid = 0;
+  ssize_t n;
 
   if (snprintf (path, sizeof path, "%s/cgroup.procs", directory) >= (int) sizeof path)
     return 0;
-  FILE *list = fopen (path, "re");
-  while (list != NULL && fscanf (list, "%d", &pid) == 1)
-    if (pid > 1) {
-      kill (pid, SIGKILL);
-      count++;
-    }
-  if (list != NULL)
-    fclose (list);
+  auto_fd list = open (path, O_RDONLY | O_CLOEXEC);
+  while (list >= 0 && (n = read (list, text, sizeof text)) > 0)
+    for (ssize_t i = 0; i < n; i++)
+      if (text[i] >= '0' && text[i] <= '9')
+        pid = pid * 10 + (text[i] - '0');
+      else {
+        if (pid > 1) {
+          kill (pid, SIGKILL);
+          count++;
+        }
+        pid = 0;
+      }
   return count;
 }
 

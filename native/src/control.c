@@ -55,14 +55,12 @@ void conn_close (struct shim *s, struct conn *c) {
   for (struct process *p = &s->main; p != NULL; p = p->next)
     if (p->requester == c)
       p->requester = NULL;
-  if (c->mode == CONN_STREAM || c->mode == CONN_FINISHING) {
-    /* Closing a unix socket with unread bytes in it would give the peer ECONNRESET in place of end of file. */
-    uint8_t rest[512];
-    shutdown (c->watch.fd, SHUT_RDWR);
-    while (recv (c->watch.fd, rest, sizeof rest, MSG_DONTWAIT) > 0)
-      ;
-  }
-  shim_unwatch (&c->watch);
+  /* Closing a unix socket with unread bytes in it would give the peer ECONNRESET in place of end of file. */
+  uint8_t rest[512];
+  shutdown (c->watch.fd, SHUT_RDWR);
+  while (recv (c->watch.fd, rest, sizeof rest, MSG_DONTWAIT) > 0)
+    ;
+  shim_unwatch (s, &c->watch);
   queue_clear (&c->out);
   free (c->payload);
   c->payload = NULL;
@@ -95,7 +93,9 @@ void conn_send (struct conn *c, const void *head, size_t head_bytes, const void 
     lose_output (c); /* a stream with a hole in it is worse than one that ends */
 }
 
-static void flush (struct conn *c) {
+/* True when the peer has taken something: whoever waited for room in the queue may go on. */
+static bool flush (struct conn *c) {
+  size_t before = c->out.bytes;
   while (c->out.bytes > 0 && (c->watch.ready & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
     ssize_t n = send (c->watch.fd, queue_front (&c->out), c->out.bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n > 0) {
@@ -106,6 +106,7 @@ static void flush (struct conn *c) {
     else if (n < 0 && errno != EINTR)
       lose_output (c);
   }
+  return c->out.bytes < before;
 }
 
 /* What is left goes into the kernel's keeping if it may: the peer can read it after this process is gone. */
@@ -258,6 +259,12 @@ static void expect_reply (const struct request *r, struct process *p, bool is_st
   p->request_is_start = is_start;
 }
 
+static void get_flags_and_size (struct wire_reader *f, struct spawn_options *spawn) {
+  spawn->flags = wire_get_u32 (f);
+  spawn->rows = wire_get_u32 (f);
+  spawn->cols = wire_get_u32 (f);
+}
+
 static int create (struct shim *s, const struct spawn_options *spawn, const struct log_options *log, struct err *e) {
   if (log->path[0] != 0) {
     if (log_open (&s->log, log, e) < 0)
@@ -276,8 +283,10 @@ static int create (struct shim *s, const struct spawn_options *spawn, const stru
 static bool request_create (struct request *r) {
   struct shim *s = r->shim;
   struct wire_reader *f = &r->fields;
-  struct spawn_options spawn = { .flags = wire_get_u32 (f), .rows = wire_get_u32 (f), .cols = wire_get_u32 (f) };
-  struct log_options log = { .path = wire_get_str (f) };
+  struct spawn_options spawn;
+  struct log_options log;
+  get_flags_and_size (f, &spawn);
+  log.path = wire_get_str (f);
   log.max_bytes = wire_get_u64 (f);
   log.max_files = wire_get_u32 (f);
   log.compressed_by_daemon = wire_get_u32 (f) != 0;
@@ -328,7 +337,8 @@ static bool request_exec (struct request *r) {
   struct shim *s = r->shim;
   struct wire_reader *f = &r->fields;
   const char *exec_id = wire_get_str (f);
-  struct spawn_options spawn = { .flags = wire_get_u32 (f), .rows = wire_get_u32 (f), .cols = wire_get_u32 (f) };
+  struct spawn_options spawn;
+  get_flags_and_size (f, &spawn);
   spawn.plan = wire_get_blob (f, &spawn.plan_bytes);
   if (!wire_is_complete (f))
     return false;
@@ -345,7 +355,7 @@ static bool request_exec (struct request *r) {
   strcpy (p->exec_id, exec_id);
   struct err e;
   if (process_spawn (s, p, &spawn, &e) < 0) {
-    process_release (p);
+    process_release (s, p);
     free (p);
     return refuse (r, &e);
   }
@@ -477,6 +487,7 @@ static int receive_frame (struct shim *s, struct conn *c) {
   c->received = 0;
   struct request r = { s, c, h.tag, { payload, payload + h.size, false } };
   bool well_formed = dispatch (&r, h.kind);
+  s->again = true; /* whatever it started is looked at before the loop sleeps */
   free (payload);
   return well_formed ? 1 : -1;
 }
@@ -499,10 +510,11 @@ static void receive_frames (struct shim *s, struct conn *c) {
 void control_turn (struct shim *s, struct conn *c) {
   if (c->watch.fd < 0)
     return;
+  if (flush (c))
+    s->again = true;
   receive_frames (s, c);
   if (c->watch.fd < 0)
     return;
-  flush (c);
   bool is_hung_up = (c->watch.ready & (EPOLLHUP | EPOLLERR)) != 0;
   if (is_hung_up && c->mode == CONN_STREAM)
     lose_output (c);

@@ -55,7 +55,8 @@ static int open_pipe (int *ours, int *theirs, bool we_read, struct err *e) {
 static int open_stdio (struct shim *s, struct process *p, uint32_t flags, struct container_stdio *theirs,
                        struct err *e) {
   if (p->terminal)
-    return 0;
+    return 0; /* comes with SYNC_CONSOLE */
+  p->input.is_decided = true;
   int ours;
   if ((flags & SHIM_STDIN) == 0) {
     if (open_null (&theirs->in, O_RDONLY, e) < 0)
@@ -109,7 +110,14 @@ int process_spawn (struct shim *s, struct process *p, const struct spawn_options
     return -1;
   p->state = PROCESS_SETTING_UP;
   p->start_ticks = record_start_ticks (p->container.pid);
-  shim_watch (s, &p->sync, p->container.sync_fd);
+  /* A descriptor of its own, because container_sync closes the other one without telling epoll. */
+  int sync = fcntl (p->container.sync_fd, F_DUPFD_CLOEXEC, 0);
+  if (sync < 0) {
+    err_set (&p->failure, errno, "cannot watch the process");
+    process_fail (p);
+    return 0;
+  }
+  shim_watch (s, &p->sync, sync);
   shim_rest_later (s);
   return 0;
 }
@@ -128,6 +136,7 @@ static void take_console (struct shim *s, struct process *p) {
   fcntl (fd, F_SETFD, FD_CLOEXEC);
   shim_watch (s, &p->outputs[0].watch, fd);
   p->input.watch = &p->outputs[0].watch;
+  p->input.is_decided = true;
   struct err ignored; /* the terminal has the size its plan gave it */
   if (p->rows != 0 && p->cols != 0)
     process_resize (p, p->rows, p->cols, &ignored);
@@ -164,13 +173,14 @@ static bool take_sync (struct shim *s, struct process *p) {
     }
     break;
   case SYNC_FAILED:
-    if (!p->failed) {
+    /* A process that was killed while it waited for "go" has lived: its exit is told like any other. */
+    if (!p->failed && (p->go || p->state == PROCESS_SETTING_UP)) {
       p->failure = e;
       process_fail (p);
     }
     break;
   }
-  p->sync.fd = -1; /* container_sync has closed it */
+  shim_unwatch (s, &p->sync);
   return false;
 }
 
@@ -182,20 +192,27 @@ void process_turn (struct shim *s, struct process *p) {
 
 /* ---- death ---- */
 
-static void take_exit (struct shim *s, struct process *p, int status) {
-  /* Everything the child said before it died is in the socket, and its end of file. */
+/* Everything the child said before it died is in the socket, and its end of file. */
+static void take_last_words (struct shim *s, struct process *p) {
   while (p->sync.fd >= 0 && take_sync (s, p))
     ;
-  if (p->sync.fd >= 0) {
-    close_fd (&p->container.sync_fd);
-    p->sync.fd = -1;
+  if (p->sync.fd < 0)
+    return;
+  shim_unwatch (s, &p->sync);
+  if (p->go && !p->failed) {
+    p->failed = true;
+    err_set (&p->failure, 0, "cannot tell whether the process has started: it has ended");
   }
+}
+
+static void take_exit (struct shim *s, struct process *p, int status) {
+  take_last_words (s, p);
   p->exit.exited_at_ns = clock_realtime_ns ();
   p->exit.signal = WIFSIGNALED (status) ? (uint32_t) WTERMSIG (status) : 0;
   p->exit.exit_code = WIFSIGNALED (status) ? 128 + p->exit.signal : (uint32_t) WEXITSTATUS (status);
   p->state = PROCESS_ENDED;
   p->drain_until_ms = clock_monotonic_ms () + DRAIN_MS;
-  relay_close_input (p);
+  relay_close_input (s, p);
   for (size_t i = 0; i < 2; i++)
     p->outputs[i].watch.ready |= EPOLLIN;
   s->again = true;
@@ -214,17 +231,17 @@ bool process_is_drained (const struct process *p) {
   return p->outputs[0].watch.fd < 0 && p->outputs[1].watch.fd < 0;
 }
 
-void process_release (struct process *p) {
-  relay_close_input (p);
+void process_release (struct shim *s, struct process *p) {
+  relay_close_input (s, p);
   for (size_t i = 0; i < 2; i++) {
-    shim_unwatch (&p->outputs[i].watch);
+    shim_unwatch (s, &p->outputs[i].watch);
     free (p->outputs[i].carry);
     p->outputs[i].carry = NULL;
   }
-  p->sync.fd = -1;
-  if (p->container.pid > 0 && !p->cgroups_released)
+  shim_unwatch (s, &p->sync);
+  if (p->container.pid > 0 && !p->container_released)
     container_release (&p->container);
-  p->cgroups_released = true;
+  p->container_released = true;
 }
 
 /* ---- life ---- */

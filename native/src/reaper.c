@@ -15,8 +15,31 @@
 #define TITLE "/sbin/docker-init\0--"
 #define TITLE_LIMIT 65536u
 
-/* What `ps` in the container shows. Moving the argument list takes a privilege, hence it is done early; the child's execve
-   undoes it. A refusal costs the title only. */
+/* Lets the kernel take `area` for this process's argument list, and no environment at all. PR_SET_MM_MAP asks for the whole
+   memory map but, unlike setting the two addresses alone, for no privilege. The rest of it is only ever shown; brk must be
+   true, its start need not, as a reaper allocates nothing. */
+static void show_arguments (char *area, size_t size) {
+  extern char __executable_start, etext, edata, __data_start;
+  struct prctl_mm_map map = {
+    .start_code = (uintptr_t) &__executable_start,
+    .end_code = (uintptr_t) &etext,
+    .start_data = (uintptr_t) &__data_start,
+    .end_data = (uintptr_t) &edata,
+    .start_brk = (uintptr_t) sbrk (0),
+    .brk = (uintptr_t) sbrk (0),
+    .start_stack = (uintptr_t) __builtin_frame_address (0),
+    .arg_start = (uintptr_t) area,
+    .arg_end = (uintptr_t) area + size,
+    .env_start = (uintptr_t) area + size,
+    .env_end = (uintptr_t) area + size,
+    .exe_fd = (uint32_t) -1,
+  };
+
+  /* A kernel without checkpoint support shows the shim's arguments instead: no reason to fail. */
+  prctl (PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
+}
+
+/* What `ps` in the container shows. */
 static void set_title (const struct plan *p) {
   const struct plan_op_view *exec = &p->ops[p->op_count - 1];
   struct fields f = fields_of (exec->payload, exec->size);
@@ -35,9 +58,7 @@ static void set_title (const struct plan *p) {
     memcpy (area + size, argument, length);
     size += length;
   }
-  /* The start first: it lies below the old end, and the kernel checks the order at each call. */
-  if (prctl (PR_SET_MM, PR_SET_MM_ARG_START, area, 0, 0) == 0)
-    prctl (PR_SET_MM, PR_SET_MM_ARG_END, area + size, 0, 0);
+  show_arguments (area, size);
 }
 
 int step_reaper (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
@@ -45,7 +66,6 @@ int step_reaper (struct init *in, struct fields *f, uint16_t flags, struct err *
   (void) flags;
   (void) e;
   in->has_reaper = true;
-  set_title (in->plan);
   return 0;
 }
 
@@ -87,6 +107,7 @@ int reaper_fork (struct init *in, struct err *e) {
   forwarded_signals (&signals);
   sigprocmask (SIG_SETMASK, &signals, NULL);
   prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* in a pid namespace of others */
+  set_title (in->plan); /* before anybody can look */
   pid_t child = fork ();
   if (child < 0)
     return err_set (e, errno, "cannot fork from the reaper");

@@ -67,15 +67,15 @@ void relay_end_output (struct shim *s, struct process *p, struct output *o) {
   if (o->watch.fd < 0)
     return;
   uint8_t *scratch = is_logged (s, p) ? shim_scratch (s) : NULL;
-  if (scratch != NULL) {
-    memcpy (scratch, o->carry != NULL ? o->carry : scratch, o->carry_bytes);
+  if (scratch != NULL && o->carry_bytes != 0) {
+    memcpy (scratch, o->carry, o->carry_bytes);
     log_output (s, o, scratch, o->carry_bytes, true);
   }
   free (o->carry);
   o->carry = NULL;
   if (p->input.watch == &o->watch)
-    relay_close_input (p);
-  shim_unwatch (&o->watch);
+    relay_close_input (s, p);
+  shim_unwatch (s, &o->watch);
 }
 
 static void take_output (struct shim *s, struct process *p, struct output *o, uint8_t *scratch, size_t size) {
@@ -121,14 +121,14 @@ void relay_output (struct shim *s, struct process *p) {
 
 /* ---- input ---- */
 
-void relay_close_input (struct process *p) {
+void relay_close_input (struct shim *s, struct process *p) {
   if (p->input.watch == &p->input.pipe)
-    shim_unwatch (&p->input.pipe);
+    shim_unwatch (s, &p->input.pipe);
   p->input.watch = NULL;
   queue_clear (&p->input.pending);
 }
 
-static void write_pending (struct process *p) {
+static void write_pending (struct shim *s, struct process *p) {
   struct input *in = &p->input;
   while (in->watch != NULL && in->pending.bytes > 0 && (in->watch->ready & (EPOLLOUT | EPOLLERR)) != 0) {
     ssize_t n = write (in->watch->fd, queue_front (&in->pending), in->pending.bytes);
@@ -137,10 +137,10 @@ static void write_pending (struct process *p) {
     else if (errno == EAGAIN)
       in->watch->ready &= ~(uint32_t) EPOLLOUT;
     else if (errno != EINTR)
-      relay_close_input (p); /* EPIPE: the process has closed its end */
+      relay_close_input (s, p); /* EPIPE: the process has closed its end */
   }
   if (in->closing && in->watch != NULL && in->pending.bytes == 0)
-    relay_close_input (p);
+    relay_close_input (s, p);
 }
 
 static void end_of_peer_input (struct process *p, struct conn *c) {
@@ -161,7 +161,7 @@ static void read_peer (struct shim *s, struct process *p, struct conn *c) {
   if (n > 0) {
     s->again = true;
     if (p->input.watch != NULL && !p->input.closing && queue_put (&p->input.pending, scratch, (size_t) n))
-      write_pending (p);
+      write_pending (s, p);
   } else if (n < 0 && errno == EAGAIN)
     c->watch.ready &= ~(uint32_t) EPOLLIN;
   else if (n == 0 || errno != EINTR)
@@ -169,10 +169,12 @@ static void read_peer (struct shim *s, struct process *p, struct conn *c) {
 }
 
 void relay_input (struct shim *s, struct process *p) {
-  write_pending (p);
+  if (!p->input.is_decided)
+    return; /* peers may be there before the process and its terminal: what they sent waits */
+  write_pending (s, p);
   for (struct conn *c = s->conns; c != NULL && p->input.pending.bytes == 0; c = c->next)
     if (c->mode == CONN_STREAM && c->process == p && (c->streams & SHIM_STDIN) != 0 && !c->input_ended &&
         (c->watch.ready & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
       read_peer (s, p, c);
-  write_pending (p);
+  write_pending (s, p);
 }

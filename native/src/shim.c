@@ -43,9 +43,12 @@ void shim_watch (struct shim *s, struct watch *w, int fd) {
     w->ready = EPOLLERR; /* out of memory: reading it will tell more */
 }
 
-void shim_unwatch (struct watch *w) {
-  if (w->fd >= 0)
+void shim_unwatch (struct shim *s, struct watch *w) {
+  if (w->fd >= 0) {
+    /* Closing is not enough: a child between clone and execve has the descriptor, too, and epoll would go on reporting it. */
+    epoll_ctl (s->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
     close (w->fd);
+  }
   *w = (struct watch){ .fd = -1 };
 }
 
@@ -63,6 +66,7 @@ uint8_t *shim_scratch (struct shim *s) {
   return s->scratch;
 }
 
+/* Of the program, which others map, too, and which stays cached. A fault maps 16 pages, most of them for nothing. */
 static int forget_pages (struct dl_phdr_info *object, size_t size, void *unused) {
   (void) size;
   (void) unused;
@@ -86,8 +90,7 @@ static void rest (struct shim *s) {
     log_rest (&s->log);
   }
   malloc_trim (0);
-  dl_iterate_phdr (forget_pages,
-                   NULL); /* of the program: a fault maps 16 pages, most of them for nothing; they stay cached */
+  dl_iterate_phdr (forget_pages, NULL);
 }
 
 static void complain (const struct err *e) {
@@ -168,7 +171,7 @@ static int set_up (struct shim *s, struct err *e) {
     return -1;
   process_init (&s->main);
   control_add (s, DAEMON_FD, true);
-  return 0;
+  return s->conns != NULL ? 0 : err_set (e, ENOMEM, "cannot serve the daemon");
 }
 
 /* ---- the end of a process ---- */
@@ -177,13 +180,13 @@ static void end_all (struct shim *s) {
   s->ending = true;
   s->again = true;
   unlink (SOCKET_NAME);
-  shim_unwatch (&s->listener);
+  shim_unwatch (s, &s->listener);
   for (struct conn *c = s->conns; c != NULL; c = c->next)
     conn_finish (c);
 }
 
 static void main_never_lived (struct shim *s) {
-  process_release (&s->main);
+  process_release (s, &s->main);
   record_remove ();
   unlink (SOCKET_NAME);
   control_reply_failed (s, &s->main);
@@ -201,7 +204,7 @@ static void end_others (struct shim *s) {
   if (s->main.host_pid) {
     s->main.exit.oom_killed = container_was_oom_killed (&s->main.container);
     container_release (&s->main.container);
-    s->main.cgroups_released = true;
+    s->main.container_released = true;
   }
 }
 
@@ -213,17 +216,16 @@ static void report_main (struct shim *s) {
   if (s->has_log)
     log_finish (&s->log);
   p->exit.lost_log_bytes = s->has_log ? s->log.lost_bytes : 0;
-  if (!p->cgroups_released)
+  if (!p->container_released)
     p->exit.oom_killed = container_was_oom_killed (&p->container);
   if (record_exit (&p->exit, &e) < 0)
     complain (&e);
-  control_reply_started (p);
   control_tell_exit (s);
   control_finish_streams (s, p);
   if (s->has_log)
     log_close (&s->log);
   s->has_log = false;
-  process_release (p);
+  process_release (s, p);
   end_all (s);
 }
 
@@ -251,7 +253,7 @@ static void main_turn (struct shim *s, int64_t now) {
 /* True when nothing is left of it. */
 static bool exec_turn (struct shim *s, struct process *p, int64_t now) {
   if (p->failed && p->state == PROCESS_ENDED) {
-    process_release (p);
+    process_release (s, p);
     control_reply_failed (s, p);
     return true;
   }
@@ -259,7 +261,7 @@ static bool exec_turn (struct shim *s, struct process *p, int64_t now) {
       control_finish_streams (s, p)) {
     control_tell_exec_exit (s, p);
     container_release (&p->container);
-    p->cgroups_released = true;
+    p->container_released = true;
     p->state = PROCESS_REPORTED;
   }
   return p->state == PROCESS_REPORTED && process_is_drained (p);
@@ -270,7 +272,7 @@ static void execs_turn (struct shim *s, int64_t now) {
     struct process *p = *link;
     if (exec_turn (s, p, now)) {
       *link = p->next;
-      process_release (p);
+      process_release (s, p);
       free (p);
     } else
       link = &p->next;

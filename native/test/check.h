@@ -13,7 +13,8 @@ struct test {
   struct test *next;
 };
 
-static struct test *check_first, **check_last = &check_first;
+static struct test *check_first;
+__attribute__ ((unused)) static struct test **check_last = &check_first;
 static int check_failures;
 static const char *check_skipped;
 

@@ -160,6 +160,8 @@ enum sync_event container_sync (struct container *c, struct err *e) {
     .msg_iov = parts, .msg_iovlen = 2, .msg_control = control, .msg_controllen = sizeof control
   };
   ssize_t n = recvmsg (c->sync_fd, &message, MSG_CMSG_CLOEXEC);
+  if (n < 0 && errno == ECONNRESET) /* it has not read "go"; the next word is the end of file */
+    n = recvmsg (c->sync_fd, &message, MSG_CMSG_CLOEXEC);
   if (n < 0)
     return SYNC_AGAIN;
   if (n > 0 && kind == MESSAGE_CREATED)
@@ -174,7 +176,7 @@ enum sync_event container_sync (struct container *c, struct err *e) {
 }
 
 int container_go (struct container *c, struct err *e) {
-  if (send (c->sync_fd, "g", 1, MSG_NOSIGNAL) != 1)
+  if (send (c->sync_fd, "g", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE && errno != ECONNRESET)
     return err_set (e, errno, "cannot tell the process to go");
   return 0;
 }

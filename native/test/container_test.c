@@ -569,8 +569,7 @@ TEST ("a joining process is in the container, its root and its namespaces") {
   put_command (&b, "echo ready; sleep 1000; true");
   int out = start_plan (&b, -1, &c, &first);
   MUST (out >= 0);
-  while (first.out[0] == '\0')
-    collect (&out, &first);
+  await_output (&out, &first);
 
   put_join (&b, "hostname; pwd; id -u; id -G; echo $HOME; grep -E 'NSpid|CapEff' /proc/self/status | tr -d '\\n\\t'; echo;"
                 "tr '\\0' ' ' < /proc/1/cmdline; readlink /proc/self/root; for n in mnt net ipc uts pid; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/$$/ns/$n) ] || echo $n; done;"
@@ -612,8 +611,7 @@ TEST ("a joining process can have a terminal of the container") {
   put_command (&b, "echo ready; sleep 1000; true");
   int out = start_plan (&b, -1, &c, &first);
   MUST (out >= 0);
-  while (first.out[0] == '\0')
-    collect (&out, &first);
+  await_output (&out, &first);
   begin_plan (&b, 0, PLAN_JOIN | PLAN_TERMINAL);
   put_op (&b, OP_CONSOLE, 0);
   put_u32 (&b, 10);
@@ -637,8 +635,7 @@ TEST ("namespaces given by path are entered, a pid namespace, too") {
   put_command (&b, "echo ready; sleep 1000; true");
   int out = start_plan (&b, -1, &c, &first);
   MUST (out >= 0);
-  while (first.out[0] == '\0')
-    collect (&out, &first);
+  await_output (&out, &first);
   snprintf (net, sizeof net, "/proc/%d/ns/net", c.pid);
   snprintf (pid, sizeof pid, "/proc/%d/ns/pid", c.pid);
   MUST (readlink (net, link, sizeof link - 1) > 0);

@@ -304,6 +304,14 @@ static inline int start_plan (struct builder *b, int init_pidfd, struct containe
   return -1;
 }
 
+/* Waits until the container has written something. */
+static inline void await_output (int *out, struct outcome *o) {
+  while (o->out[0] == '\0') {
+    collect (out, o);
+    must (*out >= 0, "the container ended too early");
+  }
+}
+
 /* The result stays valid until the next call. */
 static inline struct outcome *run_plan_joined (struct builder *b, int init_pidfd) {
   static struct outcome o;

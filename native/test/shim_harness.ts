@@ -3,11 +3,23 @@
  * hand, from shim-protocol.h and plan.h alone, so that a mistake in the product's own codec cannot hide one in the shim.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
+
+/** The shim with a stand-in for the container, under the sanitizers: `make -C native shim-fake`. */
+export const binary =
+  process.env["GANTRY_SHIM_FAKE"] ?? join(import.meta.dirname, "../../build/native-checked/gantry-shim-fake");
+
+/** The product: `make -C native`. */
+export const realBinary = process.env["GANTRY_SHIM"] ?? join(import.meta.dirname, "../../build/gantry-shim");
+
+for (const path of [binary, realBinary]) {
+  if (!existsSync(path)) throw new Error(`${path} is missing: make -C native all shim-fake`);
+}
 
 export const kinds = {
   create: 1,
@@ -75,24 +87,67 @@ export function frame(kind: number, tag: number, payload: Buffer): Buffer {
 export interface PlanOptions {
   readonly join?: boolean;
   readonly terminal?: boolean;
+  /** CLONE_NEW* of a plan that the product's own container performs. */
+  readonly namespaces?: number;
   readonly environment?: readonly string[];
 }
 
-/** A plan that has the ops the shim's stand-in for the container performs: CONSOLE, SYNC, EXEC. */
+const planFlags = { join: 1, terminal: 2 };
+const cloneNewNs = 0x20000;
+const msPrivate = 1n << 18n;
+
+const ops = {
+  propagation: 20,
+  rootBind: 22,
+  console: 30,
+  pivot: 31,
+  sync: 54,
+  exec: 62,
+} as const;
+
+function op(kind: number, ...fields: Buffer[]): Buffer {
+  const payload = Buffer.concat(fields);
+  return Buffer.concat([u16(kind), u16(0), u32(payload.length), payload]);
+}
+
+/** A plan with what the shim's stand-in for the container performs: SYNC, EXEC and CONSOLE, which must not be without a root. */
 export function plan(argv: readonly string[], options: PlanOptions = {}): Buffer {
-  const ops: Buffer[] = [];
-  const add = (kind: number, payload: Buffer): void => {
-    ops.push(u16(kind), u16(0), u32(payload.length), payload);
-  };
-  if (options.terminal === true) add(30, Buffer.concat([u32(24), u32(80), u32(0)]));
-  if (options.join !== true) add(54, Buffer.alloc(0));
+  const isJoin = options.join === true;
+  const isTerminal = options.terminal === true;
+  const hasRoot = isTerminal && !isJoin;
   const environment = options.environment ?? ["PATH=/usr/bin:/bin"];
-  add(62, Buffer.concat([strv(argv), strv(environment), str("/usr/bin:/bin")]));
-  const body = Buffer.concat(ops);
-  const count = ops.length / 4;
-  const planFlags = (options.join === true ? 1 : 0) | (options.terminal === true ? 2 : 0);
-  const header = [0x314c5047, 32 + body.length, count, 0, planFlags, 0, 0, 0];
+  const list = [
+    ...(hasRoot ? [op(ops.propagation, u64(msPrivate)), op(ops.rootBind, str("/"), str("/mnt"))] : []),
+    ...(isTerminal ? [op(ops.console, u32(24), u32(80), u32(0))] : []),
+    ...(hasRoot ? [op(ops.pivot, u32(0))] : []),
+    ...(isJoin ? [] : [op(ops.sync)]),
+    op(ops.exec, strv(argv), strv(environment), str("/usr/bin:/bin")),
+  ];
+  const body = Buffer.concat(list);
+  const header = [
+    0x314c5047,
+    32 + body.length,
+    list.length,
+    (hasRoot ? cloneNewNs : 0) | (options.namespaces ?? 0),
+    (isJoin ? planFlags.join : 0) | (isTerminal ? planFlags.terminal : 0),
+    0,
+    0,
+    0,
+  ];
   return Buffer.concat([...header.map(u32), body]);
+}
+
+export function sh(script: string): string[] {
+  return ["/bin/sh", "-c", script];
+}
+
+/** For what only a file or /proc can tell: looks again until it is so. */
+export async function until(isSo: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!isSo()) {
+    if (Date.now() > deadline) throw new Error(`waited in vain for ${isSo.toString()}`);
+    await setImmediate();
+  }
 }
 
 /** Bytes arriving from a socket, taken by whoever waits for them. */
@@ -140,7 +195,8 @@ export class Incoming {
 
   async until(text: string): Promise<string> {
     while (!this.#bytes.includes(text)) {
-      if (!(await this.#more())) throw new Error(`stream ended before ${JSON.stringify(text)}: ${this.#bytes.toString()}`);
+      if (!(await this.#more()))
+        throw new Error(`stream ended before ${JSON.stringify(text)}: ${this.#bytes.toString()}`);
     }
     const end = this.#bytes.indexOf(text) + text.length;
     const taken = this.#bytes.subarray(0, end).toString();
@@ -175,6 +231,10 @@ export function decodeError(frame: Frame): ShimError {
   };
 }
 
+export function errnoName(errno: number): string | undefined {
+  return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0];
+}
+
 export interface ExitEvent {
   readonly exitCode: number;
   readonly signal: number;
@@ -207,12 +267,15 @@ export function demultiplex(bytes: Buffer): { stdout: Buffer; stderr: Buffer } {
 
 export class Connection {
   readonly incoming: Incoming;
+  readonly #readable: Readable;
   readonly #writable: Writable;
   #tag = 0;
-  readonly #events: Frame[] = [];
+  readonly #frames: Frame[] = [];
+  #arrival: Promise<boolean> | undefined;
 
   constructor(readable: Readable, writable: Writable) {
     this.incoming = new Incoming(readable);
+    this.#readable = readable;
     this.#writable = writable;
     writable.on("error", () => undefined);
   }
@@ -230,6 +293,24 @@ export class Connection {
     this.#writable.destroy();
   }
 
+  /** Stops reading, so that the kernel's buffers fill. */
+  pause(): void {
+    this.#readable.pause();
+  }
+
+  resume(): void {
+    this.#readable.resume();
+  }
+
+  /** Settles when the kernel has taken everything. */
+  sendAndDrain(text: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#writable.write(text, () => {
+      resolve();
+    });
+    return promise;
+  }
+
   async #frame(): Promise<Frame | undefined> {
     const header = await this.incoming.take(8);
     if (header === undefined) return undefined;
@@ -245,13 +326,24 @@ export class Connection {
     return this.#tag;
   }
 
-  async reply(tag: number): Promise<Frame> {
+  /** The first frame that fits, also of those that came while somebody waited for another one. */
+  async #first(fits: (frame: Frame) => boolean): Promise<Frame | undefined> {
     for (;;) {
-      const next = await this.#frame();
-      if (next === undefined) throw new Error("connection ended before the reply");
-      if (next.tag === tag && next.kind < 0x8000) return next;
-      this.#events.push(next);
+      const at = this.#frames.findIndex(fits);
+      if (at >= 0) return this.#frames.splice(at, 1)[0];
+      this.#arrival ??= this.#frame().then((arrived) => {
+        this.#arrival = undefined;
+        if (arrived !== undefined) this.#frames.push(arrived);
+        return arrived !== undefined;
+      });
+      if (!(await this.#arrival)) return undefined;
     }
+  }
+
+  async reply(tag: number): Promise<Frame> {
+    const reply = await this.#first((frame) => frame.tag === tag && frame.kind < 0x8000);
+    if (reply === undefined) throw new Error("connection ended before the reply");
+    return reply;
   }
 
   request(kind: number, ...fields: Buffer[]): Promise<Frame> {
@@ -265,14 +357,8 @@ export class Connection {
   }
 
   /** The next event of a kind; undefined when the connection ended. */
-  async event(kind: number): Promise<Frame | undefined> {
-    for (;;) {
-      const at = this.#events.findIndex((event) => event.kind === kind);
-      if (at >= 0) return this.#events.splice(at, 1)[0];
-      const next = await this.#frame();
-      if (next === undefined) return undefined;
-      this.#events.push(next);
-    }
+  event(kind: number): Promise<Frame | undefined> {
+    return this.#first((frame) => frame.kind === kind);
   }
 }
 
@@ -302,7 +388,13 @@ function createFields(options: CreateOptions): Buffer[] {
   ];
 }
 
-export function execFields(execId: string, execFlags: number, execPlan: Buffer, rows = 0, cols = 0): Buffer[] {
+export function execFields(
+  execId: string,
+  execFlags: number,
+  execPlan: Buffer,
+  rows = 0,
+  cols = 0,
+): Buffer[] {
   return [str(execId), u32(execFlags), u32(rows), u32(cols), blob(execPlan)];
 }
 
@@ -316,12 +408,17 @@ function decodeEntry(line: string): LogEntry {
   const entry: unknown = JSON.parse(line);
   if (typeof entry !== "object" || entry === null) throw new Error(`not an entry: ${line}`);
   const { log, stream, time } = { log: undefined, stream: undefined, time: undefined, ...entry };
-  if (typeof log !== "string" || typeof stream !== "string" || typeof time !== "string") throw new Error(`not an entry: ${line}`);
+  if (typeof log !== "string" || typeof stream !== "string" || typeof time !== "string")
+    throw new Error(`not an entry: ${line}`);
   return { log, stream, time };
 }
 
+export function parseLog(text: string): LogEntry[] {
+  return text.split("\n").slice(0, -1).map(decodeEntry);
+}
+
 export function readLog(path: string): LogEntry[] {
-  return readFileSync(path, "utf8").split("\n").slice(0, -1).map(decodeEntry);
+  return parseLog(readFileSync(path, "utf8"));
 }
 
 export interface StartOptions {
@@ -339,18 +436,20 @@ export class Shim {
   readonly ended: Promise<number | null>;
   readonly #ownsDirectory: boolean;
   #stderr = "";
+  #isListening = false;
 
   constructor(options: StartOptions) {
     this.#ownsDirectory = options.directory === undefined;
     this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "shim-"));
-    const [program = options.binary, ...args] = [...(options.prefix ?? []), options.binary, "shim", "test"];
-    this.child = spawn(program, args, {
+    const command = [...(options.prefix ?? []), options.binary, "shim", "test"];
+    this.child = spawn(command[0] ?? options.binary, command.slice(1), {
       cwd: this.directory,
       env: { ...process.env, ...options.environment },
       stdio: ["ignore", "ignore", "pipe", "pipe"],
     });
     const end = this.child.stdio[3];
-    if (!(end instanceof Readable) || !(end instanceof Writable)) throw new Error("descriptor 3 is not a duplex stream");
+    if (!(end instanceof Readable) || !(end instanceof Writable))
+      throw new Error("descriptor 3 is not a duplex stream");
     this.daemon = new Connection(end, end);
     this.child.stderr?.on("data", (chunk: Buffer) => {
       this.#stderr += chunk.toString();
@@ -389,7 +488,10 @@ export class Shim {
     return decodeExit(event);
   }
 
-  connect(): Promise<Connection> {
+  /** The shim listens when it has answered something. */
+  async connect(): Promise<Connection> {
+    if (!this.#isListening) await this.daemon.ok(kinds.state);
+    this.#isListening = true;
     return new Promise((resolve, reject) => {
       const socket: Socket = connect({ path: join(this.directory, "shim.sock"), allowHalfOpen: true });
       socket.on("error", reject);
@@ -403,14 +505,33 @@ export class Shim {
     return connection;
   }
 
+  /** The name of the error that a request gets. */
+  async errno(kind: number, ...fields: Buffer[]): Promise<string | undefined> {
+    const reply = await this.daemon.request(kind, ...fields);
+    return reply.kind === kinds.error ? errnoName(decodeError(reply).errno) : undefined;
+  }
+
+  /** Ends the main process and waits for the report. */
+  async kill(signal = 9): Promise<ExitEvent> {
+    await this.daemon.ok(kinds.signal, str(""), u32(signal));
+    return this.exit();
+  }
+
   log(): LogEntry[] {
     return readLog(this.logPath);
+  }
+
+  /** A test that failed half-way leaves a container, and its shim would rightly stay with it. */
+  #killAll(): void {
+    const children = readFileSync(`/proc/${this.child.pid}/task/${this.child.pid}/children`, "utf8");
+    for (const pid of children.split(" ").filter(Boolean)) process.kill(Number(pid), "SIGKILL");
+    this.child.kill("SIGKILL");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.daemon.destroy();
     if (this.child.exitCode === null) {
-      const deadline = setTimeout(() => this.child.kill("SIGKILL"), 3000);
+      const deadline = setTimeout(() => this.#killAll(), 3000);
       await this.ended;
       clearTimeout(deadline);
     }

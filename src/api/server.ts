@@ -22,12 +22,14 @@ export interface ApiOptions {
   readonly log: Logger;
 }
 
+export type ApiServer = Server;
+
 const HEADER_LIMIT = 1 << 20;
 const KEEP_ALIVE_MS = 120_000;
 /** A client gets this long to send its request's head; bodies may take as long as they like. */
 const HEAD_TIMEOUT_MS = 60_000;
 
-export function createApiServer(options: ApiOptions): Server {
+export function createApiServer(options: ApiOptions): ApiServer {
   const router = new Router(options.routes);
   const banner = bannerOf(options.version);
   const log = options.log.with({ component: "api" });

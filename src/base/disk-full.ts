@@ -1,12 +1,15 @@
 import { errnoOf } from "./errors.ts";
 
+/** strerror's words, in which a child process that met ENOSPC or EDQUOT tells of it. */
+const SAID_BY_CHILD = /No space left on device|Disk quota exceeded/;
+
 /** Whether an error, or what it was caused by, says that the disk or a quota is full. */
 export function isDiskFull(error: unknown): boolean {
   // Eight links are more than any chain of causes of ours has; a cycle ends there too.
   let current = error;
   for (let depth = 0; depth < 8 && current instanceof Error; depth++) {
     const errno = errnoOf(current);
-    if (errno === "ENOSPC" || errno === "EDQUOT") return true;
+    if (errno === "ENOSPC" || errno === "EDQUOT" || SAID_BY_CHILD.test(current.message)) return true;
     current = current.cause;
   }
   return false;

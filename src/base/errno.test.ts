@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { errnoName } from "./errno.ts";
+import { errnoName, errnoText } from "./errno.ts";
 
 test("errnoName() knows libuv's numbers and those it leaves out", () => {
   expect(errnoName(2)).toBe("ENOENT");
@@ -9,4 +9,9 @@ test("errnoName() knows libuv's numbers and those it leaves out", () => {
 
 test("errnoName() prints a number it does not know", () => {
   expect(errnoName(4095)).toBe("errno 4095");
+});
+
+test("errnoText() words the errors of an execve as Docker does", () => {
+  expect(errnoText("ENOEXEC")).toBe("exec format error");
+  expect(errnoText("ENOKEY")).toBe("errno ENOKEY");
 });

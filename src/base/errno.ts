@@ -27,3 +27,27 @@ for (const [name, number] of [...Object.entries(constants.errno), ...FURTHER])
 export function errnoName(number: number): string {
   return NAMES.get(number) ?? `errno ${number}`;
 }
+
+/** How Go, and so Docker, words the errors of an execve; "errno ENOKEY" for others. */
+const TEXTS = new Map([
+  ["E2BIG", "argument list too long"],
+  ["EACCES", "permission denied"],
+  ["EINVAL", "invalid argument"],
+  ["EIO", "input/output error"],
+  ["EISDIR", "is a directory"],
+  ["ELIBBAD", "accessing a corrupted shared library"],
+  ["ELOOP", "too many levels of symbolic links"],
+  ["EMFILE", "too many open files"],
+  ["ENAMETOOLONG", "file name too long"],
+  ["ENFILE", "too many open files in system"],
+  ["ENOENT", "no such file or directory"],
+  ["ENOEXEC", "exec format error"],
+  ["ENOMEM", "cannot allocate memory"],
+  ["ENOTDIR", "not a directory"],
+  ["EPERM", "operation not permitted"],
+  ["ETXTBSY", "text file busy"],
+]);
+
+export function errnoText(name: string): string {
+  return TEXTS.get(name) ?? `errno ${name}`;
+}

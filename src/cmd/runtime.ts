@@ -52,5 +52,3 @@ function readConfig(path: string): string {
     closeSync(descriptor);
   }
 }
-
-if (import.meta.main) process.exitCode = main(process.argv.slice(2), (text) => process.stdout.write(text));

@@ -238,6 +238,13 @@ const ESCAPES: readonly Pair[] = [
     works: () => expect(stat("d").mtimeMs).toBe(7_000n),
   },
   {
+    what: "a way to give another directory one's times",
+    hostile: () => tar().directory("other", { mtime: 9 }).directory("d", { mtime: 7 }).symlink("d", "other"),
+    contained: () => expect(stat("other").mtimeMs).toBe(9_000n),
+    twin: () => tar().directory("d", { mtime: 7 }).symlink("d", "other").directory("d", { mtime: 9 }),
+    works: () => expect(stat("d").mtimeMs).toBe(9_000n),
+  },
+  {
     what: "a link in place of a directory that was just written to",
     hostile: (dir) =>
       tar().directory("d").file("d/one").symlink("d", `${dir}/victim`).file("d/hello", "pwned"),
@@ -668,13 +675,13 @@ describeWith("a hostile layer", ["root", "native"], () => {
     expect(readdirSync(root, "latin1")).toEqual(["\xe9t\xe9"]);
   });
 
-  test("that names one thing 10,000 times ends with the last", async () => {
+  test("that names one thing 4,000 times ends with the last", async () => {
     const builder = tar();
-    for (let i = 0; i < 3_333; i++)
+    for (let i = 0; i < 1_000; i++)
       builder.file("x", `${i}`).symlink("x", `${work}/victim`).directory("x").file("x/inside", `${i}`);
     const usage = await apply(builder.end());
-    expect(text("x/inside")).toBe("3332");
-    expect(usage).toEqual({ sizeBytes: 4, inodes: 2 });
+    expect(text("x/inside")).toBe("999");
+    expect(usage).toEqual({ sizeBytes: 3, inodes: 2 });
     expect(listing()).toBe(outside);
   });
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -45,6 +46,16 @@ async function rawPeer(): Promise<{ client: ShimConnection; peer: Socket }> {
   return { client, peer };
 }
 
+/** What `work` fails with. */
+async function failureOf(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work;
+  } catch (error) {
+    return error;
+  }
+  throw new Error("it did not fail");
+}
+
 test("request() returns the answer to its own tag", async () => {
   await runningShim();
   const client = connection();
@@ -69,9 +80,10 @@ test("request() gives up at its deadline and takes the late answer for nobody's"
   const shim = await runningShim();
   const client = connection();
   shim.freeze();
-  const late = client.request({ kind: "start" }, 5);
-  expect(late).rejects.toThrow('shim did not answer "start" within 5 ms');
-  await late.catch(() => {});
+  expect(await failureOf(client.request({ kind: "start" }, 5))).toMatchObject({
+    category: "unavailable",
+    message: 'shim did not answer "start" within 5 ms',
+  });
   shim.thaw();
   expect(decodeState(await client.request({ kind: "state" }, 2000)).status).toBe("running");
 });
@@ -94,13 +106,13 @@ test("everything waiting is rejected when the shim dies", async () => {
   shim.freeze();
   const asked = Promise.withResolvers<void>();
   shim.onRequest = () => asked.resolve();
-  const state = client.request({ kind: "state" }, 5000);
+  const state = failureOf(client.request({ kind: "state" }, 5000));
   await asked.promise;
   shim.crash();
-  expect(state).rejects.toMatchObject({ category: "unavailable" });
+  expect(await state).toMatchObject({ category: "unavailable" });
   await client.closed;
   expect(client.isClosed).toBe(true);
-  expect(client.request({ kind: "state" }, 5000)).rejects.toMatchObject({ category: "unavailable" });
+  expect(await failureOf(client.request({ kind: "state" }, 5000))).toMatchObject({ category: "unavailable" });
 });
 
 test("a shim that is not there closes the connection", async () => {
@@ -134,6 +146,17 @@ test("openStream() hands over bytes that came in one piece with the answer", asy
   let text = "";
   for await (const chunk of stream) text += String(chunk);
   expect(text).toBe("early and late");
+});
+
+test("a stream starts with its first data listener", async () => {
+  const shim = await runningShim();
+  const { stream } = await connection().openStream(
+    { kind: "attach", stdin: false, stdout: true, stderr: true },
+    2000,
+  );
+  shim.output("hello");
+  const [chunk] = await once(stream, "data");
+  expect(String(chunk)).toBe("hello");
 });
 
 test("the stream's two directions end on their own", async () => {

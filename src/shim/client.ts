@@ -19,6 +19,8 @@ import {
 
 /** The shim's answer was no. */
 export class ShimRefusal extends Error {
+  /** The shim's words alone; `message` has the errno's name behind them. */
+  readonly text: string;
   /** "ENOENT", or "" when a step's own expectation was violated and no system call failed. */
   readonly errno: string;
   /** 1 + the index of the plan's step that failed, 0 when it was none. */
@@ -28,6 +30,7 @@ export class ShimRefusal extends Error {
     const errno = reply.errno === 0 ? "" : errnoName(reply.errno);
     super(errno === "" || reply.text.includes(errno) ? reply.text : `${reply.text}: ${errno}`);
     this.name = "ShimRefusal";
+    this.text = reply.text;
     this.errno = errno;
     this.op = reply.op;
   }
@@ -84,8 +87,8 @@ export class ShimConnection {
   }
 
   /**
-   * Like `request`, for one whose answer turns the connection into a stream. The stream is the socket itself, paused,
-   * with everything that arrived behind the answer; the caller owns it then, and need not handle its "error" event as
+   * Like `request`, for one whose answer turns the connection into a stream. The stream is the socket itself, not
+   * yet flowing, with everything that arrived behind the answer; the caller owns it then, and need not handle its "error" event as
    * "close" follows it. When this throws the socket is destroyed.
    */
   async openStream(
@@ -175,6 +178,8 @@ export class ShimConnection {
 
   #becomeStream(): void {
     this.#socket.pause();
+    // As if it was never read: otherwise a "data" listener of the new owner would not start it.
+    Reflect.set(this.#socket, "readableFlowing", null);
     this.#socket.off("data", this.#onData);
     this.#socket.off("end", this.#onEnd);
     this.#socket.off("close", this.#onClose);

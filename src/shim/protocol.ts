@@ -187,7 +187,10 @@ function writeCreate(w: BinaryWriter, r: CreateRequest): number {
 }
 
 function writeExec(w: BinaryWriter, r: ExecRequest): number {
-  w.str(r.execId).u32(flags({ TERMINAL: r.terminal, STDIN: r.stdin, STREAM: r.stream }));
+  const { terminal, stdin, stream } = r;
+  w.str(r.execId).u32(
+    flags({ TERMINAL: terminal, STDIN: stdin, STREAM: stream, STDOUT: stream, STDERR: stream }),
+  );
   w.u32(r.window.rows).u32(r.window.cols).blob(r.plan);
   return SHIM_KIND.EXEC;
 }

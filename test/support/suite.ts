@@ -28,7 +28,10 @@ export function engineSuite(
       const archive = await busyboxArchive();
       engine = await Engine.start(options.flags);
       await engine.ok(["load", "-q", "-i", archive]);
-      await engine.ok(["run", "--rm", "--network", "none", "busybox", "true"]); // whatever is made once is made now
+      // Whatever the daemon makes once and keeps (an inotify descriptor, a prepared statement) is made now.
+      await engine.ok(["run", "-d", "--name", "warm-up", "--network", "none", "busybox", "sleep", "0.1"]);
+      await engine.ok(["logs", "-f", "warm-up"]);
+      await engine.ok(["rm", "warm-up"]);
     }, 120_000);
     beforeEach(() => {
       before = inventory(current());

@@ -267,7 +267,7 @@ test("inspect shows the merged configuration and Docker's defaults", async () =>
       MaskedPaths: ["/proc/kcore"],
     },
     Config: { Hostname: id.slice(0, 12), Env: ["PATH=/bin"], Labels: {} },
-    NetworkSettings: { Networks: { none: { NetworkID: "a".repeat(64) } } },
+    NetworkSettings: { Networks: { none: { NetworkID: host.deps.networkIds.get("none") } } },
   });
 });
 

@@ -11,7 +11,6 @@ import {
 } from "../../engine/containers/exec.ts";
 import { checkSize } from "../../engine/containers/resize.ts";
 import { fail } from "../../base/errors.ts";
-import type { ExecProcess } from "../../core/tasks/tasks.ts";
 import { decodeExecCreate, decodeExecStart } from "../../specs/engine/exec.decode.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
@@ -63,7 +62,7 @@ async function startRoute(deps: ExecDeps, call: Call): Promise<void> {
     return;
   }
   const { Tty, DetachKeys } = exec.config;
-  let running: ExecProcess;
+  let running: Awaited<ReturnType<typeof startExec>>;
   try {
     running = await startExec(deps, container, exec, request);
   } catch (error) {

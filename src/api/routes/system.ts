@@ -1,7 +1,14 @@
-/** /_ping, /version, /info. */
+/** /_ping, /version, /info, /events. */
 import { type InfoDeps, info } from "../../engine/system/info.ts";
 import { version } from "../../engine/system/version.ts";
+import type { EventBus } from "../../core/events/events.ts";
+import { nowNs } from "../../engine/containers/timestamp.ts";
+import { EVENT_FILTERS, eventLines } from "../../engine/system/events.ts";
+import { parseTime } from "../../engine/system/time-filter.ts";
+import { decodeFilters } from "../../specs/engine/filters.decode.ts";
+import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
+import { writeAll } from "../streams/write-all.ts";
 import { API_VERSION, MINIMUM_API_VERSION } from "../version.ts";
 
 /** `Builder-Version: 1` makes clients use the classic builder route. */
@@ -13,7 +20,11 @@ const PING_HEADERS = {
   "Content-Type": "text/plain; charset=utf-8",
 };
 
-export function systemRoutes(deps: InfoDeps): readonly Route[] {
+export interface SystemRouteDeps extends InfoDeps {
+  readonly events: EventBus;
+}
+
+export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
   return [
     { method: "GET", pattern: "/_ping", handler: ({ reply }) => reply.text(200, "OK", PING_HEADERS) },
     { method: "HEAD", pattern: "/_ping", handler: ({ reply }) => reply.empty(200, PING_HEADERS) },
@@ -27,5 +38,24 @@ export function systemRoutes(deps: InfoDeps): readonly Route[] {
         ),
     },
     { method: "GET", pattern: "/info", handler: ({ reply }) => reply.json(200, info(deps)) },
+    { method: "GET", pattern: "/events", handler: (call) => eventsRoute(deps.events, call) },
   ];
+}
+
+async function eventsRoute(bus: EventBus, call: Call): Promise<void> {
+  const { query, reply, signal } = call;
+  const now = nowNs();
+  const time = (name: string): bigint | undefined => {
+    const text = query.str(name);
+    return text === "" || text === "0" ? undefined : parseTime(text, now);
+  };
+  const lines = eventLines(bus, {
+    sinceNs: time("since"),
+    untilNs: time("until"),
+    filters: decodeFilters(query.str("filters"), EVENT_FILTERS),
+    signal,
+  });
+  const body = reply.stream(200, { "Content-Type": "application/json" });
+  await writeAll(body, lines);
+  body.end();
 }

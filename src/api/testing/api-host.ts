@@ -1,7 +1,10 @@
 /** The whole API on a socket in a temporary directory, over fake tasks, snapshots and images and a real metadata store. */
+import type { ContainerConfig } from "../../specs/engine/container.ts";
+import type { Process } from "../../specs/oci-runtime/spec.ts";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { type IncomingMessage, request, type Server } from "node:http";
 import { connect, type Socket } from "node:net";
+import { Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KeyedLock } from "../../base/keyed-lock.ts";
@@ -12,6 +15,8 @@ import { openMetadata } from "../../core/metadata/sqlite-metadata.ts";
 import type { Container } from "../../engine/containers/container.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
+import { openNetworks } from "../../engine/networks/networks.ts";
+import { MemoryEventBus } from "../../core/events/memory-bus.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
 import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
@@ -20,6 +25,8 @@ import type { EventMessage } from "../../specs/engine/system.ts";
 import type { ContainerRouteDeps } from "../routes/containers.ts";
 import { containerRoutes } from "../routes/containers.ts";
 import { execRoutes } from "../routes/exec.ts";
+import { imageRoutes } from "../routes/images.ts";
+import { networkRoutes } from "../routes/networks.ts";
 import { systemRoutes } from "../routes/system.ts";
 import { createApiServer } from "../server.ts";
 
@@ -50,7 +57,8 @@ export class ApiHost implements AsyncDisposable {
   readonly tasks = new FakeTasks();
   readonly snapshots = new FakeSnapshots();
   readonly images = new FakeImages();
-  readonly events: EventMessage[] = [];
+  readonly published: EventMessage[] = [];
+  readonly hub = new MemoryEventBus();
   readonly metadata: Metadata;
   readonly store: ContainerStore;
   readonly deps: ContainerRouteDeps;
@@ -71,30 +79,27 @@ export class ApiHost implements AsyncDisposable {
       maskedPaths: ["/proc/kcore"],
       readonlyPaths: ["/proc/sys"],
     });
+    const networks = openNetworks(this.metadata);
     const deps: ContainerRouteDeps = {
       store: this.store,
       locks: new KeyedLock(),
       tasks: this.tasks,
       snapshots: this.snapshots,
       images: this.images,
-      events: { publish: (event) => this.events.push(event) },
+      events: {
+        publish: (event) => {
+          this.published.push(event);
+          this.hub.publish(event);
+        },
+      },
       facts: TEST_FACTS,
       containersDir,
-      networkIds: new Map([
-        ["none", "a".repeat(64)],
-        ["host", "b".repeat(64)],
-      ]),
+      networkIds: new Map(networks.map(({ name, id }) => [name, id])),
       log: NO_LOG,
       buildSpec: (input) => ({
         ociVersion: "1.2.0",
         hostname: input.hostname,
-        process: {
-          terminal: input.config.Tty,
-          user: { uid: 0, gid: 0 },
-          args: [...(input.config.Entrypoint ?? []), ...(input.config.Cmd ?? [])],
-          env: input.config.Env ?? [],
-          cwd: "/",
-        },
+        process: fakeProcess(input.config),
       }),
       readLog: (_sink, options) => this.#readLog(options.framed),
       processesOf: (pid) => Promise.resolve([pid]),
@@ -122,10 +127,18 @@ export class ApiHost implements AsyncDisposable {
             ipv4Forwarding: true,
           }),
           countDescriptors: () => 10,
-          countEventListeners: () => 0,
+          events: this.hub,
         }),
         ...containerRoutes(deps),
-        ...execRoutes(deps),
+        ...execRoutes({ ...deps, buildExecProcess: fakeProcess }),
+        ...imageRoutes({
+          images: this.images,
+          snapshots: this.snapshots,
+          events: this.hub,
+          containers: () => this.store.all(),
+          helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
+        }),
+        ...networkRoutes({ networks, store: this.store }),
       ],
     });
   }
@@ -211,7 +224,7 @@ export class ApiHost implements AsyncDisposable {
   }
 
   actions(): readonly string[] {
-    return this.events.map((event) => event.Action);
+    return this.published.map((event) => event.Action);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -268,4 +281,14 @@ export class RawConnection {
     this.#listeners = [];
     for (const listener of listeners) listener();
   }
+}
+
+function fakeProcess(config: ContainerConfig): Process {
+  return {
+    terminal: config.Tty,
+    user: { uid: 0, gid: 0 },
+    args: [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])],
+    env: config.Env ?? [],
+    cwd: "/",
+  };
 }

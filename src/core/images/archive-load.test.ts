@@ -519,6 +519,15 @@ describe("load()", () => {
     expect(store.files()).toEqual([]);
   });
 
+  test("leaves the stream of a refused archive to its owner", async () => {
+    const stream = streamOf(Buffer.alloc(100_000, "garbage!"));
+    expect((await rejection(store.images.load(stream, NEVER))).message).toBe(
+      "archive/tar: invalid tar header",
+    );
+    expect(stream.destroyed).toBe(false);
+    stream.destroy();
+  });
+
   test("reports a connection that breaks and leaves nothing", async () => {
     const archive = dockerArchive([APP]);
     async function* broken(): AsyncGenerator<Uint8Array> {
@@ -552,6 +561,32 @@ describe("load()", () => {
     expect(store.images.list().length).toBe(1);
     await store.snapshots.settled();
     expect(store.files().length).toBe(3 + 2);
+  });
+
+  test("keeps its layers from a collection that comes while it still unpacks", async () => {
+    await store[Symbol.asyncDispose]();
+    const collected: string[] = [];
+    class Collecting extends PlainNative {
+      override async applyLayer(...args: Parameters<PlainNative["applyLayer"]>) {
+        collected.push(...(await store.images.collect()).removedLayers);
+        return await super.applyLayer(...args);
+      }
+    }
+    store = await openStore(newRoot(), new Collecting());
+    // The second place of TOP is unpacked from its blob, when the layers below are committed and nobody's yet.
+    const [loaded] = await load(dockerArchive([{ names: [], layers: [TOP, BASE, TOP] }]));
+    expect(collected).toEqual([]);
+    expect(loaded?.image.layers.length).toBe(3);
+    expect(store.snapshots.layers().length).toBe(3);
+  });
+
+  test("counts what follows a layer's end mark as part of the layer", async () => {
+    for (const compress of [(tar: Buffer) => tar, (tar: Buffer) => gzipSync(tar)]) {
+      const tar = Buffer.concat([writeTar([{ name: "file" }]), Buffer.alloc(1_000_000)]);
+      const layer = { tar, diffId: sha256Of(tar), blob: compress(tar), digest: sha256Of(compress(tar)) };
+      const [loaded] = await load(dockerArchive([{ names: [], layers: [layer] }]));
+      expect(loaded?.image.layers[0]?.diffId).toBe(layer.diffId);
+    }
   });
 
   test("and a failing load of the same layers at the same time do not disturb each other", async () => {

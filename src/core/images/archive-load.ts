@@ -11,6 +11,7 @@ import type { Lease } from "../metadata/leases.ts";
 import type { NamedLayer, StagedLayer } from "../snapshots/snapshotter.ts";
 import { Expansion } from "../unpack/expansion.ts";
 import { applyStoredLayer } from "../unpack/layer.ts";
+import { uploadedBytes } from "../unpack/upload.ts";
 import { type PlannedImage, planArchive } from "./archive-plan.ts";
 import { type KnownLayer, scanArchive, type ScannedLayer } from "./archive-scan.ts";
 import type { LoadedImage } from "./images.ts";
@@ -30,7 +31,11 @@ export async function loadArchive(
     await using lease = deps.leases.acquire("load");
     const expansion = new Expansion(deps.expansion);
     const onStaged = (layer: StagedLayer): void => void staged.push(layer);
-    const scanned = await scanArchive(archive, { ...deps, holder: lease, expansion, onStaged }, signal);
+    const scanned = await scanArchive(
+      uploadedBytes(archive, signal),
+      { ...deps, holder: lease, expansion, onStaged },
+      signal,
+    );
     const planned = planArchive(scanned, { os: "linux", architecture: deps.architecture });
     const complete = await new Commit(deps, lease, expansion, signal).run(planned);
     return deps.add(complete);

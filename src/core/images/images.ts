@@ -85,7 +85,8 @@ export interface Images {
   /**
    * docker-archive or OCI layout, optionally gzip or zstd compressed. Either every image of the archive is there
    * afterwards or none of them. Throws `invalid_argument` for an archive that is not one, damaged or hostile, and
-   * `unavailable` when the disk is full.
+   * `unavailable` when the disk is full. The stream stays the caller's: after an error it may have more to give, and is
+   * to be drained or destroyed once the client has its answer. The same goes for import().
    */
   load(archive: Readable, signal: AbortSignal): Promise<readonly LoadedImage[]>;
   /** A root filesystem tar as a one-layer image. */

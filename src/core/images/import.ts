@@ -14,6 +14,7 @@ import { tellCompression } from "../unpack/compression.ts";
 import { Expansion } from "../unpack/expansion.ts";
 import { layerMediaType, storeLayer } from "../unpack/layer.ts";
 import { PeekedStream } from "../unpack/peeked-stream.ts";
+import { uploadedBytes } from "../unpack/upload.ts";
 import { cannotMake, type MakingDeps, oneChunk } from "./making.ts";
 
 /** What Docker's client would have the comment be when the user gives none and the tar comes over the wire. */
@@ -51,7 +52,7 @@ async function importLayer(
 ): Promise<ImageLayer> {
   const { snapshots, content, native } = deps;
   const expansion = new Expansion(deps.expansion);
-  const source = new PeekedStream(expansion.counted(tar));
+  const source = new PeekedStream(expansion.counted(uploadedBytes(tar, signal)));
   const staged = snapshots.stageLayer();
   try {
     const head = (await source.peek(BLOCK)).subarray(0, BLOCK);

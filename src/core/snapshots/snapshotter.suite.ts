@@ -57,6 +57,18 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
       expect(runs).toBe(1);
     });
 
+    test("a caller whose turn comes when another's run failed makes the layer itself", async () => {
+      const { snapshots } = await make();
+      const gate = Promise.withResolvers<SnapshotUsage>();
+      const first = rejection(snapshots.createLayer(A, undefined, () => gate.promise));
+      const second = snapshots.createLayer(A, undefined, fill("a"));
+      const third = snapshots.createLayer(A, undefined, fill("a"));
+      gate.reject(new Error("client went away"));
+      expect((await first).message).toBe("client went away");
+      await Promise.all([second, third]);
+      expect(snapshots.hasLayer(A)).toBe(true);
+    });
+
     test("a layer whose filling fails leaves nothing and can be made again", async () => {
       const { snapshots, reopen } = await make();
       const error = await rejection(

@@ -56,8 +56,9 @@ export interface Snapshotter {
 
   /**
    * Makes the committed snapshot `chainId` on top of `parent` (undefined = base). `apply` fills the given empty host
-   * directory; when it returns the content is synced and marked complete. Calls for the same chainID share one run;
-   * an existing layer makes it a no-op. When `apply` throws, nothing is left. `not_found` when the parent is missing,
+   * directory; when it returns the content is synced and marked complete. Calls for the same chainID wait for each
+   * other, so that one that succeeds serves all; an existing layer makes it a no-op. When `apply` throws, nothing is
+   * left and the next caller's turn comes. `not_found` when the parent is missing,
    * `invalid_argument` "max depth exceeded" beyond MAX_LAYERS.
    */
   createLayer(

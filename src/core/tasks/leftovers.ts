@@ -98,7 +98,7 @@ export async function readExit(
 async function clearCgroups(deps: LeftoverDeps, id: string): Promise<void> {
   await attempt(deps, id, "clear the cgroups", async () => {
     const spec = await readSpec(deps, id);
-    if (spec !== undefined) await deps.cgroups.clear(deps.planner.cgroupDirs(spec), deps.pidfds);
+    if (spec !== undefined) await deps.cgroups.clear(deps.planner.cgroupDirs(id, spec), deps.pidfds);
   });
 }
 

@@ -80,15 +80,16 @@ test("run() with beforeStart lets the caller attach before the program runs", as
 });
 
 test("run() tells a failed execve from a failed set-up step, and leaves nothing", async () => {
-  for (const [op, stage] of [
-    [EXEC_STEP, "exec"],
-    [EXEC_STEP - 1, "setup"],
-    [0, "setup"],
+  for (const [op, text, stage, message] of [
+    [EXEC_STEP, 'exec: "x": not found', "exec", 'exec: "x": not found'],
+    [EXEC_STEP, "exec /x", "exec", "exec /x: no such file or directory"],
+    [EXEC_STEP - 1, 'cannot mount "p"', "setup", 'cannot mount "p": ENOENT'],
+    [0, 'cannot open "log"', "setup", 'cannot open "log": ENOENT'],
   ] as const) {
-    world.onSpawn = (shim) => shim.refusals.set("create", { errno: 2, op, text: 'cannot execute "nope"' });
+    world.onSpawn = (shim) => shim.refusals.set("create", { errno: 2, op, text });
     const error = await failureOf(world.manager().run(runOptions("c1"), NEVER));
     expect(error).toBeInstanceOf(TaskStartError);
-    expect(error).toMatchObject({ stage, errno: "ENOENT", message: 'cannot execute "nope": ENOENT' });
+    expect(error).toMatchObject({ stage, errno: "ENOENT", message });
     expect(existsSync(world.directory("c1"))).toBe(false);
   }
   expect(world.acts).toEqual([]);
@@ -96,11 +97,11 @@ test("run() tells a failed execve from a failed set-up step, and leaves nothing"
 
 test("run() reports a refused start after beforeStart in the same way", async () => {
   world.onSpawn = (shim) =>
-    shim.refusals.set("start", { errno: 13, op: EXEC_STEP, text: "cannot execute: EACCES" });
+    shim.refusals.set("start", { errno: 13, op: EXEC_STEP, text: 'exec: "/x": permission denied' });
   const error = await failureOf(
     world.manager().run(runOptions("c1", { beforeStart: async () => {} }), NEVER),
   );
-  expect(error).toMatchObject({ stage: "exec", errno: "EACCES", message: "cannot execute: EACCES" });
+  expect(error).toMatchObject({ stage: "exec", errno: "EACCES", message: 'exec: "/x": permission denied' });
   expect(existsSync(world.directory("c1"))).toBe(false);
 });
 

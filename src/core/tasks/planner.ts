@@ -14,9 +14,9 @@ export interface EncodedPlan {
 export interface Planner {
   /** `staging`: an empty host directory that init attaches the root to. Throws `invalid_argument` for a bad spec. */
   run(options: RunOptions, staging: string): EncodedPlan;
-  exec(spec: Spec, options: ExecOptions): EncodedPlan;
+  exec(id: string, spec: Spec, options: ExecOptions): EncodedPlan;
   /** The cgroup directories that belong to this task alone; everything in them may be killed. */
-  cgroupDirs(spec: Spec): readonly string[];
+  cgroupDirs(id: string, spec: Spec): readonly string[];
   /** The spec as config.json, and back. `decodeSpec` throws `invalid_argument` for a damaged one. */
   encodeSpec(spec: Spec): string;
   decodeSpec(text: string): Spec;

@@ -51,7 +51,7 @@ async function findTask(deps: LeftoverDeps, id: string): Promise<ShimTask | unde
   }
   const hasProcess = await converse(deps, task, task.adopt(directories.connect(id)));
   if (!hasProcess) return undefined;
-  if (!task.isEnded) task.setPaused(await cgroups.isFrozen(planner.cgroupDirs(spec)));
+  if (!task.isEnded) task.setPaused(await cgroups.isFrozen(planner.cgroupDirs(id, spec)));
   return task;
 }
 

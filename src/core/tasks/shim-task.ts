@@ -1,5 +1,6 @@
 /** A task as this daemon sees it: the control connection to its shim, and what is known from its events. */
 import type { Duplex } from "node:stream";
+import { errnoText } from "../../base/errno.ts";
 import { fail, isCategory } from "../../base/errors.ts";
 import { ShimConnection, ShimRefusal } from "../../shim/client.ts";
 import {
@@ -125,7 +126,7 @@ export class ShimTask implements Task {
       throw fail("conflict", `container ${this.id} is paused, unpause the container before exec`);
     const { execId, stdin, stream, consoleSize } = options;
     if (this.#execs.has(execId)) throw fail("conflict", `exec "${execId}" runs already`);
-    const plan = this.#deps.planner.exec(this.spec, options);
+    const plan = this.#deps.planner.exec(this.id, this.spec, options);
     const { promise: exited, resolve } = Promise.withResolvers<ExecExit>();
     // Before the request: the event of a short-lived process may come first, for it takes another connection.
     this.#execs.set(execId, resolve);
@@ -153,13 +154,13 @@ export class ShimTask implements Task {
 
   async pause(): Promise<void> {
     this.#mustLive("conflict");
-    await this.#deps.cgroups.freeze(this.#deps.planner.cgroupDirs(this.spec));
+    await this.#deps.cgroups.freeze(this.#deps.planner.cgroupDirs(this.id, this.spec));
     this.#isPaused = true;
   }
 
   async resume(): Promise<void> {
     this.#mustLive("conflict");
-    await this.#deps.cgroups.thaw(this.#deps.planner.cgroupDirs(this.spec));
+    await this.#deps.cgroups.thaw(this.#deps.planner.cgroupDirs(this.id, this.spec));
     this.#isPaused = false;
   }
 
@@ -214,6 +215,13 @@ export class ShimTask implements Task {
 
 /** A shim's refusal as the start's failure. */
 export function startError(refusal: ShimRefusal, plan: EncodedPlan): TaskStartError {
-  const stage = plan.isExec(refusal.op) ? "exec" : "setup";
-  return new TaskStartError(refusal.message, { stage, errno: refusal.errno }, { cause: refusal });
+  const { message, errno, op } = refusal;
+  if (plan.isExec(op))
+    return new TaskStartError(execMessage(refusal), { stage: "exec", errno }, { cause: refusal });
+  return new TaskStartError(message, { stage: "setup", errno }, { cause: refusal });
+}
+
+/** As Docker says it: `exec: "x": reason` is complete, `exec /x` lacks the reason. */
+function execMessage({ text, errno }: ShimRefusal): string {
+  return text.startsWith("exec: ") || errno === "" ? text : `${text}: ${errnoText(errno)}`;
 }

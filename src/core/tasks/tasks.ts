@@ -95,7 +95,10 @@ export interface Task {
   /** To the main process (`execId` undefined) or an exec's; `not_found` when it is gone. Delivered through a pidfd. */
   signal(signal: number, execId?: string): Promise<void>;
   resize(rows: number, cols: number, execId?: string): Promise<void>;
-  /** Raw connection to the shim: framing as for exec. The caller pipes it, unchanged, to its own client. */
+  /**
+   * Raw connection to the shim: framing as for exec. The caller pipes it, unchanged, to its own client; it flows from
+   * the first reader on. `conflict` when the task has ended.
+   */
   attach(options: AttachOptions): Promise<Duplex>;
   /** Throws TaskStartError when the program cannot be executed, `conflict` when the task has ended or is paused. */
   exec(options: ExecOptions): Promise<ExecProcess>;
@@ -109,9 +112,14 @@ export interface Tasks {
   get(id: string): Task | undefined;
   /**
    * Finds the tasks of an earlier daemon: those alive come back as tasks (`exited` pending), those that ended
-   * meanwhile with their recorded exit. A leftover without a living shim is killed and cleaned up.
+   * meanwhile with their recorded exit, those whose shim was killed as lost. A shim that does not answer within two
+   * seconds holds nobody up: its task comes back, too, and its calls throw `unavailable` until it answers. Starts that
+   * were cut short, and run directories of ids not asked for, are killed and cleared away.
    */
   reconnect(ids: readonly string[]): Promise<ReadonlyMap<string, Task>>;
-  /** Deletes the run directory of an ended task. A missing one is fine. */
+  /**
+   * Deletes the run directory of an ended task and forgets the task; when it returns the task's cgroups are gone.
+   * `conflict` while it runs. A missing one is fine.
+   */
   remove(id: string): Promise<void>;
 }

@@ -1,12 +1,10 @@
 /** Events of containers: which attributes they carry, and their legacy fields. */
-import type { EventMessage } from "../../specs/engine/system.ts";
+import type { EventBus } from "../../core/events/events.ts";
 import { emptyMap } from "../../specs/engine/fields.decode.ts";
 import type { Container } from "./container.ts";
 import { nowNs } from "./timestamp.ts";
 
-export interface EventSink {
-  publish(event: EventMessage): void;
-}
+export type EventSink = Pick<EventBus, "publish">;
 
 /** Publishes `action` of a container with its labels, image and name, plus `attributes`. */
 export function announce(

@@ -2,6 +2,7 @@
  * One container in memory: its record, how it runs, and who waits for it. Only the verbs of this folder change it, always
  * through `ContainerStore.setState`, so that memory and store agree; lists and inspections just read it.
  */
+import { hostname } from "node:os";
 import type { Duplex } from "node:stream";
 import type { AttachOptions, Task } from "../../core/tasks/tasks.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
@@ -52,7 +53,9 @@ export class Container {
     this.id = record.id;
     this.record = record;
     this.state = state;
-    this.config = mergeConfig(record.id, record.config, record.imageConfig);
+    // With the host's network comes the host's name, unless another was asked for.
+    const ownHostname = record.host.NetworkMode === "host" ? hostname() : record.id.slice(0, 12);
+    this.config = mergeConfig(ownHostname, record.config, record.imageConfig);
     this.host = mergeHost(record.host, this.config, defaults);
     this.mounts = parseMounts(this.host);
   }
@@ -77,17 +80,14 @@ export class Container {
   }
 
   tellExit(): void {
-    const listeners = [...this.#exitListeners];
-    this.#exitListeners.clear();
-    for (const listener of listeners) listener(this.outcome);
+    tell(this.#exitListeners, this.outcome);
   }
 
-  /** A removed container also counts as ended for those who wait for its end. */
+  /** A removed container also counts as ended for those who wait for its end. Its removal is no failure of theirs. */
   tellRemoval(): void {
-    this.tellExit();
-    const listeners = [...this.#removalListeners];
-    this.#removalListeners.clear();
-    for (const listener of listeners) listener(this.outcome);
+    const outcome = { exitCode: this.state.exitCode, error: "" };
+    tell(this.#exitListeners, outcome);
+    tell(this.#removalListeners, outcome);
   }
 
   cancelRestart(): void {
@@ -101,4 +101,10 @@ export class Container {
     this.attaching.clear();
     for (const attach of waiting) attach.deliver(undefined);
   }
+}
+
+function tell(listeners: Set<Listener>, outcome: Outcome): void {
+  const told = [...listeners];
+  listeners.clear();
+  for (const listener of told) listener(outcome);
 }

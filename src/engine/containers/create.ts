@@ -13,6 +13,7 @@ import { logSinkOf } from "./log-options.ts";
 import { checkBindSources } from "./mounts.ts";
 import { checkName, generateName } from "./names.ts";
 import { containerPaths } from "./paths.ts";
+import { checkSpecOptions } from "./spec.ts";
 import type { ContainerStore } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
 import { checkNetwork, validateCreate } from "./validate.ts";
@@ -22,7 +23,7 @@ export interface CreateDeps {
   readonly images: Pick<Images, "resolve">;
   readonly snapshots: Pick<Snapshotter, "prepare" | "remove">;
   readonly events: EventSink;
-  readonly facts: Pick<HostFacts, "cpuCount">;
+  readonly facts: HostFacts;
   readonly containersDir: string;
 }
 
@@ -60,6 +61,7 @@ export async function create(
     imageConfig: image.config,
   });
   const warnings = validateCreate(request.config, container.config, request.host, deps.facts);
+  checkSpecOptions(container.config, container.host, deps.facts);
   const paths = containerPaths(deps.containersDir, id);
   logSinkOf(container.host.LogConfig, container.config, paths.log);
   if (container.mounts.length > 0) await checkBindSources(container.mounts);

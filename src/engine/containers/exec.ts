@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 import { fail, messageOf } from "../../base/errors.ts";
 import { type ExecProcess, TaskStartError } from "../../core/tasks/tasks.ts";
 import type { ExecConfig, ExecInspect, ExecStartRequest } from "../../specs/engine/exec.ts";
-import type { SpecInput } from "./spec-input.ts";
-import type { Spec } from "../../specs/oci-runtime/spec.ts";
+import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import type { Process } from "../../specs/oci-runtime/spec.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
@@ -19,7 +19,7 @@ export interface ExecDeps {
   readonly store: ContainerStore;
   readonly events: EventSink;
   readonly facts: HostFacts;
-  readonly buildSpec: (input: SpecInput) => Spec;
+  readonly buildExecProcess: (config: ContainerConfig, host: HostConfig, facts: HostFacts) => Process;
 }
 
 /** An ended exec can be inspected for this long. */
@@ -129,28 +129,22 @@ function execError(exec: Exec, error: unknown): unknown {
   return new ExecFailure(`OCI runtime exec failed: exec failed: ${what}`, { cause: error });
 }
 
-/** The container's own process with another command: everything else is decided in one place, `buildSpec`. */
-function execProcess(deps: ExecDeps, container: Container, config: ExecConfig): NonNullable<Spec["process"]> {
-  const { process } = deps.buildSpec({
-    id: container.id,
-    hostname: container.config.Hostname,
-    config: {
-      ...container.config,
+/** The container's own process with another command. */
+function execProcess(deps: ExecDeps, container: Container, config: ExecConfig): Process {
+  const { config: own, host } = container;
+  return deps.buildExecProcess(
+    {
+      ...own,
       Entrypoint: null,
       Cmd: config.Cmd,
       Tty: config.Tty,
-      Env: mergeEnvironment(config.Env, container.config.Env),
-      User: config.User === "" ? container.config.User : config.User,
-      WorkingDir: config.WorkingDir === "" ? container.config.WorkingDir : config.WorkingDir,
+      Env: mergeEnvironment(config.Env, own.Env),
+      User: config.User === "" ? own.User : config.User,
+      WorkingDir: config.WorkingDir === "" ? own.WorkingDir : config.WorkingDir,
     },
-    host: config.Privileged ? { ...container.host, Privileged: true } : container.host,
-    mounts: [],
-    files: { resolvConf: undefined, hosts: undefined, hostname: undefined },
-    network: { kind: "none" },
-    facts: deps.facts,
-  });
-  if (process === undefined) throw fail("internal", "the specification has no process");
-  return process;
+    config.Privileged ? { ...host, Privileged: true } : host,
+    deps.facts,
+  );
 }
 
 export function inspectExec(exec: Exec): ExecInspect {

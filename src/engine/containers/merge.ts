@@ -5,9 +5,9 @@ import { emptyMap } from "../../specs/engine/fields.decode.ts";
 
 export const DEFAULT_SHM_BYTES = 64 << 20;
 
-/** The effective configuration. Throws `invalid_argument` when neither side names a program. */
+/** The effective configuration; `ownHostname` is for those who asked for none. Throws `invalid_argument` when neither side names a program. */
 export function mergeConfig(
-  id: string,
+  ownHostname: string,
   user: ContainerConfig,
   image: ContainerConfig | null,
 ): ContainerConfig {
@@ -16,7 +16,7 @@ export function mergeConfig(
     throw fail("invalid_argument", "no command specified");
   return {
     ...user,
-    Hostname: user.Hostname === "" ? id.slice(0, 12) : user.Hostname,
+    Hostname: user.Hostname === "" ? ownHostname : user.Hostname,
     User: user.User === "" ? (image?.User ?? "") : user.User,
     ExposedPorts: mergeMaps(user.ExposedPorts, image?.ExposedPorts),
     Env: mergeEnvironment(user.Env, image?.Env ?? null),

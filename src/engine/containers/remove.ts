@@ -1,8 +1,9 @@
 /** DELETE /containers/{id}, and what `--rm` and prune do. */
 import { rm } from "node:fs/promises";
-import { fail, messageOf } from "../../base/errors.ts";
+import { fail, isCategory, messageOf } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
@@ -15,6 +16,7 @@ export interface RemoveDeps {
   readonly store: ContainerStore;
   readonly locks: KeyedLock;
   readonly snapshots: Pick<Snapshotter, "remove">;
+  readonly images: Pick<Images, "resolve" | "collect">;
   readonly events: EventSink;
   readonly containersDir: string;
   readonly log: Logger;
@@ -95,11 +97,23 @@ async function removeFiles(deps: RemoveDeps, container: Container): Promise<void
   try {
     await container.settling;
     await deps.snapshots.remove(container.id);
+    if (!hasImage(deps.images, container.record.imageId)) await deps.images.collect();
     await rm(containerPaths(deps.containersDir, container.id).directory, { recursive: true, force: true });
   } catch (error) {
     deps.log.error("cannot delete the files of a removed container", {
       id: container.id,
       error: messageOf(error),
     });
+  }
+}
+
+/** The layers of an image that was removed under its containers stay until the last of those is gone. */
+function hasImage(images: RemoveDeps["images"], id: string): boolean {
+  try {
+    images.resolve(id);
+    return true;
+  } catch (error) {
+    if (isCategory(error, "not_found")) return false;
+    return true;
   }
 }

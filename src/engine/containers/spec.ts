@@ -55,29 +55,28 @@ export function defaultMaskedPaths(facts: Pick<HostFacts, "thermalThrottlePaths"
  */
 export function buildSpec(input: SpecInput): Spec {
   const { hostname, config, host, facts } = input;
-  const security = parseSecurityOptions(host.SecurityOpt ?? [], facts);
-  const capabilities = chooseCapabilities(
-    { add: host.CapAdd ?? [], drop: host.CapDrop ?? [], privileged: host.Privileged },
-    facts.capabilities,
-  );
+  const rights = rightsOf(host, facts);
   const isOwnUts = host.UTSMode !== "host";
   return {
     ociVersion: OCI_VERSION,
-    process: buildProcess(config, host, { capabilities, security }),
+    process: buildProcess(config, host, rights),
     root: { path: "rootfs", readonly: host.ReadonlyRootfs },
     ...(isOwnUts && hostname !== "" ? { hostname } : {}),
     ...(isOwnUts && config.Domainname !== "" ? { domainname: config.Domainname } : {}),
     mounts: buildMounts(input),
     ...(host.Annotations === null ? {} : { annotations: host.Annotations }),
-    linux: buildLinux(input, { capabilities, security }),
+    linux: buildLinux(input, rights),
   };
+}
+
+/** The process alone: for an exec, whose namespaces, root and limits are the container's. */
+export function buildExecProcess(config: ContainerConfig, host: HostConfig, facts: HostFacts): Process {
+  return buildProcess(config, host, rightsOf(host, facts));
 }
 
 /** Checks at creation what `buildSpec` would only find at the start. Throws like it. */
 export function checkSpecOptions(config: ContainerConfig, host: HostConfig, facts: HostFacts): void {
-  const security = parseSecurityOptions(host.SecurityOpt ?? [], facts);
-  const wishes = { add: host.CapAdd ?? [], drop: host.CapDrop ?? [], privileged: host.Privileged };
-  buildProcess(config, host, { capabilities: chooseCapabilities(wishes, facts.capabilities), security });
+  buildExecProcess(config, host, facts);
   cgroupsPath(host.CgroupParent, "0");
   const notHost = new Set<NamespaceType>(["mount"]);
   if (host.NetworkMode !== "host") notHost.add("network");
@@ -91,6 +90,14 @@ export function checkSpecOptions(config: ContainerConfig, host: HostConfig, fact
 interface Rights {
   readonly capabilities: bigint;
   readonly security: SecurityOptions;
+}
+
+function rightsOf(host: HostConfig, facts: HostFacts): Rights {
+  const wishes = { add: host.CapAdd ?? [], drop: host.CapDrop ?? [], privileged: host.Privileged };
+  return {
+    security: parseSecurityOptions(host.SecurityOpt ?? [], facts),
+    capabilities: chooseCapabilities(wishes, facts.capabilities),
+  };
 }
 
 function buildProcess(

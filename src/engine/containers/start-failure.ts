@@ -23,11 +23,13 @@ export function failedStart(error: unknown, program: string): FailedStart {
       const message = `${PREFIX}unable to start container process: ${text}`;
       return { exitCode, error: fail("invalid_argument", message, error) };
     }
-    if (error.errno === "ENOTDIR")
+    if (error.errno === "ENOTDIR" && error.message.includes("mount"))
       return {
         exitCode: 127,
         error: fail("invalid_argument", `${PREFIX}${error.message}: ${WRONG_TYPE}`, error),
       };
+    if (/^unable to find (user|group) /.test(error.message))
+      return { exitCode: 128, error: fail("internal", error.message.replace(/: ENOENT$/, ""), error) };
     return { exitCode: 128, error: fail("internal", `${PREFIX}${error.message}`, error) };
   }
   if (error instanceof GantryError) return { exitCode: 128, error };

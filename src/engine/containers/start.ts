@@ -5,6 +5,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task, Tasks } from "../../core/tasks/tasks.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import { resolveDevices } from "../../linux/device-nodes.ts";
 import { networkNamespaceOf } from "../../linux/namespace-path.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import { announce, type EventSink } from "./announce.ts";
@@ -114,6 +115,7 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
     mounts: container.mounts.length === 0 ? [] : await resolveMounts(container.mounts),
     files: bindableFiles(container, paths),
     network,
+    devices: resolveDevices(host),
     facts: deps.facts,
   });
   const [rows, cols] = host.ConsoleSize;

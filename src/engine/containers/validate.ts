@@ -210,8 +210,11 @@ function warnAboutNetwork(config: ContainerConfig, host: HostConfig, warnings: s
     warnings.push("published ports are discarded: there is no bridge network yet");
 }
 
-/** Networks that exist; anything else is `not_found`, with Docker's wording. */
+/**
+ * Networks that exist. Anything else is refused in Docker's words, but not as `not_found`: at creation the stock client
+ * takes that for a missing image and tries to pull it.
+ */
 export function checkNetwork(name: string): void {
   if (["", "default", "none", "host"].includes(name) || name.startsWith("container:")) return;
-  throw fail("not_found", `network ${name.slice(0, 300)} not found`);
+  throw fail("invalid_argument", `network ${name.slice(0, 300)} not found`);
 }

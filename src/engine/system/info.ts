@@ -1,18 +1,12 @@
 /** GET /info. */
+import type { EventBus } from "../../core/events/events.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
 import type { BuildFacts } from "./version.ts";
-
-export interface HostNames {
-  readonly hostname: string;
-  /** PRETTY_NAME and VERSION_ID of os-release. */
-  readonly operatingSystem: string;
-  readonly osVersion: string;
-  readonly ipv4Forwarding: boolean;
-}
 
 export interface InfoDeps {
   readonly store: ContainerStore;
@@ -23,7 +17,7 @@ export interface InfoDeps {
   readonly daemon: { readonly id: string; readonly dataRoot: string; readonly debug: boolean };
   readonly readHostNames: () => HostNames;
   readonly countDescriptors: () => number;
-  readonly countEventListeners: () => number;
+  readonly events: Pick<EventBus, "subscribers">;
 }
 
 export function info(deps: InfoDeps): SystemInfo {
@@ -63,7 +57,7 @@ export function info(deps: InfoDeps): SystemInfo {
     LoggingDriver: "json-file",
     CgroupDriver: "cgroupfs",
     CgroupVersion: isV1 ? "1" : "2",
-    NEventsListener: deps.countEventListeners(),
+    NEventsListener: deps.events.subscribers,
     KernelVersion: facts.kernelRelease,
     OperatingSystem: host.operatingSystem,
     OSVersion: host.osVersion,

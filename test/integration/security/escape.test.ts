@@ -13,7 +13,7 @@ engineSuite("escape", {}, (engine) => {
   test("nothing beyond 0-2 is open in a container, nor in an exec", async () => {
     // 3 is the directory that ls itself reads
     const done = await run("busybox", "sh", "-c", sweep);
-    expect(done.stdout.split("\n")[0]).toStartWith("0 1 2 3 pipe:");
+    expect(done.stdout.split("\n")[0]).toStartWith("0 1 2 3 /dev/null");
     const id = await engine().ok(["run", "-d", "--network", "none", "busybox", "sleep", "1000"]);
     expect((await engine().gantry(["exec", id, "sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"])).stdout).toBe(
       "0 1 2 3 ",

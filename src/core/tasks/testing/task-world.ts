@@ -26,7 +26,7 @@ export const EXEC_STEP = 3;
 const PLANNER: Planner = {
   run: () => ({ bytes: Buffer.from("run"), isExec: (op) => op === EXEC_STEP }),
   exec: () => ({ bytes: Buffer.from("exec"), isExec: (op) => op === EXEC_STEP }),
-  cgroupDirs: (spec) => [`/cg${spec.linux?.cgroupsPath ?? ""}`],
+  cgroupDirs: (_, spec) => [`/cg${spec.linux?.cgroupsPath ?? ""}`],
   encodeSpec: (spec) => JSON.stringify(spec),
   decodeSpec: (text) => JSON.parse(text),
 };

@@ -1,0 +1,495 @@
+/* The plan decoder and the field reader: what they accept, and that everything else is refused with a reason. */
+#include <linux/sched.h>
+#include <sys/mount.h>
+
+#include "check.h"
+#include "fields.h"
+#include "plan_builder.h"
+
+#define NEW_ALL (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
+
+static struct err refusal;
+
+/* Decodes from a buffer of exactly the plan's size, so that the sanitizer sees every byte too far. */
+static bool accepts_bytes (const uint8_t *bytes, size_t size) {
+  struct plan p;
+  uint8_t *exact = malloc (size + (size == 0));
+
+  memcpy (exact, bytes, size);
+  refusal = (struct err){ 0 };
+  int result = plan_decode (exact, size, &p, &refusal);
+  if (result == 0)
+    plan_release (&p);
+  free (exact);
+  return result == 0;
+}
+
+static bool accepts (struct builder *b) {
+  end_plan (b);
+  bool result = accepts_bytes (b->bytes, b->size);
+  free (b->bytes);
+  return result;
+}
+
+static void finish (struct builder *b) {
+  put_exec (b, STRV ("sh"), STRV ("A=1"), "/bin");
+}
+
+static void put_some_root (struct builder *b) {
+  put_op (b, OP_PROPAGATION, 0);
+  put_u64 (b, MS_SLAVE);
+  put_texts (b, OP_ROOT_BIND, 0, "/source", "/staging");
+}
+
+static void put_some_pivot (struct builder *b) {
+  put_op (b, OP_PIVOT, 0);
+  put_u32 (b, 0);
+}
+
+#define CHECK_REFUSED(builder, why)                                                                                   \
+  do {                                                                                                                 \
+    CHECK (!accepts (builder));                                                                                        \
+    CHECK_TEXT (refusal.text, why);                                                                                    \
+  } while (0)
+
+/* One op of every kind. */
+static void build_everything (struct builder *b) {
+  begin_plan (b, NEW_ALL, PLAN_TERMINAL | PLAN_HOST_PID);
+  put_text (b, OP_CGROUP_CREATE, 0, "/cg/a");
+  put_texts (b, OP_CGROUP_WRITE, OPF_MAY_MISS, "/cg/a/f", "1");
+  put_text (b, OP_CGROUP_BPF, 0, "/cg/a");
+  put_blob (b, "12345678", 8);
+  put_text (b, OP_OOM_FILE, 0, "/cg/a/oom");
+  put_op (b, OP_NS_PATH, 0);
+  put_u32 (b, CLONE_NEWNET);
+  put_str (b, "/proc/1/ns/net");
+  put_op (b, OP_CGROUP_JOIN, 0);
+  put_str (b, "/cg/a");
+  put_u32 (b, 2);
+  put_op (b, OP_UNSHARE, 0);
+  put_u32 (b, CLONE_NEWCGROUP);
+  put_op (b, OP_PROPAGATION, 0);
+  put_u64 (b, MS_SLAVE);
+  put_op (b, OP_ROOT_OVERLAY, 0);
+  put_strv (b, STRV ("/l1", "/l2"));
+  put_str (b, "/upper");
+  put_str (b, "/work");
+  put_strv (b, STRV ("volatile", "index=off"));
+  put_str (b, "/staging");
+  put_mount (b, "tmpfs", "/dev", STRV ("mode=755"), MOUNT_ATTR_NOSUID, OPF_TARGET_MODE);
+  put_bind (b, "/src", "/dst", MOUNT_ATTR_RDONLY, OPF_RECURSIVE | OPF_RECURSIVE_ATTR | OPF_TARGET_FILE);
+  put_device (b, "/dev/null", 1, 3);
+  put_texts (b, OP_SYMLINK, 0, "pts/ptmx", "/dev/ptmx");
+  put_text (b, OP_DIRECTORY, 0, "/a/b");
+  put_u32 (b, 0755);
+  put_u32 (b, 1);
+  put_u32 (b, 2);
+  put_text (b, OP_MASK, 0, "/proc/kcore");
+  put_text (b, OP_READONLY, 0, "/proc/sys");
+  put_op (b, OP_CONSOLE, 0);
+  put_u32 (b, 24);
+  put_u32 (b, 80);
+  put_u32 (b, 0);
+  put_some_pivot (b);
+  put_op (b, OP_ROOT_PROPAGATION, 0);
+  put_u64 (b, MS_SLAVE | MS_REC);
+  put_texts (b, OP_SYSCTL, 0, "net/ipv4/ip_forward", "1");
+  put_text (b, OP_HOSTNAME, 0, "box");
+  put_text (b, OP_DOMAINNAME, 0, "");
+  put_op (b, OP_LOOPBACK_UP, 0);
+  put_op (b, OP_RLIMIT, 0);
+  put_u32 (b, 7);
+  put_u64 (b, 1);
+  put_u64 (b, UINT64_MAX);
+  put_op (b, OP_OOM_SCORE_ADJ, OPF_MAY_MISS);
+  put_u32 (b, (uint32_t) -500);
+  put_op (b, OP_UMASK, 0);
+  put_u32 (b, 022);
+  put_text (b, OP_KEYRING, 0, "ring");
+  put_op (b, OP_SYNC, 0);
+  put_op (b, OP_REAPER, 0);
+  put_op (b, OP_BOUNDING, 0);
+  put_u64 (b, 1);
+  put_op (b, OP_IDENTITY, 0);
+  put_u32 (b, ID_NAME);
+  put_u32 (b, 0);
+  put_str (b, "app");
+  put_u32 (b, ID_NONE);
+  put_u32 (b, 0);
+  put_str (b, "");
+  put_strv (b, STRV ("wheel", "7"));
+  put_u32 (b, 1);
+  put_op (b, OP_CAPS, 0);
+  for (int i = 0; i < 4; i++)
+    put_u64 (b, 1);
+  put_text (b, OP_CWD, OPF_CREATE, "/work/../dir");
+  put_op (b, OP_NO_NEW_PRIVS, 0);
+  put_op (b, OP_SECCOMP, 0);
+  put_u32 (b, 0);
+  put_blob (b, "12345678", 8);
+  finish (b);
+}
+
+TEST ("plan_decode() takes a plan with an op of every kind and points into its buffer") {
+  struct builder b;
+  struct plan p;
+  struct err e = { 0 };
+
+  build_everything (&b);
+  end_plan (&b);
+  int result = plan_decode (b.bytes, b.size, &p, &e);
+  CHECK_TEXT (e.text, "");
+  CHECK (result == 0);
+  bool is_right = p.op_count == 36 && p.clone_flags == NEW_ALL && p.flags == (PLAN_TERMINAL | PLAN_HOST_PID);
+  is_right = is_right && p.ops[0].kind == OP_CGROUP_CREATE && p.ops[35].kind == OP_EXEC && p.ops[1].flags == OPF_MAY_MISS;
+  struct fields f = fields_of (p.ops[0].payload, p.ops[0].size);
+  const char *path = take_str (&f);
+  is_right = is_right && strcmp (path, "/cg/a") == 0 && (const uint8_t *) path > b.bytes && (const uint8_t *) path < b.bytes + b.size;
+  plan_release (&p);
+  free (b.bytes);
+  CHECK (is_right);
+}
+
+TEST ("plan_decode() refuses a plan that is cut off anywhere") {
+  struct builder b;
+
+  build_everything (&b);
+  end_plan (&b);
+  for (size_t size = 0; size < b.size; size++) {
+    CHECK (!accepts_bytes (b.bytes, size));
+    if (size < 8)
+      continue;
+    poke_u32 (&b, 4, (uint32_t) size); /* and when the header agrees */
+    CHECK (!accepts_bytes (b.bytes, size));
+  }
+  poke_u32 (&b, 4, (uint32_t) b.size);
+  CHECK (accepts_bytes (b.bytes, b.size));
+  free (b.bytes);
+}
+
+TEST ("plan_decode() refuses wrong headers") {
+  static const struct {
+    size_t at;
+    uint32_t value;
+    const char *text;
+  } cases[] = {
+    { 0, 0x314c5046, "invalid plan: it does not start with the mark of a plan" },
+    { 4, 1, "invalid plan: 72 bytes came, the header says 1" },
+    { 8, 2, "invalid plan: op 2 is cut off" },
+    { 8, 0, "invalid plan: 40 bytes are left over" },
+    { 8, 0x7fffffff, "invalid plan: 2147483647 ops are too many" },
+    { 12, CLONE_NEWUSER, "invalid plan: clone flags 0x10000000 name more than supported namespaces" },
+    { 12, CLONE_VM, "invalid plan: clone flags 0x100 name more than supported namespaces" },
+    { 16, 8, "invalid plan: unknown plan flags 0x8" },
+    { 16, PLAN_TERMINAL, "invalid plan: terminal flag and CONSOLE must go together" },
+    { 20, 1, "invalid plan: reserved header fields are not 0" },
+    { 28, 1, "invalid plan: reserved header fields are not 0" },
+  };
+
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct builder b;
+    begin_plan (&b, 0, 0);
+    finish (&b);
+    end_plan (&b);
+    poke_u32 (&b, cases[i].at, cases[i].value);
+    bool accepted = accepts_bytes (b.bytes, b.size);
+    free (b.bytes);
+    CHECK_TEXT (refusal.text, cases[i].text);
+    CHECK (!accepted);
+  }
+}
+
+TEST ("plan_decode() refuses unknown ops, unknown op flags and payloads that are too long, and says where") {
+  struct builder b;
+
+  begin_plan (&b, 0, 0);
+  put_op (&b, 99, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 has the unknown kind 99");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_SYNC, 0);
+  put_op (&b, 6, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 2 has the unknown kind 6");
+  CHECK (refusal.op == 2);
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_SYNC, OPF_CREATE);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SYNC: op_flags has bits that this op does not know");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_SYNC, 0);
+  put_u32 (&b, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SYNC: has bytes left over");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_RLIMIT, 0);
+  put_u32 (&b, 1);
+  put_u64 (&b, 1);
+  CHECK_REFUSED (&b, "invalid plan: op 1 RLIMIT: hard is damaged or cut off");
+}
+
+TEST ("plan_decode() refuses strings that are damaged") {
+  struct builder b;
+
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_KEYRING, 0);
+  put_u32 (&b, 3);
+  put_bytes (&b, "a\0c", 4);
+  CHECK_REFUSED (&b, "invalid plan: op 1 KEYRING: name is damaged or cut off");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_KEYRING, 0);
+  put_u32 (&b, 3);
+  put_bytes (&b, "abcd", 4);
+  CHECK_REFUSED (&b, "invalid plan: op 1 KEYRING: name is damaged or cut off");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_KEYRING, 0);
+  put_u32 (&b, UINT32_MAX);
+  put_bytes (&b, "abcd", 5);
+  CHECK_REFUSED (&b, "invalid plan: op 1 KEYRING: name is damaged or cut off");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_EXEC, 0);
+  put_u32 (&b, UINT32_MAX);
+  CHECK_REFUSED (&b, "invalid plan: op 1 EXEC: argv is damaged or cut off");
+}
+
+TEST ("plan_decode() refuses mounts that would be the host's") {
+  struct builder b;
+
+  begin_plan (&b, CLONE_NEWPID, 0);
+  put_some_root (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 1 PROPAGATION: needs a new mount namespace");
+  begin_plan (&b, CLONE_NEWNS, 0);
+  put_mount (&b, "proc", "/proc", STRV (), 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 MOUNT: comes before the root");
+  begin_plan (&b, CLONE_NEWNS, 0);
+  put_some_root (&b);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: it has a root but no PIVOT");
+  begin_plan (&b, CLONE_NEWNS, 0);
+  put_some_root (&b);
+  put_some_pivot (&b);
+  put_bind (&b, "/etc", "/etc", 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 4 BIND: comes after PIVOT");
+  begin_plan (&b, CLONE_NEWNS, 0);
+  put_texts (&b, OP_ROOT_BIND, 0, "/source", "/staging");
+  CHECK_REFUSED (&b, "invalid plan: op 1 ROOT_BIND: needs PROPAGATION first");
+  begin_plan (&b, CLONE_NEWNS, 0);
+  put_some_root (&b);
+  put_texts (&b, OP_ROOT_BIND, 0, "/source", "/staging");
+  CHECK_REFUSED (&b, "invalid plan: op 3 ROOT_BIND: comes twice");
+}
+
+TEST ("plan_decode() refuses settings that would be the host's") {
+  static const struct {
+    const char *key, *why;
+  } sysctls[] = {
+    { "kernel/core_pattern", "does not belong to a namespace" },
+    { "net/ipv4/ip_forward", "belongs to a namespace that the plan neither makes nor joins" },
+    { "kernel/shmmax", "belongs to a namespace that the plan neither makes nor joins" },
+    { "net/../kernel/core_pattern", "is not a plain relative path" },
+    { "/net/x", "is not a plain relative path" },
+    { "net//x", "is not a plain relative path" },
+    { "net/./x", "is not a plain relative path" },
+    { "net/", "is not a plain relative path" },
+    { "", "is not a plain relative path" },
+    { "vm/overcommit_memory", "does not belong to a namespace" },
+  };
+  struct builder b;
+
+  for (size_t i = 0; i < sizeof sysctls / sizeof *sysctls; i++) {
+    char expected[200];
+    begin_plan (&b, 0, 0);
+    put_texts (&b, OP_SYSCTL, 0, sysctls[i].key, "1");
+    snprintf (expected, sizeof expected, "invalid plan: op 1 SYSCTL: key %s", sysctls[i].why);
+    CHECK_REFUSED (&b, expected);
+  }
+  begin_plan (&b, CLONE_NEWNET, 0);
+  put_text (&b, OP_HOSTNAME, 0, "x");
+  CHECK_REFUSED (&b, "invalid plan: op 1 HOSTNAME: would rename the host");
+  begin_plan (&b, CLONE_NEWUTS, 0);
+  put_op (&b, OP_LOOPBACK_UP, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 LOOPBACK_UP: would change the host's network");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_NS_PATH, 0);
+  put_u32 (&b, CLONE_NEWNET);
+  put_str (&b, "/n");
+  put_op (&b, OP_LOOPBACK_UP, 0);
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
+TEST ("plan_decode() refuses in a joining plan what only a new container may do") {
+  struct builder b;
+
+  begin_plan (&b, CLONE_NEWNS, PLAN_JOIN);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: a joining plan has clone flags 0x20000");
+  begin_plan (&b, 0, PLAN_JOIN);
+  put_text (&b, OP_CGROUP_CREATE, 0, "/cg");
+  CHECK_REFUSED (&b, "invalid plan: op 1 CGROUP_CREATE: is not possible in a joined container");
+  begin_plan (&b, 0, PLAN_JOIN);
+  put_mount (&b, "proc", "/proc", STRV (), 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 MOUNT: is not possible in a joined container");
+  begin_plan (&b, 0, PLAN_JOIN);
+  put_op (&b, OP_NO_NEW_PRIVS, 0);
+  put_op (&b, OP_CGROUP_JOIN, 0);
+  put_str (&b, "/cg");
+  put_u32 (&b, 1);
+  CHECK_REFUSED (&b, "invalid plan: op 2 CGROUP_JOIN: must come first: after it the host's cgroups are out of sight");
+  begin_plan (&b, 0, PLAN_JOIN | PLAN_TERMINAL);
+  put_op (&b, OP_CONSOLE, 0);
+  put_u32 (&b, 1);
+  put_u32 (&b, 1);
+  put_u32 (&b, 0);
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
+TEST ("plan_decode() refuses ops in excess, ops after EXEC and plans without one") {
+  struct builder b;
+
+  begin_plan (&b, 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: it has no EXEC");
+  begin_plan (&b, 0, 0);
+  finish (&b);
+  put_op (&b, OP_NO_NEW_PRIVS, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 2 NO_NEW_PRIVS: comes after EXEC");
+  begin_plan (&b, 0, 0);
+  finish (&b);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 2 EXEC: comes twice");
+  begin_plan (&b, 0, 0);
+  for (int i = 0; i < 2; i++) {
+    put_op (&b, OP_CGROUP_JOIN, 0);
+    put_str (&b, "/cg");
+    put_u32 (&b, 2);
+  }
+  CHECK_REFUSED (&b, "invalid plan: op 2 CGROUP_JOIN: joins a second unified cgroup");
+  begin_plan (&b, 0, 0);
+  for (int i = 0; i < 9; i++) {
+    put_op (&b, OP_NS_PATH, 0);
+    put_u32 (&b, CLONE_NEWNET);
+    put_str (&b, "/n");
+  }
+  CHECK_REFUSED (&b, "invalid plan: op 9 NS_PATH: comes too often");
+}
+
+/* A plan whose single op in a root is written by `put`. */
+#define IN_ROOT(put)                                                                                                   \
+  do {                                                                                                                 \
+    begin_plan (&b, NEW_ALL, 0);                                                                                       \
+    put_some_root (&b);                                                                                                \
+    put;                                                                                                               \
+  } while (0)
+
+TEST ("plan_decode() refuses values out of range") {
+  struct builder b;
+
+  IN_ROOT (put_text (&b, OP_MASK, 0, "proc/kcore"));
+  CHECK_REFUSED (&b, "invalid plan: op 3 MASK: path is not an absolute path");
+  IN_ROOT (put_text (&b, OP_MASK, 0, "/a/../proc"));
+  CHECK_REFUSED (&b, "invalid plan: op 3 MASK: path has a \"..\" in it");
+  IN_ROOT (put_mount (&b, "tmpfs", "/x", STRV ("=1"), 0, 0));
+  CHECK_REFUSED (&b, "invalid plan: op 3 MOUNT: options holds a key that is empty or too long");
+  IN_ROOT (put_mount (&b, "tmpfs", "/x", STRV (), MOUNT_ATTR_IDMAP, 0));
+  CHECK_REFUSED (&b, "invalid plan: op 3 MOUNT: attrs has unknown bits");
+  IN_ROOT (put_bind (&b, "/a", "/x", 1ull << 40, 0));
+  CHECK_REFUSED (&b, "invalid plan: op 3 BIND: attr_set or attr_clr has unknown bits");
+  IN_ROOT (put_device (&b, "/dev/", 1, 3));
+  CHECK_REFUSED (&b, "invalid plan: op 3 DEVICE: path does not end in a name");
+  IN_ROOT (put_device (&b, "/dev/x", 0x1000, 3));
+  CHECK_REFUSED (&b, "invalid plan: op 3 DEVICE: major or minor is out of range");
+  IN_ROOT (put_texts (&b, OP_SYMLINK, 0, "", "/x"));
+  CHECK_REFUSED (&b, "invalid plan: op 3 SYMLINK: value or path is empty, too long, or does not end in a name");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_RLIMIT, 0);
+  put_u32 (&b, 16);
+  put_u64 (&b, 0);
+  put_u64 (&b, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 RLIMIT: resource is unknown");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_OOM_SCORE_ADJ, 0);
+  put_u32 (&b, (uint32_t) -1001);
+  CHECK_REFUSED (&b, "invalid plan: op 1 OOM_SCORE_ADJ: value is out of range");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_UNSHARE, 0);
+  put_u32 (&b, CLONE_NEWNS);
+  CHECK_REFUSED (&b, "invalid plan: op 1 UNSHARE: clone_flags has namespaces that cannot be made so late");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_SECCOMP, 0);
+  put_u32 (&b, 1u << 3); /* a listener nobody would listen to */
+  put_blob (&b, "12345678", 8);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter_flags has bits that are not supported");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_SECCOMP, 0);
+  put_u32 (&b, 0);
+  put_blob (&b, "1234567", 7);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter is not an array of sock_filter");
+  begin_plan (&b, 0, 0);
+  put_exec (&b, STRV (), STRV (), "");
+  CHECK_REFUSED (&b, "invalid plan: op 1 EXEC: argv is empty");
+  begin_plan (&b, 0, 0);
+  put_exec (&b, STRV ("a"), STRV ("=x"), "");
+  CHECK_REFUSED (&b, "invalid plan: op 1 EXEC: env holds an entry without a name");
+}
+
+TEST ("plan_decode() refuses identities that are neither number nor name") {
+  static const struct {
+    uint32_t user_kind, uid;
+    const char *user;
+    const char *text;
+  } cases[] = {
+    { 3, 0, "", "user is neither a number nor a name" },
+    { ID_NAME, 0, "", "user is neither a number nor a name" },
+    { ID_NUMBER, 0, "app", "user is neither a number nor a name" },
+    { ID_NUMBER, UINT32_MAX, "", "user is neither a number nor a name" },
+  };
+
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct builder b;
+    char expected[128];
+    begin_plan (&b, 0, 0);
+    put_op (&b, OP_IDENTITY, 0);
+    put_u32 (&b, cases[i].user_kind);
+    put_u32 (&b, cases[i].uid);
+    put_str (&b, cases[i].user);
+    put_u32 (&b, 0);
+    put_u32 (&b, 0);
+    put_str (&b, "");
+    put_strv (&b, STRV ());
+    put_u32 (&b, 0);
+    snprintf (expected, sizeof expected, "invalid plan: op 1 IDENTITY: %s", cases[i].text);
+    CHECK_REFUSED (&b, expected);
+  }
+}
+
+TEST ("plan_decode() refuses overlay layers that the kernel would read otherwise") {
+  static const char *const bad[] = { "relative", "/with\\backslash", "" };
+
+  for (size_t i = 0; i < 3; i++) {
+    struct builder b;
+    begin_plan (&b, NEW_ALL, 0);
+    put_op (&b, OP_PROPAGATION, 0);
+    put_u64 (&b, MS_PRIVATE);
+    put_op (&b, OP_ROOT_OVERLAY, 0);
+    put_strv (&b, STRV ("/ok", bad[i]));
+    put_str (&b, "");
+    put_str (&b, "");
+    put_strv (&b, STRV ());
+    put_str (&b, "/staging");
+    CHECK_REFUSED (&b, "invalid plan: op 2 ROOT_OVERLAY: lowers holds something that is not an absolute path without backslashes");
+  }
+}
+
+TEST ("take_str() and take_blob() never read past the end") {
+  uint8_t bytes[] = { 3, 0, 0, 0, 'a', 'b', 'c', 0 };
+  struct fields f = fields_of (bytes, 7);
+
+  CHECK_TEXT (take_str (&f), "");
+  CHECK (f.bad && take_u32 (&f) == 0 && !fields_complete (&f));
+  f = fields_of (bytes, 8);
+  CHECK_TEXT (take_str (&f), "abc");
+  CHECK (fields_complete (&f));
+  f = fields_of (bytes, 6);
+  CHECK (take_blob (&f).size == 0 && f.bad);
+}
+
+int main (int argc, char **argv) {
+  return run_tests (argc, argv);
+}

@@ -1,0 +1,79 @@
+/* How long a complete container takes from container_spawn to execve, and to its end. Prints, asserts nothing: `spawn_time
+ * [ROUNDS]`. Built like the program itself, without sanitizers. */
+#include "sandbox.h"
+
+static double now_ms (void) {
+  struct timespec t;
+
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return (double) t.tv_sec * 1e3 + (double) t.tv_nsec / 1e6;
+}
+
+static int compare (const void *a, const void *b) {
+  double x = *(const double *) a, y = *(const double *) b;
+  return (x > y) - (x < y);
+}
+
+static void build (struct builder *b) {
+  begin_container (b, 0);
+  put_text (b, OP_HOSTNAME, 0, "box");
+  put_op (b, OP_LOOPBACK_UP, 0);
+  put_texts (b, OP_SYSCTL, 0, "net/ipv4/ip_unprivileged_port_start", "0");
+  put_texts (b, OP_SYSCTL, 0, "net/ipv4/ping_group_range", "0 2147483647");
+  put_op (b, OP_OOM_SCORE_ADJ, 0);
+  put_u32 (b, 0);
+  put_op (b, OP_SYNC, 0);
+  put_op (b, OP_BOUNDING, 0);
+  put_u64 (b, DOCKER_CAPS);
+  put_text (b, OP_CWD, OPF_CREATE, "/");
+  put_identity (b, (struct identity){ .want_home = true });
+  put_caps (b, DOCKER_CAPS, 0);
+  put_exec (b, STRV ("true"), STRV ("PATH=" PATH), PATH);
+  end_plan (b);
+}
+
+static void run_once (const struct builder *b, double *started, double *ended) {
+  struct plan p;
+  struct container c;
+  struct err e;
+  enum sync_event event;
+  double begin = now_ms ();
+
+  MUST (plan_decode (b->bytes, b->size, &p, &e) == 0);
+  MUST (container_spawn (&p, &(struct container_stdio){ 0, 1, 2 }, -1, &c, &e) == 0 && container_go (&c, &e) == 0);
+  plan_release (&p);
+  do {
+    poll (&(struct pollfd){ .fd = c.sync_fd, .events = POLLIN }, 1, -1);
+    event = container_sync (&c, &e);
+  } while (event != SYNC_STARTED && event != SYNC_FAILED);
+  must (event == SYNC_STARTED, e.text);
+  *started = now_ms () - begin;
+  MUST (waitpid (c.pid, NULL, 0) == c.pid);
+  *ended = now_ms () - begin;
+  container_release (&c);
+}
+
+int main (int argc, char **argv) {
+  int rounds = argc > 1 ? atoi (argv[1]) : 40;
+  double *started = calloc ((size_t) rounds, sizeof *started), *ended = calloc ((size_t) rounds, sizeof *ended);
+  struct builder b;
+
+  open_sandbox ();
+  if (sandbox_missing != NULL || rounds < 1) {
+    printf ("  not measured: %s\n", sandbox_missing == NULL ? "no rounds" : sandbox_missing);
+    return 0;
+  }
+  fresh_root ();
+  build (&b);
+  for (int i = 0; i < rounds; i++)
+    run_once (&b, &started[i], &ended[i]);
+  qsort (started, (size_t) rounds, sizeof *started, compare);
+  qsort (ended, (size_t) rounds, sizeof *ended, compare);
+  printf ("  %d full containers: spawn to execve %.2f ms median (%.2f best), to exit %.2f ms median (%.2f best)\n", rounds,
+          started[rounds / 2], started[0], ended[rounds / 2], ended[0]);
+  free (started);
+  free (ended);
+  free (b.bytes);
+  close_sandbox ();
+  return 0;
+}

@@ -1,0 +1,272 @@
+/**
+ * Every command: its places in the command tree, its line in the help, and the module that does it, loaded only when the
+ * command is used.
+ */
+import type { Command } from "./command.ts";
+
+export interface CommandEntry {
+  /** The management command it belongs to, "" for a top-level one. */
+  readonly parent: "" | "container" | "image" | "system";
+  /** Its spellings below the parent, the main one first. */
+  readonly names: readonly string[];
+  /** Its spelling at the top level, "" for none. */
+  readonly top: string;
+  readonly summary: string;
+  /** True for those that `gantry --help` lists first. */
+  readonly common?: boolean;
+  /** Connections that it uses at the same time, when not one: they are opened while its module is loaded. */
+  readonly connections?: number;
+  readonly load: () => Promise<{ command(): Command }>;
+}
+
+export const MANAGEMENT: ReadonlyMap<string, string> = new Map([
+  ["container", "Manage containers"],
+  ["image", "Manage images"],
+  ["system", "Manage Gantry"],
+]);
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    parent: "container",
+    names: ["run"],
+    top: "run",
+    summary: "Create and run a new container from an image",
+    common: true,
+    connections: 3,
+    load: () => import("./container/run.ts"),
+  },
+  {
+    parent: "container",
+    names: ["exec"],
+    top: "exec",
+    summary: "Execute a command in a running container",
+    common: true,
+    load: () => import("./container/exec.ts"),
+  },
+  {
+    parent: "container",
+    names: ["ls", "list", "ps"],
+    top: "ps",
+    summary: "List containers",
+    common: true,
+    load: () => import("./container/list.ts"),
+  },
+  {
+    parent: "image",
+    names: ["pull"],
+    top: "pull",
+    summary: "Download an image from a registry",
+    common: true,
+    load: () => import("./image/pull.ts"),
+  },
+  {
+    parent: "image",
+    names: ["ls", "list"],
+    top: "images",
+    summary: "List images",
+    common: true,
+    load: () => import("./image/list.ts"),
+  },
+  {
+    parent: "",
+    names: ["version"],
+    top: "version",
+    summary: "Show the Gantry version information",
+    common: true,
+    load: () => import("./system/version.ts"),
+  },
+  {
+    parent: "system",
+    names: ["info"],
+    top: "info",
+    summary: "Display system-wide information",
+    common: true,
+    load: () => import("./system/info.ts"),
+  },
+  {
+    parent: "container",
+    names: ["attach"],
+    top: "attach",
+    summary: "Attach local standard input, output, and error streams to a running container",
+    load: () => import("./container/attach.ts"),
+  },
+  {
+    parent: "container",
+    names: ["create"],
+    top: "create",
+    summary: "Create a new container",
+    load: () => import("./container/create.ts"),
+  },
+  {
+    parent: "system",
+    names: ["events"],
+    top: "events",
+    summary: "Get real time events from the server",
+    load: () => import("./system/events.ts"),
+  },
+  {
+    parent: "image",
+    names: ["history"],
+    top: "history",
+    summary: "Show the history of an image",
+    load: () => import("./image/history.ts"),
+  },
+  {
+    parent: "image",
+    names: ["import"],
+    top: "import",
+    summary: "Import the contents from a tarball to create a filesystem image",
+    load: () => import("./image/import.ts"),
+  },
+  {
+    parent: "",
+    names: ["inspect"],
+    top: "inspect",
+    summary: "Return low-level information on Gantry objects",
+    load: () => import("./system/inspect.ts"),
+  },
+  {
+    parent: "container",
+    names: ["inspect"],
+    top: "",
+    summary: "Display detailed information on one or more containers",
+    load: () => import("./container/inspect.ts"),
+  },
+  {
+    parent: "image",
+    names: ["inspect"],
+    top: "",
+    summary: "Display detailed information on one or more images",
+    load: () => import("./image/inspect.ts"),
+  },
+  {
+    parent: "container",
+    names: ["kill"],
+    top: "kill",
+    summary: "Kill one or more running containers",
+    load: () => import("./container/kill.ts"),
+  },
+  {
+    parent: "image",
+    names: ["load"],
+    top: "load",
+    summary: "Load an image from a tar archive or STDIN",
+    load: () => import("./image/load.ts"),
+  },
+  {
+    parent: "container",
+    names: ["logs"],
+    top: "logs",
+    summary: "Fetch the logs of a container",
+    connections: 2,
+    load: () => import("./container/logs.ts"),
+  },
+  {
+    parent: "container",
+    names: ["pause"],
+    top: "pause",
+    summary: "Pause all processes within one or more containers",
+    load: () => import("./container/pause.ts"),
+  },
+  {
+    parent: "container",
+    names: ["port"],
+    top: "port",
+    summary: "List port mappings or a specific mapping for the container",
+    load: () => import("./container/port.ts"),
+  },
+  {
+    parent: "container",
+    names: ["prune"],
+    top: "",
+    summary: "Remove all stopped containers",
+    load: () => import("./container/prune.ts"),
+  },
+  {
+    parent: "image",
+    names: ["prune"],
+    top: "",
+    summary: "Remove unused images",
+    load: () => import("./image/prune.ts"),
+  },
+  {
+    parent: "container",
+    names: ["rename"],
+    top: "rename",
+    summary: "Rename a container",
+    load: () => import("./container/rename.ts"),
+  },
+  {
+    parent: "container",
+    names: ["restart"],
+    top: "restart",
+    summary: "Restart one or more containers",
+    load: () => import("./container/restart.ts"),
+  },
+  {
+    parent: "container",
+    names: ["rm", "remove"],
+    top: "rm",
+    summary: "Remove one or more containers",
+    load: () => import("./container/remove.ts"),
+  },
+  {
+    parent: "image",
+    names: ["rm", "remove"],
+    top: "rmi",
+    summary: "Remove one or more images",
+    load: () => import("./image/remove.ts"),
+  },
+  {
+    parent: "container",
+    names: ["start"],
+    top: "start",
+    summary: "Start one or more stopped containers",
+    load: () => import("./container/start.ts"),
+  },
+  {
+    parent: "container",
+    names: ["stop"],
+    top: "stop",
+    summary: "Stop one or more running containers",
+    load: () => import("./container/stop.ts"),
+  },
+  {
+    parent: "image",
+    names: ["tag"],
+    top: "tag",
+    summary: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+    load: () => import("./image/tag.ts"),
+  },
+  {
+    parent: "container",
+    names: ["top"],
+    top: "top",
+    summary: "Display the running processes of a container",
+    load: () => import("./container/top.ts"),
+  },
+  {
+    parent: "container",
+    names: ["unpause"],
+    top: "unpause",
+    summary: "Unpause all processes within one or more containers",
+    load: () => import("./container/unpause.ts"),
+  },
+  {
+    parent: "container",
+    names: ["wait"],
+    top: "wait",
+    summary: "Block until one or more containers stop, then print their exit codes",
+    load: () => import("./container/wait.ts"),
+  },
+];
+
+/** The command that a top-level word means. */
+export function topLevel(word: string): CommandEntry | undefined {
+  return COMMANDS.find((entry) => entry.top === word);
+}
+
+/** The command that a word below a management command means. */
+export function below(parent: string, word: string): CommandEntry | undefined {
+  return COMMANDS.find((entry) => entry.parent === parent && entry.names.includes(word));
+}

@@ -1,0 +1,202 @@
+/** From the words of a command line to an exit status. */
+import type { Sink } from "../base/bun-stdio.ts";
+import { errnoOf, GantryError, messageOf } from "../base/errors.ts";
+import { ResponseError } from "../client/response-error.ts";
+import { Cli, type Invocation } from "./cli.ts";
+import type { ArgumentRule, Command } from "./command.ts";
+import { below, type CommandEntry, COMMANDS, MANAGEMENT, topLevel } from "./commands.ts";
+import { Exit } from "./exit.ts";
+import { FlagError } from "./flags.ts";
+import { GlobalOptions } from "./global-options.ts";
+import { nearest } from "./suggest.ts";
+
+/** Exit status of a command line that pflag refuses; Docker's for every command. */
+const FLAG_ERROR_STATUS = 125;
+
+export interface Streams {
+  readonly out: Sink;
+  readonly err: Sink;
+}
+
+/** Runs one command line (without the program's name); never throws. */
+export async function dispatch(
+  invocation: Invocation,
+  streams: Streams,
+  words: readonly string[],
+): Promise<number> {
+  const options = new GlobalOptions(invocation.homeDirectory);
+  const cli = new Cli(invocation, options, streams);
+  try {
+    return await dispatchGlobal(cli, words);
+  } catch (error) {
+    return await report(cli, error, invocation.program, undefined).catch((cause: unknown) => {
+      if (errnoOf(cause) === "EPIPE") return 1;
+      throw cause;
+    });
+  }
+}
+
+async function dispatchGlobal(cli: Cli, words: readonly string[]): Promise<number> {
+  const { options, program } = cli;
+  let rest: string[];
+  try {
+    rest = options.parse(words);
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    await cli.warn(`${error.message}\nSee '${program} --help'.`);
+    return FLAG_ERROR_STATUS;
+  }
+  if (options.version.value) {
+    await cli.print(`Gantry version ${cli.invocation.version}`);
+    return 0;
+  }
+  const [first, ...others] = rest;
+  if (first === undefined || options.help.value) return showHelp(cli, options.help.value ? rest : []);
+  if (first === "help") return showHelp(cli, others);
+  if (MANAGEMENT.has(first)) return dispatchManagement(cli, first, others);
+  const entry = topLevel(first);
+  if (entry === undefined) {
+    const known = [
+      ...MANAGEMENT.keys(),
+      ...COMMANDS.map((command) => command.top).filter((top) => top !== ""),
+    ];
+    await unknownCommand(cli, [first], known);
+    return 1;
+  }
+  return dispatchCommand(cli, entry, `${program} ${first}`, others);
+}
+
+async function dispatchManagement(cli: Cli, parent: string, words: readonly string[]): Promise<number> {
+  const [first, ...others] = words;
+  if (first === undefined) {
+    const { managementOverview } = await import("./help.ts");
+    await cli.err.write(managementOverview(cli, parent));
+    return 0;
+  }
+  if (first === "--help" || first === "-h" || first === "help")
+    return showHelp(cli, [parent, ...(first === "help" ? others : [])]);
+  const entry = below(parent, first);
+  if (entry === undefined) {
+    if (first.startsWith("-")) {
+      await cli.warn(`unknown flag: ${first}\nSee '${cli.program} ${parent} --help'.`);
+      return FLAG_ERROR_STATUS;
+    }
+    await unknownCommand(
+      cli,
+      [parent, first],
+      COMMANDS.filter((command) => command.parent === parent).flatMap((command) => command.names),
+    );
+    return 1;
+  }
+  return dispatchCommand(cli, entry, `${cli.program} ${parent} ${first}`, others);
+}
+
+async function unknownCommand(cli: Cli, path: readonly string[], known: readonly string[]): Promise<void> {
+  const word = path.at(-1) ?? "";
+  const before = path.slice(0, -1);
+  const close = nearest(word, known);
+  const help = [cli.program, ...before, "--help"].join(" ");
+  await cli.warn(`${cli.program}: '${path.join(" ")}' is not a ${cli.program} command.`);
+  if (close !== undefined) await cli.warn(`Did you mean ${[cli.program, ...before, close].join(" ")}?`);
+  await cli.warn(`See '${help}'`);
+}
+
+async function dispatchCommand(
+  cli: Cli,
+  entry: CommandEntry,
+  name: string,
+  words: readonly string[],
+): Promise<number> {
+  const engine = cli.engine();
+  engine.then((client) => client.prepare(entry.connections ?? 1)).catch(() => {});
+  const command = (await entry.load()).command();
+  const help = command.flags.bool("help", false, "Print usage", { hidden: command.reportsAsRun !== true });
+  try {
+    const rest = command.flags.parse(words);
+    if (help.value) return await showCommandHelp(cli, entry, command, name);
+    const wrong = wrongCount(command.arguments, rest.length);
+    if (wrong !== undefined) {
+      await cli.warn(
+        `"${name}" ${wrong}.\nSee '${name} --help'.\n\nUsage:  ${name}${command.usage === "" ? "" : ` ${command.usage}`}\n\n${entry.summary}`,
+      );
+      return 1;
+    }
+    return await command.run(cli, rest);
+  } catch (error) {
+    return report(cli, error, name, command);
+  }
+}
+
+/** What is wrong with a number of words, in the words of Docker's CLI. */
+function wrongCount(rule: ArgumentRule, count: number): string | undefined {
+  if (count >= rule.least && count <= rule.most) return undefined;
+  const plural = (n: number): string => `${n} argument${n === 1 ? "" : "s"}`;
+  if (rule.most === 0) return "accepts no arguments";
+  if (rule.least === rule.most) return `requires exactly ${plural(rule.least)}`;
+  if (rule.most === Number.POSITIVE_INFINITY) return `requires at least ${plural(rule.least)}`;
+  if (rule.least === 0) return `requires at most ${plural(rule.most)}`;
+  return `requires at least ${rule.least} and at most ${plural(rule.most)}`;
+}
+
+async function showHelp(cli: Cli, words: readonly string[]): Promise<number> {
+  const help = await import("./help.ts");
+  const [first, second] = words;
+  if (first === undefined) {
+    await cli.out.write(help.overview(cli, help.terminalColumns()));
+    return 0;
+  }
+  if (MANAGEMENT.has(first)) {
+    const entry = second === undefined ? undefined : below(first, second);
+    if (entry !== undefined)
+      return showCommandHelp(cli, entry, (await entry.load()).command(), `${cli.program} ${first} ${second}`);
+    await cli.out.write(help.managementOverview(cli, first));
+    return 0;
+  }
+  const entry = topLevel(first);
+  if (entry === undefined) {
+    await cli.warn(`unknown help topic: ${words.join(" ")}`);
+    return 1;
+  }
+  return showCommandHelp(cli, entry, (await entry.load()).command(), `${cli.program} ${first}`);
+}
+
+async function showCommandHelp(
+  cli: Cli,
+  entry: CommandEntry,
+  command: Command,
+  name: string,
+): Promise<number> {
+  const help = await import("./help.ts");
+  await cli.out.write(help.commandHelp(cli.program, entry, command, name, help.terminalColumns()));
+  return 0;
+}
+
+/** Prints a failure where Docker's users look for it, and says how to exit. */
+async function report(cli: Cli, error: unknown, name: string, command: Command | undefined): Promise<number> {
+  if (errnoOf(error) === "EPIPE") return 1;
+  if (error instanceof FlagError) {
+    await cli.warn(`${error.message}\nSee '${name} --help'.`);
+    return FLAG_ERROR_STATUS;
+  }
+  if (error instanceof Exit) {
+    if (error.message !== "") await cli.warn(error.message);
+    return error.status;
+  }
+  if (!(error instanceof GantryError) && errnoOf(error) === undefined) {
+    await cli.warn(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return 1;
+  }
+  const message = describe(error);
+  if (command?.reportsAsRun !== true) {
+    await cli.warn(message);
+    return 1;
+  }
+  await cli.warn(`${cli.program}: ${message}\n\nRun '${name} --help' for more information`);
+  return FLAG_ERROR_STATUS;
+}
+
+/** The message of a failure as users of Docker's CLI know it. */
+export function describe(error: unknown): string {
+  const message = messageOf(error);
+  return error instanceof ResponseError ? `Error response from daemon: ${message}` : message;
+}

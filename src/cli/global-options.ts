@@ -1,0 +1,67 @@
+import type { Invocation } from "./cli.ts";
+import { type Flag, FlagError, FlagSet } from "./flags.ts";
+
+const LEVELS = ["debug", "info", "warn", "error", "fatal"];
+
+/** The flags that stand before the command. */
+export class GlobalOptions {
+  readonly flags = new FlagSet({ interspersed: false });
+  readonly config: Flag<string>;
+  readonly context: Flag<string>;
+  readonly debug: Flag<boolean>;
+  readonly host: Flag<readonly string[]>;
+  readonly logLevel: Flag<string>;
+  readonly version: Flag<boolean>;
+  readonly help: Flag<boolean>;
+  readonly #tls: readonly { readonly name: string; readonly changed: boolean }[];
+
+  constructor(home: string) {
+    const { flags } = this;
+    this.config = flags.string("config", "", "Location of client config files", {
+      shownDefault: JSON.stringify(`${home}/.docker`),
+    });
+    this.context = flags.string(
+      "context",
+      "",
+      "Name of the context to use to connect to the engine (overrides DOCKER_HOST env var and the default context)",
+      { short: "c" },
+    );
+    this.debug = flags.bool("debug", false, "Enable debug mode", { short: "D" });
+    this.host = flags.list("host", "Engine socket to connect to", { short: "H" });
+    this.logLevel = flags.string(
+      "log-level",
+      "info",
+      'Set the logging level ("debug", "info", "warn", "error", "fatal")',
+      {
+        short: "l",
+      },
+    );
+    this.#tls = [
+      flags.bool("tls", false, "Use TLS; implied by --tlsverify", { hidden: true }),
+      flags.string("tlscacert", "", "Trust certs signed only by this CA", { hidden: true }),
+      flags.string("tlscert", "", "Path to TLS certificate file", { hidden: true }),
+      flags.string("tlskey", "", "Path to TLS key file", { hidden: true }),
+      flags.bool("tlsverify", false, "Use TLS and verify the remote", { hidden: true }),
+    ];
+    this.version = flags.bool("version", false, "Print version information and quit", { short: "v" });
+    this.help = flags.bool("help", false, "Print usage", { short: "h", hidden: true });
+  }
+
+  /** Sets the flags and returns the words from the command on. */
+  parse(words: readonly string[]): string[] {
+    const rest = this.flags.parse(words);
+    if (!LEVELS.includes(this.logLevel.value))
+      throw new FlagError(`unable to parse logging level: ${this.logLevel.value}`);
+    return rest;
+  }
+
+  /** The TLS flag that was given, if any: TLS is not served yet and must not be left out silently. */
+  tlsFlag(): string | undefined {
+    return this.#tls.find((flag) => flag.changed)?.name;
+  }
+
+  configDirectory(invocation: Invocation): string {
+    if (this.config.value !== "") return this.config.value;
+    return invocation.environment.get("DOCKER_CONFIG") || `${invocation.homeDirectory}/.docker`;
+  }
+}

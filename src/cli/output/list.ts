@@ -1,0 +1,126 @@
+/** Lists of things, in the formats that `--format` chooses: a table, one document a line, or a template. */
+import type { Cli } from "../cli.ts";
+import { Exit } from "../exit.ts";
+import { alignColumns } from "./table.ts";
+import type { TemplateRecord } from "./template-value.ts";
+
+export interface ListSpec<Row> {
+  readonly rows: readonly Row[];
+  /** Every field that templates know, with its column header; `json` prints them in the order of their names. */
+  readonly fields: readonly Field<Row>[];
+  /** Fields of the default table. */
+  readonly columns: readonly string[];
+  /** Field that `--quiet` prints alone. */
+  readonly identity: string;
+  /** What Docker calls such a row; part of the message about a wrong field. */
+  readonly typeName: string;
+  /** The lines of `--format raw`: label and field. */
+  readonly raw?: readonly (readonly [string, string])[];
+  /** Fields that a template may ask for a part of, such as `.Label "name"`. */
+  readonly lookups?: readonly Lookup<Row>[];
+}
+
+export interface Field<Row> {
+  readonly name: string;
+  readonly header: string;
+  readonly text: (row: Row) => string;
+}
+
+export interface Lookup<Row> {
+  readonly name: string;
+  readonly header: (argument: string) => string;
+  readonly text: (row: Row, argument: string) => string;
+}
+
+export interface ListFormat {
+  readonly format: string;
+  readonly quiet: boolean;
+}
+
+const ONE_LINE_ESCAPES: ReadonlyMap<string, string> = new Map([
+  ["\\t", "\t"],
+  ["\\n", "\n"],
+]);
+
+/** Prints the list; a template's errors end the command with status 1. */
+export async function printList<Row>(
+  cli: Cli,
+  spec: ListSpec<Row>,
+  { format, quiet }: ListFormat,
+): Promise<void> {
+  const cell = (row: Row, name: string): string =>
+    spec.fields.find((field) => field.name === name)?.text(row) ?? "";
+  if (quiet && (format === "" || format === "table")) {
+    await cli.out.write(spec.rows.map((row) => `${cell(row, spec.identity)}\n`).join(""));
+    return;
+  }
+  if (format === "" || format === "table") {
+    const header = spec.columns.map(
+      (name) => spec.fields.find((field) => field.name === name)?.header ?? name,
+    );
+    const lines = [header, ...spec.rows.map((row) => spec.columns.map((name) => oneLine(cell(row, name))))];
+    await cli.out.write(`${alignColumns(lines.map((cells) => cells.join("\t")).join("\n"))}\n`);
+    return;
+  }
+  if (format === "raw" && spec.raw !== undefined) {
+    const { raw } = spec;
+    const blocks = spec.rows.map((row) =>
+      raw.map(([label, name]) => `${label}: ${cell(row, name)}\n`).join(""),
+    );
+    await cli.out.write(
+      quiet
+        ? spec.rows.map((row) => `${raw[0]?.[0] ?? ""}: ${cell(row, spec.identity)}\n`).join("")
+        : blocks.map((block) => `${block}\n`).join(""),
+    );
+    return;
+  }
+  await printTemplate(cli, spec, format);
+}
+
+/** A tab or line end in a value would break the table. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\t\n]/g, " ");
+}
+
+async function printTemplate<Row>(cli: Cli, spec: ListSpec<Row>, format: string): Promise<void> {
+  const { compileTemplate, TemplateError } = await import("./template.ts");
+  const isTable = format.startsWith("table ");
+  const source = format === "json" ? "{{json .}}" : isTable ? format.slice("table ".length) : format;
+  const unescaped = source.replaceAll(/\\[tn]/g, (escape) => ONE_LINE_ESCAPES.get(escape) ?? escape);
+  let output = "";
+  try {
+    const template = compileTemplate(unescaped, "");
+    if (isTable) output += `${template.header(headerRecord(spec))}\n`;
+    for (const row of spec.rows) output += `${template.execute(rowRecord(spec, row))}\n`;
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    await cli.out.write(output);
+    throw new Exit(1, `failed to ${error.phase} template: ${error.message}`);
+  }
+  await cli.out.write(isTable ? alignColumns(output) : output);
+}
+
+function rowRecord<Row>(spec: ListSpec<Row>, row: Row): TemplateRecord {
+  return {
+    kind: "record",
+    typeName: spec.typeName,
+    fields: new Map(spec.fields.map((field) => [field.name, () => field.text(row)])),
+    lookups: new Map(
+      (spec.lookups ?? []).map((lookup) => [lookup.name, (argument: string) => lookup.text(row, argument)]),
+    ),
+  };
+}
+
+function headerRecord<Row>(spec: ListSpec<Row>): TemplateRecord {
+  return {
+    kind: "record",
+    typeName: spec.typeName,
+    fields: new Map(spec.fields.map((field) => [field.name, () => field.header])),
+    lookups: new Map((spec.lookups ?? []).map((lookup) => [lookup.name, lookup.header])),
+  };
+}
+
+/** The header of `.Label "com.example.some-name"`: its last part, "some name". */
+export function labelHeader(name: string): string {
+  return (name.split(".").at(-1) ?? "").replaceAll(/[-_]/g, " ");
+}

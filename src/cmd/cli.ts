@@ -1,0 +1,33 @@
+/** The command-line client: reads what the process was started with, runs one command, exits. */
+import { standardError, standardOutput } from "../base/bun-stdio.ts";
+import { dispatch } from "../cli/dispatch.ts";
+
+/** The version of this program, as `version` and the request headers say it. */
+export const GANTRY_VERSION = "0.1.0";
+
+/**
+ * `words` are those after the program's name. `engineCommand` says how the engine is started when a command needs one
+ * and none is there.
+ */
+export async function runCli(
+  words: readonly string[],
+  engineCommand: { readonly file: string; readonly argv0: string; readonly words: readonly string[] },
+): Promise<never> {
+  const environment = new Map<string, string>();
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined) environment.set(name, value);
+  const status = await dispatch(
+    {
+      program: "gantry",
+      version: GANTRY_VERSION,
+      environment,
+      workingDirectory: process.cwd(),
+      homeDirectory: environment.get("HOME") || "/root",
+      userId: process.getuid?.() ?? -1,
+      engineCommand,
+    },
+    { out: standardOutput(), err: standardError() },
+    words,
+  );
+  process.exit(status);
+}

@@ -1,0 +1,48 @@
+/** The daemon's directories and the lock that makes it the only one on them. */
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fail } from "../base/errors.ts";
+import type { Native } from "../linux/native.ts";
+
+export interface DaemonRoots {
+  readonly dataRoot: string;
+  readonly containers: string;
+  readonly metadata: string;
+  readonly content: string;
+  readonly snapshots: string;
+  readonly execRoot: string;
+  readonly tasks: string;
+}
+
+/** Makes what is missing, with modes that let nobody but root in. Throws `conflict` when another daemon has the data. */
+export function openRoots(native: Pick<Native, "lockFile">, dataRoot: string, execRoot: string): DaemonRoots {
+  const roots: DaemonRoots = {
+    dataRoot,
+    containers: join(dataRoot, "containers"),
+    metadata: join(dataRoot, "metadata.db"),
+    content: join(dataRoot, "content"),
+    snapshots: join(dataRoot, "snapshots"),
+    execRoot,
+    tasks: join(execRoot, "tasks"),
+  };
+  makeDirectory(dataRoot, 0o710);
+  takeLock(native, join(dataRoot, "lock"));
+  makeDirectory(roots.containers, 0o710);
+  makeDirectory(execRoot, 0o711);
+  return roots;
+}
+
+/** Whatever the process's umask is. */
+function makeDirectory(path: string, mode: number): void {
+  if (mkdirSync(path, { recursive: true, mode }) !== undefined) chmodSync(path, mode);
+}
+
+/** The kernel lets go of the lock when this process ends, however it ends. */
+function takeLock(native: Pick<Native, "lockFile">, path: string): void {
+  if (native.lockFile(path) === undefined)
+    throw fail(
+      "conflict",
+      `another gantryd (process ${readFileSync(path, "utf8").trim() || "unknown"}) already uses this data root: "${path}" is locked`,
+    );
+  writeFileSync(path, `${process.pid}\n`);
+}

@@ -1,0 +1,254 @@
+/**
+ * The engine's daemon, put together: the one place that chooses implementations. From top to bottom: directories and
+ * their lock, the parts of `core`, the API, the containers of an earlier run. There is no list of things to undo at the
+ * end: containers go on without the daemon, and all that it keeps survives its death anyway.
+ */
+import { randomUUID } from "node:crypto";
+import { rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { containerRoutes } from "../api/routes/containers.ts";
+import { execRoutes } from "../api/routes/exec.ts";
+import { imageRoutes } from "../api/routes/images.ts";
+import { networkRoutes } from "../api/routes/networks.ts";
+import { systemRoutes } from "../api/routes/system.ts";
+import { type ApiServer, createApiServer } from "../api/server.ts";
+import { withDeadline } from "../base/deadline.ts";
+import { messageOf } from "../base/errors.ts";
+import { KeyedLock } from "../base/keyed-lock.ts";
+import { Logger } from "../base/log.ts";
+import { runProgram } from "../base/process.ts";
+import { COMMIT, VERSION } from "../base/version.ts";
+import { openContent } from "../core/content/local-store.ts";
+import { MemoryEventBus } from "../core/events/memory-bus.ts";
+import { helloWorldArchive } from "../core/images/hello-world.ts";
+import { openImages } from "../core/images/image-store.ts";
+import { jsonFileReader } from "../core/logging/json-file-reader.ts";
+import { MemoryLeases } from "../core/metadata/memory-leases.ts";
+import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
+import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
+import { openOverlaySnapshots } from "../core/snapshots/overlay.ts";
+import { TaskManager } from "../core/tasks/manager.ts";
+import { RunDirectories } from "../core/tasks/run-directory.ts";
+import { runtimePlanner } from "../core/tasks/runtime-planner.ts";
+import { shimSpawner } from "../core/tasks/spawn-shim.ts";
+import { DEFAULT_EXPANSION } from "../core/unpack/expansion.ts";
+import type { Container } from "../engine/containers/container.ts";
+import { restore } from "../engine/containers/restore.ts";
+import {
+  buildExecProcess,
+  buildSpec,
+  DEFAULT_READONLY_PATHS,
+  defaultMaskedPaths,
+} from "../engine/containers/spec.ts";
+import { startAgain } from "../engine/containers/start.ts";
+import { ContainerStore } from "../engine/containers/store.ts";
+import { openNetworks } from "../engine/networks/networks.ts";
+import { goArchitecture } from "../engine/system/version.ts";
+import { processesOf } from "../linux/cgroup-processes.ts";
+import { pathOfDescriptor } from "../linux/descriptor-path.ts";
+import { readHostFacts } from "../linux/host-facts.ts";
+import { countDescriptors, readHostNames } from "../linux/host-names.ts";
+import { loadNative } from "../linux/native-addon.ts";
+import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
+import { DAEMON_HELP, type DaemonOptions, parseDaemonOptions } from "./daemon-options.ts";
+import { openRoots } from "./daemon-roots.ts";
+import { listenOn } from "./daemon-socket.ts";
+import { findNativeParts } from "./native-parts.ts";
+import { type DumpedParts, writeStateDump } from "./state-dump.ts";
+
+const SHUTDOWN_MS = 5_000;
+const SHIM_ANSWER_MS = 2_000;
+const PS_LIMITS = { timeoutMs: 5_000, maxBytes: 8 << 20 };
+
+export interface Daemon {
+  readonly log: Logger;
+  readonly parts: DumpedParts;
+  /** Resolves when the containers of an earlier run are back and requests are answered. */
+  readonly ready: Promise<void>;
+  /** Ends everything but the containers. */
+  stop(): Promise<void>;
+}
+
+/** Starts the daemon in this process. Throws one clear sentence when it cannot. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const log = new Logger((line) => process.stderr.write(line), options.logLevel);
+  const nativeParts = findNativeParts();
+  const native = loadNative(nativeParts);
+  const roots = openRoots(native, options.dataRoot, options.execRoot);
+  const facts = readHostFacts();
+  const architecture = goArchitecture(facts);
+
+  const metadata = openMetadata({
+    path: roots.metadata,
+    onDamaged: (movedTo, reason) => log.error("the metadata was damaged, starting anew", { movedTo, reason }),
+  });
+  const content = openContent(roots.content, log);
+  const snapshots = openOverlaySnapshots(roots.snapshots, native, log);
+  const leases = new MemoryLeases();
+  const images = await openImages({
+    content,
+    snapshots,
+    leases,
+    native,
+    architecture,
+    expansion: DEFAULT_EXPANSION,
+    metadata,
+    log,
+  });
+  const tasks = new TaskManager({
+    directories: new RunDirectories(roots.tasks),
+    planner: runtimePlanner(facts),
+    cgroups: { freeze, thaw, isFrozen, clear },
+    pidfds: native,
+    log,
+    answerTimeoutMs: SHIM_ANSWER_MS,
+    spawnShim: shimSpawner(pathOfDescriptor(native.sealedExecutable(nativeParts.shim)), "ignore"),
+  });
+  const events = new MemoryEventBus();
+  const locks = new KeyedLock();
+  const networks = openNetworks(metadata);
+  const store = new ContainerStore(metadata, {
+    cgroupVersion: facts.cgroup.version,
+    maskedPaths: defaultMaskedPaths(facts),
+    readonlyPaths: DEFAULT_READONLY_PATHS,
+  });
+  let isStopping = false;
+
+  const engine = {
+    store,
+    locks,
+    tasks,
+    snapshots,
+    images,
+    events,
+    facts,
+    log,
+    buildSpec,
+    buildExecProcess,
+    networks,
+    containersDir: roots.containers,
+    networkIds: new Map(networks.map(({ name, id }) => [name, id])),
+    readLog: jsonFileReader(log),
+    restartDue: (container: Container): Promise<void> => startAgain(engine, container),
+    mayRestart: () => !isStopping,
+    processesOf: (pid: number) => processesOf(pid, facts.cgroup),
+    runPs: (args: readonly string[]) => runProgram("ps", args, PS_LIMITS),
+    containers: () => store.all(),
+    helloWorld: async () => helloWorldArchive(await readFile(nativeParts.hello), architecture),
+    storageDriver: snapshots.driver,
+    build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
+    daemon: { id: engineId(metadata), dataRoot: roots.dataRoot, debug: options.logLevel === "debug" },
+    readHostNames,
+    countDescriptors,
+  };
+
+  const { promise: ready, resolve: setReady, reject: setFailed } = Promise.withResolvers<void>();
+  const server = createApiServer({
+    version: VERSION,
+    ready,
+    log,
+    routes: [
+      ...systemRoutes(engine),
+      ...containerRoutes(engine),
+      ...execRoutes(engine),
+      ...imageRoutes(engine),
+      ...networkRoutes(engine),
+    ],
+  });
+  await listenOn(server, options.socketPath, options.group);
+  restore(engine).then(setReady, setFailed);
+  await ready;
+  if (options.pidFile !== "") writeFileSync(options.pidFile, `${process.pid}\n`);
+  log.info("the engine is ready", {
+    version: VERSION,
+    socket: options.socketPath,
+    containers: [...store.all()].length,
+    ms: Math.round(performance.now()),
+  });
+
+  return {
+    log,
+    ready,
+    parts: { store, locks, leases, subscribers: () => events.subscribers },
+    stop: async () => {
+      isStopping = true;
+      closeServer(server);
+      rmSync(options.socketPath, { force: true });
+      if (options.pidFile !== "") rmSync(options.pidFile, { force: true });
+      await withDeadline("background deletions", SHUTDOWN_MS, snapshots.settled()).catch((error: unknown) =>
+        log.warn("left for the next start", { error: messageOf(error) }),
+      );
+      metadata.close();
+    },
+  };
+}
+
+function closeServer(server: ApiServer): void {
+  server.close();
+  server.closeAllConnections();
+}
+
+/** Identifies this engine for as long as its data root lives. */
+function engineId(metadata: Metadata): string {
+  metadata.migrate("engine", [
+    "CREATE TABLE engine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+  ]);
+  const row = metadata.prepare("SELECT value FROM engine WHERE key = 'id'").get();
+  if (row !== undefined) return textColumn(row, "value");
+  const id = randomUUID();
+  metadata.transaction("durable", () =>
+    metadata.prepare("INSERT INTO engine (key, value) VALUES ('id', ?)").run(id),
+  );
+  return id;
+}
+
+/** `gantryd`: runs until a signal ends it. */
+export async function runDaemon(words: readonly string[]): Promise<void> {
+  try {
+    const options = parseDaemonOptions(words);
+    if (options === "help") process.stdout.write(DAEMON_HELP);
+    else if (options === "version") process.stdout.write(`gantryd version ${VERSION}, build ${COMMIT}\n`);
+    else if (process.getuid?.() !== 0) throw new Error("the engine must be run as root");
+    else serve(await startDaemon(options), options);
+  } catch (error) {
+    process.stderr.write(`gantryd: ${messageOf(error)}\n`);
+    process.exit(1);
+  }
+}
+
+function serve(daemon: Daemon, options: DaemonOptions): void {
+  const { log } = daemon;
+  // Requests are isolated from each other, and state is written before it is believed: going on is safer than a restart.
+  process.on("uncaughtException", (error) =>
+    log.error("uncaught error", { error: messageOf(error), stack: error.stack }),
+  );
+  process.on("unhandledRejection", (error) =>
+    log.error("unhandled rejection", {
+      error: messageOf(error),
+      stack: error instanceof Error ? error.stack : undefined,
+    }),
+  );
+  let isEnding = false;
+  const end = (signal: NodeJS.Signals): void => {
+    if (isEnding) process.exit(1);
+    isEnding = true;
+    log.info("ending, containers go on", { signal });
+    daemon.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error("cannot end in order", { error: messageOf(error) });
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+  process.on("SIGHUP", () => log.info("nothing to load anew on SIGHUP"));
+  process.on("SIGUSR1", () => {
+    try {
+      log.info("state written", { path: writeStateDump(options.execRoot, daemon.parts) });
+    } catch (error) {
+      log.error("cannot write the state", { error: messageOf(error) });
+    }
+  });
+}

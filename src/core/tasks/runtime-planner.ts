@@ -1,0 +1,40 @@
+/** Plans from the runtime's compiler, for this host. */
+import { cgroupDirs } from "../../linux/cgroup-paths.ts";
+import { readyCgroupParents } from "../../linux/cgroup-parents.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
+import { cgroupPathOf } from "../../runtime/compile-cgroup.ts";
+import { compile, compileExec } from "../../runtime/compile.ts";
+import { encodePlan } from "../../runtime/plan-codec.ts";
+import type { Plan } from "../../runtime/plan.ts";
+import { decodeSpec } from "../../specs/oci-runtime/decode.ts";
+import { encodeSpec } from "../../specs/oci-runtime/encode.ts";
+import type { Process } from "../../specs/oci-runtime/spec.ts";
+import type { EncodedPlan, Planner } from "./planner.ts";
+
+export function runtimePlanner(facts: HostFacts): Planner {
+  return {
+    run: ({ id, spec, rootfs, init, consoleSize }, staging) => {
+      readyCgroupParents(facts.cgroup, cgroupPathOf(spec, id));
+      const sized =
+        spec.process === undefined ? spec : { ...spec, process: withWindow(spec.process, consoleSize) };
+      return encoded(compile({ spec: sized, rootfs, staging, taskId: id, facts, init }));
+    },
+    exec: (id, spec, { process, consoleSize }) =>
+      encoded(compileExec({ process: withWindow(process, consoleSize), spec, taskId: id, facts })),
+    cgroupDirs: (id, spec) => cgroupDirs(facts.cgroup, cgroupPathOf(spec, id)).map(({ dir }) => dir),
+    encodeSpec,
+    decodeSpec,
+  };
+}
+
+function encoded(plan: Plan): EncodedPlan {
+  return { bytes: encodePlan(plan), isExec: (op) => plan.ops[op - 1]?.kind === "exec" };
+}
+
+/** The window that the client asked for, if it did, has the last word. */
+function withWindow(
+  process: Process,
+  { rows, cols }: { readonly rows: number; readonly cols: number },
+): Process {
+  return rows > 0 && cols > 0 ? { ...process, consoleSize: { height: rows, width: cols } } : process;
+}

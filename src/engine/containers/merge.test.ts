@@ -1,0 +1,66 @@
+import { expect, test } from "bun:test";
+import { containerConfig, hostConfig } from "../testing/host-config.ts";
+import { mergeConfig, mergeEnvironment, mergeHost } from "./merge.ts";
+
+const ID = "0123456789abcdef";
+const image = containerConfig({
+  Entrypoint: ["/entry"],
+  Cmd: ["default"],
+  Env: ["PATH=/bin", "A=image"],
+  User: "web",
+  WorkingDir: "/srv",
+  Labels: { a: "image", b: "image" },
+});
+
+function command(fields: Record<string, unknown>): readonly [unknown, unknown] {
+  const { Entrypoint, Cmd } = mergeConfig(ID.slice(0, 12), containerConfig(fields), image);
+  return [Entrypoint, Cmd];
+}
+
+test("a command replaces the image's, its entry point stays", () => {
+  expect(command({})).toEqual([["/entry"], ["default"]]);
+  expect(command({ Cmd: ["other"] })).toEqual([["/entry"], ["other"]]);
+});
+
+test("an entry point drops the image's command, an empty one drops both", () => {
+  expect(command({ Entrypoint: ["/mine"] })).toEqual([["/mine"], null]);
+  expect(command({ Entrypoint: [""], Cmd: ["sh"] })).toEqual([null, ["sh"]]);
+  expect(() => command({ Entrypoint: [""] })).toThrow("no command specified");
+});
+
+test("user, directory and labels of the image are defaults", () => {
+  const merged = mergeConfig(ID.slice(0, 12), containerConfig({ Labels: { b: "mine" } }), image);
+  expect(merged).toMatchObject({ User: "web", WorkingDir: "/srv", Hostname: "0123456789ab" });
+  expect({ ...merged.Labels }).toEqual({ a: "image", b: "mine" });
+});
+
+test("labels called like members of every object are labels", () => {
+  const user = containerConfig(JSON.parse('{"Cmd":["x"],"Labels":{"__proto__":"p","constructor":"c"}}'));
+  const merged = mergeConfig(ID.slice(0, 12), user, image);
+  expect(Object.keys(merged.Labels ?? {}).sort()).toEqual(["__proto__", "a", "b", "constructor"]);
+});
+
+test("mergeEnvironment() puts the user's first and lets a bare name remove the image's", () => {
+  expect(mergeEnvironment(["B=1", "A"], image.Env)).toEqual(["B=1", "PATH=/bin"]);
+  expect(mergeEnvironment(null, image.Env)).toEqual(["PATH=/bin", "A=image"]);
+});
+
+test("mergeHost() fills Docker's defaults", () => {
+  const defaults = { cgroupVersion: 2, maskedPaths: ["/m"], readonlyPaths: ["/r"] } as const;
+  const merged = mergeHost(hostConfig({ Memory: 8 << 20 }), image, defaults);
+  expect(merged).toMatchObject({
+    NetworkMode: "none",
+    CgroupnsMode: "private",
+    IpcMode: "private",
+    ShmSize: 64 << 20,
+    MemorySwap: 16 << 20,
+    RestartPolicy: { Name: "no" },
+    MaskedPaths: ["/m"],
+    ReadonlyPaths: ["/r"],
+  });
+  expect(mergeHost(hostConfig({ Privileged: true }), image, defaults)).toMatchObject({
+    CgroupnsMode: "host",
+    MaskedPaths: [],
+    ReadonlyPaths: [],
+  });
+});

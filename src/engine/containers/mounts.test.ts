@@ -1,0 +1,178 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isCategory } from "../../base/errors.ts";
+import { hostConfig } from "../testing/host-config.ts";
+import { checkBindSources, type MountRequest, parseMounts, resolveMounts } from "./mounts.ts";
+
+function bind(text: string): MountRequest {
+  const [request] = parseMounts(hostConfig({ Binds: [text] }));
+  if (request === undefined) throw new Error("no mount");
+  return request;
+}
+
+test("-v source:destination is a private, recursive, writable bind whose source may be made", () => {
+  expect(bind("/a//b/:/c/").mount).toEqual({
+    kind: "bind",
+    source: "/a/b",
+    destination: "/c",
+    readOnly: false,
+    recursiveReadOnly: false,
+    recursive: true,
+    propagation: "rprivate",
+    createSource: true,
+  });
+});
+
+test("-v options may be combined, each kind once", () => {
+  expect(bind("/a:/b:ro,rslave,z,cached").mount).toMatchObject({
+    readOnly: true,
+    recursiveReadOnly: true,
+    propagation: "rslave",
+  });
+  expect(bind("/a:/b:ro").point).toEqual({
+    Type: "bind",
+    Source: "/a",
+    Destination: "/b",
+    Mode: "ro",
+    RW: false,
+    Propagation: "rprivate",
+  });
+});
+
+test("malformed binds are refused with Docker's words", () => {
+  const refused: readonly (readonly [string, string])[] = [
+    ["/a:/b:xx", "invalid mode: xx"],
+    ["/a:/b:ro,rw", "invalid mode: ro,rw"],
+    ["/a:/b:rshared,slave", "invalid mode: rshared,slave"],
+    ["/a:/b:ro:x", "invalid volume specification: '/a:/b:ro:x'"],
+    [":/b", "invalid volume specification: ':/b'"],
+    ["/a:", "invalid volume specification: '/a:'"],
+    ["/a:ro", "invalid volume specification: '/a:ro'"],
+    [
+      "a:b",
+      "invalid volume specification: 'a:b': invalid mount config for type \"volume\": invalid mount path: 'b' mount path must be absolute",
+    ],
+    [
+      "/a:/",
+      "invalid volume specification: '/a:/': invalid mount config for type \"bind\": invalid specification: destination can't be '/'",
+    ],
+    ["/a:/x/..", "destination can't be '/'"],
+    [
+      "x/y:/b",
+      'create x/y: "x/y" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
+    ],
+  ];
+  for (const [text, message] of refused) expect(() => bind(text), text).toThrow(message);
+});
+
+test("volumes are refused as not implemented", () => {
+  for (const text of ["data:/data", "/data"]) {
+    let error: unknown;
+    try {
+      bind(text);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(isCategory(error, "not_implemented")).toBe(true);
+  }
+});
+
+test("a destination can be used once, however it is spelled", () => {
+  expect(() => parseMounts(hostConfig({ Binds: ["/a:/x", "/b:/y/../x/"] }))).toThrow(
+    "Duplicate mount point: /x",
+  );
+  expect(() => parseMounts(hostConfig({ Binds: ["/a:/x"], Tmpfs: { "/x": "" } }))).toThrow(
+    "Duplicate mount point: /x",
+  );
+});
+
+test("--mount type=bind takes its options and does not make its source", () => {
+  const [request] = parseMounts(
+    hostConfig({
+      Mounts: [
+        {
+          Type: "bind",
+          Source: "/a",
+          Target: "/b",
+          ReadOnly: true,
+          BindOptions: { Propagation: "rshared", NonRecursive: true, ReadOnlyNonRecursive: true },
+        },
+      ],
+    }),
+  );
+  expect(request?.mount).toEqual({
+    kind: "bind",
+    source: "/a",
+    destination: "/b",
+    readOnly: true,
+    recursiveReadOnly: false,
+    recursive: false,
+    propagation: "rshared",
+    createSource: false,
+  });
+});
+
+test("--mount is checked with Docker's words", () => {
+  const refused: readonly (readonly [Record<string, unknown>, string])[] = [
+    [{ Type: "bind", Target: "/x" }, 'invalid mount config for type "bind": field Source must not be empty'],
+    [{ Type: "bind", Source: "/x" }, 'invalid mount config for type "bind": field Target must not be empty'],
+    [
+      { Type: "bind", Source: "x", Target: "/x" },
+      "invalid mount config for type \"bind\": invalid mount path: 'x' mount path must be absolute",
+    ],
+    [{ Type: "foo", Target: "/x" }, 'invalid mount config for type "foo": mount type unknown'],
+    [
+      { Type: "tmpfs", Source: "/y", Target: "/x" },
+      'invalid mount config for type "tmpfs": field Source must not be specified',
+    ],
+    [
+      { Type: "tmpfs", Target: "/x", BindOptions: {} },
+      'BindOptions must not be specified on mount type "tmpfs"',
+    ],
+  ];
+  for (const [mount, message] of refused)
+    expect(() => parseMounts(hostConfig({ Mounts: [mount] }))).toThrow(message);
+});
+
+test("tmpfs options add to the safe defaults and replace their opposites", () => {
+  const requests = parseMounts(
+    hostConfig({
+      Tmpfs: { "/a": "", "/b": "exec,size=1m,size=2m,ro" },
+      Mounts: [{ Type: "tmpfs", Target: "/c", TmpfsOptions: { SizeBytes: 4096, Mode: 0o1777 } }],
+    }),
+  );
+  const options = new Map(
+    requests.map(({ mount }) => [mount.destination, mount.kind === "tmpfs" ? mount.options : []]),
+  );
+  expect(options.get("/a")).toEqual(["noexec", "nosuid", "nodev"]);
+  expect(options.get("/b")).toEqual(["nosuid", "nodev", "exec", "size=2m", "ro"]);
+  expect(options.get("/c")).toEqual(["noexec", "nosuid", "nodev", "size=4096", "mode=1777"]);
+  expect(() => parseMounts(hostConfig({ Tmpfs: { "/a": "foo" } }))).toThrow("Invalid tmpfs option");
+});
+
+test("resolveMounts() makes missing -v sources, tells files from directories, and puts parents first", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "gantry-mounts-"));
+  try {
+    const made = join(directory, "new", "deep");
+    const file = join(directory, "file");
+    writeFileSync(file, "");
+    const requests = parseMounts(hostConfig({ Binds: [`${file}:/x/y/z`, `${made}:/x`] }));
+    const resolved = await resolveMounts(requests);
+    expect(resolved.map(({ destination }) => destination)).toEqual(["/x", "/x/y/z"]);
+    expect(resolved).toMatchObject([{ isDirectory: true }, { isDirectory: false }]);
+    expect(statSync(made).isDirectory()).toBe(true);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("checkBindSources() refuses a missing --mount source", async () => {
+  const requests = parseMounts(
+    hostConfig({ Mounts: [{ Type: "bind", Source: "/no/such/path", Target: "/x" }] }),
+  );
+  expect(checkBindSources(requests)).rejects.toThrow(
+    'invalid mount config for type "bind": bind source path does not exist: /no/such/path',
+  );
+});

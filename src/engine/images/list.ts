@@ -1,0 +1,116 @@
+/** GET /images/json. */
+import { fail } from "../../base/errors.ts";
+import type { Image, Images } from "../../core/images/images.ts";
+import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
+import type { Filters } from "../../specs/engine/container.ts";
+import { booleanFilter } from "../../specs/engine/filters.decode.ts";
+import type { ImageSummary } from "../../specs/engine/image.ts";
+import { familiarReference, parseReference } from "../../specs/oci-image/reference.ts";
+import type { Container } from "../containers/container.ts";
+import { matchesLabel } from "../containers/list-filters.ts";
+import { nowNs } from "../containers/timestamp.ts";
+import { parseTime } from "../system/time-filter.ts";
+import { matchesGlob } from "./glob.ts";
+
+export const IMAGE_FILTERS = ["before", "dangling", "label", "reference", "since", "until"] as const;
+
+export interface ListImagesDeps {
+  readonly images: Pick<Images, "list" | "resolve">;
+  readonly containers: () => Iterable<Container>;
+  readonly snapshots: Pick<Snapshotter, "layers">;
+}
+
+/** Chain id → unpacked bytes. */
+export function layerSizes(snapshots: Pick<Snapshotter, "layers">): ReadonlyMap<string, number> {
+  return new Map(snapshots.layers().map(({ chainId, usage }) => [chainId, usage.sizeBytes]));
+}
+
+export function listImages(
+  deps: ListImagesDeps,
+  request: { readonly filters: Filters; readonly sharedSize: boolean },
+): readonly ImageSummary[] {
+  const all = deps.images.list();
+  const uses = countUses(deps.containers());
+  const sharers = request.sharedSize ? countSharers(all) : undefined;
+  const sizes = layerSizes(deps.snapshots);
+  const patterns = request.filters.get("reference") ?? [];
+  const isShown = (name: string): boolean =>
+    patterns.length === 0 || patterns.some((pattern) => matchesReference(name, pattern));
+  return all
+    .filter(imageFilter(deps.images, request.filters))
+    .sort((a, b) => createdMs(b) - createdMs(a))
+    .map((image) => ({
+      Id: image.id,
+      ParentId: "",
+      RepoTags: image.tags.filter(isShown).map(familiar),
+      RepoDigests: image.digests.filter(isShown).map(familiar),
+      Created: Math.floor(createdMs(image) / 1000),
+      Size: image.sizeBytes,
+      SharedSize: sharers === undefined ? -1 : sharedBytes(image, sharers, sizes),
+      Labels: image.config?.Labels ?? null,
+      Containers: uses.get(image.id) ?? 0,
+    }));
+}
+
+/** "docker.io/library/busybox:latest" → "busybox:latest". */
+export function familiar(full: string): string {
+  return familiarReference(parseReference(full));
+}
+
+/** Unix milliseconds; 0 for an image that does not say. */
+export function createdMs(image: Image): number {
+  const ms = Date.parse(image.created);
+  return Number.isNaN(ms) ? 0 : ms;
+}
+
+export function countUses(containers: Iterable<Container>): ReadonlyMap<string, number> {
+  const uses = new Map<string, number>();
+  for (const { record } of containers) uses.set(record.imageId, (uses.get(record.imageId) ?? 0) + 1);
+  return uses;
+}
+
+function countSharers(images: readonly Image[]): ReadonlyMap<string, number> {
+  const sharers = new Map<string, number>();
+  for (const { layers } of images)
+    for (const { chainId } of layers) sharers.set(chainId, (sharers.get(chainId) ?? 0) + 1);
+  return sharers;
+}
+
+function sharedBytes(
+  image: Image,
+  sharers: ReadonlyMap<string, number>,
+  sizes: ReadonlyMap<string, number>,
+): number {
+  return image.layers
+    .filter(({ chainId }) => (sharers.get(chainId) ?? 0) > 1)
+    .reduce((bytes, { chainId }) => bytes + (sizes.get(chainId) ?? 0), 0);
+}
+
+/** The test of list and prune. Throws `invalid_argument`, or `not_found` for an unknown image in `before` or `since`. */
+export function imageFilter(images: Pick<Images, "resolve">, filters: Filters): (image: Image) => boolean {
+  const isDangling = booleanFilter(filters, "dangling");
+  const before = (filters.get("before") ?? []).map((name) => createdMs(images.resolve(name)));
+  const since = (filters.get("since") ?? []).map((name) => createdMs(images.resolve(name)));
+  const now = nowNs();
+  const until = (filters.get("until") ?? []).map((text) => Number(parseTime(text, now) / 1_000_000n));
+  const labels = filters.get("label") ?? [];
+  const unwanted = filters.get("label!") ?? [];
+  const patterns = filters.get("reference") ?? [];
+  for (const pattern of patterns)
+    if (pattern.length > 1024) throw fail("invalid_argument", "invalid filter 'reference'");
+  return (image) =>
+    (isDangling === undefined || isDangling === (image.tags.length === 0)) &&
+    before.every((limit) => createdMs(image) < limit) &&
+    since.every((limit) => createdMs(image) > limit) &&
+    until.every((limit) => createdMs(image) < limit) &&
+    labels.every((label) => matchesLabel(image.config?.Labels ?? {}, label)) &&
+    !unwanted.some((label) => matchesLabel(image.config?.Labels ?? {}, label)) &&
+    (patterns.length === 0 || image.tags.some((tag) => patterns.some((p) => matchesReference(tag, p))));
+}
+
+/** A pattern is compared with the familiar name with and without tag, and with the last part of the path. */
+function matchesReference(full: string, pattern: string): boolean {
+  const name = familiar(full);
+  const repository = name.slice(0, name.lastIndexOf(":"));
+  return [name, repository, full].some((text) => matchesGlob(text, pattern));
+}
