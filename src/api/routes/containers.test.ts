@@ -149,6 +149,7 @@ test("attach before the start gets everything that the process writes", async ()
   await client.saw("hello");
   task.exit(0);
   await client.ended();
+  expect(task.streams[0]?.destroyed).toBe(true);
 });
 
 test("attach passes input on and its end, while output keeps flowing", async () => {

@@ -81,6 +81,15 @@ test("kill with a name, a number or nothing", async () => {
   expect(host.store.find("web").state.status).toBe("exited");
 });
 
+test("kill of a process whose shim goes away in the middle of the answer", async () => {
+  const task = await running("web");
+  task.signal = () => {
+    setTimeout(() => task.exit(0), 5);
+    return Promise.reject(new Error("connection to the shim broke"));
+  };
+  expect((await host.call("DELETE", "/containers/web?force=1")).status).toBe(204);
+});
+
 test("restart keeps a --rm container", async () => {
   await running("web", { HostConfig: { NetworkMode: "none", AutoRemove: true } });
   expect((await host.call("POST", "/containers/web/restart?t=1")).status).toBe(204);

@@ -35,7 +35,7 @@ export async function pump(
 
   const how = await promise;
   process.unpipe(client.output);
-  if (how !== "ended") process.destroy();
+  process.destroy(); // also when it has ended: its shim stays until we let go
   closeClient(client);
   return how;
 }

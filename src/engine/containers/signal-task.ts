@@ -1,6 +1,7 @@
 /** Sending signals to a container's main process, and waiting for its end: shared by kill, stop, restart and remove. */
 import { withDeadline } from "../../base/deadline.ts";
 import { fail, isCategory } from "../../base/errors.ts";
+import type { Task } from "../../core/tasks/tasks.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { parseSignal, SIGKILL, SIGTERM } from "./signals.ts";
@@ -13,6 +14,7 @@ export interface SignalDeps {
 }
 
 const KILL_DEADLINE_MS = 10_000;
+const LAST_WORDS_MS = 2_000;
 
 export function stopSignalOf(container: Container): number {
   return container.config.StopSignal === "" ? SIGTERM : parseSignal(container.config.StopSignal);
@@ -41,8 +43,19 @@ export async function sendSignal(deps: SignalDeps, container: Container, signal:
       }
     }
   } catch (error) {
-    if (container.task !== task || isCategory(error, "not_found")) return;
+    if (container.task !== task || isCategory(error, "not_found") || (await endsSoon(task))) return;
     throw error;
+  }
+}
+
+/** A shim that is going away with its process may break off in the middle of an answer, just before it is known to be gone. */
+async function endsSoon(task: Task): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), LAST_WORDS_MS);
+  try {
+    return await Promise.race([task.exited.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
