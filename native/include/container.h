@@ -26,7 +26,7 @@ struct container_stdio {
 };
 
 struct container {
-  pid_t pid; /* in the shim's pid namespace */
+  pid_t pid; /* in the shim's pid namespace. For a joining plan, until SYNC_STARTED, of who sets it up */
   int pidfd;
   int sync_fd;                  /* poll for input; -1 once closed */
   int console_fd;               /* pty master after SYNC_CONSOLE, else -1; the shim takes it */
@@ -43,6 +43,10 @@ int container_spawn (const struct plan *p, const struct container_stdio *io, int
 
 /* Call when sync_fd is readable. SYNC_STARTED and SYNC_FAILED are final and close sync_fd. */
 enum sync_event container_sync (struct container *c, struct err *e);
+
+/* Whether the child `pid`, just reaped, was the process or its failed set-up. A joining plan is set up outside of the container's
+   pid namespace by a child that ends, with 0 and to be reaped like any other, when it has forked the process into it. */
+bool container_is (const struct container *c, pid_t pid);
 
 /* Lets a created child go on. Allowed before SYNC_CREATED arrived: then it does not stop at OP_SYNC at all, and SYNC_CREATED
    may be left out. */

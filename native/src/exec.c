@@ -108,6 +108,8 @@ int step_exec (struct init *in, struct fields *f, uint16_t flags, struct err *e)
   umask (in->umask);
   if (sys_close_range (3, ~0u, CLOSE_RANGE_CLOEXEC) < 0 && !in->is_swept)
     return err_set (e, errno, "cannot mark descriptors close-on-exec");
+  if ((in->plan->flags & PLAN_JOIN) != 0 && be_born_inside (in, e) < 0)
+    return -1;
   if (in->has_reaper && reaper_fork (in, e) < 0)
     return -1;
   __atomic_store_n (&in->progress->stage, PROGRESS_EXECUTING, __ATOMIC_RELEASE);

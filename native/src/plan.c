@@ -458,7 +458,7 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     return refuse (s, "", "comes twice");
   if (s->seen[OP_EXEC] != 0 && op->kind != OP_EXEC)
     return refuse (s, "", "comes after EXEC");
-  if (joins && op->kind < OP_CGROUP_JOIN)
+  if (joins && (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER))
     return refuse (s, "", "is not possible in a joined container");
   if (joins && op->kind == OP_CGROUP_JOIN && s->in_child)
     return refuse (s, "", "must come first: after it the host's cgroups are out of sight");

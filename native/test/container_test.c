@@ -623,6 +623,53 @@ TEST ("a joining process is in the container, its root and its namespaces") {
   container_release (&c);
 }
 
+TEST ("a joining process is out of the container's sight until it has no more rights than the container") {
+  struct builder b;
+  struct container c, joining;
+  struct outcome first, second;
+  struct err e;
+  NEEDS_SANDBOX ();
+
+  begin_container (&b, 0);
+  put_command (&b, "echo ready; sleep 1000; true");
+  int out = start_plan (&b, -1, &c, &first);
+  MUST (out >= 0);
+  await_output (&out, &first);
+
+  begin_plan (&b, 0, PLAN_JOIN);
+  put_op (&b, OP_SYNC, 0);
+  put_op (&b, OP_BOUNDING, 0);
+  put_u64 (&b, 0);
+  put_identity (&b, (struct identity){ .user = "app" });
+  put_caps (&b, 0, 0);
+  put_command (&b, "echo $$ $PPID; ls /proc/self/fd; grep CapPrm /proc/self/status; true");
+  int second_out = start_plan (&b, c.pidfd, &joining, &second);
+  MUST (second_out >= 0);
+  MUST (poll (&(struct pollfd){ .fd = joining.sync_fd, .events = POLLIN }, 1, 10000) == 1);
+  CHECK (container_sync (&joining, &e) == SYNC_CREATED);
+  pid_t setter = joining.pid;
+
+  /* It is in the container's mount namespace already, and in none of its pids: 1, sleep, and who looks. */
+  begin_plan (&b, 0, PLAN_JOIN);
+  put_command (&b, "set -- /proc/[0-9]*; echo $#");
+  CHECK_RUN (run_plan_joined (&b, c.pidfd), "3\n");
+
+  CHECK (container_go (&joining, &e) == 0);
+  attend (&joining, &second_out, &second);
+  CHECK (joining.pid != setter);
+  CHECK (waitpid (setter, NULL, WNOHANG) == setter);
+  container_release (&joining);
+  int number = atoi (second.out);
+  char expected[128];
+  snprintf (expected, sizeof expected, "%d 0\n0\n1\n2\n3\nCapPrm:\t0000000000000000\n", number);
+  CHECK (number > 1);
+  CHECK_RUN (&second, expected);
+
+  kill (c.pid, SIGKILL);
+  attend (&c, &out, &first);
+  container_release (&c);
+}
+
 TEST ("a joining process can have a terminal of the container") {
   struct builder b;
   struct container c;

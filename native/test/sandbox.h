@@ -333,6 +333,8 @@ static inline struct outcome *run_plan_joined (struct builder *b, int init_pidfd
   MUST (container_go (&c, &e) == 0);
   attend (&c, &out, &o);
   container_release (&c);
+  if (init_pidfd >= 0)
+    waitpid (-1, NULL, WNOHANG); /* who set it up */
   return &o;
 }
 
