@@ -13,16 +13,18 @@ export interface ProgramLimits {
   readonly timeoutMs: number;
   /** Of standard output and of standard error; more is an error. */
   readonly maxBytes: number;
+  /** Standard input: none unless it says otherwise; "inherit" for a program that works on the caller's terminal. */
+  readonly input?: "inherit";
 }
 
-/** Runs `file` (found in the search path) without a shell and without input. Throws `unavailable` when it cannot run or takes too long. */
+/** Runs `file` (found in the search path) without a shell. Throws `unavailable` when it cannot run or takes too long. */
 export function runProgram(
   file: string,
   args: readonly string[],
   limits: ProgramLimits,
 ): Promise<ProgramResult> {
   const { promise, resolve, reject } = Promise.withResolvers<ProgramResult>();
-  const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(file, args, { stdio: [limits.input ?? "ignore", "pipe", "pipe"] });
   const output: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
   const stop = (why: string): void => {
     reject(fail("unavailable", `"${file}" ${why}`));

@@ -49,8 +49,12 @@ export async function enterRawMode(): Promise<() => void> {
  * and restores all flags when it is turned off. A host without `stty` keeps the translation.
  */
 async function stopOutputProcessing(): Promise<void> {
-  const { spawnSync } = await import("node:child_process");
-  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"], timeout: 1000 });
+  const { runProgram } = await import("../base/process.ts");
+  // Standard input is the terminal in question; /dev/tty need not be, nor need there be one.
+  const limits = { timeoutMs: 1000, maxBytes: 4096, input: "inherit" } as const;
+  await runProgram("stty", ["-opost"], limits).catch(() => {
+    // No stty: the translation stays, everything else works.
+  });
 }
 
 /** Calls back whenever the terminal's size changes; the returned function ends that. */

@@ -4,6 +4,7 @@
  * end: containers go on without the daemon, and all that it keeps survives its death anyway.
  */
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { containerRoutes } from "../api/routes/containers.ts";
@@ -22,17 +23,20 @@ import { openContent } from "../core/content/local-store.ts";
 import { MemoryEventBus } from "../core/events/memory-bus.ts";
 import { helloWorldArchive } from "../core/images/hello-world.ts";
 import { openImages } from "../core/images/image-store.ts";
+import { compressRotated } from "../core/logging/compress.ts";
 import { jsonFileReader } from "../core/logging/json-file-reader.ts";
 import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
 import { openOverlaySnapshots } from "../core/snapshots/overlay.ts";
+import type { LogSink } from "../core/tasks/tasks.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
 import { RunDirectories } from "../core/tasks/run-directory.ts";
 import { runtimePlanner } from "../core/tasks/runtime-planner.ts";
 import { shimSpawner } from "../core/tasks/spawn-shim.ts";
 import { DEFAULT_EXPANSION } from "../core/unpack/expansion.ts";
 import type { Container } from "../engine/containers/container.ts";
+import { keepLogsCompressed } from "../engine/containers/log-compression.ts";
 import { restore } from "../engine/containers/restore.ts";
 import {
   buildExecProcess,
@@ -111,6 +115,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     cgroupVersion: facts.cgroup.version,
     maskedPaths: defaultMaskedPaths(facts),
     readonlyPaths: DEFAULT_READONLY_PATHS,
+    hostname: hostname(),
   });
   let isStopping = false;
 
@@ -129,6 +134,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     containersDir: roots.containers,
     networkIds: new Map(networks.map(({ name, id }) => [name, id])),
     readLog: jsonFileReader(log),
+    compressLog: (sink: LogSink, signal: AbortSignal) => compressRotated(sink, native, signal),
     restartDue: (container: Container): Promise<void> => startAgain(engine, container),
     mayRestart: () => !isStopping,
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
@@ -158,6 +164,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   await listenOn(server, options.socketPath, options.group);
   restore(engine).then(setReady, setFailed);
   await ready;
+  const stopCompressing = keepLogsCompressed(engine);
   if (options.pidFile !== "") writeFileSync(options.pidFile, `${process.pid}\n`);
   log.info("the engine is ready", {
     version: VERSION,
@@ -172,6 +179,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     parts: { store, locks, leases, subscribers: () => events.subscribers },
     stop: async () => {
       isStopping = true;
+      stopCompressing();
       closeServer(server);
       rmSync(options.socketPath, { force: true });
       if (options.pidFile !== "") rmSync(options.pidFile, { force: true });

@@ -82,18 +82,21 @@ function mounts(path: string, dir: string): Set<string> {
   );
 }
 
-/** Descriptors by what they point to; sockets and pipes only by number of them. */
+/** Descriptors by what they point to; equal ones are numbered, so that one more of them is a new entry and one less is none. */
 function descriptors(pid: number): Set<string> {
   const counts = new Map<string, number>();
+  const found = new Set<string>();
   for (const fd of names(`/proc/${pid}/fd`)) {
     try {
       const target = readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\[\d+\]/, "");
-      counts.set(target, (counts.get(target) ?? 0) + 1);
+      const count = (counts.get(target) ?? 0) + 1;
+      counts.set(target, count);
+      found.add(`${target} (${count})`);
     } catch {
       // closed meanwhile
     }
   }
-  return new Set([...counts].map(([target, count]) => `${count} × ${target}`));
+  return found;
 }
 
 function files(engine: Engine): Set<string> {

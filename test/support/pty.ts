@@ -32,6 +32,8 @@ export class Terminal {
 
   resize(rows: number, cols: number): void {
     this.#terminal.resize(cols, rows);
+    // The kernel tells the terminal's foreground group; the program is no session leader here, so it is told by hand.
+    this.#process.kill("SIGWINCH");
   }
 
   async shows(text: string): Promise<void> {

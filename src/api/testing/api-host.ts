@@ -78,6 +78,7 @@ export class ApiHost implements AsyncDisposable {
       cgroupVersion: 1,
       maskedPaths: ["/proc/kcore"],
       readonlyPaths: ["/proc/sys"],
+      hostname: "testhost",
     });
     const networks = openNetworks(this.metadata);
     const deps: ContainerRouteDeps = {

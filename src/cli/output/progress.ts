@@ -1,8 +1,8 @@
 /** Progress streams of pull, load and import: one line per layer, rewritten in place on a terminal. */
 import type { Sink } from "../../base/bun-stdio.ts";
+import { fail } from "../../base/errors.ts";
 import { formatDecimalSize } from "../../base/units.ts";
 import { child, type Fields, fieldsOf, number, text } from "../../client/fields.ts";
-import { Exit } from "../exit.ts";
 
 const BAR_WIDTH = 50;
 /** Narrower terminals get the numbers without the bar. */
@@ -14,7 +14,7 @@ export interface ProgressOptions {
   readonly columns: number;
 }
 
-/** Shows messages until the stream ends; an error message in it ends the command with status 1. */
+/** Shows messages until the stream ends; an error message in it is thrown. */
 export async function showProgress(
   messages: AsyncIterable<unknown>,
   options: ProgressOptions,
@@ -23,7 +23,7 @@ export async function showProgress(
   for await (const message of messages) {
     const fields = fieldsOf(message);
     const failure = text(child(fields, "errorDetail"), "message") || text(fields, "error");
-    if (failure !== "") throw new Exit(1, failure);
+    if (failure !== "") throw fail("internal", failure);
     const shown = render(fields, options, lines);
     if (shown !== "") await options.sink.write(shown);
   }

@@ -90,7 +90,7 @@ function componentText(component: Fields, server: Fields): string {
   output += row("API version", `${detail("ApiVersion")} (minimum version ${detail("MinAPIVersion")})`, 2);
   output += row("Go version", detail("GoVersion"), 2);
   output += row("Git commit", detail("GitCommit"), 2);
-  output += row("Built", detail("BuildTime"), 2);
+  if (detail("BuildTime") !== "") output += row("Built", detail("BuildTime"), 2);
   output += row("OS/Arch", `${detail("Os")}/${detail("Arch")}`, 2);
   return output + row("Experimental", details.get("Experimental") ?? "false", 2);
 }

@@ -2,12 +2,11 @@
  * One container in memory: its record, how it runs, and who waits for it. Only the verbs of this folder change it, always
  * through `ContainerStore.setState`, so that memory and store agree; lists and inspections just read it.
  */
-import { hostname } from "node:os";
 import type { Duplex } from "node:stream";
 import type { AttachOptions, Task } from "../../core/tasks/tasks.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import type { Exec } from "./exec-record.ts";
-import { type HostDefaults, mergeConfig, mergeHost } from "./merge.ts";
+import { defaultHostname, type HostDefaults, mergeConfig, mergeHost } from "./merge.ts";
 import { type MountRequest, parseMounts } from "./mounts.ts";
 import type { ContainerRecord, RuntimeState } from "./record.ts";
 
@@ -53,9 +52,11 @@ export class Container {
     this.id = record.id;
     this.record = record;
     this.state = state;
-    // With the host's network comes the host's name, unless another was asked for.
-    const ownHostname = record.host.NetworkMode === "host" ? hostname() : record.id.slice(0, 12);
-    this.config = mergeConfig(ownHostname, record.config, record.imageConfig);
+    this.config = mergeConfig(
+      defaultHostname(record.id, record.host, defaults),
+      record.config,
+      record.imageConfig,
+    );
     this.host = mergeHost(record.host, this.config, defaults);
     this.mounts = parseMounts(this.host);
   }

@@ -28,8 +28,8 @@ export interface CreateDeps {
 }
 
 /**
- * Makes a container; it does not run yet. Throws `not_found` for an unknown image or network, `conflict` for a taken
- * name, `invalid_argument`, `not_implemented`.
+ * Makes a container; it does not run yet. Throws `not_found` for an unknown image, `conflict` for a taken name,
+ * `invalid_argument`, `not_implemented`.
  *
  * On crash: directory and snapshot come first, the row last. Without its row both are garbage to the next start.
  */

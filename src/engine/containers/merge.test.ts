@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { containerConfig, hostConfig } from "../testing/host-config.ts";
-import { mergeConfig, mergeEnvironment, mergeHost } from "./merge.ts";
+import { defaultHostname, mergeConfig, mergeEnvironment, mergeHost } from "./merge.ts";
 
-const ID = "0123456789abcdef";
+const HOSTNAME = "0123456789ab";
 const image = containerConfig({
   Entrypoint: ["/entry"],
   Cmd: ["default"],
@@ -13,7 +13,7 @@ const image = containerConfig({
 });
 
 function command(fields: Record<string, unknown>): readonly [unknown, unknown] {
-  const { Entrypoint, Cmd } = mergeConfig(ID.slice(0, 12), containerConfig(fields), image);
+  const { Entrypoint, Cmd } = mergeConfig(HOSTNAME, containerConfig(fields), image);
   return [Entrypoint, Cmd];
 }
 
@@ -29,14 +29,14 @@ test("an entry point drops the image's command, an empty one drops both", () => 
 });
 
 test("user, directory and labels of the image are defaults", () => {
-  const merged = mergeConfig(ID.slice(0, 12), containerConfig({ Labels: { b: "mine" } }), image);
+  const merged = mergeConfig(HOSTNAME, containerConfig({ Labels: { b: "mine" } }), image);
   expect(merged).toMatchObject({ User: "web", WorkingDir: "/srv", Hostname: "0123456789ab" });
   expect({ ...merged.Labels }).toEqual({ a: "image", b: "mine" });
 });
 
 test("labels called like members of every object are labels", () => {
   const user = containerConfig(JSON.parse('{"Cmd":["x"],"Labels":{"__proto__":"p","constructor":"c"}}'));
-  const merged = mergeConfig(ID.slice(0, 12), user, image);
+  const merged = mergeConfig(HOSTNAME, user, image);
   expect(Object.keys(merged.Labels ?? {}).sort()).toEqual(["__proto__", "a", "b", "constructor"]);
 });
 
@@ -46,7 +46,7 @@ test("mergeEnvironment() puts the user's first and lets a bare name remove the i
 });
 
 test("mergeHost() fills Docker's defaults", () => {
-  const defaults = { cgroupVersion: 2, maskedPaths: ["/m"], readonlyPaths: ["/r"] } as const;
+  const defaults = { cgroupVersion: 2, maskedPaths: ["/m"], readonlyPaths: ["/r"], hostname: "h" } as const;
   const merged = mergeHost(hostConfig({ Memory: 8 << 20 }), image, defaults);
   expect(merged).toMatchObject({
     NetworkMode: "none",
@@ -63,4 +63,11 @@ test("mergeHost() fills Docker's defaults", () => {
     MaskedPaths: [],
     ReadonlyPaths: [],
   });
+});
+
+test("defaultHostname() is the short id, or the host's name on the host's network", () => {
+  const defaults = { cgroupVersion: 1, maskedPaths: [], readonlyPaths: [], hostname: "host" } as const;
+  expect(defaultHostname("f".repeat(64), hostConfig({}), defaults)).toBe("ffffffffffff");
+  expect(defaultHostname("f".repeat(64), hostConfig({ NetworkMode: "host" }), defaults)).toBe("host");
+  expect(defaultHostname("f".repeat(64), hostConfig({ UTSMode: "host" }), defaults)).toBe("host");
 });

@@ -3,11 +3,15 @@ import { fail } from "../../base/errors.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import { emptyMap } from "../../specs/engine/fields.decode.ts";
 
+export const DEFAULT_RUNTIME = "gantry-runc";
 export const DEFAULT_SHM_BYTES = 64 << 20;
 
-/** The effective configuration; `ownHostname` is for those who asked for none. Throws `invalid_argument` when neither side names a program. */
+/**
+ * The effective configuration; `hostname` is for a user who gave none. Throws `invalid_argument` when neither side names
+ * a program.
+ */
 export function mergeConfig(
-  ownHostname: string,
+  hostname: string,
   user: ContainerConfig,
   image: ContainerConfig | null,
 ): ContainerConfig {
@@ -16,7 +20,7 @@ export function mergeConfig(
     throw fail("invalid_argument", "no command specified");
   return {
     ...user,
-    Hostname: user.Hostname === "" ? ownHostname : user.Hostname,
+    Hostname: user.Hostname === "" ? hostname : user.Hostname,
     User: user.User === "" ? (image?.User ?? "") : user.User,
     ExposedPorts: mergeMaps(user.ExposedPorts, image?.ExposedPorts),
     Env: mergeEnvironment(user.Env, image?.Env ?? null),
@@ -78,6 +82,13 @@ export interface HostDefaults {
   readonly cgroupVersion: 1 | 2;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
+  /** The host's own name. */
+  readonly hostname: string;
+}
+
+/** A container's name for itself unless the user gave one: the host's where it shares the host's network or names. */
+export function defaultHostname(id: string, host: HostConfig, defaults: HostDefaults): string {
+  return host.NetworkMode === "host" || host.UTSMode === "host" ? defaults.hostname : id.slice(0, 12);
 }
 
 export type EffectiveNetwork = "none" | "host" | { readonly container: string };
@@ -97,7 +108,7 @@ export function mergeHost(user: HostConfig, config: ContainerConfig, defaults: H
     CgroupnsMode: user.CgroupnsMode === "" ? defaultCgroupns(user, defaults) : user.CgroupnsMode,
     IpcMode: user.IpcMode === "" ? "private" : user.IpcMode,
     ShmSize: user.ShmSize === 0 ? DEFAULT_SHM_BYTES : user.ShmSize,
-    Runtime: user.Runtime === "" ? "runc" : user.Runtime,
+    Runtime: user.Runtime === "" ? DEFAULT_RUNTIME : user.Runtime,
     OomKillDisable: user.OomKillDisable ?? (defaults.cgroupVersion === 1 ? false : null),
     MemorySwap: user.Memory > 0 && user.MemorySwap === 0 ? user.Memory * 2 : user.MemorySwap,
     MaskedPaths: user.MaskedPaths ?? (unmasked ? [] : defaults.maskedPaths),

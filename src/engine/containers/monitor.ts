@@ -20,9 +20,6 @@ export interface MonitorDeps extends RemoveDeps {
   readonly mayRestart: () => boolean;
 }
 
-/** Docker's exit code for a process whose real one was lost over a restart of the daemon. */
-const LOST_EXIT_CODE = 255;
-
 /** Follows a task to its end. The transition is one synchronous step, so it needs no lock. */
 export function watch(deps: MonitorDeps, container: Container, task: Task): void {
   task.exited
@@ -36,7 +33,7 @@ function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskEx
   if (container.task !== task) return;
   container.task = undefined;
   const { state } = container;
-  const exitCode = exit.lost ? LOST_EXIT_CODE : exit.exitCode;
+  const { exitCode } = exit;
   const ranNs = exit.exitedAtNs > state.startedNs ? exit.exitedAtNs - state.startedNs : 0n;
   const delayMs = nextRestart(container.host.RestartPolicy, {
     exitCode,

@@ -22,6 +22,7 @@ export interface RestoreDeps extends Omit<MonitorDeps, "snapshots"> {
   readonly snapshots: Pick<Snapshotter, "active" | "remove">;
 }
 
+/** Docker's exit code for a process of which nothing is left to tell the real one. */
 const LOST_EXIT_CODE = 255;
 
 export async function restore(deps: RestoreDeps): Promise<void> {

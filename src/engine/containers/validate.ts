@@ -6,10 +6,12 @@ import { isIP } from "node:net";
 import { fail } from "../../base/errors.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import { DEFAULT_RUNTIME } from "./merge.ts";
 import { parseSignal } from "./signals.ts";
 
 const MINIMUM_MEMORY = 6 << 20;
-const RUNTIMES = ["", "runc", "gantry", "io.containerd.runc.v2"];
+/** Docker's names for its default runtime mean ours. */
+const RUNTIMES = ["", DEFAULT_RUNTIME, "runc", "io.containerd.runc.v2"];
 
 /** `config` is merged with the image's already; `user` is what the request itself said. Returns warnings. */
 export function validateCreate(
@@ -211,8 +213,8 @@ function warnAboutNetwork(config: ContainerConfig, host: HostConfig, warnings: s
 }
 
 /**
- * Networks that exist. Anything else is refused in Docker's words, but not as `not_found`: at creation the stock client
- * takes that for a missing image and tries to pull it.
+ * Only networks that exist. Not `not_found`: the stock client takes that for a missing image and goes to pull one. Docker
+ * lets such a container be created, and refuses its start in these words.
  */
 export function checkNetwork(name: string): void {
   if (["", "default", "none", "host"].includes(name) || name.startsWith("container:")) return;

@@ -30,20 +30,18 @@ export function listImages(
   request: { readonly filters: Filters; readonly sharedSize: boolean },
 ): readonly ImageSummary[] {
   const all = deps.images.list();
+  const patterns = request.filters.get("reference") ?? [];
   const uses = countUses(deps.containers());
   const sharers = request.sharedSize ? countSharers(all) : undefined;
   const sizes = layerSizes(deps.snapshots);
-  const patterns = request.filters.get("reference") ?? [];
-  const isShown = (name: string): boolean =>
-    patterns.length === 0 || patterns.some((pattern) => matchesReference(name, pattern));
   return all
     .filter(imageFilter(deps.images, request.filters))
     .sort((a, b) => createdMs(b) - createdMs(a))
     .map((image) => ({
       Id: image.id,
       ParentId: "",
-      RepoTags: image.tags.filter(isShown).map(familiar),
-      RepoDigests: image.digests.filter(isShown).map(familiar),
+      RepoTags: image.tags.filter((tag) => isNamed(tag, patterns)).map(familiar),
+      RepoDigests: image.digests.map(familiar),
       Created: Math.floor(createdMs(image) / 1000),
       Size: image.sizeBytes,
       SharedSize: sharers === undefined ? -1 : sharedBytes(image, sharers, sizes),
@@ -105,7 +103,12 @@ export function imageFilter(images: Pick<Images, "resolve">, filters: Filters): 
     until.every((limit) => createdMs(image) < limit) &&
     labels.every((label) => matchesLabel(image.config?.Labels ?? {}, label)) &&
     !unwanted.some((label) => matchesLabel(image.config?.Labels ?? {}, label)) &&
-    (patterns.length === 0 || image.tags.some((tag) => patterns.some((p) => matchesReference(tag, p))));
+    (patterns.length === 0 || image.tags.some((tag) => isNamed(tag, patterns)));
+}
+
+/** With a `reference` filter an image shows only the names that were asked for. */
+function isNamed(tag: string, patterns: readonly string[]): boolean {
+  return patterns.length === 0 || patterns.some((pattern) => matchesReference(tag, pattern));
 }
 
 /** A pattern is compared with the familiar name with and without tag, and with the last part of the path. */

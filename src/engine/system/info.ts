@@ -4,6 +4,7 @@ import type { Images } from "../../core/images/images.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
+import { DEFAULT_RUNTIME } from "../containers/merge.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
 import type { BuildFacts } from "./version.ts";
@@ -75,8 +76,8 @@ export function info(deps: InfoDeps): SystemInfo {
     Labels: [],
     ExperimentalBuild: false,
     ServerVersion: build.version,
-    Runtimes: { runc: { path: "gantry-runc" } },
-    DefaultRuntime: "runc",
+    Runtimes: { [DEFAULT_RUNTIME]: { path: "gantry-runc" }, runc: { path: "gantry-runc" } },
+    DefaultRuntime: DEFAULT_RUNTIME,
     Swarm: {
       NodeID: "",
       NodeAddr: "",

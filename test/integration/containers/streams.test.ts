@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { expect, test } from "bun:test";
 import { GANTRY } from "../../support/engine.ts";
+import { run } from "../../support/run.ts";
 import { engineSuite } from "../../support/suite.ts";
 import { until } from "../../support/until.ts";
 
@@ -69,8 +70,9 @@ engineSuite("streams", {}, (engine) => {
       "-c",
       "read line; echo got $line; exit 4",
     );
-    const done = await engine().gantry(["attach", id], { input: "hello\n" });
-    expect(done).toEqual({ code: 4, stdout: "got hello\n", stderr: "" });
+    // Docker's rule: without StdinOnce the end of the client's input ends the attach, so it is held open.
+    const client = `(echo hello; exec sleep 5) | exec "${GANTRY}" --host ${engine().host} attach ${id}`;
+    expect(await run(["sh", "-c", client])).toEqual({ code: 4, stdout: "got hello\n", stderr: "" });
   });
 
   test("a client that goes away does not disturb the container", async () => {
@@ -161,7 +163,6 @@ engineSuite("streams", {}, (engine) => {
   test("a closed pipe ends the client quietly", async () => {
     const done = await engine().gantry(["version"]);
     expect(done.code).toBe(0);
-    const { run } = await import("../../support/run.ts");
     const piped = await run([
       "sh",
       "-c",

@@ -17,7 +17,7 @@ engineSuite("the stock docker client", { needs: ["docker-cli"] }, (engine) => {
   test("version and info", async () => {
     expect(await ok("version", "--format", "{{.Server.APIVersion}}")).toBe("1.51");
     expect(await ok("info", "--format", "{{.Driver}} {{.LiveRestoreEnabled}} {{.DefaultRuntime}}")).toBe(
-      "overlay2 true runc",
+      "overlay2 true gantry-runc",
     );
   });
 

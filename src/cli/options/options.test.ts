@@ -1,0 +1,247 @@
+import { describe, expect, test } from "bun:test";
+import { parseDevice, parseGpus, parseUlimit } from "./devices.ts";
+import { parseEnvironmentFile } from "./environment.ts";
+import { parseMount, parseVolumes } from "./mounts.ts";
+import { buildNetworking, parseNetwork } from "./networks.ts";
+import { parseExpose, parsePublish } from "./ports.ts";
+import { checkDnsSearch, checkExtraHost, csvFields, keyValues, parseNanoCpus } from "./values.ts";
+
+function outcome(action: () => unknown): unknown {
+  try {
+    return action();
+  } catch (error) {
+    return error instanceof Error ? `error: ${error.message}` : error;
+  }
+}
+
+function table<T>(
+  name: string,
+  parse: (text: T) => unknown,
+  cases: readonly (readonly [T, unknown])[],
+): void {
+  describe(name, () => {
+    for (const [text, expected] of cases)
+      test(JSON.stringify(text), () => {
+        expect(outcome(() => parse(text))).toEqual(expected);
+      });
+  });
+}
+
+const flat = (text: string): string[] =>
+  parsePublish(text).map(({ port, binding }) => `${binding.HostIp}|${binding.HostPort}|${port}`);
+
+table("parsePublish()", flat, [
+  ["80", ["||80/tcp"]],
+  ["8080:80", ["|8080|80/tcp"]],
+  ["80/TCP", ["||80/tcp"]],
+  ["127.0.0.1:8080:80/udp", ["127.0.0.1|8080|80/udp"]],
+  ["127.0.0.1::80", ["127.0.0.1||80/tcp"]],
+  ["[::1]:80:80", ["::1|80|80/tcp"]],
+  ["8080-8081:80-81/sctp", ["|8080|80/sctp", "|8081|81/sctp"]],
+  ["8080-8090:80", ["|8080-8090|80/tcp"]],
+  ["published=8080,target=80,protocol=udp,mode=host", ["|8080|80/udp"]],
+  ["", "error: No port specified: <empty>"],
+  ["80:", "error: No port specified: 80:<empty>"],
+  ["x", "error: Invalid containerPort: x"],
+  ["82-80:82-80", "error: Invalid containerPort: 82-80"],
+  ["80:99999", "error: Invalid containerPort: 99999"],
+  ["99999:80", "error: Invalid hostPort: 99999"],
+  ["80:80/foo", "error: Invalid proto: foo"],
+  ["localhost:80:80", "error: Invalid ip address: localhost"],
+  ["::1:80:80", "error: Invalid ip address ::1: address ::1:: too many colons in address"],
+  ["8080-8081:80-82", "error: Invalid ranges specified for container and host Ports: 80-82 and 8080-8081"],
+]);
+
+table("parseExpose()", parseExpose, [
+  ["80", ["80/tcp"]],
+  ["90-92/udp", ["90/udp", "91/udp", "92/udp"]],
+  ["1:2", "error: invalid port format for --expose: 1:2"],
+  ["x", 'error: invalid range format for --expose: x, error: strconv.ParseUint: parsing "x": invalid syntax'],
+]);
+
+table("parseMount()", parseMount, [
+  ["type=bind,src=/tmp,dst=/x,readonly", { Type: "bind", Source: "/tmp", Target: "/x", ReadOnly: true }],
+  [
+    "type=bind,src=/tmp,dst=/x,ro=true,bind-propagation=rshared,bind-recursive=disabled",
+    {
+      Type: "bind",
+      Source: "/tmp",
+      Target: "/x",
+      ReadOnly: true,
+      BindOptions: { Propagation: "rshared", NonRecursive: true },
+    },
+  ],
+  ['type=bind,"src=/a,b",dst=/x', { Type: "bind", Source: "/a,b", Target: "/x" }],
+  [
+    "src=vol,dst=/x,volume-nocopy,volume-driver=local,volume-opt=a=b,volume-label=__proto__=d,volume-subpath=s",
+    {
+      Type: "volume",
+      Source: "vol",
+      Target: "/x",
+      VolumeOptions: {
+        NoCopy: true,
+        Subpath: "s",
+        Labels: Object.defineProperty(Object.create(null), "__proto__", { value: "d", enumerable: true }),
+        DriverConfig: { Name: "local", Options: { a: "b" } },
+      },
+    },
+  ],
+  [
+    "type=tmpfs,dst=/x,tmpfs-size=10m,tmpfs-mode=1770",
+    { Type: "tmpfs", Target: "/x", TmpfsOptions: { SizeBytes: 10485760, Mode: 0o1770 } },
+  ],
+  ["foo", "error: invalid field 'foo' must be a key=value pair"],
+  ["type=bind,dst=/x,foo=bar", "error: unexpected key 'foo' in 'foo=bar'"],
+  ["type=bind,src=/tmp", "error: target is required"],
+  ["type=tmpfs,dst=/x,tmpfs-mode=9", "error: invalid value for tmpfs-mode: 9"],
+  ["type=bind,src=/a,dst=/x,volume-nocopy", "error: cannot mix 'volume-*' options with mount type 'bind'"],
+  [
+    "type=volume,dst=/x,bind-propagation=shared",
+    "error: cannot mix 'bind-*' options with mount type 'volume'",
+  ],
+  [
+    "type=bind,src=/tmp,dst=/x,bind-recursive=writable",
+    "error: option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction",
+  ],
+]);
+
+table("parseVolumes()", (values: string[]) => parseVolumes(values, "/work/dir"), [
+  [["/a:/b:ro", "name:/c", "/d"], { binds: ["/a:/b:ro", "name:/c"], anonymous: ["/d"] }],
+  [["./x:/f", ".:/g", "../y:/h"], { binds: ["/work/dir/x:/f", "/work/dir:/g", "/work/y:/h"], anonymous: [] }],
+  [[""], "error: invalid empty volume spec"],
+  [[":/b"], "error: invalid spec: :/b: empty section between colons"],
+  [["/a:/b:ro:x"], "error: invalid spec: /a:/b:ro:x: too many colons"],
+]);
+
+const NO_LEGACY = { aliases: [], links: [], ipv4: "", ipv6: "", linkLocalIps: [], macAddress: "" };
+
+describe("buildNetworking()", () => {
+  const build = (networks: string[], legacy: object = {}): unknown =>
+    outcome(() => buildNetworking(networks.map(parseNetwork), { ...NO_LEGACY, ...legacy }));
+
+  test("asks for the default network when none is named", () => {
+    expect(build([])).toMatchObject({ networkMode: "default", endpoints: { default: { IPAMConfig: null } } });
+  });
+
+  test("gives no endpoint to none, host and a container's network", () => {
+    for (const mode of ["none", "host", "container:abc"])
+      expect(build([mode])).toEqual({ networkMode: mode, endpoints: {} });
+  });
+
+  test("reads the long form and joins the older flags to the first network", () => {
+    expect(
+      build(["name=foo,ip=1.2.3.4,driver-opt=K=v", "bar"], { aliases: ["x"], ipv6: "::5" }),
+    ).toMatchObject({
+      networkMode: "foo",
+      endpoints: {
+        foo: {
+          IPAMConfig: { IPv4Address: "1.2.3.4", IPv6Address: "::5" },
+          Aliases: ["x"],
+          DriverOpts: { k: "v" },
+        },
+        bar: { Aliases: null },
+      },
+    });
+  });
+
+  const refused: [string[], object, string][] = [
+    [
+      ["host"],
+      { aliases: ["x"] },
+      "error: network-scoped aliases are only supported for user-defined networks",
+    ],
+    [[""], {}, "error: no name set for network"],
+    [["foo", "foo"], {}, 'error: network "foo" is specified multiple times'],
+    [
+      ["name=foo,alias=a"],
+      { aliases: ["x"] },
+      "error: conflicting options: cannot specify both --network-alias and per-network alias",
+    ],
+    [["alias=x"], {}, "error: network name/id is not specified"],
+    [["name=x,foo=y"], {}, "error: invalid field key foo"],
+  ];
+  for (const [networks, legacy, message] of refused)
+    test(`refuses ${networks.join(" and ")}`, () => {
+      expect(build(networks, legacy)).toBe(message);
+    });
+});
+
+table("parseDevice()", (text: string) => Object.values(parseDevice(text)), [
+  ["/dev/null", ["/dev/null", "/dev/null", "rwm"]],
+  ["/dev/zero:/dev/z", ["/dev/zero", "/dev/z", "rwm"]],
+  ["/dev/null:r", ["/dev/null", "/dev/null", "r"]],
+  ["/dev/zero:/dev/q:rw", ["/dev/zero", "/dev/q", "rw"]],
+  ["/dev/null:/dev/x:q", "error: bad mode specified: q"],
+  ["/dev/null:/dev/x:rr", "error: bad mode specified: rr"],
+]);
+
+table("parseGpus()", parseGpus, [
+  ["all", { Driver: "", Count: -1, DeviceIDs: null, Capabilities: [["gpu"]], Options: {} }],
+  ["2", { Driver: "", Count: 2, DeviceIDs: null, Capabilities: [["gpu"]], Options: {} }],
+  ["device=0", { Driver: "", Count: 0, DeviceIDs: ["0"], Capabilities: [["gpu"]], Options: {} }],
+  [
+    "driver=nvidia,count=2,capabilities=compute,options=a=b",
+    { Driver: "nvidia", Count: 2, DeviceIDs: null, Capabilities: [["compute", "gpu"]], Options: { a: "b" } },
+  ],
+  ["x", 'error: count must be an integer: strconv.Atoi: parsing "x": invalid syntax'],
+]);
+
+table("parseUlimit()", parseUlimit, [
+  ["nofile=1024:2048", { Name: "nofile", Hard: 2048, Soft: 1024 }],
+  ["nproc=-1", { Name: "nproc", Hard: -1, Soft: -1 }],
+  ["x", "error: invalid ulimit argument: x"],
+  ["foo=1", "error: invalid ulimit type: foo"],
+  ["nofile=5:1", "error: ulimit soft limit must be less than or equal to hard limit: 5 > 1"],
+  ["nofile=1:x", 'error: strconv.ParseInt: parsing "x": invalid syntax'],
+]);
+
+table("parseNanoCpus()", parseNanoCpus, [
+  ["1.5", 1500000000],
+  ["1/2", 500000000],
+  [".5", 500000000],
+  ["1e-1", 100000000],
+  ["-1", -1000000000],
+  ["0.0000000001", "error: value is too precise"],
+  ["1/3", "error: value is too precise"],
+  ["1/0", "error: failed to parse 1/0 as a rational number"],
+  ["x", "error: failed to parse x as a rational number"],
+  ["1.5x", "error: failed to parse 1.5x as a rational number"],
+]);
+
+table("checkExtraHost()", checkExtraHost, [
+  ["a:1.2.3.4", "a:1.2.3.4"],
+  ["b=::1", "b:::1"],
+  ["d=[::2]", "d:::2"],
+  ["c:host-gateway", "c:host-gateway"],
+  ["a", 'error: bad format for add-host: "a"'],
+  ["a:1.2.3.456", 'error: invalid IP address in add-host: "1.2.3.456"'],
+]);
+
+table("checkDnsSearch()", checkDnsSearch, [
+  ["example.com", "example.com"],
+  [".", "."],
+  ["a b", "error: a b is not a valid domain"],
+]);
+
+table("csvFields()", csvFields, [
+  ["a,b", ["a", "b"]],
+  ['"a,b",c', ["a,b", "c"]],
+  ['"a""b"', ['a"b']],
+  ["a,", ["a", ""]],
+  ['a"b', 'error: bare " in "a\\"b"'],
+]);
+
+const OWN = new Map([["PATH", "/bin"]]);
+
+table("parseEnvironmentFile()", (content: string) => parseEnvironmentFile(content, "f", OWN), [
+  ["A=1\n# c\n  B=2\nPATH\nNOPE\nC=a b # x\n\nD=\n", ["A=1", "B=2", "PATH=/bin", "C=a b # x", "D="]],
+  ['Q="quoted"\r\nE=x=y', ['Q="quoted"', "E=x=y"]],
+  ["\uFEFFA=1", ["A=1"]],
+  ["A b=1", "error: poorly formatted environment: variable 'A b' contains whitespaces"],
+  ["=1", "error: no variable name on line '=1'"],
+]);
+
+test("keyValues() keeps keys that objects would swallow, and the last of equal ones", () => {
+  const map = keyValues(["__proto__=x", "constructor=y", "a", "a=b=c"]);
+  expect(JSON.stringify(map)).toBe('{"__proto__":"x","constructor":"y","a":"b=c"}');
+});

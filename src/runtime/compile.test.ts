@@ -1,0 +1,491 @@
+import { describe, expect, test } from "bun:test";
+import { isCategory } from "../base/errors.ts";
+import type { HostFacts } from "../linux/host-facts.ts";
+import { MOUNT_ATTR, PROPAGATION } from "../linux/mount-options.ts";
+import { FACTS_V1, FACTS_V1_TOGETHER, FACTS_V2 } from "../linux/testing/facts.ts";
+import type { Linux, Process, Spec, SpecMount } from "../specs/oci-runtime/spec.ts";
+import { compile, compileExec } from "./compile.ts";
+import { encodePlan } from "./plan-codec.ts";
+import type { Plan, PlanOp, PlanOpKind } from "./plan.ts";
+
+const PROCESS: Process = { user: { uid: 0, gid: 0 }, args: ["true"], cwd: "/" };
+const SPEC: Spec = { ociVersion: "1.2.0", process: PROCESS, linux: { namespaces: [{ type: "mount" }] } };
+
+function planOf(spec: Spec, facts: HostFacts = FACTS_V1): Plan {
+  return compile({
+    spec,
+    rootfs: { kind: "bind", source: "/b/rootfs" },
+    staging: "/run/staging",
+    taskId: "t1",
+    facts,
+    init: false,
+  });
+}
+
+const withProcess = (process: Partial<Process>): Spec => ({ ...SPEC, process: { ...PROCESS, ...process } });
+const withLinux = (linux: Partial<Linux>): Spec => ({ ...SPEC, linux: { ...SPEC.linux, ...linux } });
+const withMount = (...mounts: SpecMount[]): Spec => ({ ...SPEC, mounts });
+const kinds = (plan: Plan): PlanOpKind[] => plan.ops.map(({ kind }) => kind);
+
+function only<K extends PlanOpKind>(plan: Plan, kind: K): Extract<PlanOp, { kind: K }> {
+  const found = plan.ops.filter((op): op is Extract<PlanOp, { kind: K }> => op.kind === kind);
+  const [op] = found;
+  if (op === undefined || found.length > 1) throw new Error(`${found.length} ops of kind ${kind}`);
+  return op;
+}
+
+describe("the order of a plan", () => {
+  const OWN = ["mount", "pid", "network", "ipc", "uts", "cgroup"] as const;
+  const full: Spec = {
+    ...withLinux({
+      namespaces: OWN.map((type) => ({ type })),
+      sysctl: { "kernel.sem": "1" },
+      maskedPaths: ["/proc/kcore"],
+      seccomp: { defaultAction: "SCMP_ACT_ALLOW" },
+    }),
+    process: { ...PROCESS, terminal: true },
+    hostname: "h",
+  };
+
+  const before = (plan: Plan, ...order: PlanOpKind[]): void => {
+    const places = order.map((kind) => kinds(plan).indexOf(kind));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+  };
+
+  test("joins cgroups before their namespace is made, and mounts after propagation is settled", () => {
+    before(
+      planOf(full),
+      "cgroup-create",
+      "cgroup-join",
+      "unshare",
+      "propagation",
+      "root-bind",
+      "device",
+      "mask",
+      "console",
+      "pivot",
+    );
+  });
+
+  test("sets up namespaces behind the pivot, and gives up privileges last", () => {
+    before(
+      planOf(full),
+      "pivot",
+      "hostname",
+      "loopback-up",
+      "sysctl",
+      "umask",
+      "cwd",
+      "sync",
+      "bounding",
+      "identity",
+      "exec",
+    );
+  });
+
+  test("loads a filter while it still may, unless no_new_privs allows it later", () => {
+    before(planOf(full), "identity", "seccomp", "caps", "exec");
+    const noNewPrivs = planOf({ ...full, process: { ...PROCESS, noNewPrivileges: true } });
+    before(noNewPrivs, "identity", "caps", "no-new-privs", "seccomp", "exec");
+  });
+
+  test("does everything on the host before anything in the child", () => {
+    const host: PlanOpKind[] = ["cgroup-create", "cgroup-write", "cgroup-bpf", "oom-file", "ns-path"];
+    for (const facts of [FACTS_V1, FACTS_V2]) {
+      const isHost = kinds(
+        planOf(withLinux({ namespaces: [{ type: "mount" }, { type: "network", path: "/n" }] }), facts),
+      ).map((kind) => host.includes(kind));
+      expect(isHost.lastIndexOf(true)).toBe(isHost.indexOf(false) - 1);
+    }
+  });
+
+  test("puts the reaper behind everything but the program: it has no more rights than that", () => {
+    const plan = compile({
+      spec: full,
+      rootfs: { kind: "bind", source: "/r" },
+      staging: "/s",
+      taskId: "t",
+      facts: FACTS_V1,
+      init: true,
+    });
+    expect(kinds(plan).slice(-3)).toEqual(["caps", "reaper", "exec"]);
+  });
+});
+
+describe("namespaces", () => {
+  test("are made, joined or left as they are", () => {
+    const plan = planOf(
+      withLinux({
+        namespaces: [{ type: "mount" }, { type: "pid" }, { type: "network", path: "/run/netns/x" }],
+      }),
+    );
+    expect(plan.cloneFlags).toBe(0x20020000);
+    expect(plan.hostPid).toBe(false);
+    expect(only(plan, "ns-path")).toEqual({ kind: "ns-path", cloneFlag: 0x40000000, path: "/run/netns/x" });
+    expect(kinds(plan)).not.toContain("loopback-up");
+  });
+
+  test("without an own pid namespace ask the shim to kill what is left", () => {
+    expect(planOf(SPEC).hostPid).toBe(true);
+  });
+
+  test.each<[string, Linux["namespaces"], string]>([
+    ["none of the mount kind", [{ type: "pid" }], "needs a mount namespace"],
+    ["a foreign one of the mount kind", [{ type: "mount", path: "/x" }], "joining another mount namespace"],
+    ["one twice", [{ type: "mount" }, { type: "pid" }, { type: "pid" }], "pid namespace is listed twice"],
+    ["a user namespace", [{ type: "mount" }, { type: "user" }], "user namespace is not supported"],
+    ["a time namespace", [{ type: "mount" }, { type: "time" }], "time namespace is not supported"],
+    ["a relative path", [{ type: "mount" }, { type: "ipc", path: "x" }], "not absolute"],
+  ])("refuse %s", (_, namespaces, message) => {
+    expect(() => planOf(withLinux({ namespaces: namespaces ?? [] }))).toThrow(message);
+  });
+
+  test("must be own ones to be given a name", () => {
+    expect(() => planOf({ ...SPEC, hostname: "h" })).toThrow(
+      "cannot set the hostname of the host's UTS namespace",
+    );
+    const own = withLinux({ namespaces: [{ type: "mount" }, { type: "uts" }] });
+    expect(() => planOf({ ...own, hostname: "x".repeat(65) })).toThrow("too long");
+  });
+});
+
+describe("mounts", () => {
+  test("make what they are made of apart from what they are", () => {
+    const plan = planOf(
+      withMount({
+        destination: "//tmp/x/",
+        type: "tmpfs",
+        source: "t",
+        options: ["nosuid", "size=1m", "noatime"],
+      }),
+    );
+    expect(only(plan, "mount")).toEqual({
+      kind: "mount",
+      targetMode: true,
+      fstype: "tmpfs",
+      source: "t",
+      target: "/tmp/x",
+      options: ["size=1m"],
+      attrs: MOUNT_ATTR.nosuid | MOUNT_ATTR.noatime,
+      propagation: 0n,
+      dirMode: 0o755,
+    });
+  });
+
+  test("that bind set attributes on the whole tree only when asked to", () => {
+    const bind = (options: string[]): Extract<PlanOp, { kind: "bind" }> =>
+      only(planOf(withMount({ destination: "/x", type: "bind", source: "/s", options })), "bind");
+    expect(bind(["rbind", "ro", "rslave"])).toMatchObject({
+      recursive: true,
+      recursiveAttr: false,
+      attrSet: MOUNT_ATTR.rdonly,
+      propagation: PROPAGATION.slave | PROPAGATION.rec,
+    });
+    expect(bind(["rbind", "ro", "rro"])).toMatchObject({ recursiveAttr: true, attrSet: MOUNT_ATTR.rdonly });
+    expect(bind(["bind", "exec"])).toMatchObject({
+      recursive: false,
+      attrSet: 0n,
+      attrClr: MOUNT_ATTR.noexec,
+    });
+  });
+
+  test.each<[string, SpecMount, string]>([
+    [
+      "an unknown option of a bind",
+      { destination: "/x", type: "bind", source: "/s", options: ["rbind", "fancy"] },
+      'unknown option "fancy"',
+    ],
+    [
+      "mixed recursion",
+      { destination: "/x", type: "bind", source: "/s", options: ["rbind", "nosuid", "rro"] },
+      "mixes recursive",
+    ],
+    ["a bind from nowhere", { destination: "/x", type: "bind", source: "s" }, "no absolute source"],
+    [
+      "recursion of a new mount",
+      { destination: "/x", type: "tmpfs", options: ["rro"] },
+      "cannot have recursive options",
+    ],
+    ["a relative destination", { destination: "x", type: "tmpfs" }, "not absolute"],
+    ["the root", { destination: "/a/..", type: "tmpfs" }, "a mount on / is not allowed"],
+    ["no type", { destination: "/x", source: "/s" }, "has no type"],
+    [
+      "copying up",
+      { destination: "/x", type: "tmpfs", options: ["tmpcopyup"] },
+      '"tmpcopyup" is not supported',
+    ],
+    ["something else as /proc", { destination: "/proc", type: "tmpfs" }, "not of type proc"],
+    [
+      "a directory as /proc",
+      { destination: "/proc/.", type: "bind", source: "/srv", options: ["rbind"] },
+      "not of type proc",
+    ],
+    [
+      "something inside /proc",
+      { destination: "/proc/self/attr", type: "bind", source: "/s" },
+      "inside /proc",
+    ],
+    ["a detour into /proc", { destination: "/x/../proc/sys", type: "tmpfs" }, "inside /proc"],
+  ])("refuse %s", (_, mount, message) => {
+    expect(() => planOf(withMount(mount))).toThrow(message);
+  });
+
+  test("may cover what tools are known to cover in /proc", () => {
+    expect(() =>
+      planOf(withMount({ destination: "/proc/cpuinfo", type: "bind", source: "/lxcfs/cpuinfo" })),
+    ).not.toThrow();
+    expect(() =>
+      planOf(withMount({ destination: "/proc", type: "bind", source: "/proc", options: ["rbind"] })),
+    ).not.toThrow();
+  });
+
+  test("on /dev by the user keep everything out of it", () => {
+    const plan = planOf(
+      withMount({ destination: "/dev", type: "bind", source: "/srv/dev", options: ["rbind"] }),
+    );
+    expect(kinds(plan)).not.toContain("device");
+    expect(kinds(plan)).not.toContain("symlink");
+  });
+
+  test("of a cgroup show the container its own part only", () => {
+    const mount: SpecMount = {
+      destination: "/sys/fs/cgroup",
+      type: "cgroup",
+      source: "cgroup",
+      options: ["ro"],
+    };
+    const v1 = planOf(withMount(mount), FACTS_V1_TOGETHER).ops;
+    expect(v1).toContainEqual(
+      expect.objectContaining({
+        kind: "bind",
+        source: "/sys/fs/cgroup/memory/gantry/t1",
+        target: "/sys/fs/cgroup/memory",
+        attrSet: MOUNT_ATTR.rdonly,
+      }),
+    );
+    expect(v1).toContainEqual({ kind: "symlink", value: "cpu,cpuacct", path: "/sys/fs/cgroup/cpu" });
+    const own = {
+      ...withMount(mount),
+      linux: { namespaces: [{ type: "mount" }, { type: "cgroup" }] },
+    } as const;
+    expect(planOf(own, FACTS_V1_TOGETHER).ops).toContainEqual(
+      expect.objectContaining({
+        kind: "mount",
+        fstype: "cgroup",
+        target: "/sys/fs/cgroup/cpu,cpuacct",
+        options: ["cpu", "cpuacct"],
+      }),
+    );
+    expect(only(planOf(own, FACTS_V2), "mount")).toMatchObject({
+      fstype: "cgroup2",
+      target: "/sys/fs/cgroup",
+      attrs: MOUNT_ATTR.rdonly,
+    });
+  });
+});
+
+describe("devices", () => {
+  test("that the specification lists replace the default ones, but never /dev/ptmx", () => {
+    const plan = planOf(
+      withLinux({
+        devices: [
+          { path: "/dev/null", type: "u", major: 1, minor: 3, fileMode: 0o100600, uid: 5 },
+          { path: "/dev/ptmx", type: "c", major: 5, minor: 2 },
+        ],
+      }),
+    );
+    const devices = plan.ops.filter((op) => op.kind === "device");
+    expect(devices.filter(({ path }) => path === "/dev/null")).toEqual([
+      { kind: "device", path: "/dev/null", type: "c", major: 1, minor: 3, mode: 0o600, uid: 5, gid: 0 },
+    ]);
+    expect(devices.map(({ path }) => path)).not.toContain("/dev/ptmx");
+    expect(plan.ops).toContainEqual({ kind: "symlink", value: "pts/ptmx", path: "/dev/ptmx" });
+  });
+
+  test("are limited before anything else may be", () => {
+    const v1 = planOf(SPEC).ops.filter((op) => op.kind === "cgroup-write");
+    expect(v1[0]).toEqual({
+      kind: "cgroup-write",
+      mayMiss: false,
+      file: "/sys/fs/cgroup/devices/gantry/t1/devices.deny",
+      value: "a",
+    });
+    expect(only(planOf(SPEC, FACTS_V2), "cgroup-bpf").dir).toBe("/sys/fs/cgroup/gantry/t1");
+  });
+});
+
+describe("limits", () => {
+  test("without a place to set them are refused by name", () => {
+    const pids = withLinux({ resources: { pids: { limit: 5n } } });
+    expect(() => planOf(pids, FACTS_V1_TOGETHER)).toThrow(
+      'cannot set "pids.max": the pids cgroup is not available',
+    );
+    const controllers = new Map([["memory", { mountPoint: "/sys/fs/cgroup/memory", own: "/" }]]);
+    expect(() => planOf(SPEC, { ...FACTS_V1, cgroup: { version: 1, controllers } })).toThrow(
+      "devices cgroup is not mounted",
+    );
+  });
+
+  test.each(["/../x", "relative", "/a\nb", "slice:gantry:x"])(
+    "in the cgroup %j are refused",
+    (cgroupsPath) => {
+      expect(() => planOf(withLinux({ cgroupsPath }))).toThrow("invalid cgroup path");
+    },
+  );
+});
+
+describe("the process", () => {
+  test("keeps capabilities that exist and are to be had", () => {
+    const facts = { ...FACTS_V1, capabilities: 0b1011n };
+    const plan = planOf(
+      withProcess({
+        capabilities: {
+          bounding: ["CAP_CHOWN", "CAP_SYS_ADMIN"],
+          permitted: ["CAP_FOWNER"],
+          effective: [],
+          ambient: ["CAP_DAC_OVERRIDE"],
+        },
+      }),
+      facts,
+    );
+    expect(only(plan, "bounding").keepMask).toBe(1n);
+    expect(only(plan, "caps")).toEqual({
+      kind: "caps",
+      permitted: 8n,
+      effective: 0n,
+      inheritable: 0n,
+      ambient: 2n,
+    });
+  });
+
+  test("has none when none are listed", () => {
+    expect(only(planOf(SPEC), "caps")).toEqual({
+      kind: "caps",
+      permitted: 0n,
+      effective: 0n,
+      inheritable: 0n,
+      ambient: 0n,
+    });
+  });
+
+  test("is somebody by number, or by what the image calls him", () => {
+    const plain = only(
+      planOf(withProcess({ user: { uid: 7, gid: 8, umask: 0o77, additionalGids: [9] } })),
+      "identity",
+    );
+    expect(plain).toMatchObject({
+      userKind: "number",
+      uid: 7,
+      groupKind: "number",
+      gid: 8,
+      addGroups: ["9"],
+    });
+    const lookup = {
+      user: { kind: "name", name: "www" },
+      group: { kind: "none" },
+      additionalGroups: ["audio"],
+    } as const;
+    const named = only(planOf(withProcess({ user: { uid: 0, gid: 0, gantryLookup: lookup } })), "identity");
+    expect(named).toMatchObject({ userKind: "name", user: "www", groupKind: "none", addGroups: ["audio"] });
+  });
+
+  test("is searched for where its environment says", () => {
+    expect(only(planOf(withProcess({ env: ["PATH=/a", "X=1", "PATH=/b"] })), "exec").searchPath).toBe("/b");
+    expect(only(planOf(SPEC), "exec").searchPath).toBe("");
+  });
+
+  test.each<[string, Spec, string]>([
+    ["nothing to run", withProcess({ args: [] }), "no arguments"],
+    ["a relative working directory", withProcess({ cwd: "proc/self/fd/7" }), "not absolute"],
+    [
+      "an unknown limit",
+      withProcess({ rlimits: [{ type: "RLIMIT_FUN", soft: 0n, hard: 0n }] }),
+      "RLIMIT_FUN",
+    ],
+    [
+      "a limit above itself",
+      withProcess({ rlimits: [{ type: "RLIMIT_CPU", soft: 2n, hard: 1n }] }),
+      "above the hard",
+    ],
+    ["a score out of range", withProcess({ oomScoreAdj: 1001 }), "between -1000 and 1000"],
+    ["an unknown capability", withProcess({ capabilities: { bounding: ["CAP_FLY"] } }), "CAP_FLY"],
+    [
+      "AppArmor",
+      withProcess({ apparmorProfile: "docker-default" }),
+      "process.apparmorProfile is not supported",
+    ],
+    ["SELinux", withProcess({ selinuxLabel: "x" }), "process.selinuxLabel is not supported"],
+    ["hooks", { ...SPEC, hooks: { prestart: [{ path: "/h" }] } }, "prestart hooks are not supported"],
+    [
+      "id mappings",
+      withLinux({ uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] }),
+      "linux.uidMappings is not supported",
+    ],
+    ["a mount label", withLinux({ mountLabel: "x" }), "linux.mountLabel is not supported"],
+    ["an unknown propagation", withLinux({ rootfsPropagation: "ro" }), "root propagation"],
+    [
+      "a host sysctl",
+      withLinux({ sysctl: { "net.ipv4.ip_forward": "1" } }),
+      "not allowed in host network namespace",
+    ],
+  ])("with %s is refused", (_, spec, message) => {
+    expect(() => planOf(spec)).toThrow(message);
+  });
+
+  test("without seccomp in the kernel is refused when it wants it", () => {
+    const spec = withLinux({ seccomp: { defaultAction: "SCMP_ACT_ALLOW" } });
+    expect(() => planOf(spec, { ...FACTS_V1, seccomp: false })).toThrow("seccomp is not available");
+  });
+});
+
+describe("compileExec()", () => {
+  const exec = (process: Partial<Process>, spec: Spec = SPEC): Plan =>
+    compileExec({ process: { ...PROCESS, ...process }, spec, taskId: "t1", facts: FACTS_V1 });
+
+  test("joins the container's cgroups first, makes nothing and does not stop", () => {
+    const plan = exec({ cwd: "/tmp" });
+    expect(plan).toMatchObject({ join: true, cloneFlags: 0, terminal: false });
+    const used = new Set(kinds(plan));
+    for (const kind of [
+      "cgroup-create",
+      "cgroup-write",
+      "mount",
+      "bind",
+      "pivot",
+      "sync",
+      "unshare",
+    ] as const)
+      expect(used).not.toContain(kind);
+    expect(plan.ops[0]).toEqual({ kind: "cgroup-join", dir: "/sys/fs/cgroup/cpu/gantry/t1", version: 1 });
+    expect(only(plan, "cwd")).toEqual({ kind: "cwd", create: false, path: "/tmp" });
+  });
+
+  test("is under the container's filter, whoever runs it", () => {
+    const spec = withLinux({ seccomp: { defaultAction: "SCMP_ACT_ERRNO" } });
+    expect(kinds(exec({}, spec))).toContain("seccomp");
+  });
+
+  test("has its own terminal", () => {
+    const plan = exec({ terminal: true, consoleSize: { height: 24, width: 80 }, user: { uid: 5, gid: 0 } });
+    expect(plan.terminal).toBe(true);
+    expect(only(plan, "console")).toEqual({ kind: "console", rows: 24, cols: 80, uid: 5 });
+  });
+});
+
+test("a refusal says whether it is the caller's fault or ours", () => {
+  const categoryOf = (spec: Spec): boolean[] => {
+    try {
+      planOf(spec);
+    } catch (error) {
+      return [isCategory(error, "invalid_argument"), isCategory(error, "not_implemented")];
+    }
+    return [];
+  };
+  expect(categoryOf(withProcess({ args: [] }))).toEqual([true, false]);
+  expect(categoryOf({ ...SPEC, hooks: { poststop: [{ path: "/h" }] } })).toEqual([false, true]);
+});
+
+test("a plan with NUL bytes from the image never reaches the wire", () => {
+  expect(() => encodePlan(planOf(withProcess({ env: ["A=b\0c"] })))).toThrow("NUL");
+});
