@@ -1,5 +1,5 @@
-/* The child between clone3 and execve: what its steps share. One step function per plan op, grouped in a file per kernel
- * subject; init.c calls them in plan order. */
+/* The child between clone3 and execve: what its steps share. One step function per plan op, grouped in a file per
+ * kernel subject; init.c calls them in plan order. */
 #ifndef GANTRY_INIT_H
 #define GANTRY_INIT_H
 

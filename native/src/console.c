@@ -1,5 +1,5 @@
-/* A pseudo terminal of the container's own devpts. Its two ends are never opened by the numbers under /dev/pts: what stands
- * there is the container's to choose. */
+/* A pseudo terminal of the container's own devpts. Its two ends are never opened by the numbers under /dev/pts: what
+ * stands there is the container's to choose. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>

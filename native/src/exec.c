@@ -31,8 +31,8 @@ static void set_home (char **env, uint32_t count, char *home) {
   env[at] = home;
 }
 
-/* 0 when `path` can be executed, else the errno. A path that leads through a link of /proc (its own executable, a descriptor) is
-   not for execution: it could be this very program. */
+/* 0 when `path` can be executed, else the errno. A path that leads through a link of /proc (its own executable, a
+   descriptor) is not for execution: it could be this very program. */
 static int executable_errno (const char *path) {
   struct stat st;
   auto_fd file = sys_openat2 (AT_FDCWD, path, O_PATH, 0, RESOLVE_NO_MAGICLINKS);

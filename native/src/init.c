@@ -1,4 +1,4 @@
-/* The container's first process, from clone3 to execve: prepares itself, then performs the plan's C ops in their order. */
+/* The child, from clone3 to execve: prepares itself, then performs the plan's C ops in their order. */
 #include "init.h"
 
 #include <errno.h>
@@ -51,8 +51,8 @@ static init_step *const steps[] = {
 
 /* ---- preparation ---- */
 
-/* clone3 reset the handlers, not what the daemon's parent had ignored. Done by the kernel's own call because the C library keeps
-   two signals to itself. */
+/* clone3 reset the handlers, not what the daemon's parent had ignored. Done by the kernel's own call because the C
+   library keeps two signals to itself. */
 static void reset_signals (void) {
   struct {
     void *handler;

@@ -1,6 +1,6 @@
-/* `gantry-shim init --plan-fd N [--join PID]`: performs a plan in the foreground and exits as its process does. For tests and
- * measurements; containers are run by the shim role. A plan with a terminal gets its output copied to standard output and
- * standard input copied to it. */
+/* `gantry-shim init --plan-fd N [--join PID]`: performs a plan in the foreground and exits as its process does. For
+ * tests and measurements; containers are run by the shim role. A plan with a terminal gets its output copied to
+ * standard output and standard input copied to it. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

@@ -10,8 +10,8 @@
 #include "init.h"
 #include "kernel.h"
 
-/* Version 2 needs nothing here: clone3 put the child there. In version 1 a single-threaded process that writes "0" to `tasks`
-   moves itself without the kernel's global thread-group lock, whose acquisition takes milliseconds. */
+/* Version 2 needs nothing here: clone3 put the child there. In version 1 a single-threaded process that writes "0" to
+   `tasks` moves itself without the kernel's global thread-group lock, whose acquisition takes milliseconds. */
 int step_cgroup_join (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
   (void) in;
   (void) flags;
@@ -58,10 +58,10 @@ int join_namespaces (struct init *in, struct err *e) {
   return 0;
 }
 
-/* A process that joins a running container stays out of its pid namespace, where a neighbour with CAP_SYS_PTRACE could attach to
-   it, until it has nothing to give away: no descriptor of the host and no privilege beyond the container's. Entering takes a
-   fork; CLONE_PARENT makes the new process the shim's child, too. The kernel writes its pid, as the shim sees it, before it
-   runs. */
+/* A process that joins a running container stays out of its pid namespace, where a neighbour with CAP_SYS_PTRACE could
+   attach to it, until it has nothing to give away: no descriptor of the host and no privilege beyond the container's.
+   Entering takes a fork; CLONE_PARENT makes the new process the shim's child, too. The kernel writes its pid, as the
+   shim sees it, before it runs. */
 int be_born_inside (struct init *in, struct err *e) {
   fd_close (&in->root_fd);
   fd_close (&in->proc_fd);

@@ -212,6 +212,20 @@ TEST ("a volume path that the image leads into procfs is refused") {
   CHECK_FAILS (run_plan (&b), ELOOP, "cannot mount on \"/data\": it leads into the kernel's own files");
 }
 
+TEST ("something can be bound below a bound kernel tree") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+
+  begin_plan (&b, ALL_NEW, 0);
+  put_root (&b);
+  put_kernel_trees (&b);
+  put_bind (&b, "/sys", "/host/sys", 0, 0);
+  put_bind (&b, BOX ("outside"), "/host/sys/kernel", 0, 0);
+  put_pivot (&b, false);
+  put_command (&b, "cat /host/sys/kernel/secret");
+  CHECK_RUN (run_plan (&b), "token\n");
+}
+
 TEST ("a null device of the container's own is not what masks are made of") {
   struct builder b;
   NEEDS_SANDBOX ();
@@ -264,6 +278,59 @@ TEST ("a missing working directory is an error in runc's words") {
   put_text (&b, OP_CWD, 0, "/nonexist");
   put_command (&b, "pwd");
   CHECK_FAILS (run_plan (&b), ENOENT, "chdir to cwd (\"/nonexist\") set in config.json failed");
+}
+
+/* ---- races ---- */
+
+/* A neighbour exchanges a directory of a shared volume for a link to the outside, as fast as it can. */
+static pid_t start_swapper (void) {
+  pid_t child = fork ();
+
+  if (child == 0) {
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    for (;;)
+      renameat2 (AT_FDCWD, BOX ("volume/a"), AT_FDCWD, BOX ("volume/link"), RENAME_EXCHANGE);
+  }
+  return child;
+}
+
+TEST ("mounts below a volume stay in the container while a neighbour exchanges directories for links") {
+  enum { ROUNDS = 150 };
+  int started = 0, refused = 0;
+  NEEDS_SANDBOX ();
+  MUST (mkdir (BOX ("volume"), 0755) == 0 && mkdir (BOX ("volume/a"), 0755) == 0);
+  MUST (symlink ("/../../../../tmp/gantry-native-test/outside", BOX ("volume/link")) == 0);
+  char before[65536];
+  strcpy (before, read_text ("/proc/self/mountinfo"));
+
+  pid_t swapper = start_swapper ();
+  for (int i = 0; i < ROUNDS; i++) {
+    struct builder b;
+    begin_plan (&b, CLONE_NEWNS, 0);
+    put_root (&b);
+    put_bind (&b, BOX ("volume"), "/x", 0, 0);
+    put_bind (&b, BOX ("lower/etc"), "/x/a/b", 0, 0);
+    put_mount (&b, "tmpfs", "/x/a/t", STRV (), 0, 0);
+    put_device (&b, "/x/a/d", 1, 3);
+    put_text (&b, OP_DIRECTORY, 0, "/x/a/e");
+    put_u32 (&b, 0700);
+    put_u32 (&b, 5);
+    put_u32 (&b, 5);
+    put_pivot (&b, false);
+    put_command (&b, "true");
+    struct outcome *o = run_plan (&b);
+    started += o->started;
+    refused += !o->started;
+    unlink (BOX ("volume/a/d"));
+    unlink (BOX ("volume/link/d"));
+  }
+  kill (swapper, SIGKILL);
+  waitpid (swapper, NULL, 0);
+  CHECK (started + refused == ROUNDS && started > 0);
+  /* The link was followed at times, and led to a place inside. */
+  CHECK (access (BOX ("upper/tmp/gantry-native-test/outside"), F_OK) == 0);
+  CHECK_TEXT (read_text ("/proc/self/mountinfo"), before);
+  CHECK (unlink (BOX ("outside/secret")) == 0 && rmdir (BOX ("outside")) == 0); /* it held nothing else */
 }
 
 /* ---- settings ---- */

@@ -1,5 +1,5 @@
-/* A place for tests that make real containers: a mount namespace of this process's own, a tmpfs in it, a root made from the
- * machine's static busybox, and a way to run a plan to its end. */
+/* A place for tests that make real containers: a mount namespace of this process's own, a tmpfs in it, a root made from
+ * the machine's static busybox, and a way to run a plan to its end. */
 #ifndef GANTRY_SANDBOX_H
 #define GANTRY_SANDBOX_H
 
