@@ -1,5 +1,5 @@
-/* Stands in for libFuzzer where there is no clang: mutates the target's seeds for a while under the sanitizers. Knows nothing of
- * coverage; keeps lengths plausible by preferring small changes of 32-bit words. `driver SECONDS [SEED]`. */
+/* Stands in for libFuzzer where there is no clang: mutates the target's seeds for a while under the sanitizers. Knows
+ * nothing of coverage; keeps lengths plausible by preferring small changes of 32-bit words. `driver SECONDS [SEED]`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
