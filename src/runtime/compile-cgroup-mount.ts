@@ -1,6 +1,6 @@
 /** A mount of type "cgroup": what the container sees of its own limits. */
 import { posix } from "node:path";
-import { cgroupDirs } from "../linux/cgroup-paths.ts";
+import { type CgroupDir, cgroupDirs } from "../linux/cgroup-paths.ts";
 import type { HostFacts } from "../linux/host-facts.ts";
 import { MOUNT_ATTR, type MountOptions } from "../linux/mount-options.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
@@ -43,7 +43,14 @@ export function cgroupMounts(
   const isPrivate = (spec.linux?.namespaces ?? []).some(({ type }) => type === "cgroup");
   const isReadonly = (attrs & MOUNT_ATTR.rdonly) !== 0n;
   const hierarchies = cgroupDirs(facts.cgroup, cgroupPathOf(spec, taskId));
-  const ops: PlanOp[] = [
+  const directory = (name: string): PlanOp => ({
+    kind: "directory",
+    path: posix.join(target, name),
+    mode: MODE,
+    uid: 0,
+    gid: 0,
+  });
+  return [
     {
       kind: "mount",
       targetMode: false,
@@ -56,38 +63,51 @@ export function cgroupMounts(
       propagation,
       dirMode: MODE,
     },
+    ...hierarchies.map(({ name }) => directory(name)),
+    ...hierarchies.flatMap((hierarchy) => links(target, hierarchy)),
+    // While it is empty: what is mounted in it would all be mounted a second time.
+    ...(isReadonly ? [{ kind: "readonly", path: target } as const] : []),
+    ...hierarchies.map((hierarchy): PlanOp => {
+      const below = posix.join(target, hierarchy.name);
+      return isPrivate ? ownHierarchy(hierarchy, below, attrs) : boundHierarchy(hierarchy, below, attrs);
+    }),
   ];
-  for (const { dir, name, controllers } of hierarchies) {
-    const below = posix.join(target, name);
-    ops.push(
-      isPrivate
-        ? {
-            kind: "mount",
-            targetMode: false,
-            fstype: "cgroup",
-            source: "cgroup",
-            target: below,
-            options: controllers,
-            attrs,
-            propagation: 0n,
-            dirMode: MODE,
-          }
-        : {
-            kind: "bind",
-            recursive: false,
-            recursiveAttr: false,
-            targetFile: false,
-            source: dir,
-            target: below,
-            attrSet: attrs,
-            attrClr: 0n,
-            propagation: 0n,
-          },
-    );
-    if (controllers.length > 1)
-      for (const controller of controllers)
-        ops.push({ kind: "symlink", value: name, path: posix.join(target, controller) });
-  }
-  if (isReadonly) ops.push({ kind: "readonly", path: target });
-  return ops;
+}
+
+/** "cpu,cpuacct" can also be found as "cpu" and as "cpuacct". */
+function links(target: string, { name, controllers }: CgroupDir): PlanOp[] {
+  if (controllers.length < 2) return [];
+  return controllers.map((controller) => ({
+    kind: "symlink",
+    value: name,
+    path: posix.join(target, controller),
+  }));
+}
+
+function ownHierarchy({ controllers }: CgroupDir, target: string, attrs: bigint): PlanOp {
+  return {
+    kind: "mount",
+    targetMode: false,
+    fstype: "cgroup",
+    source: "cgroup",
+    target,
+    options: controllers,
+    attrs,
+    propagation: 0n,
+    dirMode: MODE,
+  };
+}
+
+function boundHierarchy({ dir }: CgroupDir, target: string, attrs: bigint): PlanOp {
+  return {
+    kind: "bind",
+    recursive: false,
+    recursiveAttr: false,
+    targetFile: false,
+    source: dir,
+    target,
+    attrSet: attrs,
+    attrClr: 0n,
+    propagation: 0n,
+  };
 }
