@@ -1,4 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { get } from "node:http";
+import { join } from "node:path";
+import { NO_LOG } from "../base/log.ts";
+import type { Route } from "./router.ts";
+import { createApiServer } from "./server.ts";
 import { ApiHost } from "./testing/api-host.ts";
 
 let host: ApiHost;
@@ -65,7 +70,23 @@ test("an unknown path, a wrong method and a bad escape are 404 page not found", 
 });
 
 test("requests wait until the daemon is ready", async () => {
-  expect((await host.call("GET", "/v1.51/info")).status).toBe(200);
+  const { promise: ready, resolve: setReady } = Promise.withResolvers<void>();
+  let isReady = false;
+  const route: Route = {
+    method: "GET",
+    pattern: "/ask",
+    handler: ({ reply }) => reply.text(200, isReady ? "after" : "before"),
+  };
+  const server = createApiServer({ version: "1", ready, log: NO_LOG, routes: [route] });
+  const socketPath = join(host.directory, "late.sock");
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  const { promise: text, resolve: answer } = Promise.withResolvers<string>();
+  get({ socketPath, path: "/ask" }, (response) => response.on("data", (chunk) => answer(String(chunk))));
+  await new Promise<void>((resolve) => server.once("request", () => resolve()));
+  isReady = true;
+  setReady();
+  expect(await text).toBe("after");
+  server.close();
 });
 
 test("a body with the wrong type is refused by its field", async () => {

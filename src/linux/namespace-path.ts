@@ -2,3 +2,8 @@
 export function networkNamespaceOf(pid: number): string {
   return `/proc/${pid}/ns/net`;
 }
+
+/** A process's process namespace, likewise. */
+export function pidNamespaceOf(pid: number): string {
+  return `/proc/${pid}/ns/pid`;
+}

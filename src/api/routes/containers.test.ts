@@ -144,7 +144,7 @@ test("attach before the start gets everything that the process writes", async ()
   expect(client.text).toContain("Content-Type: application/vnd.docker.multiplexed-stream\r\n");
   await host.call("POST", "/containers/web/start");
   const task = host.tasks.only();
-  expect(task.streams).toHaveLength(1);
+  expect(task.streamsAtStart).toBe(1);
   task.streams[0]?.push(frame("hello"));
   await client.saw("hello");
   task.exit(0);
@@ -187,6 +187,17 @@ test("detach keys end the attachment of a terminal and leave the process", async
   await client.ended();
   expect(host.tasks.only().signals).toEqual([]);
   expect(host.actions()).toContain("detach");
+});
+
+test("input that began like the detach keys is passed on when it ends", async () => {
+  await host.create("sh", { OpenStdin: true, Tty: true });
+  await host.call("POST", "/containers/sh/start");
+  const client = host.upgrade("POST", "/v1.51/containers/sh/attach?stream=1&stdin=1&stdout=1");
+  await client.saw("raw-stream");
+  client.socket.end("x\x10");
+  let typed = "";
+  for await (const chunk of host.tasks.only().streams[0]?.input ?? []) typed += String(chunk);
+  expect(typed).toBe("x\x10");
 });
 
 test("a client that goes away takes its stream with it", async () => {

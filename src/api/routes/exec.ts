@@ -10,7 +10,7 @@ import {
   startExec,
 } from "../../engine/containers/exec.ts";
 import { checkSize } from "../../engine/containers/resize.ts";
-import { fail } from "../../base/errors.ts";
+import { fail, messageOf } from "../../base/errors.ts";
 import { decodeExecCreate, decodeExecStart } from "../../specs/engine/exec.decode.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
@@ -66,9 +66,10 @@ async function startRoute(deps: ExecDeps, call: Call): Promise<void> {
   try {
     running = await startExec(deps, container, exec, request);
   } catch (error) {
-    if (!(error instanceof ExecFailure)) throw error;
+    // Clients show nothing of an answer that is no stream, so what is wrong is said inside one, as by Docker.
     const client = call.reply.hijack(streamTypeOf(call, Tty));
-    client.output.write(Tty ? `${error.message}\r\n` : framed(`${error.message}\r\n`));
+    const text = `${messageOf(error)}\r\n`;
+    client.output.write(Tty ? text : framed(text));
     closeClient(client);
     return;
   }

@@ -58,6 +58,12 @@ export class ApiHost implements AsyncDisposable {
   readonly snapshots = new FakeSnapshots();
   readonly images = new FakeImages();
   readonly published: EventMessage[] = [];
+  readonly #recording = {
+    publish: (event: EventMessage): void => {
+      this.published.push(event);
+      this.hub.publish(event);
+    },
+  };
   readonly hub = new MemoryEventBus();
   readonly metadata: Metadata;
   readonly store: ContainerStore;
@@ -87,12 +93,7 @@ export class ApiHost implements AsyncDisposable {
       tasks: this.tasks,
       snapshots: this.snapshots,
       images: this.images,
-      events: {
-        publish: (event) => {
-          this.published.push(event);
-          this.hub.publish(event);
-        },
-      },
+      events: this.#recording,
       facts: TEST_FACTS,
       containersDir,
       networkIds: new Map(networks.map(({ name, id }) => [name, id])),
@@ -135,7 +136,7 @@ export class ApiHost implements AsyncDisposable {
         ...imageRoutes({
           images: this.images,
           snapshots: this.snapshots,
-          events: this.hub,
+          events: this.#recording,
           containers: () => this.store.all(),
           helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
         }),

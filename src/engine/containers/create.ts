@@ -1,7 +1,7 @@
 /** POST /containers/create. Everything is checked before anything is made. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
-import { fail } from "../../base/errors.ts";
+import { fail, messageOf } from "../../base/errors.ts";
 import { Scope } from "../../base/scope.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
@@ -42,8 +42,7 @@ export async function create(
   if (unsupported !== undefined)
     throw fail("not_implemented", `"${unsupported}" is not supported by this engine yet`);
   for (const network of [request.host.NetworkMode, ...request.networks]) checkNetwork(network);
-  if (request.host.NetworkMode.startsWith("container:"))
-    deps.store.find(request.host.NetworkMode.slice("container:".length));
+  for (const mode of [request.host.NetworkMode, request.host.PidMode]) checkShared(deps.store, mode);
 
   const given = name === "" ? undefined : checkName(name);
   if (request.config.Image === "" && (request.config.Cmd ?? request.config.Entrypoint ?? []).length === 0)
@@ -78,6 +77,16 @@ export async function create(
 
   announce(deps.events, container, "create");
   return { Id: id, Warnings: warnings };
+}
+
+/** A container whose namespace is to be shared must be there. Not `not_found`: clients take that for a missing image. */
+function checkShared(store: ContainerStore, mode: string): void {
+  if (!mode.startsWith("container:")) return;
+  try {
+    store.find(mode.slice("container:".length));
+  } catch (error) {
+    throw fail("invalid_argument", messageOf(error), error);
+  }
 }
 
 /** 64 hexadecimal digits whose short form is not a number, so that no tool takes it for one. */

@@ -25,6 +25,7 @@ test("a command replaces the image's, its entry point stays", () => {
 test("an entry point drops the image's command, an empty one drops both", () => {
   expect(command({ Entrypoint: ["/mine"] })).toEqual([["/mine"], null]);
   expect(command({ Entrypoint: [""], Cmd: ["sh"] })).toEqual([null, ["sh"]]);
+  expect(command({ Entrypoint: [], Cmd: ["sh"] })).toEqual([null, ["sh"]]);
   expect(() => command({ Entrypoint: [""] })).toThrow("no command specified");
 });
 

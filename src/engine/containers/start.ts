@@ -6,7 +6,7 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task, Tasks } from "../../core/tasks/tasks.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import { resolveDevices } from "../../linux/device-nodes.ts";
-import { networkNamespaceOf } from "../../linux/namespace-path.ts";
+import { networkNamespaceOf, pidNamespaceOf } from "../../linux/namespace-path.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
@@ -115,6 +115,7 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
     mounts: container.mounts.length === 0 ? [] : await resolveMounts(container.mounts),
     files: bindableFiles(container, paths),
     network,
+    ...joinProcesses(deps.store, container),
     devices: resolveDevices(host),
     facts: deps.facts,
   });
@@ -153,11 +154,29 @@ function bindableFiles(
 function joinNetwork(store: ContainerStore, container: Container): SpecInput["network"] {
   const network = networkOf(container.host);
   if (network === "none" || network === "host") return { kind: network };
-  const other = store.find(network.container);
-  if (other.id === container.id) throw fail("invalid_argument", "cannot join own network namespace");
+  return {
+    kind: "path",
+    path: networkNamespaceOf(sharedProcess(store, container, network.container, "network")),
+  };
+}
+
+function joinProcesses(
+  store: ContainerStore,
+  container: Container,
+): { readonly join?: { readonly pid: string } } {
+  const { PidMode } = container.host;
+  if (!PidMode.startsWith("container:")) return {};
+  const other = PidMode.slice("container:".length);
+  return { join: { pid: pidNamespaceOf(sharedProcess(store, container, other, "PID namespace")) } };
+}
+
+/** The main process of the running container whose namespace is shared. */
+function sharedProcess(store: ContainerStore, container: Container, reference: string, what: string): number {
+  const other = store.find(reference);
+  if (other.id === container.id) throw fail("invalid_argument", `cannot join own ${what}`);
   if (other.task === undefined)
-    throw fail("conflict", `cannot join network of a non running container: ${other.id}`);
-  return { kind: "path", path: networkNamespaceOf(other.task.pid) };
+    throw fail("conflict", `cannot join ${what} of a non running container: ${other.id}`);
+  return other.task.pid;
 }
 
 /** Gives everybody who attached early their stream. A client whose stream cannot be had does not stop the start. */

@@ -66,14 +66,12 @@ function checkModes(host: HostConfig): void {
   const oneOf = (value: string, allowed: readonly string[], what: string): void => {
     if (!allowed.includes(value)) throw fail("invalid_argument", `invalid ${what} mode: ${value}`);
   };
-  if (host.PidMode.startsWith("container:") || host.IpcMode.startsWith("container:"))
+  if (host.IpcMode.startsWith("container:"))
     throw fail(
       "not_implemented",
-      `sharing the PID or IPC namespace of another container is not supported by this engine yet: "${
-        host.PidMode || host.IpcMode
-      }"`,
+      `IPC mode "${host.IpcMode}" is not supported by this engine yet: an IPC namespace of another container cannot be shared`,
     );
-  oneOf(host.PidMode, ["", "host", "private"], "PID");
+  if (!host.PidMode.startsWith("container:")) oneOf(host.PidMode, ["", "host", "private"], "PID");
   oneOf(host.IpcMode, ["", "none", "private", "shareable", "host"], "IPC");
   oneOf(host.UTSMode, ["", "host"], "UTS");
   oneOf(host.CgroupnsMode, ["", "private", "host"], "cgroup namespace");

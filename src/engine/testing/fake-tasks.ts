@@ -46,6 +46,8 @@ export class FakeTask implements Task {
   readonly signals: number[] = [];
   readonly sizes: (readonly [number, number, string | undefined])[] = [];
   readonly execs: FakeExec[] = [];
+  /** Streams that were there before the process would have run. */
+  streamsAtStart = 0;
   isPaused = false;
   /** Signals that end it. */
   deadly = new Set([2, 9, 15]);
@@ -149,6 +151,7 @@ export class FakeTasks implements Tasks {
     if (this.running.has(options.id)) throw fail("conflict", `task ${options.id} exists`);
     const task = new FakeTask(options.id, ++this.#pid, options);
     await options.beforeStart?.(task);
+    task.streamsAtStart = task.streams.length;
     this.running.set(options.id, task);
     this.onRun(task);
     return task;

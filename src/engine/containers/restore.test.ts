@@ -1,0 +1,156 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { ApiHost } from "../../api/testing/api-host.ts";
+import { FakeTask } from "../testing/fake-tasks.ts";
+import type { Container } from "./container.ts";
+import type { RuntimeState } from "./record.ts";
+import { restore } from "./restore.ts";
+import { ContainerStore } from "./store.ts";
+
+let host: ApiHost;
+
+beforeEach(async () => {
+  host = await ApiHost.start();
+});
+
+afterEach(async () => {
+  await host[Symbol.asyncDispose]();
+});
+
+const DEFAULTS = { cgroupVersion: 1, maskedPaths: [], readonlyPaths: [], hostname: "h" } as const;
+
+interface Restored {
+  readonly store: ContainerStore;
+  readonly due: Container[];
+}
+
+/** What a new daemon makes of the rows and of the tasks that it finds. */
+async function restart(...tasks: FakeTask[]): Promise<Restored> {
+  const store = new ContainerStore(host.metadata, DEFAULTS);
+  const due: Container[] = [];
+  host.tasks.left = new Map(tasks.map((task) => [task.id, task]));
+  await restore({
+    ...host.deps,
+    store,
+    restartDue: (container) => {
+      due.push(container);
+      return Promise.resolve();
+    },
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  return { store, due };
+}
+
+async function container(
+  name: string,
+  state: Partial<RuntimeState>,
+  hostConfig: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  const id = await host.create(name, { HostConfig: { NetworkMode: "none", ...hostConfig } });
+  host.store.setState(host.store.find(name), state);
+  return id;
+}
+
+test("a running container is adopted, and its later exit recorded", async () => {
+  const id = await container("web", { status: "running", startedNs: 5n, pid: 10 });
+  const task = new FakeTask(id, 77, undefined);
+  const { store } = await restart(task);
+  expect(store.find("web").state).toMatchObject({ status: "running", pid: 77, startedNs: 5n });
+  task.exit(9);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(store.find("web").state).toMatchObject({ status: "exited", exitCode: 9, pid: 0 });
+});
+
+test("a task whose start was never recorded is adopted, too", async () => {
+  const id = await container("web", {});
+  const { store } = await restart(new FakeTask(id, 77, undefined));
+  expect(store.find("web").state).toMatchObject({ status: "running", pid: 77 });
+});
+
+test("one that ended meanwhile gets the exit code that its shim kept", async () => {
+  const id = await container("web", { status: "running", startedNs: 5n });
+  const task = new FakeTask(id, 77, undefined);
+  task.exit(42);
+  const { store } = await restart(task);
+  expect(store.find("web").state).toMatchObject({ status: "exited", exitCode: 42 });
+});
+
+test("one of which nothing is left has ended with 255", async () => {
+  await container("web", { status: "running", startedNs: 5n });
+  const { store } = await restart();
+  expect(store.find("web").state).toMatchObject({ status: "exited", exitCode: 255 });
+});
+
+test("a paused one stays paused", async () => {
+  const id = await container("web", { status: "paused", startedNs: 5n });
+  const { store } = await restart(new FakeTask(id, 77, undefined));
+  expect(store.find("web").state.status).toBe("paused");
+});
+
+test("--rm is honoured", async () => {
+  const id = await container("web", { status: "running", startedNs: 5n }, { AutoRemove: true });
+  const task = new FakeTask(id, 77, undefined);
+  task.exit(0);
+  const { store } = await restart(task);
+  expect([...store.all()]).toEqual([]);
+});
+
+test("a created one is left alone, whatever its policy", async () => {
+  await container("web", {}, { RestartPolicy: { Name: "always" } });
+  const { store } = await restart();
+  expect(store.find("web").state.status).toBe("created");
+});
+
+test("policies decide what is started again", async () => {
+  const ended = { status: "exited", startedNs: 5n, exitCode: 0 } as const;
+  const stopped = { ...ended, stoppedByUser: true };
+  await container("always", ended, { RestartPolicy: { Name: "always" } });
+  await container("always-stopped", stopped, { RestartPolicy: { Name: "always" } });
+  await container("unless", ended, { RestartPolicy: { Name: "unless-stopped" } });
+  await container("unless-stopped", stopped, { RestartPolicy: { Name: "unless-stopped" } });
+  await container("failed", { ...ended, exitCode: 1 }, { RestartPolicy: { Name: "on-failure" } });
+  await container("succeeded", ended, { RestartPolicy: { Name: "on-failure" } });
+  await container("plain", ended);
+  const { store } = await restart();
+  const waiting = [...store.all()].filter(({ state }) => state.status === "restarting");
+  for (const each of waiting) each.cancelRestart();
+  expect(waiting.map(({ name }) => name).sort()).toEqual(["always", "always-stopped", "failed", "unless"]);
+});
+
+test("a half-removed one is removed", async () => {
+  await container("web", { status: "removing" });
+  const { store } = await restart();
+  expect([...store.all()]).toEqual([]);
+});
+
+test("snapshots and directories without a container are deleted, others kept", async () => {
+  const id = await container("web", {});
+  const orphan = "e".repeat(64);
+  await host.snapshots.prepare(orphan, undefined);
+  mkdirSync(join(host.deps.containersDir, orphan));
+  mkdirSync(join(host.deps.containersDir, "not-an-id"));
+  await restart();
+  expect([...host.snapshots.actives.keys()]).toEqual([id]);
+  expect(existsSync(join(host.deps.containersDir, orphan))).toBe(false);
+  expect(existsSync(join(host.deps.containersDir, id))).toBe(true);
+  expect(existsSync(join(host.deps.containersDir, "not-an-id"))).toBe(true);
+});
+
+test("rows that cannot be read do not keep the others from coming back", async () => {
+  await container("good", {});
+  const documents = [
+    "",
+    "null",
+    "[]",
+    '{"config":5,"host":{}}',
+    '{"host":{}}',
+    '{"createdNs":"x","config":{},"host":{}}',
+  ];
+  const insert = host.metadata.prepare("INSERT INTO containers (id, name, document) VALUES (?, ?, ?)");
+  host.metadata.transaction("process", () =>
+    documents.forEach((document, index) => insert.run(String(index).repeat(64), `bad${index}`, document)),
+  );
+  const { store } = await restart();
+  expect([...store.all()].map(({ name }) => name)).toEqual(["good"]);
+});
