@@ -19,6 +19,17 @@ static uint32_t any (uint32_t below) {
   return (uint32_t) ((state * 0x2545f4914f6cdd1dull) >> 32) % below;
 }
 
+/* For targets whose input is a string of choices rather than a format: anything is a seed. */
+__attribute__ ((weak)) size_t fuzz_seed (unsigned n, uint8_t *out, size_t room) {
+  size_t size = 1 + any (any (4) == 0 ? 4096 : 400);
+
+  if (n > 0 || size > room)
+    return 0;
+  for (size_t i = 0; i < size; i++)
+    out[i] = (uint8_t) any (256);
+  return size;
+}
+
 static void change_word (uint8_t *bytes, size_t size) {
   static const uint32_t interesting[] = { 0,          1,          2,          0x7f,     0xff,    0x7fffffff,
                                           0x80000000, 0xfffffffe, 0xffffffff, 0x100000, 0x100001 };
