@@ -19,6 +19,8 @@ export interface Reply {
   readonly signal: AbortSignal;
   /** Whether an answer has begun: errors can then only be told inside the stream, or by breaking it off. */
   readonly begun: boolean;
+  /** Whether the client has gone away, so that nobody minds what becomes of its request. */
+  readonly isAbandoned: boolean;
   json(status: number, value: unknown): void;
   /** Text that is JSON already. */
   jsonText(status: number, text: string): void;
@@ -77,6 +79,10 @@ export class PlainReply implements Reply {
 
   get begun(): boolean {
     return this.#response.headersSent;
+  }
+
+  get isAbandoned(): boolean {
+    return this.#response.destroyed && !this.#response.writableFinished;
   }
 
   json(status: number, value: unknown): void {
@@ -161,6 +167,10 @@ export class UpgradeReply implements Reply {
 
   get begun(): boolean {
     return this.#begun;
+  }
+
+  get isAbandoned(): boolean {
+    return this.#socket.destroyed;
   }
 
   json(status: number, value: unknown): void {

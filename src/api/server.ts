@@ -65,7 +65,7 @@ export function createApiServer(options: ApiOptions): ApiServer {
         status,
         error: messageOf(error).slice(0, 1000),
       };
-      if (status === 500 || status === 503) log.error("request failed", fields);
+      if ((status === 500 || status === 503) && !reply.isAbandoned) log.error("request failed", fields);
       else log.debug("refused", fields);
       reply.error(error);
     }
