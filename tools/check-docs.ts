@@ -28,7 +28,8 @@ for (const page of pages) {
       const name = match[1] ?? "";
       const first = name.split("/")[0] ?? "";
       if (!name.includes("/") || !tops.has(first) || first === "build" || first === "node_modules") continue;
-      if (!existsSync(join(root, name))) problems.push(`${at}: \`${name}\` does not exist`);
+      const isThere = [root, join(root, dirname(page))].some((base) => existsSync(join(base, name)));
+      if (!isThere) problems.push(`${at}: \`${name}\` does not exist`);
     }
     for (const match of line.matchAll(/\]\(([^)#:]+)(#[^)]*)?\)/g)) {
       const target = match[1] ?? "";

@@ -1,5 +1,6 @@
-/* Look-ups in a container's etc/passwd and etc/group: hostile files. They are read as a stream, must be regular and at most
- * 10 MiB; a missing one is like an empty one. A row whose numbers are not plain decimal numbers below 2^32-1 is no row. */
+/* Look-ups in a container's etc/passwd and etc/group: hostile files. They are read as a stream, must be regular and at
+ * most 10 MiB; a missing one is like an empty one. A row whose numbers are not plain decimal numbers below 2^32-1 is no
+ * row. */
 #ifndef GANTRY_ACCOUNTS_H
 #define GANTRY_ACCOUNTS_H
 

@@ -8,13 +8,14 @@ struct cgroup_trail;
 struct err;
 struct plan;
 
-/* Performs the plan's CGROUP_CREATE, CGROUP_WRITE, CGROUP_BPF and OOM_FILE ops. NULL in *out when there are none. After a
-   failure nothing is left. */
+/* Performs the plan's CGROUP_CREATE, CGROUP_WRITE, CGROUP_BPF and OOM_FILE ops. NULL in *out when there are none. After
+   a failure nothing is left. */
 int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err *e);
 
 bool cgroup_was_oom_killed (const struct cgroup_trail *trail);
 
-/* Kills leftovers if the task shares the host's pid namespace, removes what was made, releases the trail. NULL is fine. */
+/* Kills leftovers if the task shares the host's pid namespace, removes what was made, releases the trail. NULL is
+   fine. */
 void cgroup_release (struct cgroup_trail *trail);
 
 #endif

@@ -26,7 +26,7 @@ struct container_stdio {
 };
 
 struct container {
-  pid_t pid; /* in the shim's pid namespace */
+  pid_t pid; /* in the shim's pid namespace. For a joining plan, until SYNC_STARTED, of who sets it up */
   int pidfd;
   int sync_fd;                  /* poll for input; -1 once closed */
   int console_fd;               /* pty master after SYNC_CONSOLE, else -1; the shim takes it */
@@ -36,16 +36,21 @@ struct container {
 
 enum sync_event { SYNC_AGAIN, SYNC_CONSOLE, SYNC_CREATED, SYNC_STARTED, SYNC_FAILED };
 
-/* Performs the P ops, then clones. The plan and its buffer are not needed afterwards. `init_pidfd` is the container to join for PLAN_JOIN plans, else -1. On failure
-   everything the P ops made is undone. */
+/* Performs the P ops, then clones. The plan and its buffer are not needed afterwards. `init_pidfd` is the container to
+   join for PLAN_JOIN plans, else -1. On failure everything the P ops made is undone. */
 int container_spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
                      struct err *e);
 
 /* Call when sync_fd is readable. SYNC_STARTED and SYNC_FAILED are final and close sync_fd. */
 enum sync_event container_sync (struct container *c, struct err *e);
 
-/* Lets a created child go on. Allowed before SYNC_CREATED arrived: then it does not stop at OP_SYNC at all, and SYNC_CREATED
-   may be left out. */
+/* Whether the child `pid`, just reaped, was the process or its failed set-up. A joining plan is set up outside of the
+   container's pid namespace by a child that ends, with 0 and to be reaped like any other, when it has forked the
+   process into it. */
+bool container_is (const struct container *c, pid_t pid);
+
+/* Lets a created child go on. Allowed before SYNC_CREATED arrived: then it does not stop at OP_SYNC at all, and
+   SYNC_CREATED may be left out. */
 int container_go (struct container *c, struct err *e);
 
 /* After the child was reaped: whether the kernel's OOM killer struck in its cgroup. */

@@ -10,8 +10,8 @@ struct err {
   char text[480]; /* lower case, names the action and the thing: cannot mount "proc" on "/proc" */
 };
 
-/* Formats `text`, stores `code`, returns -1. The errno text is not part of `text`: the reader adds it, except to texts that
-   begin with `exec: "` or hold `: no matching entries in `: those are what Docker says, word for word. */
+/* Formats `text`, stores `code`, returns -1. The errno text is not part of `text`: the reader adds it, except to texts
+   that begin with `exec: "` or hold `: no matching entries in `: those are what Docker says, word for word. */
 int err_set (struct err *e, int code, const char *format, ...) __attribute__ ((format (printf, 3, 4)));
 
 /* True when `text` is complete without the errno text. */

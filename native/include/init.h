@@ -1,5 +1,5 @@
-/* The child between clone3 and execve: what its steps share. One step function per plan op, grouped in a file per kernel
- * subject; init.c calls them in plan order. */
+/* The child between clone3 and execve: what its steps share. One step function per plan op, grouped in a file per
+ * kernel subject; init.c calls them in plan order. */
 #ifndef GANTRY_INIT_H
 #define GANTRY_INIT_H
 
@@ -18,6 +18,7 @@ enum progress_stage { PROGRESS_SETTING_UP, PROGRESS_EXECUTING, PROGRESS_FAILED }
 struct progress {
   uint32_t stage; /* enum progress_stage */
   uint32_t op;    /* 1 + index of the op at work */
+  pid_t pid;      /* of a joining plan's process, once it has been born into the container; written by the kernel */
   struct err err; /* when PROGRESS_FAILED */
 };
 
@@ -66,6 +67,7 @@ init_step step_sysctl, step_oom_score_adj;
 /* membership.c */
 init_step step_cgroup_join, step_unshare;
 int join_namespaces (struct init *in, struct err *e);
+int be_born_inside (struct init *in, struct err *e); /* 0 in the new process; the old one does not return */
 int enter_namespace_paths (struct init *in, struct err *e);
 /* settings.c */
 init_step step_hostname, step_domainname, step_loopback_up, step_rlimit, step_umask, step_keyring;

@@ -34,7 +34,8 @@
 
 enum plan_flags {
   PLAN_JOIN = 1u << 0,     /* an exec: the child joins the container's init's pid, mount, network, ipc, uts and cgroup
-                              namespaces instead of making its own; clone_flags is 0 then, CGROUP_JOIN ops come first */
+                              namespaces instead of making its own; clone_flags is 0 then, CGROUP_JOIN ops come first. It
+                              enters the pid namespace by a fork just before execve: a seccomp filter must allow clone */
   PLAN_TERMINAL = 1u << 1, /* has a CONSOLE op: stdio is the pty's slave */
   PLAN_HOST_PID = 1u << 2, /* no new pid namespace: when the main process ends the rest of its cgroup must be killed */
 };

@@ -58,8 +58,8 @@ static bool is_blank (int c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
 }
 
-/* Takes the next field of the row, cut to `size`: the result is its full length, or -1 with `e`. Blanks around a row do not
-   count. */
+/* Takes the next field of the row, cut to `size`: the result is its full length, or -1 with `e`. Blanks around a row do
+   not count. */
 static ssize_t rows_field (struct rows *r, char *text, size_t size, bool at_commas, struct err *e) {
   bool starts_row = r->last == '\n';
   size_t length = 0, trimmed = 0;

@@ -202,8 +202,8 @@ static int first_child (int fd, char name[NAME_MAX + 1]) {
   return child;
 }
 
-/* Removes the deepest first child, again and again: no recursion, however deep the container nested them. False when one is
-   still busy. */
+/* Removes the deepest first child, again and again: no recursion, however deep the container nested them. False when
+   one is still busy. */
 static bool remove_children (const char *path) {
   char name[NAME_MAX + 1], last[NAME_MAX + 1];
 
@@ -272,7 +272,8 @@ static int kill_listed (const char *directory) {
   return count;
 }
 
-/* Version 2 has a file for it. In version 1 the freezer, where the task is in one, keeps them from forking away meanwhile. */
+/* Version 2 has a file for it. In version 1 the freezer, where the task is in one, keeps them from forking away
+   meanwhile. */
 static void kill_leftovers (const struct cgroup_trail *t) {
   for (const struct directory *d = t->directories; d != NULL; d = d->next) {
     if (!d->is_task || write_in (d->path, "cgroup.kill", "1"))

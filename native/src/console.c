@@ -1,5 +1,5 @@
-/* A pseudo terminal of the container's own devpts. Its two ends are never opened by the numbers under /dev/pts: what stands
- * there is the container's to choose. */
+/* A pseudo terminal of the container's own devpts. Its two ends are never opened by the numbers under /dev/pts: what
+ * stands there is the container's to choose. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -93,8 +93,8 @@ int step_console (struct init *in, struct fields *f, uint16_t flags, struct err 
     return -1;
   if (send_master (in->sync_fd, master, e) < 0)
     return -1;
-  /* The session was made when the process began. */
-  if (ioctl (slave, TIOCSCTTY, 0) < 0)
+  /* The session was made when the process began; that of a joining one is made later, with this. */
+  if ((in->plan->flags & PLAN_JOIN) == 0 && ioctl (slave, TIOCSCTTY, 0) < 0)
     return err_set (e, errno, "cannot make the terminal the controlling one");
   if (dup2 (slave, 0) < 0 || dup2 (slave, 1) < 0 || dup2 (slave, 2) < 0)
     return err_set (e, errno, "cannot make the terminal standard input and output");

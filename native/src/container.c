@@ -22,7 +22,7 @@
 
 struct entrances {
   int cgroup_fd; /* of the unified hierarchy, for CLONE_INTO_CGROUP */
-  int pid_fd;    /* a pidfd or namespace whose pid namespace the child is born in */
+  int pid_fd;    /* one of `namespaces`, if a pid namespace is among them: the child is born in it */
   struct namespace_fd namespaces[MAX_NAMESPACE_FDS];
   uint32_t namespace_count;
 };
@@ -137,8 +137,7 @@ static int make_sync (struct container *c, int *child_sync, struct err *e) {
 static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
                   struct err *e) {
   bool joins = (p->flags & PLAN_JOIN) != 0;
-  __attribute__ ((cleanup (entrances_close))) struct entrances n = { .cgroup_fd = -1,
-                                                                     .pid_fd = joins ? init_pidfd : -1 };
+  __attribute__ ((cleanup (entrances_close))) struct entrances n = { .cgroup_fd = -1, .pid_fd = -1 };
   auto_fd child_sync = -1;
   auto_fd self_fd = -1;
 
@@ -168,6 +167,29 @@ int container_spawn (const struct plan *p, const struct container_stdio *io, int
 
 /* ---- its messages ---- */
 
+/* The pid of a joining plan's process once there is one, else 0. */
+static pid_t born_inside (const struct container *c) {
+  return c->progress == NULL ? 0 : __atomic_load_n (&c->progress->pid, __ATOMIC_ACQUIRE);
+}
+
+bool container_is (const struct container *c, pid_t pid) {
+  pid_t inside = born_inside (c);
+  return pid == (inside != 0 ? inside : c->pid);
+}
+
+/* From who set it up to the process itself. */
+static void adopt (struct container *c) {
+  pid_t inside = born_inside (c);
+  int pidfd = inside == 0 ? -1 : sys_pidfd_open (inside);
+
+  if (inside != 0)
+    c->pid = inside;
+  if (pidfd >= 0) {
+    fd_close (&c->pidfd);
+    c->pidfd = pidfd;
+  }
+}
+
 static enum sync_event finish (struct container *c, struct err *e) {
   uint32_t stage = __atomic_load_n (&c->progress->stage, __ATOMIC_ACQUIRE);
 
@@ -177,6 +199,7 @@ static enum sync_event finish (struct container *c, struct err *e) {
     err_set (e, 0, "the container's first process was killed while it was set up (memory limit too low?)");
     e->op = c->progress->op;
   }
+  adopt (c);
   fd_close (&c->sync_fd);
   forget_progress (c);
   return stage == PROGRESS_EXECUTING ? SYNC_STARTED : SYNC_FAILED;

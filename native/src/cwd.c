@@ -8,8 +8,8 @@
 #include "inroot.h"
 #include "kernel.h"
 
-/* The kernel's answer, not the C library's, which would search for a name if there were none. A directory outside the root has
-   the mark "(unreachable)". */
+/* The kernel's answer, not the C library's, which would search for a name if there were none. A directory outside the
+   root has the mark "(unreachable)". */
 static int check_inside (const char *path, struct err *e) {
   char at[PATH_MAX];
   long n = syscall (SYS_getcwd, at, sizeof at);

@@ -31,8 +31,8 @@ static void set_home (char **env, uint32_t count, char *home) {
   env[at] = home;
 }
 
-/* 0 when `path` can be executed, else the errno. A path that leads through a link of /proc (its own executable, a descriptor) is
-   not for execution: it could be this very program. */
+/* 0 when `path` can be executed, else the errno. A path that leads through a link of /proc (its own executable, a
+   descriptor) is not for execution: it could be this very program. */
 static int executable_errno (const char *path) {
   struct stat st;
   auto_fd file = sys_openat2 (AT_FDCWD, path, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
@@ -108,6 +108,8 @@ int step_exec (struct init *in, struct fields *f, uint16_t flags, struct err *e)
   umask (in->umask);
   if (sys_close_range (3, ~0u, CLOSE_RANGE_CLOEXEC) < 0 && !in->is_swept)
     return err_set (e, errno, "cannot mark descriptors close-on-exec");
+  if ((in->plan->flags & PLAN_JOIN) != 0 && be_born_inside (in, e) < 0)
+    return -1;
   if (in->has_reaper && reaper_fork (in, e) < 0)
     return -1;
   __atomic_store_n (&in->progress->stage, PROGRESS_EXECUTING, __ATOMIC_RELEASE);

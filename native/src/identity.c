@@ -1,5 +1,5 @@
-/* Who the process is: docs/decisions/0002. The rules are Docker's: a row gives uid, gid and home; a number without a row is
- * that uid with group 0; an explicit group displaces the groups that list the user. */
+/* Who the process is: docs/decisions/0002. The rules are Docker's: a row gives uid, gid and home; a number without a
+ * row is that uid with group 0; an explicit group displaces the groups that list the user. */
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>

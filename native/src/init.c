@@ -1,4 +1,4 @@
-/* The container's first process, from clone3 to execve: prepares itself, then performs the plan's C ops in their order. */
+/* The child, from clone3 to execve: prepares itself, then performs the plan's C ops in their order. */
 #include "init.h"
 
 #include <errno.h>
@@ -51,8 +51,8 @@ static init_step *const steps[] = {
 
 /* ---- preparation ---- */
 
-/* clone3 reset the handlers, not what the daemon's parent had ignored. Done by the kernel's own call because the C library keeps
-   two signals to itself. */
+/* clone3 reset the handlers, not what the daemon's parent had ignored. Done by the kernel's own call because the C
+   library keeps two signals to itself. */
 static void reset_signals (void) {
   struct {
     void *handler;
@@ -112,7 +112,8 @@ static int prepare (struct init *in, struct err *e) {
   if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl (PR_SET_NAME, "gantry:init", 0, 0, 0) < 0)
     return err_set (e, errno, "cannot hide the process");
   reset_signals ();
-  if (setsid () < 0)
+  /* A joining plan's process is another one, which makes its own. */
+  if ((in->plan->flags & PLAN_JOIN) == 0 && setsid () < 0)
     return err_set (e, errno, "cannot make a session");
   in->umask = umask (0);
   if (take_stdio (in, e) < 0 || close_foreign (in, e) < 0)

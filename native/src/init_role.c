@@ -1,6 +1,6 @@
-/* `gantry-shim init --plan-fd N [--join PID]`: performs a plan in the foreground and exits as its process does. For tests and
- * measurements; containers are run by the shim role. A plan with a terminal gets its output copied to standard output and
- * standard input copied to it. */
+/* `gantry-shim init --plan-fd N [--join PID]`: performs a plan in the foreground and exits as its process does. For
+ * tests and measurements; containers are run by the shim role. A plan with a terminal gets its output copied to
+ * standard output and standard input copied to it. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -76,13 +76,20 @@ static void copy (int *from, int to) {
     fd_close (from);
 }
 
+static bool has_ended (const struct container *c, int *status) {
+  for (pid_t pid; (pid = waitpid (-1, status, WNOHANG)) > 0;)
+    if (container_is (c, pid))
+      return true;
+  return false;
+}
+
 static bool take_signal (int signals, struct container *c, int *status) {
   struct signalfd_siginfo info;
 
   if (read (signals, &info, sizeof info) != sizeof info)
     return false;
   if (info.ssi_signo == SIGCHLD)
-    return waitpid (c->pid, status, WNOHANG) == c->pid;
+    return has_ended (c, status);
   sys_pidfd_send_signal (c->pidfd, (int) info.ssi_signo);
   return false;
 }

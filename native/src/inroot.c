@@ -12,9 +12,9 @@
 /* Every round makes one component or follows one link. More rounds than that: somebody is removing what we make. */
 #define MAX_ROUNDS 4200
 
-/* The kernel's own trees. No image and no neighbour has an honest reason to put a link there, and every past attack on a
-   runtime's /proc, /sys or /dev began with one. */
-static bool is_kernel_tree (const char *path) {
+/* The kernel's own trees. No image and no neighbour has an honest reason to put a link there, and every past attack on
+   a runtime's /proc, /sys or /dev began with one. */
+bool inroot_is_kernel_tree (const char *path) {
   size_t n;
 
   for (;;) {
@@ -31,17 +31,23 @@ static bool is_kernel_tree (const char *path) {
          (n == 3 && memcmp (path, "dev", 3) == 0);
 }
 
-int inroot_open (int root, const char *path, uint64_t flags) {
-  uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+static int resolve_in_root (int root, const char *path, uint64_t flags, uint64_t resolve) {
   int fd;
 
-  if (is_kernel_tree (path))
-    resolve |= RESOLVE_NO_SYMLINKS;
+  resolve |= RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   /* EAGAIN: somebody renames or mounts elsewhere while ".." is looked up; the kernel asks to try again. */
   for (int tries = 0; tries < 1000; tries++)
     if ((fd = sys_openat2 (root, path, flags, 0, resolve)) >= 0 || errno != EAGAIN)
       return fd;
   return -1;
+}
+
+int inroot_open (int root, const char *path, uint64_t flags) {
+  return resolve_in_root (root, path, flags, inroot_is_kernel_tree (path) ? RESOLVE_NO_SYMLINKS : 0);
+}
+
+int inroot_open_plain (int root, const char *path) {
+  return resolve_in_root (root, path, O_PATH, RESOLVE_NO_SYMLINKS);
 }
 
 /* Replaces the component at `start` of `path`, a dangling link, by what it says. */
@@ -85,7 +91,8 @@ static int make_component (int parent, const char *path, size_t start, size_t en
   return errno == EEXIST ? 0 : -1;
 }
 
-/* `path` does not exist: finds the first component that is missing and makes it, or follows it if it is a dangling link. */
+/* `path` does not exist: finds the first component that is missing and makes it, or follows it if it is a dangling
+   link. */
 static int make_next (int root, char *path, enum inroot_make make, mode_t mode, int *links, bool *made) {
   auto_fd parent = inroot_open (root, "/", O_PATH | O_DIRECTORY);
   size_t start = 0, end = 0;

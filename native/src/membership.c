@@ -2,14 +2,16 @@
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 
 #include "fds.h"
 #include "init.h"
 #include "kernel.h"
 
-/* Version 2 needs nothing here: clone3 put the child there. In version 1 a single-threaded process that writes "0" to `tasks`
-   moves itself without the kernel's global thread-group lock, whose acquisition takes milliseconds. */
+/* Version 2 needs nothing here: clone3 put the child there. In version 1 a single-threaded process that writes "0" to
+   `tasks` moves itself without the kernel's global thread-group lock, whose acquisition takes milliseconds. */
 int step_cgroup_join (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
   (void) in;
   (void) flags;
@@ -45,7 +47,7 @@ int enter_namespace_paths (struct init *in, struct err *e) {
 }
 
 int join_namespaces (struct init *in, struct err *e) {
-  int all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  int all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID;
 
   if (setns (in->init_pidfd, all) < 0)
     return err_set (e, errno, "cannot join the container's namespaces");
@@ -53,5 +55,24 @@ int join_namespaces (struct init *in, struct err *e) {
   in->root_fd = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (in->root_fd < 0 || fchdir (in->root_fd) < 0)
     return err_set (e, errno, "cannot open the container's root");
+  return 0;
+}
+
+/* A process that joins a running container stays out of its pid namespace, where a neighbour with CAP_SYS_PTRACE could
+   attach to it, until it has nothing to give away: no descriptor of the host and no privilege beyond the container's.
+   Entering takes a fork; CLONE_PARENT makes the new process the shim's child, too. The kernel writes its pid, as the
+   shim sees it, before it runs. */
+int be_born_inside (struct init *in, struct err *e) {
+  fd_close (&in->root_fd);
+  fd_close (&in->proc_fd);
+  long pid = syscall (SYS_clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, NULL, &in->progress->pid, NULL, NULL);
+  if (pid < 0)
+    return err_set (e, errno, "cannot fork into the container's pid namespace");
+  if (pid > 0)
+    _exit (0);
+  if (setsid () < 0)
+    return err_set (e, errno, "cannot make a session");
+  if ((in->plan->flags & PLAN_TERMINAL) != 0 && ioctl (0, TIOCSCTTY, 0) < 0)
+    return err_set (e, errno, "cannot make the terminal the controlling one");
   return 0;
 }

@@ -1,5 +1,5 @@
-/* Mounts by descriptor: what is mounted is made detached and complete, where it goes is held open, move_mount joins the two.
- * No target is ever looked up twice. */
+/* Mounts by descriptor: what is mounted is made detached and complete, where it goes is held open, move_mount joins the
+ * two. No target is ever looked up twice. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -84,16 +84,20 @@ static int set_propagation (int mount, uint64_t propagation, const char *path, s
   return 0;
 }
 
-/* A target that leads into procfs or sysfs by a link of the image would let a volume stand in for the kernel. */
-static int check_target (int target, const char *path, struct err *e) {
+/* A link in the image that leads a volume into procfs or sysfs would let it stand in for the kernel. A path that is
+   there without links (the host's /sys bound on /host/sys, and something bound below) is as the operator wants it. */
+static int refuse_hidden_kernel_tree (struct init *in, int *target, const char *path, struct err *e) {
   struct statfs fs;
 
-  if (fstatfs (target, &fs) < 0)
+  if (inroot_is_kernel_tree (path))
+    return 0;
+  if (fstatfs (*target, &fs) < 0)
     return err_set (e, errno, "cannot look at \"%s\"", path);
-  if ((fs.f_type == PROC_SUPER_MAGIC && strncmp (path, "/proc", 5) != 0) ||
-      (fs.f_type == SYSFS_MAGIC && strncmp (path, "/sys", 4) != 0))
-    return err_set (e, ELOOP, "cannot mount on \"%s\": it leads into the kernel's own files", path);
-  return 0;
+  if (fs.f_type != PROC_SUPER_MAGIC && fs.f_type != SYSFS_MAGIC)
+    return 0;
+  fd_close (target);
+  *target = inroot_open_plain (in->root_fd, path);
+  return *target < 0 ? err_set (e, errno, "cannot mount on \"%s\": it leads into the kernel's own files", path) : 0;
 }
 
 static int reach_target (struct init *in, const char *path, enum inroot_make make, mode_t mode, bool *made,
@@ -102,7 +106,7 @@ static int reach_target (struct init *in, const char *path, enum inroot_make mak
 
   if (target < 0)
     return err_set (e, errno, "cannot reach the mount target \"%s\"", path);
-  if (check_target (target, path, e) < 0)
+  if (refuse_hidden_kernel_tree (in, &target, path, e) < 0)
     return -1;
   return fd_release (&target);
 }
@@ -200,8 +204,8 @@ static size_t common_directory (struct strings lowers) {
   return common;
 }
 
-/* One page of options is all there is, so the layers are named relative to the directory that they share, which becomes the working
-   directory. Staging is a directory of the host's own: nobody in the container can exchange it. */
+/* One page of options is all there is, so the layers are named relative to the directory that they share, which becomes
+   the working directory. Staging is a directory of the host's own: nobody in the container can exchange it. */
 int overlay_mount2 (struct strings lowers, const char *upper, const char *work, struct strings options,
                     const char *staging, struct err *e) {
   char page[4096], directory[PATH_MAX];

@@ -1,4 +1,5 @@
-/* Device nodes, links and directories made in the container's root, each by a descriptor of the directory that holds it. */
+/* Device nodes, links and directories made in the container's root, each by a descriptor of the directory that holds
+ * it. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>

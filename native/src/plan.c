@@ -1,5 +1,5 @@
-/* Decodes a plan: the shape of every op by the table below, then what its values mean, then how ops depend on each other.
- * What is checked here the executor relies on. */
+/* Decodes a plan: the shape of every op by the table below, then what its values mean, then how ops depend on each
+ * other. What is checked here the executor relies on. */
 #include "plan.h"
 
 #include <errno.h>
@@ -19,8 +19,8 @@
   (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |                  \
    MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
 
-/* Field types as in plan.h: u u32, U u64, s str, v strv, b blob. Upper-case P and H in front of a str's name are checks: P: an
-   absolute path, H: also without "..", as every place to mount on or to make is given. */
+/* Field types as in plan.h: u u32, U u64, s str, v strv, b blob. Upper-case P and H in front of a str's name are
+   checks: P: an absolute path, H: also without "..", as every place to mount on or to make is given. */
 static const struct op_shape {
   const char *name, *fields;
   uint16_t flags;
@@ -458,7 +458,7 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     return refuse (s, "", "comes twice");
   if (s->seen[OP_EXEC] != 0 && op->kind != OP_EXEC)
     return refuse (s, "", "comes after EXEC");
-  if (joins && op->kind < OP_CGROUP_JOIN)
+  if (joins && (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER))
     return refuse (s, "", "is not possible in a joined container");
   if (joins && op->kind == OP_CGROUP_JOIN && s->in_child)
     return refuse (s, "", "must come first: after it the host's cgroups are out of sight");

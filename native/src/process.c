@@ -166,6 +166,8 @@ static bool take_sync (struct shim *s, struct process *p) {
   case SYNC_STARTED:
     if (p->go && !p->failed) {
       p->state = PROCESS_RUNNING;
+      if (p != &s->main) /* it has been set up by another process */
+        p->start_ticks = record_start_ticks (p->container.pid);
       control_reply_started (p);
     } else if (p->state == PROCESS_SETTING_UP && !p->failed) {
       err_set (&p->failure, 0, "cannot set up the process: it was killed");
@@ -223,7 +225,7 @@ void process_reap_all (struct shim *s) {
   pid_t pid;
   while ((pid = waitpid (-1, &status, WNOHANG)) > 0)
     for (struct process *p = &s->main; p != NULL; p = p->next)
-      if (p->container.pid == pid && p->state != PROCESS_NONE && p->state < PROCESS_ENDED)
+      if (container_is (&p->container, pid) && p->state != PROCESS_NONE && p->state < PROCESS_ENDED)
         take_exit (s, p, status);
 }
 

@@ -1,5 +1,5 @@
-/* Writes to /proc go through a procfs that was mounted for this process alone and is attached nowhere: whatever an image or a
- * neighbour put over the container's /proc, it is not asked. */
+/* Writes to /proc go through a procfs that was mounted for this process alone and is attached nowhere: whatever an
+ * image or a neighbour put over the container's /proc, it is not asked. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* `docker run --init`: PID 1 hands signals to its child, reaps whatever is orphaned and ends as the child ends. The fork is the
- * last thing before execve, so the reaper has the credentials, limits and seccomp filter of what it watches, as a separate
- * program in its place would have. */
+/* `docker run --init`: PID 1 hands signals to its child, reaps whatever is orphaned and ends as the child ends. The
+ * fork is the last thing before execve, so the reaper has the credentials, limits and seccomp filter of what it
+ * watches, as a separate program in its place would have. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,9 +15,9 @@
 #define TITLE "/sbin/docker-init\0--"
 #define TITLE_LIMIT 65536u
 
-/* Lets the kernel take `area` for this process's argument list, and no environment at all. PR_SET_MM_MAP asks for the whole
-   memory map but, unlike setting the two addresses alone, for no privilege. The rest of it is only ever shown; brk must be
-   true, its start need not, as a reaper allocates nothing. */
+/* Lets the kernel take `area` for this process's argument list, and no environment at all. PR_SET_MM_MAP asks for the
+   whole memory map but, unlike setting the two addresses alone, for no privilege. The rest of it is only ever shown;
+   brk must be true, its start need not, as a reaper allocates nothing. */
 static void show_arguments (char *area, size_t size) {
   extern char __executable_start, etext, edata, __data_start;
   struct prctl_mm_map map = {

@@ -12,8 +12,8 @@
 #include "init.h"
 #include "kernel.h"
 
-/* The kernel's default for a session keyring, and "search" for its owner, so that processes which did not inherit it can
-   look keys up by it. */
+/* The kernel's default for a session keyring, and "search" for its owner, so that processes which did not inherit it
+   can look keys up by it. */
 #define KEYRING_PERMISSIONS 0x3f1b0000u
 
 int step_hostname (struct init *in, struct fields *f, uint16_t flags, struct err *e) {

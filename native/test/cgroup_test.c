@@ -1,5 +1,5 @@
-/* Cgroups on the host's side and in the child: made, joined, asked, killed, removed. Needs root, busybox-static and a hierarchy
- * that may be written to. */
+/* Cgroups on the host's side and in the child: made, joined, asked, killed, removed. Needs root, busybox-static and a
+ * hierarchy that may be written to. */
 #include <linux/bpf.h>
 
 #include "sandbox.h"

@@ -175,6 +175,10 @@ enum sync_event container_sync (struct container *c, struct err *e) {
   return n == 0 ? SYNC_STARTED : SYNC_FAILED;
 }
 
+bool container_is (const struct container *c, pid_t pid) {
+  return pid == c->pid;
+}
+
 int container_go (struct container *c, struct err *e) {
   if (send (c->sync_fd, "g", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE && errno != ECONNRESET)
     return err_set (e, errno, "cannot tell the process to go");

@@ -212,6 +212,20 @@ TEST ("a volume path that the image leads into procfs is refused") {
   CHECK_FAILS (run_plan (&b), ELOOP, "cannot mount on \"/data\": it leads into the kernel's own files");
 }
 
+TEST ("something can be bound below a bound kernel tree") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+
+  begin_plan (&b, ALL_NEW, 0);
+  put_root (&b);
+  put_kernel_trees (&b);
+  put_bind (&b, "/sys", "/host/sys", 0, 0);
+  put_bind (&b, BOX ("outside"), "/host/sys/kernel", 0, 0);
+  put_pivot (&b, false);
+  put_command (&b, "cat /host/sys/kernel/secret");
+  CHECK_RUN (run_plan (&b), "token\n");
+}
+
 TEST ("a null device of the container's own is not what masks are made of") {
   struct builder b;
   NEEDS_SANDBOX ();
@@ -264,6 +278,59 @@ TEST ("a missing working directory is an error in runc's words") {
   put_text (&b, OP_CWD, 0, "/nonexist");
   put_command (&b, "pwd");
   CHECK_FAILS (run_plan (&b), ENOENT, "chdir to cwd (\"/nonexist\") set in config.json failed");
+}
+
+/* ---- races ---- */
+
+/* A neighbour exchanges a directory of a shared volume for a link to the outside, as fast as it can. */
+static pid_t start_swapper (void) {
+  pid_t child = fork ();
+
+  if (child == 0) {
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    for (;;)
+      renameat2 (AT_FDCWD, BOX ("volume/a"), AT_FDCWD, BOX ("volume/link"), RENAME_EXCHANGE);
+  }
+  return child;
+}
+
+TEST ("mounts below a volume stay in the container while a neighbour exchanges directories for links") {
+  enum { ROUNDS = 150 };
+  int started = 0, refused = 0;
+  NEEDS_SANDBOX ();
+  MUST (mkdir (BOX ("volume"), 0755) == 0 && mkdir (BOX ("volume/a"), 0755) == 0);
+  MUST (symlink ("/../../../../tmp/gantry-native-test/outside", BOX ("volume/link")) == 0);
+  char before[65536];
+  strcpy (before, read_text ("/proc/self/mountinfo"));
+
+  pid_t swapper = start_swapper ();
+  for (int i = 0; i < ROUNDS; i++) {
+    struct builder b;
+    begin_plan (&b, CLONE_NEWNS, 0);
+    put_root (&b);
+    put_bind (&b, BOX ("volume"), "/x", 0, 0);
+    put_bind (&b, BOX ("lower/etc"), "/x/a/b", 0, 0);
+    put_mount (&b, "tmpfs", "/x/a/t", STRV (), 0, 0);
+    put_device (&b, "/x/a/d", 1, 3);
+    put_text (&b, OP_DIRECTORY, 0, "/x/a/e");
+    put_u32 (&b, 0700);
+    put_u32 (&b, 5);
+    put_u32 (&b, 5);
+    put_pivot (&b, false);
+    put_command (&b, "true");
+    struct outcome *o = run_plan (&b);
+    started += o->started;
+    refused += !o->started;
+    unlink (BOX ("volume/a/d"));
+    unlink (BOX ("volume/link/d"));
+  }
+  kill (swapper, SIGKILL);
+  waitpid (swapper, NULL, 0);
+  CHECK (started + refused == ROUNDS && started > 0);
+  /* The link was followed at times, and led to a place inside. */
+  CHECK (access (BOX ("upper/tmp/gantry-native-test/outside"), F_OK) == 0);
+  CHECK_TEXT (read_text ("/proc/self/mountinfo"), before);
+  CHECK (unlink (BOX ("outside/secret")) == 0 && rmdir (BOX ("outside")) == 0); /* it held nothing else */
 }
 
 /* ---- settings ---- */
@@ -617,6 +684,53 @@ TEST ("a joining process is in the container, its root and its namespaces") {
   begin_plan (&b, 0, PLAN_JOIN);
   put_exec (&b, STRV ("foo"), STRV (), PATH);
   CHECK_FAILS (run_plan_joined (&b, c.pidfd), ENOENT, "exec: \"foo\": executable file not found in $PATH");
+
+  kill (c.pid, SIGKILL);
+  attend (&c, &out, &first);
+  container_release (&c);
+}
+
+TEST ("a joining process is out of the container's sight until it has no more rights than the container") {
+  struct builder b;
+  struct container c, joining;
+  struct outcome first, second;
+  struct err e;
+  NEEDS_SANDBOX ();
+
+  begin_container (&b, 0);
+  put_command (&b, "echo ready; sleep 1000; true");
+  int out = start_plan (&b, -1, &c, &first);
+  MUST (out >= 0);
+  await_output (&out, &first);
+
+  begin_plan (&b, 0, PLAN_JOIN);
+  put_op (&b, OP_SYNC, 0);
+  put_op (&b, OP_BOUNDING, 0);
+  put_u64 (&b, 0);
+  put_identity (&b, (struct identity){ .user = "app" });
+  put_caps (&b, 0, 0);
+  put_command (&b, "echo $$ $PPID; ls /proc/self/fd; grep CapPrm /proc/self/status; true");
+  int second_out = start_plan (&b, c.pidfd, &joining, &second);
+  MUST (second_out >= 0);
+  MUST (poll (&(struct pollfd){ .fd = joining.sync_fd, .events = POLLIN }, 1, 10000) == 1);
+  CHECK (container_sync (&joining, &e) == SYNC_CREATED);
+  pid_t setter = joining.pid;
+
+  /* It is in the container's mount namespace already, and in none of its pids: 1, sleep, and who looks. */
+  begin_plan (&b, 0, PLAN_JOIN);
+  put_command (&b, "set -- /proc/[0-9]*; echo $#");
+  CHECK_RUN (run_plan_joined (&b, c.pidfd), "3\n");
+
+  CHECK (container_go (&joining, &e) == 0);
+  attend (&joining, &second_out, &second);
+  CHECK (joining.pid != setter);
+  CHECK (waitpid (setter, NULL, WNOHANG) == setter);
+  container_release (&joining);
+  int number = atoi (second.out);
+  char expected[128];
+  snprintf (expected, sizeof expected, "%d 0\n0\n1\n2\n3\nCapPrm:\t0000000000000000\n", number);
+  CHECK (number > 1);
+  CHECK_RUN (&second, expected);
 
   kill (c.pid, SIGKILL);
   attend (&c, &out, &first);

@@ -1,5 +1,5 @@
-/* Stands in for libFuzzer where there is no clang: mutates the target's seeds for a while under the sanitizers. Knows nothing of
- * coverage; keeps lengths plausible by preferring small changes of 32-bit words. `driver SECONDS [SEED]`. */
+/* Stands in for libFuzzer where there is no clang: mutates the target's seeds for a while under the sanitizers. Knows
+ * nothing of coverage; keeps lengths plausible by preferring small changes of 32-bit words. `driver SECONDS [SEED]`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,17 @@ static uint32_t any (uint32_t below) {
   state ^= state << 25;
   state ^= state >> 27;
   return (uint32_t) ((state * 0x2545f4914f6cdd1dull) >> 32) % below;
+}
+
+/* For targets whose input is a string of choices rather than a format: anything is a seed. */
+__attribute__ ((weak)) size_t fuzz_seed (unsigned n, uint8_t *out, size_t room) {
+  size_t size = 1 + any (any (4) == 0 ? 4096 : 400);
+
+  if (n > 0 || size > room)
+    return 0;
+  for (size_t i = 0; i < size; i++)
+    out[i] = (uint8_t) any (256);
+  return size;
 }
 
 static void change_word (uint8_t *bytes, size_t size) {

@@ -1,5 +1,5 @@
-/* A place for tests that make real containers: a mount namespace of this process's own, a tmpfs in it, a root made from the
- * machine's static busybox, and a way to run a plan to its end. */
+/* A place for tests that make real containers: a mount namespace of this process's own, a tmpfs in it, a root made from
+ * the machine's static busybox, and a way to run a plan to its end. */
 #ifndef GANTRY_SANDBOX_H
 #define GANTRY_SANDBOX_H
 
@@ -333,6 +333,8 @@ static inline struct outcome *run_plan_joined (struct builder *b, int init_pidfd
   MUST (container_go (&c, &e) == 0);
   attend (&c, &out, &o);
   container_release (&c);
+  if (init_pidfd >= 0)
+    waitpid (-1, NULL, WNOHANG); /* who set it up */
   return &o;
 }
 

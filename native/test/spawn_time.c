@@ -1,5 +1,5 @@
-/* How long a complete container takes from container_spawn to execve, and to its end. Prints, asserts nothing: `spawn_time
- * [ROUNDS]`. Built like the program itself, without sanitizers. */
+/* How long a complete container, and a process that joins one, take from container_spawn to execve and to their end.
+ * Prints, asserts nothing: `spawn_time [ROUNDS]`. Built like the program itself, without sanitizers. */
 #include "sandbox.h"
 
 static double now_ms (void) {
@@ -14,7 +14,17 @@ static int compare (const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static void build (struct builder *b) {
+static void put_process (struct builder *b, const char *const *argv) {
+  put_op (b, OP_BOUNDING, 0);
+  put_u64 (b, DOCKER_CAPS);
+  put_text (b, OP_CWD, OPF_CREATE, "/");
+  put_identity (b, (struct identity){ .want_home = true });
+  put_caps (b, DOCKER_CAPS, 0);
+  put_exec (b, argv, STRV ("PATH=" PATH), PATH);
+  end_plan (b);
+}
+
+static void build_container (struct builder *b, const char *const *argv) {
   begin_container (b, 0);
   put_text (b, OP_HOSTNAME, 0, "box");
   put_op (b, OP_LOOPBACK_UP, 0);
@@ -23,40 +33,52 @@ static void build (struct builder *b) {
   put_op (b, OP_OOM_SCORE_ADJ, 0);
   put_u32 (b, 0);
   put_op (b, OP_SYNC, 0);
-  put_op (b, OP_BOUNDING, 0);
-  put_u64 (b, DOCKER_CAPS);
-  put_text (b, OP_CWD, OPF_CREATE, "/");
-  put_identity (b, (struct identity){ .want_home = true });
-  put_caps (b, DOCKER_CAPS, 0);
-  put_exec (b, STRV ("true"), STRV ("PATH=" PATH), PATH);
-  end_plan (b);
+  put_process (b, argv);
 }
 
-static void run_once (const struct builder *b, double *started, double *ended) {
+/* To execve. */
+static void start (const struct builder *b, int init_pidfd, struct container *c) {
   struct plan p;
-  struct container c;
   struct err e;
   enum sync_event event;
-  double begin = now_ms ();
 
   MUST (plan_decode (b->bytes, b->size, &p, &e) == 0);
-  MUST (container_spawn (&p, &(struct container_stdio){ 0, 1, 2 }, -1, &c, &e) == 0 && container_go (&c, &e) == 0);
+  MUST (container_spawn (&p, &(struct container_stdio){ 0, 1, 2 }, init_pidfd, c, &e) == 0 &&
+        container_go (c, &e) == 0);
   plan_release (&p);
   do {
-    poll (&(struct pollfd){ .fd = c.sync_fd, .events = POLLIN }, 1, -1);
-    event = container_sync (&c, &e);
+    poll (&(struct pollfd){ .fd = c->sync_fd, .events = POLLIN }, 1, -1);
+    event = container_sync (c, &e);
   } while (event != SYNC_STARTED && event != SYNC_FAILED);
   must (event == SYNC_STARTED, e.text);
-  *started = now_ms () - begin;
-  MUST (waitpid (c.pid, NULL, 0) == c.pid);
-  *ended = now_ms () - begin;
-  container_release (&c);
+}
+
+static void measure (const char *what, const struct builder *b, int init_pidfd, int rounds) {
+  double *started = calloc ((size_t) rounds, sizeof *started), *ended = calloc ((size_t) rounds, sizeof *ended);
+  struct container c;
+
+  for (int i = 0; i < rounds; i++) {
+    double begin = now_ms ();
+    start (b, init_pidfd, &c);
+    started[i] = now_ms () - begin;
+    MUST (waitpid (c.pid, NULL, 0) == c.pid);
+    ended[i] = now_ms () - begin;
+    container_release (&c);
+    if (init_pidfd >= 0)
+      waitpid (-1, NULL, WNOHANG);
+  }
+  qsort (started, (size_t) rounds, sizeof *started, compare);
+  qsort (ended, (size_t) rounds, sizeof *ended, compare);
+  printf ("  %s: to execve %.2f ms median (%.2f best), to exit %.2f ms median (%.2f best)\n", what, started[rounds / 2],
+          started[0], ended[rounds / 2], ended[0]);
+  free (started);
+  free (ended);
 }
 
 int main (int argc, char **argv) {
   int rounds = argc > 1 ? atoi (argv[1]) : 40;
-  double *started = calloc ((size_t) rounds, sizeof *started), *ended = calloc ((size_t) rounds, sizeof *ended);
-  struct builder b;
+  struct builder full, sleeping, joining;
+  struct container c;
 
   open_sandbox ();
   if (sandbox_missing != NULL || rounds < 1) {
@@ -64,16 +86,19 @@ int main (int argc, char **argv) {
     return 0;
   }
   fresh_root ();
-  build (&b);
-  for (int i = 0; i < rounds; i++)
-    run_once (&b, &started[i], &ended[i]);
-  qsort (started, (size_t) rounds, sizeof *started, compare);
-  qsort (ended, (size_t) rounds, sizeof *ended, compare);
-  printf ("  %d full containers: spawn to execve %.2f ms median (%.2f best), to exit %.2f ms median (%.2f best)\n",
-          rounds, started[rounds / 2], started[0], ended[rounds / 2], ended[0]);
-  free (started);
-  free (ended);
-  free (b.bytes);
+  build_container (&full, STRV ("true"));
+  measure ("a complete container", &full, -1, rounds);
+  build_container (&sleeping, STRV ("sleep", "1000"));
+  start (&sleeping, -1, &c);
+  begin_plan (&joining, 0, PLAN_JOIN);
+  put_process (&joining, STRV ("true"));
+  measure ("joining one", &joining, c.pidfd, rounds);
+  kill (c.pid, SIGKILL);
+  MUST (waitpid (c.pid, NULL, 0) == c.pid);
+  container_release (&c);
+  free (full.bytes);
+  free (sleeping.bytes);
+  free (joining.bytes);
   close_sandbox ();
   return 0;
 }

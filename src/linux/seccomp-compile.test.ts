@@ -31,7 +31,11 @@ function reference(profile: Seccomp, abi: SyscallAbi, number: number, args: read
   const mine = rules.filter(({ names }) => names.some((name) => table.get(name) === number));
   const fixed = mine.find(({ args: conditions = [] }) => conditions.length === 0);
   if (fixed !== undefined) return answer(fixed.action, fixed.errnoRet);
-  const fitting = mine.filter((rule) => fits(rule, args)).map((rule) => answer(rule.action, rule.errnoRet));
+  const is32 = abi === "x86" || abi === "arm";
+  const seen = is32 ? args.map((arg) => BigInt.asUintN(32, arg)) : args;
+  const fitting = mine
+    .filter((rule) => fits(is32 ? { ...rule, args: (rule.args ?? []).map(narrow) } : rule, seen))
+    .map((rule) => answer(rule.action, rule.errnoRet));
   if (fitting.length > 0) return fitting.reduce((a, b) => ((b | 0) >> 16 < (a | 0) >> 16 ? b : a));
   const isPermissive = /ALLOW|LOG|TRACE/.test(profile.defaultAction);
   if (!isPermissive && mentioned.length > 0 && number > Math.max(...mentioned)) return errno(38);
@@ -42,6 +46,11 @@ function fits({ args: conditions = [] }: SeccompRule, args: readonly bigint[]): 
   const results = conditions.map((condition) => holds(condition, args[condition.index] ?? 0n));
   const isRepeated = new Set(conditions.map(({ index }) => index)).size < conditions.length;
   return isRepeated ? results.some(Boolean) : results.every(Boolean);
+}
+
+/** A 32-bit call does not see more than 32 bits of an argument. */
+function narrow({ index, op, value, valueTwo = 0n }: SeccompArg): SeccompArg {
+  return { index, op, value: BigInt.asUintN(32, value), valueTwo: BigInt.asUintN(32, valueTwo) };
 }
 
 function holds({ op, value, valueTwo = 0n }: SeccompArg, arg: bigint): boolean {
@@ -215,6 +224,16 @@ describe("compileSeccomp()", () => {
     expect(evaluate(profile, AUDIT_ARCH.x86_64, X32_BIT)).toBe(KILL_PROCESS);
     expect(evaluate(profile, AUDIT_ARCH.x86_64, 0xfffffffe)).toBe(KILL_PROCESS);
     expect(evaluate(profile, AUDIT_ARCH.x86_64, 0xffffffff)).toBe(ALLOW);
+  });
+
+  test("is not deceived by the upper half of a register that a 32-bit call ignores", () => {
+    const profile: Seccomp = {
+      defaultAction: "SCMP_ACT_ALLOW",
+      architectures: ["SCMP_ARCH_X86"],
+      syscalls: [rule(["socket"], "SCMP_ACT_ERRNO", [{ index: 0, value: 38n, op: "SCMP_CMP_EQ" }])],
+    };
+    expect(evaluate(profile, AUDIT_ARCH.x86, 359, [(1n << 32n) | 38n])).toBe(errno(1));
+    expect(evaluate(profile, AUDIT_ARCH.x86_64, 41, [(1n << 32n) | 38n])).toBe(ALLOW);
   });
 
   test("covers x86's socketcall and ipc by rules without conditions", () => {

@@ -7,9 +7,16 @@
  * (since 5.11), so the tree is for the others; it is still the short way, about eight steps for any number.
  */
 import { fail } from "../base/errors.ts";
-import type { Seccomp, SeccompArg } from "../specs/oci-runtime/spec.ts";
+import type { Seccomp } from "../specs/oci-runtime/spec.ts";
 import type { HostFacts } from "./host-facts.ts";
-import { type AbiRules, type Alternative, rulesFor, SECCOMP_RET, type Verdict } from "./seccomp-rules.ts";
+import {
+  type AbiRules,
+  type Alternative,
+  type Condition,
+  rulesFor,
+  SECCOMP_RET,
+  type Verdict,
+} from "./seccomp-rules.ts";
 import { type SyscallAbi, X32_BIT } from "./syscall-table.ts";
 
 export interface SeccompFilter {
@@ -215,22 +222,21 @@ function verdictBlock({ alternatives, otherwise }: Verdict): Block {
 /** Alternatives with the same answer that only compare one argument with different 32-bit values share the loads. */
 interface Group {
   readonly ret: number;
-  readonly conditions: readonly SeccompArg[];
+  readonly conditions: readonly Condition[];
   /** More values for the only condition's argument. */
   readonly values: readonly number[];
 }
 
 function grouped(alternatives: readonly Alternative[]): Group[] {
-  const groups: { ret: number; conditions: readonly SeccompArg[]; values: number[] }[] = [];
+  const groups: { ret: number; conditions: readonly Condition[]; values: number[] }[] = [];
   for (const { conditions, ret } of alternatives) {
-    const [only] = conditions;
-    const value =
-      conditions.length === 1 && only?.op === "SCMP_CMP_EQ" && only.value >> 32n === 0n ? only : undefined;
+    const [first] = conditions;
+    const isSmall = conditions.length === 1 && first?.op === "SCMP_CMP_EQ" && first.value >> 32n === 0n;
+    const values = isSmall ? [Number(first.value)] : [];
     const before = groups.at(-1);
     const canShare = before?.ret === ret && before.values.length > 0 && before.values.length < 200;
-    if (value !== undefined && canShare && before.conditions[0]?.index === value.index)
-      before.values.push(Number(value.value));
-    else groups.push({ ret, conditions, values: value === undefined ? [] : [Number(value.value)] });
+    if (isSmall && canShare && before.conditions[0]?.index === first.index) before.values.push(...values);
+    else groups.push({ ret, conditions, values });
   }
   return groups;
 }
@@ -238,72 +244,68 @@ function grouped(alternatives: readonly Alternative[]): Group[] {
 /** Ends in a return when all holds, else falls out at its end. */
 function alternativeBlock({ ret, conditions, values }: Group): Insn[] {
   const [first] = conditions;
-  if (first !== undefined && values.length > 0) return valuesBlock(first.index, values, ret);
+  if (first !== undefined && values.length > 0) return valuesBlock(first, values, ret);
   let block: Insn[] = [...returns(ret)];
   for (const condition of conditions.toReversed()) block = [...test(condition, block.length), ...block];
   return block;
 }
 
-function valuesBlock(index: number, values: readonly number[], ret: number): Insn[] {
-  const { high, low } = argument(index);
+function valuesBlock(condition: Condition, values: readonly number[], ret: number): Insn[] {
+  const { high, low } = argument(condition);
   const count = values.length;
   return [
-    high,
-    { code: IF_EQUAL, jt: 0, jf: count + 2, k: 0 },
+    ...high({ code: IF_EQUAL, jt: 0, jf: count + 2, k: 0 }),
     low,
     ...values.map((k, i) => ({ code: IF_EQUAL, jt: count - 1 - i, jf: i === count - 1 ? 1 : 0, k })),
     ...returns(ret),
   ];
 }
 
-/** The machine's words are little-endian on all architectures here. */
-function argument(index: number): { high: Insn; low: Insn } {
+/**
+ * An argument's two words; the machine's words are little-endian on all architectures here. `high` puts tests of the
+ * upper one behind its load, if there is an upper one to be tested.
+ */
+function argument({ index, bits }: Condition): { high: (...tests: Insn[]) => Insn[]; low: Insn } {
   const offset = OFFSET.arguments + 8 * index;
-  return { high: load(offset + 4), low: load(offset) };
+  return { high: (...tests) => (bits === 32 ? [] : [load(offset + 4), ...tests]), low: load(offset) };
 }
 
 /** Falls through when the condition holds, else jumps over the `rest` instructions behind it. */
-function test({ index, value, valueTwo = 0n, op }: SeccompArg, rest: number): Insn[] {
-  const { high, low } = argument(index);
+function test(condition: Condition, rest: number): Insn[] {
+  const { high, low } = argument(condition);
+  const { value, valueTwo, op } = condition;
   const [hi, lo] = words(value);
   switch (op) {
     case "SCMP_CMP_EQ":
       return [
-        high,
-        { code: IF_EQUAL, jt: 0, jf: rest + 2, k: hi },
+        ...high({ code: IF_EQUAL, jt: 0, jf: rest + 2, k: hi }),
         low,
         { code: IF_EQUAL, jt: 0, jf: rest, k: lo },
       ];
     case "SCMP_CMP_NE":
-      return [high, { code: IF_EQUAL, jt: 0, jf: 2, k: hi }, low, { code: IF_EQUAL, jt: rest, jf: 0, k: lo }];
+      return [
+        ...high({ code: IF_EQUAL, jt: 0, jf: 2, k: hi }),
+        low,
+        { code: IF_EQUAL, jt: rest, jf: 0, k: lo },
+      ];
     case "SCMP_CMP_GT":
-    case "SCMP_CMP_GE": {
-      const code = op === "SCMP_CMP_GT" ? IF_GREATER : IF_AT_LEAST;
+    case "SCMP_CMP_GE":
       return [
-        high,
-        { code: IF_GREATER, jt: 3, jf: 0, k: hi },
-        { code: IF_EQUAL, jt: 0, jf: rest + 2, k: hi },
+        ...high({ code: IF_GREATER, jt: 3, jf: 0, k: hi }, { code: IF_EQUAL, jt: 0, jf: rest + 2, k: hi }),
         low,
-        { code, jt: 0, jf: rest, k: lo },
+        { code: op === "SCMP_CMP_GT" ? IF_GREATER : IF_AT_LEAST, jt: 0, jf: rest, k: lo },
       ];
-    }
     case "SCMP_CMP_LT":
-    case "SCMP_CMP_LE": {
-      const code = op === "SCMP_CMP_LT" ? IF_AT_LEAST : IF_GREATER;
+    case "SCMP_CMP_LE":
       return [
-        high,
-        { code: IF_GREATER, jt: rest + 3, jf: 0, k: hi },
-        { code: IF_EQUAL, jt: 0, jf: 2, k: hi },
+        ...high({ code: IF_GREATER, jt: rest + 3, jf: 0, k: hi }, { code: IF_EQUAL, jt: 0, jf: 2, k: hi }),
         low,
-        { code, jt: rest, jf: 0, k: lo },
+        { code: op === "SCMP_CMP_LT" ? IF_AT_LEAST : IF_GREATER, jt: rest, jf: 0, k: lo },
       ];
-    }
     case "SCMP_CMP_MASKED_EQ": {
       const [wantedHi, wantedLo] = words(valueTwo & value);
       return [
-        high,
-        { code: AND, jt: 0, jf: 0, k: hi },
-        { code: IF_EQUAL, jt: 0, jf: rest + 3, k: wantedHi },
+        ...high({ code: AND, jt: 0, jf: 0, k: hi }, { code: IF_EQUAL, jt: 0, jf: rest + 3, k: wantedHi }),
         low,
         { code: AND, jt: 0, jf: 0, k: lo },
         { code: IF_EQUAL, jt: 0, jf: rest, k: wantedLo },

@@ -11,7 +11,13 @@
  *   without conditions: those multiplexers keep the arguments in memory, where no filter can look.
  */
 import { fail } from "../base/errors.ts";
-import type { Seccomp, SeccompAction, SeccompArg, SeccompRule } from "../specs/oci-runtime/spec.ts";
+import type {
+  Seccomp,
+  SeccompAction,
+  SeccompArg,
+  SeccompOperator,
+  SeccompRule,
+} from "../specs/oci-runtime/spec.ts";
 import { type SyscallAbi, syscallTable } from "./syscall-table.ts";
 
 /** linux/seccomp.h */
@@ -30,9 +36,21 @@ const ENOSYS = 38;
 /** The kernel's MAX_ERRNO. */
 const MAX_ERRNO = 4095;
 
+/**
+ * A comparison of one argument. Where programs have 32 bits so has the comparison: what a 64-bit program leaves in the
+ * upper half of a register when it enters by the 32-bit way the filter sees, but the system call does not.
+ */
+export interface Condition {
+  readonly index: number;
+  readonly value: bigint;
+  readonly valueTwo: bigint;
+  readonly op: SeccompOperator;
+  readonly bits: 32 | 64;
+}
+
 /** One way to get `ret`: all conditions hold. */
 export interface Alternative {
-  readonly conditions: readonly SeccompArg[];
+  readonly conditions: readonly Condition[];
   readonly ret: number;
 }
 
@@ -54,12 +72,13 @@ export interface AbiRules {
 /** Throws `invalid_argument` for a rule that makes no sense, `not_implemented` for notification to a supervisor. */
 export function rulesFor(seccomp: Seccomp, abi: SyscallAbi): AbiRules {
   const table = syscallTable(abi);
+  const bits = abi === "x86" || abi === "arm" ? 32 : 64;
   const fallback = returnValue(seccomp.defaultAction, seccomp.defaultErrnoRet);
   const byNumber = new Map<number, Alternative[]>();
   let last = -1;
   for (const rule of seccomp.syscalls ?? []) {
     const ret = returnValue(rule.action, rule.errnoRet);
-    const ways = alternatives(rule, ret);
+    const ways = alternatives(rule, ret, bits);
     for (const name of rule.names) {
       const number = table.get(name);
       if (number !== undefined) {
@@ -69,7 +88,7 @@ export function rulesFor(seccomp: Seccomp, abi: SyscallAbi): AbiRules {
       const inside = abi === "x86" && ways.some(isUnconditional) ? multiplexed(name) : undefined;
       const outer = inside === undefined ? undefined : table.get(inside.call);
       if (inside !== undefined && outer !== undefined)
-        add(byNumber, outer, [{ conditions: [equals(0, BigInt(inside.number))], ret }]);
+        add(byNumber, outer, [{ conditions: [isCall(inside.number)], ret }]);
     }
   }
   const calls = new Map([...byNumber].map(([number, ways]) => [number, verdict(ways, fallback)]));
@@ -106,24 +125,25 @@ function permissiveness(ret: number): number {
   return (ret & 0xffff0000) | 0;
 }
 
-function alternatives(rule: SeccompRule, ret: number): Alternative[] {
-  const conditions = rule.args ?? [];
-  conditions.forEach(checkCondition);
+function alternatives(rule: SeccompRule, ret: number, bits: 32 | 64): Alternative[] {
+  const conditions = (rule.args ?? []).map((arg) => conditionOf(arg, bits));
   const indexes = conditions.map(({ index }) => index);
   if (new Set(indexes).size === indexes.length) return [{ conditions, ret }];
   return conditions.map((condition) => ({ conditions: [condition], ret }));
 }
 
-function checkCondition({ index, value, valueTwo = 0n }: SeccompArg): void {
+function conditionOf({ index, value, valueTwo = 0n, op }: SeccompArg, bits: 32 | 64): Condition {
   if (!Number.isInteger(index) || index < 0 || index > 5)
     throw fail("invalid_argument", `seccomp: there is no system call argument ${index}`);
   for (const number of [value, valueTwo])
     if (number < 0n || number >= 1n << 64n)
       throw fail("invalid_argument", `seccomp: argument value ${number} does not fit 64 bits`);
+  return { index, value: BigInt.asUintN(bits, value), valueTwo: BigInt.asUintN(bits, valueTwo), op, bits };
 }
 
-function equals(index: number, value: bigint): SeccompArg {
-  return { index, value, op: "SCMP_CMP_EQ" };
+/** Of a multiplexer: its first argument says which call is meant. */
+function isCall(number: number): Condition {
+  return { index: 0, value: BigInt(number), valueTwo: 0n, op: "SCMP_CMP_EQ", bits: 32 };
 }
 
 function returnValue(action: SeccompAction, errnoRet: number | undefined): number {

@@ -127,6 +127,7 @@ export class ShimTask implements Task {
     const { execId, stdin, stream, consoleSize } = options;
     if (this.#execs.has(execId)) throw fail("conflict", `exec "${execId}" runs already`);
     const plan = this.#deps.planner.exec(this.id, this.spec, options);
+    const { control } = this;
     const { promise: exited, resolve } = Promise.withResolvers<ExecExit>();
     // Before the request: the event of a short-lived process may come first, for it takes another connection.
     this.#execs.set(execId, resolve);
@@ -143,12 +144,12 @@ export class ShimTask implements Task {
       } as const;
       const answer = stream
         ? await this.#onOwnConnection(request, START_TIMEOUT_MS)
-        : { body: await this.control.request(request, START_TIMEOUT_MS), stream: undefined };
+        : { body: await control.request(request, START_TIMEOUT_MS), stream: undefined };
       return { pid: decodeProcess(answer.body).pid, stream: answer.stream, exited };
     } catch (error) {
       this.#execs.delete(execId);
       if (error instanceof ShimRefusal && error.op > 0) throw startError(error, plan);
-      throw this.#refined(error, "conflict");
+      throw this.#refined(error, "conflict", control);
     }
   }
 
@@ -165,10 +166,11 @@ export class ShimTask implements Task {
   }
 
   async #ask(request: ShimRequest): Promise<void> {
+    const { control } = this; // the one that was asked: by the time it fails there may be another
     try {
-      await this.control.request(request, REQUEST_TIMEOUT_MS);
+      await control.request(request, REQUEST_TIMEOUT_MS);
     } catch (error) {
-      throw this.#refined(error, "not_found");
+      throw this.#refined(error, "not_found", control);
     }
   }
 
@@ -194,9 +196,9 @@ export class ShimTask implements Task {
   }
 
   /** What a failure means when the process was gone at the time. */
-  #refined(error: unknown, category: "not_found" | "conflict"): unknown {
+  #refined(error: unknown, category: "not_found" | "conflict", control: ShimConnection | undefined): unknown {
     const isGone = error instanceof ShimRefusal && error.errno === "ESRCH";
-    const isCutOff = isCategory(error, "unavailable") && (this.#isEnded || this.#control?.isCutOff === true);
+    const isCutOff = isCategory(error, "unavailable") && (this.#isEnded || control?.isCutOff === true);
     return isGone || isCutOff ? this.#notRunning(category, error) : error;
   }
 
