@@ -21,6 +21,8 @@ export interface Answer {
 
 export class Engine {
   readonly dir: string;
+  /** Volatile, as /run is on a real host. */
+  readonly runDir: string;
   readonly socket: string;
   readonly host: string;
   readonly #flags: readonly string[];
@@ -29,6 +31,7 @@ export class Engine {
   private constructor(flags: readonly string[]) {
     this.dir = mkdtempSync(join(process.env["GANTRY_TEST_DIR"] ?? tmpdir(), "gt-"));
     mkdirSync(join(this.dir, "log"));
+    this.runDir = mkdtempSync("/dev/shm/gt-");
     this.socket = join(this.dir, "sock");
     this.host = `unix://${this.socket}`;
     this.#flags = flags;
@@ -66,7 +69,7 @@ export class Engine {
         "--data-root",
         join(this.dir, "data"),
         "--exec-root",
-        join(this.dir, "run"),
+        this.runDir,
         "--debug",
         ...this.#flags,
       ],
@@ -204,6 +207,6 @@ export class Engine {
     }
     await this.shutdown();
     this.#holder?.kill("SIGKILL");
-    rmSync(this.dir, { recursive: true, force: true });
+    for (const dir of [this.dir, this.runDir]) rmSync(dir, { recursive: true, force: true });
   }
 }

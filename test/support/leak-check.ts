@@ -47,7 +47,7 @@ function namespaces(): Set<string> {
 }
 
 /** Shims and everything that runs in one of our cgroups. */
-function processes(dir: string): Set<string> {
+function processes(dirs: readonly string[]): Set<string> {
   const found = new Set<string>();
   for (const pid of pids()) {
     const command = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
@@ -59,7 +59,8 @@ function processes(dir: string): Set<string> {
         return "";
       }
     })();
-    if (cwd.startsWith(dir) || /\/gantry\/[0-9a-f]{64}/.test(cgroup)) found.add(`${pid} ${command}`);
+    if (dirs.some((dir) => cwd.startsWith(dir)) || /\/gantry\/[0-9a-f]{64}/.test(cgroup))
+      found.add(`${pid} ${command}`);
   }
   return found;
 }
@@ -99,18 +100,20 @@ function descriptors(pid: number): Set<string> {
   return found;
 }
 
+/** What belongs to one container, one operation or nobody; blobs and layers belong to images and stay out of it. */
 function files(engine: Engine): Set<string> {
   const found = new Set<string>();
+  const data = join(engine.dir, "data");
   for (const folder of [
-    "run/tasks",
-    "data/containers",
-    "data/overlay2/active",
-    "data/overlay2/trash",
-    "data/overlay2/staging",
-    "data/content/ingest",
-    "data/tmp",
+    "containers",
+    "content/ingest",
+    "snapshots/active",
+    "snapshots/staging",
+    "snapshots/trash",
   ])
-    for (const name of names(join(engine.dir, folder))) found.add(`${folder}/${name}`);
+    for (const name of names(join(data, folder))) found.add(`data/${folder}/${name}`);
+  for (const name of names(data)) found.add(`data/${name}`);
+  for (const name of names(join(engine.runDir, "tasks"))) found.add(`run/tasks/${name}`);
   return found;
 }
 
@@ -132,7 +135,7 @@ export function inventory(engine: Engine): Inventory {
     "mounts of the host": mounts("/proc/self/mountinfo", engine.dir),
     "mounts of the engine": mounts(`/proc/${engine.pid}/mountinfo`, engine.dir),
     namespaces: namespaces(),
-    processes: processes(engine.dir),
+    processes: processes([engine.dir, engine.runDir]),
     cgroups: cgroups(),
     "links and rules": new Set(rules.split("\n")),
     files: files(engine),

@@ -39,9 +39,10 @@ export async function startTask(
   let shim: ShimProcess | undefined;
   let plan: EncodedPlan | undefined;
   try {
-    plan = deps.planner.run(options, staging);
+    // First of all, so that it gets ready while the plan is made here.
     shim = deps.spawnShim(id, path);
     const control = task.adopt(shim.control);
+    plan = deps.planner.run(options, staging);
     deps.directories.writeConfig(id, deps.planner.encodeSpec(spec));
     await abortable(signal, bringToLife(task, control, options, plan));
     return task;
