@@ -6,7 +6,7 @@
  * turn, A B A B, so that a busy machine slows both. Writes bench/RESULTS.md.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, readdirSync, writeFileSync, existsSync, mkdirSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync, mkdirSync } from "node:fs";
 import { cpus, totalmem, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -24,8 +24,12 @@ const LINES =
   "yes 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef012 | head -c 300000000 > /tmp/gantry-bench-lines";
 const TIMER = "/tmp/gantry-bench-timer";
 
-function shell(who: Contestant, line: string, input?: Uint8Array): string {
-  const [program, ...rest] = [...who.prefix, "sh", "-c", `CLI="${who.cli}"; ${line}`];
+function shell(
+  who: Contestant,
+  line: string,
+  { input, round = 0 }: { input?: Uint8Array; round?: number } = {},
+): string {
+  const [program, ...rest] = [...who.prefix, "sh", "-c", `CLI="${who.cli}"; export ROUND=${round}; ${line}`];
   const done = spawnSync(program, rest, {
     encoding: "utf8",
     maxBuffer: 1 << 28,
@@ -36,15 +40,16 @@ function shell(who: Contestant, line: string, input?: Uint8Array): string {
   return done.stderr;
 }
 
-/** Milliseconds of one run, as the timer beside the command saw it. */
-function once(who: Contestant, row: Row): number {
-  if (row.before !== undefined) shell(who, row.before);
+/** Milliseconds of each run of one round, as the timer beside the command saw them. */
+function measure(who: Contestant, row: Row, round: number): number[] {
+  if (row.before !== undefined) shell(who, row.before, { round });
   const quoted = row.command.replaceAll("$CLI", who.cli).replaceAll("'", `'\\''`);
-  const simple = !/[;&|>$]/.test(quoted);
-  const stderr = shell(who, simple ? `${TIMER} ${quoted} >/dev/null` : `${TIMER} sh -c '${quoted}'`);
-  const micros = Number(/\n@(\d+)\n$/.exec(stderr)?.[1]);
-  if (row.after !== undefined) shell(who, row.after);
-  return micros / 1000;
+  const isSimple = !/[;&|>$]/.test(quoted);
+  const runs = row.batch ?? 1;
+  const timed = isSimple ? `${TIMER} ${runs} ${quoted} >/dev/null` : `${TIMER} ${runs} sh -c '${quoted}'`;
+  const stderr = shell(who, timed, { round });
+  if (row.after !== undefined) shell(who, row.after, { round });
+  return [...stderr.matchAll(/^@(\d+)$/gm)].map((match) => Number(match[1]) / 1000);
 }
 
 function median(values: readonly number[]): number {
@@ -53,11 +58,15 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? (sorted[half] ?? 0) : ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2;
 }
 
-function prepare(who: Contestant, busybox: string, debian: string): void {
-  shell(who, `cat > ${TIMER} && chmod +x ${TIMER}`, readFileSync(join(ROOT, "build", "bench-timer")));
+function prepare(who: Contestant, busybox: string, debian: readonly string[]): void {
+  shell(who, `cat > ${TIMER} && chmod +x ${TIMER}`, {
+    input: readFileSync(join(ROOT, "build", "bench-timer")),
+  });
   shell(who, `test -e /tmp/gantry-bench-lines || ${LINES}`);
-  shell(who, "cat > /tmp/gantry-bench-debian.tar", readFileSync(debian));
-  shell(who, "$CLI load -q >/dev/null", readFileSync(busybox));
+  for (const [round, archive] of debian.entries())
+    shell(who, `cat > /tmp/gantry-bench-debian-${round}.tar`, { input: readFileSync(archive) });
+  shell(who, "$CLI load -q >/dev/null", { input: readFileSync(busybox) });
+  shell(who, "$CLI rmi -f debian:0 debian:1 debian:2 debian:3 >/dev/null 2>&1; true");
 }
 
 /** Kilobytes of PSS of one process. */
@@ -95,7 +104,7 @@ spawnSync(
   { stdio: "inherit" },
 );
 const busybox = await busyboxArchive();
-const debian = await debianArchive();
+const debian = await Promise.all([0, 1, 2, 3].map((variant) => debianArchive(variant)));
 const engine = await Engine.start();
 try {
   const contestants: Contestant[] = [{ name: "gantry", cli: `${GANTRY} --host ${engine.host}`, prefix: [] }];
@@ -117,10 +126,10 @@ try {
     if (options.rows !== undefined && !row.name.includes(options.rows)) continue;
     const times = new Map<string, number[]>();
     const present = contestants.filter(({ name }) => name !== "podman" || row.podman);
-    for (let round = -1; round < row.rounds; round++) {
+    for (let round = 0; round <= row.rounds; round++) {
       for (const who of present) {
-        const ms = once(who, row);
-        if (round >= 0) times.set(who.name, [...(times.get(who.name) ?? []), ms]); // round -1 warms up
+        const ms = measure(who, row, round);
+        if (round > 0) times.set(who.name, [...(times.get(who.name) ?? []), ...ms]); // round 0 warms up
       }
     }
     const ours = times.get("gantry") ?? [];
@@ -145,6 +154,5 @@ try {
   }
 } finally {
   await engine.close();
-  for (const name of ["timer", "lines", "debian.tar"])
-    if (existsSync(`/tmp/gantry-bench-${name}`)) spawnSync("rm", [`/tmp/gantry-bench-${name}`]);
+  spawnSync("sh", ["-c", "rm -f /tmp/gantry-bench-*"]);
 }

@@ -1,7 +1,8 @@
 /* What a shim and its daemon say to each other. Mirrored by src/shim/protocol.ts; a test compares the two.
  *
  * The shim is started as `gantry-shim shim ID` with its working directory set to the task's run directory and
- * descriptor 3 connected to the daemon. It listens on the unix socket "shim.sock" in that directory for everybody who
+ * descriptor 3 connected to the daemon. Sockets at the descriptors behind it (4, 5, ...) are further connections, made before
+ * the shim began and served before descriptor 3: an ATTACH waiting there is done ahead of CREATE. It listens on the unix socket "shim.sock" in that directory for everybody who
  * comes later (a restarted daemon, attach); its mode is 0600, and a peer that is neither root nor of the same user is
  * turned away. Every connection starts in frame mode:
  *

@@ -99,13 +99,19 @@ static void complain (const struct err *e) {
 
 /* ---- set-up ---- */
 
-static int become_monitor (struct err *e) {
+static bool take_socket (int fd) {
   struct stat st;
-  if (fstat (DAEMON_FD, &st) < 0 || !S_ISSOCK (st.st_mode))
+  return fstat (fd, &st) == 0 && S_ISSOCK (st.st_mode) && fcntl (fd, F_SETFD, FD_CLOEXEC) == 0 &&
+         fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK) == 0;
+}
+
+/* `end`: behind the last of the connections that the daemon made before the shim began. */
+static int become_monitor (int *end, struct err *e) {
+  if (!take_socket (DAEMON_FD))
     return err_set (e, ENOTSOCK, "cannot find the daemon's socket at descriptor 3");
-  fcntl (DAEMON_FD, F_SETFD, FD_CLOEXEC);
-  fcntl (DAEMON_FD, F_SETFL, fcntl (DAEMON_FD, F_GETFL) | O_NONBLOCK);
-  close_range (DAEMON_FD + 1, ~0u, 0);
+  for (*end = DAEMON_FD + 1; take_socket (*end);)
+    ++*end;
+  close_range ((unsigned) *end, ~0u, 0);
   int null = open ("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0)
     return err_set (e, errno, "cannot open \"/dev/null\"");
@@ -162,7 +168,8 @@ static int listen_here (struct shim *s, struct err *e) {
 }
 
 static int set_up (struct shim *s, struct err *e) {
-  if (become_monitor (e) < 0)
+  int end = DAEMON_FD + 1;
+  if (become_monitor (&end, e) < 0)
     return -1;
   s->epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
   if (s->epoll_fd < 0)
@@ -170,7 +177,9 @@ static int set_up (struct shim *s, struct err *e) {
   if (hold_signals (s, e) < 0 || listen_here (s, e) < 0)
     return -1;
   process_init (&s->main);
-  control_add (s, DAEMON_FD, true);
+  /* The newest is served first: what the others ask (to attach) is done before the daemon's CREATE. */
+  for (int fd = DAEMON_FD; fd < end; fd++)
+    control_add (s, fd, fd == DAEMON_FD);
   return s->conns != NULL ? 0 : err_set (e, ENOMEM, "cannot serve the daemon");
 }
 

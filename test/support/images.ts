@@ -66,18 +66,27 @@ export async function busyboxArchive(): Promise<string> {
   });
 }
 
-/** debian:latest (debootstrap's minbase). Takes a minute the first time. */
-export async function debianArchive(): Promise<string> {
-  return once("debian.tar", async (work, target) => {
-    const tree = join(work, "root");
-    await must(["debootstrap", "--variant=minbase", "trixie", tree], { timeoutMs: 600_000 });
-    await must(["sh", "-c", 'rm -rf "$0"/var/cache/apt/archives/*.deb "$0"/var/lib/apt/lists/*', tree]);
+/** A Debian root file system (debootstrap's minbase) as a plain tar. Takes a minute the first time. */
+export async function debianRoot(): Promise<string> {
+  return once("debian-root.tar", async (work, target) => {
+    await must(["debootstrap", "--variant=minbase", "trixie", work], { timeoutMs: 600_000 });
+    await must(["sh", "-c", 'rm -rf "$0"/var/cache/apt/archives/*.deb "$0"/var/lib/apt/lists/*', work]);
+    await must(["tar", "-C", work, "-cf", target, "."], { timeoutMs: 120_000 });
+  });
+}
+
+/** `debian:VARIANT` in one layer; variants differ in one small file, so none shares a layer with another. */
+export async function debianArchive(variant: number): Promise<string> {
+  const root = await debianRoot();
+  return once(`debian-${variant}.tar`, async (work, target) => {
     const layer = join(work, "layer.tar");
-    await must(["tar", "-C", tree, "-cf", layer, "."], { timeoutMs: 120_000 });
+    copyFileSync(root, layer);
+    writeFileSync(join(work, "variant"), `${variant}\n`);
+    await must(["tar", "-C", work, "-rf", layer, "variant"]);
     await dockerArchive({
       work: join(work, "archive"),
       target,
-      names: ["debian:latest"],
+      names: [`debian:${variant}`],
       layers: [layer],
       config: { Cmd: ["bash"] },
     });

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import type { Duplex } from "node:stream";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ExecOptions, Task } from "./tasks.ts";
+import type { ExecOptions } from "./tasks.ts";
 import { TaskStartError } from "./tasks.ts";
 import { EXEC_STEP, PROCESS, SPEC, TaskWorld, runOptions } from "./testing/task-world.ts";
 
@@ -68,15 +69,22 @@ test("run() has config.json in place before the shim is asked for anything", asy
   expect(isThere).toBe(true);
 });
 
-test("run() with beforeStart lets the caller attach before the program runs", async () => {
-  let attached: string[] = [];
-  const beforeStart = async (task: Task): Promise<void> => {
-    await task.attach({ stdin: false, stdout: true, stderr: true });
-    attached = requestsOf("c1");
-  };
-  await world.manager().run(runOptions("c1", { beforeStart }), NEVER);
-  expect(attached).toEqual(["create", "attach"]);
-  expect(requestsOf("c1")).toEqual(["create", "attach", "start"]);
+test("run() hands out the streams that were asked for", async () => {
+  const { promise, resolve } = Promise.withResolvers<Duplex | undefined>();
+  const options = { stdin: false, stdout: true, stderr: true };
+  await world.manager().run(runOptions("c1", { attach: [{ options, deliver: resolve }] }), NEVER);
+  const stream = await promise;
+  expect(stream).toBeDefined();
+  stream?.destroy();
+  expect(requestsOf("c1").toSorted()).toEqual(["attach", "create"]);
+});
+
+test("run() goes on without a stream that the shim refuses", async () => {
+  world.onSpawn = (shim) => shim.refusals.set("attach", { errno: 12, op: 0, text: "no memory" });
+  const { promise, resolve } = Promise.withResolvers<Duplex | undefined>();
+  const options = { stdin: false, stdout: true, stderr: true };
+  await world.manager().run(runOptions("c1", { attach: [{ options, deliver: resolve }] }), NEVER);
+  expect(await promise).toBeUndefined();
 });
 
 test("run() tells a failed execve from a failed set-up step, and leaves nothing", async () => {
@@ -93,24 +101,6 @@ test("run() tells a failed execve from a failed set-up step, and leaves nothing"
     expect(existsSync(world.directory("c1"))).toBe(false);
   }
   expect(world.acts).toEqual([]);
-});
-
-test("run() reports a refused start after beforeStart in the same way", async () => {
-  world.onSpawn = (shim) =>
-    shim.refusals.set("start", { errno: 13, op: EXEC_STEP, text: 'exec: "/x": permission denied' });
-  const error = await failureOf(
-    world.manager().run(runOptions("c1", { beforeStart: async () => {} }), NEVER),
-  );
-  expect(error).toMatchObject({ stage: "exec", errno: "EACCES", message: 'exec: "/x": permission denied' });
-  expect(existsSync(world.directory("c1"))).toBe(false);
-});
-
-test("run() kills the shim and clears its cgroups when beforeStart fails", async () => {
-  const beforeStart = (): Promise<void> => Promise.reject(new Error("client is gone"));
-  const error = await failureOf(world.manager().run(runOptions("c1", { beforeStart }), NEVER));
-  expect(String(error)).toBe("Error: client is gone");
-  expect(world.acts).toEqual(["kill shim c1", "clear /cg/test/c1"]);
-  expect(existsSync(world.directory("c1"))).toBe(false);
 });
 
 test("run() leaves nothing when the shim dies during the start", async () => {

@@ -3,16 +3,21 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { Duplex } from "node:stream";
 import { fail } from "../../base/errors.ts";
 
+/** The descriptor of the control connection, which others follow. */
+const FIRST_CONNECTION = 3;
+
 /** A shim that this process has started. */
 export interface ShimProcess {
   /** The daemon's end of the shim's descriptor 3. */
   readonly control: Duplex;
+  /** Of descriptors 4 and up: connections that the shim serves before `control`. */
+  readonly others: readonly Duplex[];
   /** SIGKILL. Safe at any time: the number of a child is not given away before the child was reaped, here. */
   kill(): void;
 }
 
 /** Throws `unavailable` when the program cannot be started. */
-export type SpawnShim = (id: string, directory: string) => ShimProcess;
+export type SpawnShim = (id: string, directory: string, others: number) => ShimProcess;
 
 /** The arguments that a shim shows in /proc/PID/cmdline. */
 export function shimArguments(id: string): readonly [string, ...string[]] {
@@ -21,16 +26,18 @@ export function shimArguments(id: string): readonly [string, ...string[]] {
 
 /** `log`: a descriptor that gets what shims print, or "ignore". */
 export function shimSpawner(executable: string, log: number | "ignore"): SpawnShim {
-  return (id, directory) => {
+  return (id, directory, others) => {
     const [argv0, ...args] = shimArguments(id);
-    const child = start(executable, args, { argv0, directory, log });
+    const child = start(executable, args, { argv0, directory, log, connections: 1 + others });
     // What goes wrong shows as the end of the connection, with more to say than the event.
     child.on("error", () => {});
-    const control: unknown = child.stdio[3];
-    if (!(control instanceof Duplex)) throw fail("unavailable", `cannot start "${executable}"`);
+    const [control, ...rest] = child.stdio.slice(FIRST_CONNECTION).filter((end) => end instanceof Duplex);
+    if (control === undefined || rest.length !== others)
+      throw fail("unavailable", `cannot start "${executable}"`);
     child.unref();
     return {
       control,
+      others: rest,
       kill: () => {
         child.kill("SIGKILL");
       },
@@ -42,6 +49,7 @@ interface StartOptions {
   readonly argv0: string;
   readonly directory: string;
   readonly log: number | "ignore";
+  readonly connections: number;
 }
 
 function start(executable: string, args: readonly string[], options: StartOptions): ChildProcess {
@@ -52,7 +60,7 @@ function start(executable: string, args: readonly string[], options: StartOption
       detached: true,
       // Nothing of the daemon's environment may get near a container.
       env: {},
-      stdio: ["ignore", "ignore", options.log, "pipe"],
+      stdio: ["ignore", "ignore", options.log, ...Array<"pipe">(options.connections).fill("pipe")],
     });
   } catch (cause) {
     throw fail("unavailable", `cannot start "${executable}"`, cause);

@@ -4,21 +4,23 @@
  *     daemon                                     shim                        container
  *     run directory, spawn ────────────────────▶ waits on descriptor 3
  *     config.json
+ *     ATTACH, on connections of their own ─────▶ served first
  *     CREATE with RUN ─────────────────────────▶ clone3 ───────────────────▶ set-up … execve
  *                     ◀──────────────────────── answer
  *
- * and with `beforeStart` CREATE, the callback, START. config.json is complete before CREATE is sent: so whoever finds a
+ * config.json is complete before CREATE is sent: so whoever finds a
  * task of a dead daemon can find its cgroups, too. When anything fails nothing is left: see `undo`.
  */
+import type { Duplex } from "node:stream";
 import { messageOf } from "../../base/errors.ts";
 import { withDeadline } from "../../base/deadline.ts";
-import { type ShimConnection, ShimRefusal } from "../../shim/client.ts";
+import { ShimConnection, ShimRefusal } from "../../shim/client.ts";
 import { type CreateRequest, decodeProcess } from "../../shim/protocol.ts";
 import { type LeftoverDeps, killLeftover } from "./leftovers.ts";
 import type { EncodedPlan } from "./planner.ts";
 import { START_TIMEOUT_MS, ShimTask, startError } from "./shim-task.ts";
 import type { ShimProcess, SpawnShim } from "./spawn-shim.ts";
-import type { RunOptions } from "./tasks.ts";
+import type { EarlyAttach, RunOptions } from "./tasks.ts";
 
 export interface StartDeps extends LeftoverDeps {
   readonly spawnShim: SpawnShim;
@@ -40,13 +42,18 @@ export async function startTask(
   let plan: EncodedPlan | undefined;
   try {
     // First of all, so that it gets ready while the plan is made here.
-    shim = deps.spawnShim(id, path);
+    shim = deps.spawnShim(id, path, options.attach.length);
     const control = task.adopt(shim.control);
+    for (const [index, socket] of shim.others.entries()) {
+      const early = options.attach[index];
+      if (early !== undefined) void attachEarly(deps, id, socket, early);
+    }
     plan = deps.planner.run(options, staging);
     deps.directories.writeConfig(id, deps.planner.encodeSpec(spec));
     await abortable(signal, bringToLife(task, control, options, plan));
     return task;
   } catch (error) {
+    if (shim === undefined) for (const { deliver } of options.attach) deliver(undefined);
     const isRefused = error instanceof ShimRefusal;
     await undo(deps, task, { shim, isRefused });
     throw isRefused && plan !== undefined ? startError(error, plan) : error;
@@ -59,18 +66,30 @@ async function bringToLife(
   options: RunOptions,
   plan: EncodedPlan,
 ): Promise<void> {
-  const { beforeStart } = options;
   const create = createRequest(options, plan);
   task.setProcess(decodeProcess(await control.request(create, START_TIMEOUT_MS)));
-  if (beforeStart === undefined) return;
-  await beforeStart(task);
-  await control.request({ kind: "start" }, START_TIMEOUT_MS);
+}
+
+/** A client whose stream cannot be had does not stop the start. Never throws. */
+async function attachEarly(deps: StartDeps, id: string, socket: Duplex, early: EarlyAttach): Promise<void> {
+  const { stdin, stdout, stderr } = early.options;
+  try {
+    const connection = new ShimConnection(socket);
+    const { stream } = await connection.openStream(
+      { kind: "attach", stdin, stdout, stderr },
+      START_TIMEOUT_MS,
+    );
+    early.deliver(stream);
+  } catch (error) {
+    deps.log.debug("no stream for a waiting client", { id, error: messageOf(error) });
+    early.deliver(undefined);
+  }
 }
 
 function createRequest(options: RunOptions, plan: EncodedPlan): CreateRequest {
   return {
     kind: "create",
-    run: options.beforeStart === undefined,
+    run: true,
     terminal: options.spec.process?.terminal ?? false,
     stdin: options.stdin,
     stdinOnce: options.stdinOnce,

@@ -41,8 +41,8 @@ export interface RunOptions {
   readonly consoleSize: { readonly rows: number; readonly cols: number };
   /** Keep PID 1 as a reaping, signal-forwarding init. */
   readonly init: boolean;
-  /** Called when the process exists but before it runs a single instruction of the image: attach here to miss nothing. */
-  readonly beforeStart?: ((task: Task) => Promise<void>) | undefined;
+  /** Streams that are there before the process runs a single instruction of the image, and so miss nothing. */
+  readonly attach: readonly EarlyAttach[];
 }
 
 /** Where a start failed decides the exit code that Docker shows: 126, 127 or 128. */
@@ -68,6 +68,12 @@ export interface AttachOptions {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
+}
+
+export interface EarlyAttach {
+  readonly options: AttachOptions;
+  /** Called once, with undefined when there will be no stream. The receiver owns the stream; it ends with a start that fails. */
+  readonly deliver: (stream: Duplex | undefined) => void;
 }
 
 export interface ExecOptions {

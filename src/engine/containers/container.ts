@@ -96,11 +96,16 @@ export class Container {
     this.restartTimer = undefined;
   }
 
-  /** Nobody who is still waiting for a process will get one. */
-  dropAttaching(): void {
+  /** Those who wait for a stream; the caller sees to it that each gets an answer. */
+  takeAttaching(): readonly PendingAttach[] {
     const waiting = [...this.attaching];
     this.attaching.clear();
-    for (const attach of waiting) attach.deliver(undefined);
+    return waiting;
+  }
+
+  /** Nobody who is still waiting for a process will get one. */
+  dropAttaching(): void {
+    for (const { deliver } of this.takeAttaching()) deliver(undefined);
   }
 }
 

@@ -130,7 +130,7 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
       stdinOnce: config.StdinOnce,
       consoleSize: { rows, cols },
       init: host.Init === true,
-      beforeStart: container.attaching.size === 0 ? undefined : (task) => handOver(deps, container, task),
+      attach: container.takeAttaching(),
     },
     AbortSignal.timeout(START_DEADLINE_MS),
   );
@@ -179,12 +179,10 @@ function sharedProcess(store: ContainerStore, container: Container, reference: s
   return other.task.pid;
 }
 
-/** Gives everybody who attached early their stream. A client whose stream cannot be had does not stop the start. */
+/** Gives those who attached while the task was being made their stream. A client whose stream cannot be had does not stop the start. */
 async function handOver(deps: StartDeps, container: Container, task: Task): Promise<void> {
-  const waiting = [...container.attaching];
-  container.attaching.clear();
   await Promise.all(
-    waiting.map(async ({ options, deliver }) => {
+    container.takeAttaching().map(async ({ options, deliver }) => {
       try {
         deliver(await task.attach(options));
       } catch (error) {

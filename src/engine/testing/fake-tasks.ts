@@ -150,7 +150,7 @@ export class FakeTasks implements Tasks {
     if (failure !== undefined) throw failure;
     if (this.running.has(options.id)) throw fail("conflict", `task ${options.id} exists`);
     const task = new FakeTask(options.id, ++this.#pid, options);
-    await options.beforeStart?.(task);
+    for (const { options: wanted, deliver } of options.attach) deliver(await task.attach(wanted));
     task.streamsAtStart = task.streams.length;
     this.running.set(options.id, task);
     this.onRun(task);

@@ -156,6 +156,11 @@ export class FakeShim {
     return { shim, control: connect({ path, allowHalfOpen: true }) };
   }
 
+  /** One more connection, as from the daemon. */
+  connect(): Duplex {
+    return connect({ path: join(this.#directory, "shim.sock"), allowHalfOpen: true });
+  }
+
   /** A shim that an earlier daemon left behind with a running process. */
   static async running(directory: string, process: ProcessIdentity): Promise<FakeShim> {
     const shim = new FakeShim(directory, process, true);

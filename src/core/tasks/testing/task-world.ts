@@ -69,12 +69,13 @@ export class TaskWorld implements Disposable {
           this.acts.push(`clear ${dirs.join()}`);
         },
       },
-      spawnShim: (id, directory) => {
+      spawnShim: (id, directory, others) => {
         const { shim, control } = FakeShim.spawn(directory, PROCESS);
         this.shims.set(id, shim);
         this.onSpawn(shim, id);
         return {
           control,
+          others: Array.from({ length: others }, () => shim.connect()),
           kill: () => {
             this.acts.push(`kill shim ${id}`);
             shim.crash();
@@ -118,6 +119,7 @@ export function runOptions(id: string, more: Partial<RunOptions> = {}): RunOptio
     stdinOnce: false,
     consoleSize: { rows: 0, cols: 0 },
     init: false,
+    attach: [],
     ...more,
   };
 }
