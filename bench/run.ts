@@ -52,6 +52,17 @@ function measure(who: Contestant, row: Row, round: number): number[] {
   return [...stderr.matchAll(/^@(\d+)$/gm)].map((match) => Number(match[1]) / 1000);
 }
 
+/** A peer that cannot do a row (or not on this host) has an empty cell and a line that says why. */
+function attempt(who: Contestant, row: Row, round: number): number[] {
+  try {
+    return measure(who, row, round);
+  } catch (error) {
+    if (round === 0)
+      console.log(error instanceof Error ? error.message.split("\n").slice(0, 2).join(" ") : String(error));
+    return [];
+  }
+}
+
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const half = Math.floor(sorted.length / 2);
@@ -128,14 +139,14 @@ try {
     const present = contestants.filter(({ name }) => name !== "podman" || row.podman);
     for (let round = 0; round <= row.rounds; round++) {
       for (const who of present) {
-        const ms = measure(who, row, round);
+        const ms = who.name === "gantry" ? measure(who, row, round) : attempt(who, row, round);
         if (round > 0) times.set(who.name, [...(times.get(who.name) ?? []), ...ms]); // round 0 warms up
       }
     }
     const ours = times.get("gantry") ?? [];
     const cell = (name: string): string => {
       const theirs = times.get(name);
-      if (theirs === undefined) return "";
+      if (theirs === undefined || theirs.length === 0) return "";
       return `${median(theirs).toFixed(1)} ms (${(median(theirs) / median(ours)).toFixed(1)}×)`;
     };
     const spread = `${Math.min(...ours).toFixed(1)}–${Math.max(...ours).toFixed(1)}`;
