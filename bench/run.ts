@@ -85,13 +85,27 @@ function pssKb(pid: number): number {
   return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]);
 }
 
+function residentKb(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
+function memoryRow(what: string, kilobytes: number, budgetMb: number | undefined): string {
+  const judged =
+    budgetMb === undefined
+      ? " | "
+      : `${budgetMb} MB | ${kilobytes <= budgetMb * 1024 ? "met" : "**missed**"}`;
+  return `| ${what} | ${(kilobytes / 1024).toFixed(2)} MB | | | ${judged} |`;
+}
+
+/** The shims of ten running containers; the daemon after all that. */
 async function memory(engine: Engine): Promise<string[]> {
-  const idle = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${engine.pid}/status`, "utf8"))?.[1]);
+  const resident = residentKb(engine.pid);
   const ids = await Promise.all(
     Array.from({ length: 10 }, () =>
       engine.ok(["run", "-d", "--network", "none", "busybox", "sleep", "1000"]),
     ),
   );
+  await new Promise((resolve) => setTimeout(resolve, 2000)); // a quiet shim gives pages back after a second
   const shims = readdirSync("/proc").filter((pid) => {
     try {
       return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/comm`, "utf8") === "gantry-shim\n";
@@ -102,8 +116,8 @@ async function memory(engine: Engine): Promise<string[]> {
   const pss = median(shims.map((pid) => pssKb(Number(pid))));
   await engine.ok(["rm", "-f", ...ids]);
   return [
-    `| memory per running container (shim, PSS) | ${(pss / 1024).toFixed(2)} MB | | | 0.5 MB | ${pss <= 512 ? "met" : "**missed**"} |`,
-    `| idle daemon (RSS) | ${(idle / 1024).toFixed(0)} MB | | | 60 MB | ${idle <= 60 * 1024 ? "met" : "**missed**"} |`,
+    memoryRow("memory per running container (shim, PSS)", pss, 0.5),
+    memoryRow("daemon after these rows (RSS)", resident, undefined),
   ];
 }
 
@@ -117,6 +131,7 @@ spawnSync(
 const busybox = await busyboxArchive();
 const debian = await Promise.all([0, 1, 2, 3].map((variant) => debianArchive(variant)));
 const engine = await Engine.start();
+const idleKb = residentKb(engine.pid);
 try {
   const contestants: Contestant[] = [{ name: "gantry", cli: `${GANTRY} --host ${engine.host}`, prefix: [] }];
   const versions = [spawnSync(GANTRY, ["--version"], { encoding: "utf8" }).stdout.trim()];
@@ -132,7 +147,7 @@ try {
     }
   }
   for (const who of contestants) prepare(who, busybox, debian);
-  const lines: string[] = [];
+  const lines: string[] = [memoryRow("idle daemon (RSS)", idleKb, 60)];
   for (const row of ROWS) {
     if (options.rows !== undefined && !row.name.includes(options.rows)) continue;
     const times = new Map<string, number[]>();

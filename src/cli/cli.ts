@@ -51,7 +51,7 @@ export class Cli {
   }
 
   config(): Promise<Config> {
-    this.#config ??= loadConfig(this.options.configDirectory(this.invocation));
+    this.#config ??= loadConfig(this.options.configDirectory(this.invocation), (line) => this.warn(line));
     return this.#config;
   }
 

@@ -2,7 +2,6 @@
 import { readSmallFile } from "../base/bun-stdio.ts";
 import { messageOf } from "../base/errors.ts";
 import { child, type Fields, fieldsOf, text, textMap } from "../client/fields.ts";
-import { Exit } from "./exit.ts";
 
 export interface Config {
   readonly directory: string;
@@ -14,14 +13,15 @@ export interface Config {
   readonly proxies: Fields;
 }
 
-export async function loadConfig(directory: string): Promise<Config> {
+/** A file that cannot be read or understood is warned of, and the defaults hold; as with Docker's CLI. */
+export async function loadConfig(directory: string, warn: (line: string) => Promise<void>): Promise<Config> {
   const path = `${directory}/config.json`;
-  let document: unknown;
+  let document: unknown = {};
   try {
     const content = await readSmallFile(path);
-    document = content === undefined || content.trim() === "" ? {} : JSON.parse(content);
+    if (content !== undefined && content.trim() !== "") document = JSON.parse(content);
   } catch (error) {
-    throw new Exit(1, `Error loading config file: ${path}: ${messageOf(error)}`);
+    await warn(`WARNING: Error loading config file: ${path}: ${messageOf(error)}`);
   }
   const fields = fieldsOf(document);
   return {

@@ -1,9 +1,7 @@
 /** The command-line client: reads what the process was started with, runs one command, exits. */
 import { standardError, standardOutput } from "../base/bun-stdio.ts";
+import { VERSION } from "../base/version.ts";
 import { dispatch } from "../cli/dispatch.ts";
-
-/** The version of this program, as `version` and the request headers say it. */
-export const GANTRY_VERSION = "0.1.0";
 
 /**
  * `words` are those after the program's name. `engineCommand` says how the engine is started when a command needs one
@@ -19,7 +17,7 @@ export async function runCli(
   const status = await dispatch(
     {
       program: "gantry",
-      version: GANTRY_VERSION,
+      version: VERSION,
       environment,
       workingDirectory: process.cwd(),
       homeDirectory: environment.get("HOME") || "/root",

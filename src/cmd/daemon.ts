@@ -52,6 +52,9 @@ import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
 import { readHostFacts } from "../linux/host-facts.ts";
 import { countDescriptors, readHostNames } from "../linux/host-names.ts";
+import { chooseCapabilities } from "../linux/capabilities.ts";
+import { compileSeccomp } from "../linux/seccomp-compile.ts";
+import { defaultSeccomp } from "../linux/seccomp-profile.ts";
 import { loadNative } from "../linux/native-addon.ts";
 import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
 import { DAEMON_HELP, type DaemonOptions, parseDaemonOptions } from "./daemon-options.ts";
@@ -163,6 +166,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   await listenOn(server, options.socketPath, options.group);
   restore(engine).then(setReady, setFailed);
+  // The first start would pay some milliseconds for the default filter; whoever comes that early waits for it just the same.
+  setImmediate(() => {
+    const capabilities = chooseCapabilities({ add: [], drop: [], privileged: false }, facts.capabilities);
+    compileSeccomp(defaultSeccomp({ capabilities, facts }), facts.architecture);
+  });
   await ready;
   const stopCompressing = keepLogsCompressed(engine);
   if (options.pidFile !== "") writeFileSync(options.pidFile, `${process.pid}\n`);

@@ -8,6 +8,7 @@ import {
   rmSync,
   writeFileSync,
   writeSync,
+  statSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -216,6 +217,14 @@ describe("openMetadata()", () => {
     expect(names(openThings(copy))).toEqual([]);
     expect(damaged.length).toBe(1);
     expect(damaged[0]?.movedTo).toStartWith(`${copy}.damaged-`);
+  });
+
+  test("keeps the file and its companions to the owner", () => {
+    const path = join(directory, "private.db");
+    const metadata = open(path);
+    metadata.migrate("things", ["CREATE TABLE private_things (id TEXT)"]);
+    for (const end of ["", "-wal", "-shm"]) expect(statSync(path + end).mode & 0o777).toBe(0o600);
+    metadata.close();
   });
 
   test("throws for a path that cannot be opened instead of starting empty", () => {

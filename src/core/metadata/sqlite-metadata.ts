@@ -7,7 +7,7 @@
  * SQLite deletes its write-ahead log when the last connection closes. A log that is still there at open therefore says
  * that the last process died, and only then the file is checked before it is trusted.
  */
-import { existsSync, renameSync } from "node:fs";
+import { chmodSync, existsSync, renameSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Category, fail, type GantryError, messageOf } from "../../base/errors.ts";
 import { type Metadata, numberColumn, type Row, type SqlValue, type Statement } from "./metadata.ts";
@@ -58,6 +58,8 @@ function openDatabase(path: string): DatabaseSync {
   const diedLastTime = existsSync(`${path}-wal`);
   const database = new DatabaseSync(path);
   try {
+    // It holds containers' environments: for the owner alone. SQLite gives its companions the mode of the database.
+    chmodSync(path, 0o600);
     // One page read decides whether this is a database at all; everything later may rely on it.
     database.exec("PRAGMA busy_timeout = 5000");
     database.exec("PRAGMA journal_mode = WAL");

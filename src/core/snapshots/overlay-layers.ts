@@ -3,7 +3,7 @@
  * So a name below layers/ is a promise, and everything in staging/ is garbage to the next start.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { syncDirectory } from "../../base/atomic-file.ts";
@@ -20,15 +20,6 @@ export interface Layer extends CommittedLayer {
   readonly lowers: readonly string[];
   /** Layers and active snapshots that stand on it. */
   users: number;
-  /** Of its root directory, once asked. */
-  rootOwner: RootOwner | undefined;
-}
-
-/** What an upper directory must look like, so that the root of a container looks like its image's. */
-export interface RootOwner {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
 }
 
 export interface LayersOptions {
@@ -153,7 +144,6 @@ export class OverlayLayers {
       usage: mark.usage,
       lowers: [join(this.path(chainId), "diff"), ...(below?.lowers ?? [])],
       users: 0,
-      rootOwner: undefined,
     });
   }
 
@@ -186,14 +176,6 @@ export class OverlayLayers {
       this.#trash.take(join(this.#root, "layers", name));
     }
   }
-}
-
-export function rootOwnerOf(layer: Layer): RootOwner {
-  if (layer.rootOwner === undefined) {
-    const { mode, uid, gid } = statSync(layer.lowers[0] ?? "");
-    layer.rootOwner = { mode: mode & 0o7777, uid, gid };
-  }
-  return layer.rootOwner;
 }
 
 function tooDeep(): GantryError {

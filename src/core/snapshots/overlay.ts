@@ -10,14 +10,14 @@
  * `prepare` syncs nothing: it is on the path of every container start, and a container that a power cut took has no use
  * for its directories. `upper` is made last, so its presence says that the rest is there.
  */
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { syncDirectorySync } from "../../base/atomic-file.ts";
 import { isDiskFull } from "../../base/disk-full.ts";
 import { fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Native } from "../../linux/native.ts";
-import { OverlayLayers, type RootOwner, rootOwnerOf } from "./overlay-layers.ts";
+import { OverlayLayers } from "./overlay-layers.ts";
 import type {
   CommittedLayer,
   NamedLayer,
@@ -150,7 +150,7 @@ class OverlaySnapshotter implements Snapshotter {
     try {
       symlinkSync(parent ?? NO_PARENT, join(path, "parent"));
       mkdirSync(join(path, "work"), { mode: 0o700 });
-      makeUpper(join(path, "upper"), below === undefined ? EMPTY_ROOT : rootOwnerOf(below));
+      makeUpper(join(path, "upper"));
     } catch (error) {
       this.#trash.take(path);
       throw error;
@@ -238,17 +238,13 @@ class OverlaySnapshotter implements Snapshotter {
   }
 }
 
-const EMPTY_ROOT: RootOwner = {
-  mode: 0o755,
-  uid: process.geteuid?.() ?? 0,
-  gid: process.getegid?.() ?? 0,
-};
-
-function makeUpper(path: string, { mode, uid, gid }: RootOwner): void {
-  mkdirSync(path, { mode });
-  // The process's umask had its say in mkdir; and root's files are not always root's.
-  chmodSync(path, mode);
-  if (uid !== EMPTY_ROOT.uid || gid !== EMPTY_ROOT.gid) chownSync(path, uid, gid);
+/**
+ * The root of a container looks like its upper directory, and with Docker that is always 0755 of root, whatever the image's
+ * layers say: an image packed from a private directory works for users other than root.
+ */
+function makeUpper(path: string): void {
+  mkdirSync(path, { mode: 0o755 });
+  chmodSync(path, 0o755); // the process's umask had its say in mkdir
 }
 
 /** What a snapshot stands on; an unreadable link names a layer that never exists, so that the upper directory is kept. */
