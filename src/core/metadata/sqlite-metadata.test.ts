@@ -224,7 +224,6 @@ describe("openMetadata()", () => {
     const metadata = open(path);
     metadata.migrate("things", ["CREATE TABLE private_things (id TEXT)"]);
     for (const end of ["", "-wal", "-shm"]) expect(statSync(path + end).mode & 0o777).toBe(0o600);
-    metadata.close();
   });
 
   test("throws for a path that cannot be opened instead of starting empty", () => {
