@@ -91,8 +91,8 @@ test("run() tells a failed execve from a failed set-up step, and leaves nothing"
   for (const [op, text, stage, message] of [
     [EXEC_STEP, 'exec: "x": not found', "exec", 'exec: "x": not found'],
     [EXEC_STEP, "exec /x", "exec", "exec /x: no such file or directory"],
-    [EXEC_STEP - 1, 'cannot mount "p"', "setup", 'cannot mount "p": ENOENT'],
-    [0, 'cannot open "log"', "setup", 'cannot open "log": ENOENT'],
+    [EXEC_STEP - 1, 'cannot mount "p"', "setup", 'cannot mount "p": no such file or directory'],
+    [0, 'cannot open "log"', "setup", 'cannot open "log": no such file or directory'],
   ] as const) {
     world.onSpawn = (shim) => shim.refusals.set("create", { errno: 2, op, text });
     const error = await failureOf(world.manager().run(runOptions("c1"), NEVER));

@@ -217,13 +217,12 @@ export class ShimTask implements Task {
 
 /** A shim's refusal as the start's failure. */
 export function startError(refusal: ShimRefusal, plan: EncodedPlan): TaskStartError {
-  const { message, errno, op } = refusal;
-  if (plan.isExec(op))
-    return new TaskStartError(execMessage(refusal), { stage: "exec", errno }, { cause: refusal });
-  return new TaskStartError(message, { stage: "setup", errno }, { cause: refusal });
+  const stage = plan.isExec(refusal.op) ? "exec" : "setup";
+  return new TaskStartError(startMessage(refusal), { stage, errno: refusal.errno }, { cause: refusal });
 }
 
-/** As Docker says it: `exec: "x": reason` is complete, `exec /x` lacks the reason. */
-function execMessage({ text, errno }: ShimRefusal): string {
-  return text.startsWith("exec: ") || errno === "" ? text : `${text}: ${errnoText(errno)}`;
+/** Texts in Docker's own words are complete (native/include/err.h); to others the reason is added. */
+function startMessage({ text, errno }: ShimRefusal): string {
+  const isComplete = text.startsWith("exec: ") || text.startsWith("unable to find ");
+  return isComplete || errno === "" ? text : `${text}: ${errnoText(errno)}`;
 }

@@ -51,7 +51,7 @@ export interface StartFailure {
   readonly errno: string;
 }
 
-/** The process did not come to life. `message` is the step's own text with its errno's name. */
+/** The process did not come to life. `message` is the step's own text with the reason in words. */
 export class TaskStartError extends Error {
   readonly stage: StartFailure["stage"];
   readonly errno: string;

@@ -125,8 +125,10 @@ function execError(exec: Exec, error: unknown): unknown {
   if (!(error instanceof TaskStartError)) return error;
   const { exitCode, text } = failedExec(error, exec.config.Cmd[0] ?? "");
   if (error.stage === "exec") exec.exitCode = exitCode;
-  const what = error.stage === "exec" ? `unable to start container process: ${text}` : error.message;
-  return new ExecFailure(`OCI runtime exec failed: exec failed: ${what}`, { cause: error });
+  if (error.message.startsWith("unable to find ")) return new ExecFailure(error.message, { cause: error });
+  const what = error.stage === "exec" ? text : `${error.message}: unknown`;
+  const message = `OCI runtime exec failed: exec failed: unable to start container process: ${what}`;
+  return new ExecFailure(message, { cause: error });
 }
 
 /** The container's own process with another command. */

@@ -29,7 +29,7 @@ export function failedStart(error: unknown, program: string): FailedStart {
         error: fail("invalid_argument", `${PREFIX}${error.message}: ${WRONG_TYPE}`, error),
       };
     if (/^unable to find (user|group) /.test(error.message))
-      return { exitCode: 128, error: fail("internal", error.message.replace(/: ENOENT$/, ""), error) };
+      return { exitCode: 128, error: fail("internal", error.message, error) };
     return { exitCode: 128, error: fail("internal", `${PREFIX}${error.message}`, error) };
   }
   if (error instanceof GantryError) return { exitCode: 128, error };

@@ -151,7 +151,13 @@ engineSuite("streams", {}, (engine) => {
     );
     expect(done).toEqual({ code: 9, stdout: "in\n", stderr: "12 user /tmp\n" });
     expect((await gantry("exec", id, "nope")).code).toBe(127);
-    expect((await gantry("exec", id, "/etc/passwd")).code).toBe(126);
+    // As with Docker, a failed exec says so in its stream.
+    const user = await gantry("exec", "-u", "nouser", id, "id");
+    expect(user.stdout.trim()).toBe("unable to find user nouser: no matching entries in passwd file");
+    const directory = await gantry("exec", "-w", "/missing", id, "id");
+    expect(directory.stdout).toContain(
+      'chdir to cwd ("/missing") set in config.json failed: no such file or directory',
+    );
   });
 
   test("exec -d runs on without a client", async () => {
