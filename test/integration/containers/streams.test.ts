@@ -151,6 +151,7 @@ engineSuite("streams", {}, (engine) => {
     );
     expect(done).toEqual({ code: 9, stdout: "in\n", stderr: "12 user /tmp\n" });
     expect((await gantry("exec", id, "nope")).code).toBe(127);
+    expect((await gantry("exec", id, "/etc/passwd")).code).toBe(126);
     // As with Docker, a failed exec says so in its stream.
     const user = await gantry("exec", "-u", "nouser", id, "id");
     expect(user.stdout.trim()).toBe("unable to find user nouser: no matching entries in passwd file");
