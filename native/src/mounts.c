@@ -244,6 +244,7 @@ int overlay_mount2 (struct strings lowers, const char *upper, const char *work, 
 
 static int overlay_mount (struct strings lowers, const char *upper, const char *work, struct strings options,
                           const char *staging, struct err *e) {
+  struct strings all_lowers = lowers, all_options = options; /* taking strings uses them up */
   auto_fd fs = fsopen ("overlay", FSOPEN_CLOEXEC);
 
   if (fs < 0)
@@ -262,8 +263,9 @@ static int overlay_mount (struct strings lowers, const char *upper, const char *
     if (set_option (fs, take_str (&options.rest), "overlay", staging, e) < 0)
       return -1;
   auto_fd root = filesystem_finish (fs, 0, "overlay", staging, e);
+  /* Before 6.5 overlayfs took any option and looked at them only now. */
   if (root < 0)
-    return -1;
+    return e->code == EINVAL ? overlay_mount2 (all_lowers, upper, work, all_options, staging, e) : -1;
   if (move_mount (root, "", AT_FDCWD, staging, MOVE_MOUNT_F_EMPTY_PATH) < 0)
     return err_set (e, errno, "cannot attach the root to \"%s\"", staging);
   return fd_release (&root);

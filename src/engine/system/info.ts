@@ -94,10 +94,10 @@ export function info(deps: InfoDeps): SystemInfo {
     InitCommit: { ID: build.commit },
     SecurityOptions: [
       ...(facts.seccomp ? ["name=seccomp,profile=builtin"] : []),
-      ...(facts.apparmor ? ["name=apparmor"] : []),
       ...(isV1 ? [] : ["name=cgroupns"]),
     ],
     CDISpecDirs: [],
-    Warnings: null,
+    // Claimed only when it is so: no profile is applied yet.
+    Warnings: facts.apparmor ? ["WARNING: AppArmor is on, but containers are not confined by it yet"] : null,
   };
 }
