@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory, syncDirectorySync } from "../../base/atomic-file.ts";
+import { syncDirectory, syncDirectorySync } from "../../base/sync-directory.ts";
 import { isDiskFull } from "../../base/disk-full.ts";
 import { errnoOf, fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory } from "../../base/atomic-file.ts";
+import { syncDirectory } from "../../base/sync-directory.ts";
 import { fail, type GantryError } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
 import type { Logger } from "../../base/log.ts";

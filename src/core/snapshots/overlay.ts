@@ -12,7 +12,7 @@
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { syncDirectorySync } from "../../base/atomic-file.ts";
+import { syncDirectorySync } from "../../base/sync-directory.ts";
 import { isDiskFull } from "../../base/disk-full.ts";
 import { fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
