@@ -33,9 +33,9 @@
 #define PLAN_MAX_STRV 1048576u
 
 enum plan_flags {
-  PLAN_JOIN = 1u << 0,     /* an exec: the child joins the container's init's pid, mount, network, ipc, uts and cgroup
-                              namespaces instead of making its own; clone_flags is 0 then, CGROUP_JOIN ops come first. It
-                              enters the pid namespace by a fork just before execve: a seccomp filter must allow clone */
+  PLAN_JOIN = 1u << 0,     /* an exec: the child joins namespaces of the container's init instead of making its own; clone_flags
+                              says which ones then, CGROUP_JOIN ops come first. It enters the pid namespace by a fork just
+                              before execve: a seccomp filter must allow clone */
   PLAN_TERMINAL = 1u << 1, /* has a CONSOLE op: stdio is the pty's slave */
   PLAN_HOST_PID = 1u << 2, /* no new pid namespace: when the main process ends the rest of its cgroup must be killed */
 };
@@ -46,28 +46,46 @@ enum plan_op {
   OP_CGROUP_WRITE = 2,  /* str file, str value        one write(2); op_flags & OPF_MAY_MISS: ENOENT is fine */
   OP_CGROUP_BPF = 3,    /* str dir, blob insns        load a CGROUP_DEVICE program and attach it (cgroup v2) */
   OP_OOM_FILE = 4,      /* str file                   opened now; read when the task ended; "oom_kill N", N > 0 -> oom */
-  OP_NS_PATH = 5,       /* u32 clone_flag, str path   opened now; the child setns()es into it first of all */
+  OP_NS_PATH = 5,       /* u32 clone_flag, str path   opened now; the child setns()es into it first of all. CLONE_NEWUSER: as USERNS,
+                                                      with an existing one. CLONE_NEWNS: the plan has no root then */
+  OP_USERNS = 6,        /* str uid_map, str gid_map   a user namespace with these maps ("0 100000 65536" lines). The child is born in it,
+                                                      as its user 0 where that is mapped, and all its other namespaces belong to it.
+                                                      What needs the host's privileges (root, binds, idmaps) is opened before */
+  OP_IDMAP = 7,         /* u32 id, str uid_map, str gid_map   a user namespace that nobody lives in: a mount's `idmap` names it by
+                                                      its id, 1 and up. IDMAP_CONTAINER stands for the container's own */
+  OP_HOOK = 8,          /* u32 stage, str path, strv argv, strv env, u32 timeout_s, str state_head, str state_tail
+                                                      run when its stage comes (enum plan_hook_stage), in this order within one. Its
+                                                      standard input is state_head, the container's pid in decimal, state_tail.
+                                                      timeout_s 0: none. A failure undoes the start; of POSTSTART and POSTSTOP it
+                                                      is a warning */
+  OP_NETDEV = 9,        /* str name, str new_name     after clone: the host's link goes into the child's network namespace, keeping
+                                                      its addresses, and is up there */
 
   /* ---- C: membership ---- */
   OP_CGROUP_JOIN = 16, /* str dir, u32 version       v2: clone3(CLONE_INTO_CGROUP); v1: the child writes "0" to dir/tasks */
   OP_UNSHARE = 17,     /* u32 clone_flags            e.g. CLONE_NEWCGROUP, once membership is settled */
+  OP_TIME_OFFSETS = 18, /* str offsets               a time namespace of its own with these ("monotonic 86400 0" lines), entered at once */
+  OP_AFFINITY = 19,    /* blob mask                  sched_setaffinity, a bit per CPU, little-endian bytes */
 
   /* ---- C: the root and what is mounted in it. Every target is resolved below the root by openat2(RESOLVE_IN_ROOT |
    *         RESOLVE_NO_MAGICLINKS) and from then on held as a descriptor; a missing target is created below the root. A symbolic
    *         link anywhere in a target below /proc, /sys or /dev is an error, and so is a mount target elsewhere that leads
    *         into a procfs or sysfs. ---- */
   OP_PROPAGATION = 20,  /* u64 propagation            recursively on "/" of the new mount namespace (MS_PRIVATE, MS_SLAVE ..) */
-  OP_ROOT_OVERLAY = 21, /* strv lowers, str upper, str work, strv options, str staging
+  OP_ROOT_OVERLAY = 21, /* strv lowers, str upper, str work, strv options, str staging, u32 idmap
                                                       lowers: topmost first. upper "" = read-only overlay. staging: an empty
-                                                      host directory that the root is attached to until OP_PIVOT */
-  OP_ROOT_BIND = 22,    /* str source, str staging    recursive bind of a directory as the root */
-  OP_MOUNT = 23,        /* str fstype, str source, str target, strv options, u64 attrs, u64 propagation, u32 dir_mode
+                                                      host directory that the root is attached to until OP_PIVOT. idmap: of
+                                                      every layer, the upper one, too */
+  OP_ROOT_BIND = 22,    /* str source, str staging, u32 idmap   recursive bind of a directory as the root */
+  OP_MOUNT = 23,        /* str fstype, str source, str target, strv options, u64 attrs, u64 propagation, u32 dir_mode, u32 idmap
                                                       new filesystem by fsopen; option "k=v" -> SET_STRING, "k" -> SET_FLAG;
                                                       attrs: MOUNT_ATTR_*; propagation 0 = leave, | MS_REC = whole tree;
-                                                      dir_mode: of a target that is made (0: 0755) */
-  OP_BIND = 24,         /* str source, str target, u64 attr_set, u64 attr_clr, u64 propagation
-                                                      source: a host path. op_flags: OPF_RECURSIVE, OPF_RECURSIVE_ATTR,
-                                                      OPF_TARGET_FILE (create a file, else a directory, when missing) */
+                                                      dir_mode: of a target that is made (0: 0755). op_flags: OPF_TARGET_MODE,
+                                                      OPF_COPY_UP */
+  OP_BIND = 24,         /* str source, str target, u64 attr_set, u64 attr_clr, u64 tree_attr_set, u64 tree_attr_clr, u64 propagation, u32 idmap
+                                                      source: a host path. attr_*: of the top mount; tree_attr_*: of it and every
+                                                      mount below, set first. op_flags: OPF_RECURSIVE, OPF_TARGET_FILE (create a
+                                                      file, else a directory, when missing), OPF_IDMAP_TREE (of the mounts below, too) */
   OP_DEVICE = 25,       /* str path, u32 type ('c','b','p'), u32 major, u32 minor, u32 mode, u32 uid, u32 gid */
   OP_SYMLINK = 26,      /* str value, str path        EEXIST is fine */
   OP_DIRECTORY = 27,    /* str path, u32 mode, u32 uid, u32 gid      mkdir -p below the root; when the last component is new it gets
@@ -86,13 +104,17 @@ enum plan_op {
   OP_HOSTNAME = 41,    /* str */
   OP_DOMAINNAME = 42,  /* str */
   OP_LOOPBACK_UP = 43, /* (nothing) */
+  OP_HOOKS = 44,       /* u32 stage                  now is the time of these HOOKs. RUNTIME: the parent runs them, in the host's
+                                                      namespaces; CONTAINER (before PIVOT, path on the host) and START (after PIVOT, path
+                                                      in the container): the child, in the container's */
 
   /* ---- C: the process ---- */
   OP_RLIMIT = 50,        /* u32 resource, u64 soft, u64 hard */
   OP_OOM_SCORE_ADJ = 51, /* u32 value as two's complement. op_flags & OPF_MAY_MISS: EACCES/EPERM is fine */
   OP_UMASK = 52,         /* u32 */
   OP_KEYRING = 53,       /* str name                  join a new session keyring; ENOSYS, EDQUOT are fine */
-  OP_SYNC = 54,          /* (nothing)                 report "created", wait for "go". The state between create and start */
+  OP_SYNC = 54,          /* (nothing)                 report "created", wait for "go". The state between create and start. op_flags:
+                                                      OPF_LOOKUP: EXEC's program is looked for first, so that its absence is known now */
   OP_REAPER = 55,        /* (nothing)                 PID 1 stays as a signal-forwarding reaper, EXEC happens in its child. Wherever
                                                       it stands, the fork comes last: the reaper has the container's credentials */
   OP_BOUNDING = 56,      /* u64 keep_mask             drop every other capability from the bounding set */
@@ -106,18 +128,35 @@ enum plan_op {
   OP_CWD = 59,           /* str path                  op_flags & OPF_CREATE: mkdir -p first. afterwards getcwd() must be inside. Ahead of
                                                       IDENTITY: tried as root, on EACCES again as the user */
   OP_NO_NEW_PRIVS = 60,  /* (nothing) */
-  OP_SECCOMP = 61,       /* u32 filter_flags, blob    struct sock_filter[] */
+  OP_SECCOMP = 61,       /* u32 filter_flags, blob filter, str listener, strv state_parts
+                                                      struct sock_filter[]. listener: "" or the host path of a unix stream socket to
+                                                      which the parent sends the notification descriptor with the state_parts, the
+                                                      container's pid between each two of them */
   OP_EXEC = 62,          /* strv argv, strv env, str search_path     argv[0] with a slash is taken as it is, else searched */
+  OP_PERSONALITY = 63,   /* u32 persona               personality(2) */
+  OP_SCHEDULER = 64,     /* u32 policy, u64 sched_flags, u32 nice, u32 priority, u64 runtime, u64 deadline, u64 period
+                                                      sched_setattr(2); nice as two's complement, times in ns */
+  OP_IO_PRIORITY = 65,   /* u32 ioprio                ioprio_set(2): class << 13 | priority */
+  OP_LABEL = 66,         /* u32 module, str label     of what EXEC executes (enum plan_label_module), through a private procfs, read back */
 };
 
 enum plan_op_flags {
   OPF_MAY_MISS = 1u << 0,
   OPF_RECURSIVE = 1u << 1,
-  OPF_RECURSIVE_ATTR = 1u << 2,
+  OPF_IDMAP_TREE = 1u << 2,
   OPF_TARGET_FILE = 1u << 3,
   OPF_CREATE = 1u << 4,
   OPF_TARGET_MODE = 1u << 5, /* MOUNT: when the target exists, its mode becomes the option "mode" (a tmpfs over /root is 0700) */
+  OPF_COPY_UP = 1u << 6,     /* MOUNT: what is at the target is copied into the new filesystem first */
+  OPF_LOOKUP = 1u << 7,
 };
+
+enum plan_hook_stage { HOOK_RUNTIME = 1, HOOK_CONTAINER = 2, HOOK_START = 3, HOOK_POSTSTART = 4, HOOK_POSTSTOP = 5 };
+
+enum plan_label_module { LABEL_APPARMOR = 1, LABEL_SELINUX = 2 };
+
+#define IDMAP_NONE 0u
+#define IDMAP_CONTAINER 0xffffffffu
 
 enum plan_id_kind { ID_NONE = 0, ID_NUMBER = 1, ID_NAME = 2 };
 

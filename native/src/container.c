@@ -82,7 +82,7 @@ static int return_pid_namespace (int pid_fd, int self_fd, struct err *e) {
 
 static pid_t clone_child (const struct plan *p, const struct entrances *n, int *pidfd, struct err *e) {
   struct clone_args args = {
-    .flags = p->clone_flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (n->cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+    .flags = ((p->flags & PLAN_JOIN) != 0 ? 0 : p->clone_flags) | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (n->cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
     .pidfd = (uintptr_t) pidfd,
     .exit_signal = SIGCHLD,
     .cgroup = n->cgroup_fd >= 0 ? (uint64_t) n->cgroup_fd : 0,

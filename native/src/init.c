@@ -12,7 +12,7 @@
 #include "fds.h"
 #include "kernel.h"
 
-static init_step step_sync;
+static init_step step_sync, step_missing;
 
 static init_step *const steps[] = {
   [OP_CGROUP_JOIN] = step_cgroup_join,
@@ -47,6 +47,13 @@ static init_step *const steps[] = {
   [OP_NO_NEW_PRIVS] = step_no_new_privs,
   [OP_SECCOMP] = step_seccomp,
   [OP_EXEC] = step_exec,
+  [OP_TIME_OFFSETS] = step_missing,
+  [OP_AFFINITY] = step_missing,
+  [OP_HOOKS] = step_missing,
+  [OP_PERSONALITY] = step_missing,
+  [OP_SCHEDULER] = step_missing,
+  [OP_IO_PRIORITY] = step_missing,
+  [OP_LABEL] = step_missing,
 };
 
 /* ---- preparation ---- */
@@ -140,6 +147,13 @@ static int step_sync (struct init *in, struct fields *f, uint16_t flags, struct 
   return n < 0 ? err_set (e, errno, "cannot wait for \"start\"") : 0;
 }
 
+static int step_missing (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
+  (void) in;
+  (void) f;
+  (void) flags;
+  return err_set (e, ENOSYS, "cannot perform this op");
+}
+
 /* ---- the sequence ---- */
 
 static int perform (struct init *in, struct err *e) {
@@ -152,7 +166,7 @@ static int perform (struct init *in, struct err *e) {
     if (op->kind < OP_CGROUP_JOIN)
       continue;
     in->progress->op = i + 1;
-    if (in->init_pidfd >= 0 && op->kind != OP_CGROUP_JOIN && join_namespaces (in, e) < 0)
+    if (in->init_pidfd >= 0 && op->kind != OP_CGROUP_JOIN && op->kind != OP_AFFINITY && join_namespaces (in, e) < 0)
       return -1;
     if (steps[op->kind](in, &f, op->flags, e) < 0)
       return -1;

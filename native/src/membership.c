@@ -47,9 +47,7 @@ int enter_namespace_paths (struct init *in, struct err *e) {
 }
 
 int join_namespaces (struct init *in, struct err *e) {
-  int all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID;
-
-  if (setns (in->init_pidfd, all) < 0)
+  if (setns (in->init_pidfd, (int) in->plan->clone_flags) < 0)
     return err_set (e, errno, "cannot join the container's namespaces");
   fd_close (&in->init_pidfd);
   in->root_fd = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -341,20 +341,27 @@ int step_mount (struct init *in, struct fields *f, uint16_t flags, struct err *e
   return set_propagation (mount, propagation, path, e);
 }
 
+static int set_attributes (int mount, uint64_t set, uint64_t clr, unsigned recursive, const char *path, struct err *e) {
+  struct mount_attr attr = { .attr_set = set, .attr_clr = clr };
+
+  if ((set | clr) != 0 && mount_setattr (mount, "", AT_EMPTY_PATH | recursive, &attr, sizeof attr) < 0)
+    return err_set (e, errno, "cannot set the mount attributes of \"%s\"", path);
+  return 0;
+}
+
 int step_bind (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
   const char *source = take_str (f), *path = take_str (f);
-  uint64_t attr_set = take_u64 (f), attr_clr = take_u64 (f), propagation = take_u64 (f);
-  struct mount_attr attr = { .attr_set = attr_set, .attr_clr = attr_clr };
+  uint64_t attr_set = take_u64 (f), attr_clr = take_u64 (f), tree_attr_set = take_u64 (f), tree_attr_clr = take_u64 (f);
+  uint64_t propagation = take_u64 (f);
   unsigned recursive = (flags & OPF_RECURSIVE) != 0 ? AT_RECURSIVE : 0;
   bool made;
 
   auto_fd mount = open_tree (AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
   if (mount < 0)
     return err_set (e, errno, "cannot bind \"%s\"", source);
-  recursive = (flags & OPF_RECURSIVE_ATTR) != 0 ? AT_RECURSIVE : 0;
-  if ((attr.attr_set | attr.attr_clr) != 0 &&
-      mount_setattr (mount, "", AT_EMPTY_PATH | recursive, &attr, sizeof attr) < 0)
-    return err_set (e, errno, "cannot set the mount attributes of \"%s\"", path);
+  if (set_attributes (mount, tree_attr_set, tree_attr_clr, AT_RECURSIVE, path, e) < 0 ||
+      set_attributes (mount, attr_set, attr_clr, 0, path, e) < 0)
+    return -1;
   auto_fd target = reach_target (in, path, (flags & OPF_TARGET_FILE) != 0 ? MAKE_FILE : MAKE_DIRECTORY, 0755, &made, e);
   if (target < 0 || mount_attach (mount, target, path, e) < 0)
     return -1;

@@ -12,9 +12,12 @@
 #include "fields.h"
 #include "kernel.h"
 
-#define LAST_KIND OP_EXEC
+#define LAST_KIND OP_LABEL
 #define MAX_NS_PATHS 8
-#define PATH_LIMIT 4096 /* PATH_MAX, with its NUL */
+#define PATH_LIMIT 4096     /* PATH_MAX, with its NUL */
+#define UNIX_PATH_LIMIT 108 /* of sockaddr_un */
+#define MAX_IDMAPS 64
+#define MAX_MAP_BYTES 4096 /* what the kernel takes for one uid_map: a page */
 #define MOUNT_ATTRS                                                                                                    \
   (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |                  \
    MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
@@ -30,14 +33,21 @@ static const struct op_shape {
   [OP_CGROUP_BPF] = { "CGROUP_BPF", "s:Pdir b:insns", 0 },
   [OP_OOM_FILE] = { "OOM_FILE", "s:Pfile", 0 },
   [OP_NS_PATH] = { "NS_PATH", "u:clone_flag s:Ppath", 0 },
+  [OP_USERNS] = { "USERNS", "s:uid_map s:gid_map", 0 },
+  [OP_IDMAP] = { "IDMAP", "u:id s:uid_map s:gid_map", 0 },
+  [OP_HOOK] = { "HOOK", "u:stage s:Ppath v:argv v:env u:timeout_s s:state_head s:state_tail", 0 },
+  [OP_NETDEV] = { "NETDEV", "s:name s:new_name", 0 },
   [OP_CGROUP_JOIN] = { "CGROUP_JOIN", "s:Pdir u:version", 0 },
   [OP_UNSHARE] = { "UNSHARE", "u:clone_flags", 0 },
+  [OP_TIME_OFFSETS] = { "TIME_OFFSETS", "s:offsets", 0 },
+  [OP_AFFINITY] = { "AFFINITY", "b:mask", 0 },
   [OP_PROPAGATION] = { "PROPAGATION", "U:propagation", 0 },
-  [OP_ROOT_OVERLAY] = { "ROOT_OVERLAY", "v:lowers s:upper s:work v:options s:Pstaging", 0 },
-  [OP_ROOT_BIND] = { "ROOT_BIND", "s:Psource s:Pstaging", 0 },
-  [OP_MOUNT] = { "MOUNT", "s:fstype s:source s:Htarget v:options U:attrs U:propagation u:dir_mode", OPF_TARGET_MODE },
-  [OP_BIND] = { "BIND", "s:Psource s:Htarget U:attr_set U:attr_clr U:propagation",
-                OPF_RECURSIVE | OPF_RECURSIVE_ATTR | OPF_TARGET_FILE },
+  [OP_ROOT_OVERLAY] = { "ROOT_OVERLAY", "v:lowers s:upper s:work v:options s:Pstaging u:idmap", 0 },
+  [OP_ROOT_BIND] = { "ROOT_BIND", "s:Psource s:Pstaging u:idmap", 0 },
+  [OP_MOUNT] = { "MOUNT", "s:fstype s:source s:Htarget v:options U:attrs U:propagation u:dir_mode u:idmap",
+                 OPF_TARGET_MODE | OPF_COPY_UP },
+  [OP_BIND] = { "BIND", "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap",
+                OPF_RECURSIVE | OPF_TARGET_FILE | OPF_IDMAP_TREE },
   [OP_DEVICE] = { "DEVICE", "s:Hpath u:type u:major u:minor u:mode u:uid u:gid", 0 },
   [OP_SYMLINK] = { "SYMLINK", "s:value s:Hpath", 0 },
   [OP_DIRECTORY] = { "DIRECTORY", "s:Hpath u:mode u:uid u:gid", 0 },
@@ -50,26 +60,31 @@ static const struct op_shape {
   [OP_HOSTNAME] = { "HOSTNAME", "s:name", 0 },
   [OP_DOMAINNAME] = { "DOMAINNAME", "s:name", 0 },
   [OP_LOOPBACK_UP] = { "LOOPBACK_UP", "", 0 },
+  [OP_HOOKS] = { "HOOKS", "u:stage", 0 },
   [OP_RLIMIT] = { "RLIMIT", "u:resource U:soft U:hard", 0 },
   [OP_OOM_SCORE_ADJ] = { "OOM_SCORE_ADJ", "u:value", OPF_MAY_MISS },
   [OP_UMASK] = { "UMASK", "u:mask", 0 },
   [OP_KEYRING] = { "KEYRING", "s:name", 0 },
-  [OP_SYNC] = { "SYNC", "", 0 },
+  [OP_SYNC] = { "SYNC", "", OPF_LOOKUP },
   [OP_REAPER] = { "REAPER", "", 0 },
   [OP_BOUNDING] = { "BOUNDING", "U:keep_mask", 0 },
   [OP_IDENTITY] = { "IDENTITY", "u:user_kind u:uid s:user u:group_kind u:gid s:group v:add_groups u:want_home", 0 },
   [OP_CAPS] = { "CAPS", "U:permitted U:effective U:inheritable U:ambient", 0 },
   [OP_CWD] = { "CWD", "s:Ppath", OPF_CREATE },
   [OP_NO_NEW_PRIVS] = { "NO_NEW_PRIVS", "", 0 },
-  [OP_SECCOMP] = { "SECCOMP", "u:filter_flags b:filter", 0 },
+  [OP_SECCOMP] = { "SECCOMP", "u:filter_flags b:filter s:listener v:state_parts", 0 },
   [OP_EXEC] = { "EXEC", "v:argv v:env s:search_path", 0 },
+  [OP_PERSONALITY] = { "PERSONALITY", "u:persona", 0 },
+  [OP_SCHEDULER] = { "SCHEDULER", "u:policy U:sched_flags u:nice u:priority U:runtime U:deadline U:period", 0 },
+  [OP_IO_PRIORITY] = { "IO_PRIORITY", "u:ioprio", 0 },
+  [OP_LABEL] = { "LABEL", "u:module s:label", 0 },
 };
 
 /* What the ops before the current one have established. */
 struct state {
   const struct plan *plan;
   uint32_t namespaces; /* made or joined so far */
-  uint32_t ns_paths, unified_joins;
+  uint32_t ns_paths, unified_joins, idmaps;
   uint32_t seen[LAST_KIND + 1];
   bool rooted, pivoted, in_child;
   const struct op_shape *shape;
@@ -156,6 +171,12 @@ static bool ends_in_name (const char *path) {
   return *name != '\0' && strcmp (name, ".") != 0 && strcmp (name, "..") != 0 && strlen (name) < 256;
 }
 
+/* A mount can only name what an earlier op has made. */
+static int check_idmap (struct state *s, uint32_t id) {
+  bool is_known = id == IDMAP_CONTAINER ? (s->namespaces & CLONE_NEWUSER) != 0 : id <= s->idmaps;
+  return is_known ? 0 : refuse (s, "idmap", "is not one that the plan has made");
+}
+
 static int check_overlay (struct state *s, struct fields *f) {
   struct strings lowers = take_strv (f);
   const char *upper = take_str (f), *work = take_str (f);
@@ -172,7 +193,9 @@ static int check_overlay (struct state *s, struct fields *f) {
     return refuse (s, "upper", "and work must be given together");
   if (upper[0] != '\0' && (upper[0] != '/' || work[0] != '/' || strchr (upper, '\\') || strchr (work, '\\')))
     return refuse (s, "upper", "and work must be absolute paths without backslashes");
-  return 0;
+  take_strv (f);
+  take_str (f);
+  return check_idmap (s, take_u32 (f));
 }
 
 static int check_mount (struct state *s, struct fields *f) {
@@ -195,19 +218,22 @@ static int check_mount (struct state *s, struct fields *f) {
     return refuse (s, "propagation", "is not one of private, shared, slave, unbindable");
   if (take_u32 (f) > 07777)
     return refuse (s, "dir_mode", "is out of range");
-  return 0;
+  return check_idmap (s, take_u32 (f));
 }
 
 static int check_bind (struct state *s, struct fields *f) {
   take_str (f);
   take_str (f);
-  uint64_t attr_set = take_u64 (f), attr_clr = take_u64 (f), propagation = take_u64 (f);
+  uint64_t attrs = 0;
 
-  if (((attr_set | attr_clr) & ~(uint64_t) MOUNT_ATTRS) != 0)
-    return refuse (s, "attr_set or attr_clr", "has unknown bits");
+  for (int i = 0; i < 4; i++)
+    attrs |= take_u64 (f);
+  uint64_t propagation = take_u64 (f);
+  if ((attrs & ~(uint64_t) MOUNT_ATTRS) != 0)
+    return refuse (s, "attrs", "have unknown bits");
   if (propagation != 0 && !propagation_is_valid (propagation))
     return refuse (s, "propagation", "is not one of private, shared, slave, unbindable");
-  return 0;
+  return check_idmap (s, take_u32 (f));
 }
 
 static int check_device (struct state *s, struct fields *f) {
@@ -297,7 +323,75 @@ static int check_seccomp (struct state *s, struct fields *f) {
     return refuse (s, "filter_flags", "has bits that are not supported");
   if (filter.size == 0 || filter.size % 8 != 0 || filter.size / 8 > UINT16_MAX)
     return refuse (s, "filter", "is not an array of sock_filter");
+  const char *listener = take_str (f);
+  if (listener[0] != '\0' && (listener[0] != '/' || strlen (listener) >= UNIX_PATH_LIMIT))
+    return refuse (s, "listener", "is not an absolute path that fits a socket address");
+  if ((take_strv (f).count != 0) != (listener[0] != '\0'))
+    return refuse (s, "state_parts", "and listener must be given together");
   return 0;
+}
+
+/* What /proc/PID/uid_map takes: lines of three numbers. */
+static bool map_is_valid (const char *text) {
+  if (text[0] == '\0' || strlen (text) >= MAX_MAP_BYTES)
+    return false;
+  while (*text != '\0') {
+    for (int i = 0; i < 3; i++) {
+      size_t digits = strspn (text, "0123456789");
+      if (digits == 0 || digits > 10 || text[digits] != (i < 2 ? ' ' : '\n'))
+        return false;
+      text += digits + 1;
+    }
+  }
+  return true;
+}
+
+static int check_maps (struct state *s, struct fields *f) {
+  if (!map_is_valid (take_str (f)))
+    return refuse (s, "uid_map", "is not lines of three numbers");
+  return map_is_valid (take_str (f)) ? 0 : refuse (s, "gid_map", "is not lines of three numbers");
+}
+
+static int check_hook (struct state *s, struct fields *f) {
+  uint32_t stage = take_u32 (f);
+
+  take_str (f);
+  if (stage < HOOK_RUNTIME || stage > HOOK_POSTSTOP)
+    return refuse (s, "stage", "is unknown");
+  return take_strv (f).count == 0 ? refuse (s, "argv", "is empty") : 0;
+}
+
+/* As dev_valid_name of the kernel. */
+static bool is_link_name (const char *name) {
+  return name[0] != '\0' && strlen (name) < 16 && strpbrk (name, "/: \t\n\v\f\r") == NULL && strcmp (name, ".") != 0 &&
+         strcmp (name, "..") != 0;
+}
+
+static int check_time_offsets (struct state *s, const char *text) {
+  for (; *text != '\0'; text += strcspn (text, "\n") + 1) {
+    if (strncmp (text, "monotonic ", 10) != 0 && strncmp (text, "boottime ", 9) != 0)
+      return refuse (s, "offsets", "has a line for an unknown clock");
+    if (strchr (text, '\n') == NULL)
+      return refuse (s, "offsets", "does not end its last line");
+  }
+  return 0;
+}
+
+static int check_scheduler (struct state *s, struct fields *f) {
+  if (take_u32 (f) > 7)
+    return refuse (s, "policy", "is unknown");
+  take_u64 (f);
+  int32_t nice = (int32_t) take_u32 (f);
+  if (nice < -20 || nice > 19 || take_u32 (f) > 99)
+    return refuse (s, "nice or priority", "is out of range");
+  return 0;
+}
+
+static int check_label (struct state *s, struct fields *f) {
+  uint32_t module = take_u32 (f);
+  if (module != LABEL_APPARMOR && module != LABEL_SELINUX)
+    return refuse (s, "module", "is unknown");
+  return take_str (f)[0] == '\0' ? refuse (s, "label", "is empty") : 0;
 }
 
 static int check_exec (struct state *s, struct fields *f) {
@@ -316,7 +410,7 @@ static int check_numbers (struct state *s, uint16_t kind, struct fields *f) {
 
   switch (kind) {
   case OP_NS_PATH:
-    if ((number & ~(uint32_t) CLONE_NAMESPACES) != 0 || number == 0 || (number & (number - 1)) != 0)
+    if ((number & ~(uint32_t) (CLONE_NAMESPACES | CLONE_NEWUSER)) != 0 || number == 0 || (number & (number - 1)) != 0)
       return refuse (s, "clone_flag", "is not one namespace");
     break;
   case OP_UNSHARE:
@@ -338,6 +432,18 @@ static int check_numbers (struct state *s, uint16_t kind, struct fields *f) {
   case OP_OOM_SCORE_ADJ:
     if ((int32_t) number < -1000 || (int32_t) number > 1000)
       return refuse (s, "value", "is out of range");
+    break;
+  case OP_IDMAP:
+    if (number != s->idmaps + 1 || number > MAX_IDMAPS)
+      return refuse (s, "id", "is not the next one");
+    return check_maps (s, f);
+  case OP_HOOKS:
+    if (number < HOOK_RUNTIME || number > HOOK_START)
+      return refuse (s, "stage", "is not one of a container's start");
+    break;
+  case OP_IO_PRIORITY:
+    if (number > UINT16_MAX)
+      return refuse (s, "ioprio", "is out of range");
     break;
   case OP_UMASK:
     if (number > 0777)
@@ -376,6 +482,27 @@ static int check_values (struct state *s, const struct plan_op_view *op) {
     return strlen (take_str (&f)) > 64 ? refuse (s, "name", "is longer than 64 bytes") : 0;
   case OP_KEYRING:
     return take_str (&f)[0] == '\0' ? refuse (s, "name", "is empty") : 0;
+  case OP_USERNS:
+    return check_maps (s, &f);
+  case OP_HOOK:
+    return check_hook (s, &f);
+  case OP_NETDEV:
+    return is_link_name (take_str (&f)) && is_link_name (take_str (&f))
+               ? 0
+               : refuse (s, "name or new_name", "is not the name of a link");
+  case OP_TIME_OFFSETS:
+    return check_time_offsets (s, take_str (&f));
+  case OP_AFFINITY:
+    value = take_blob (&f).size;
+    return value == 0 || value > 1024 ? refuse (s, "mask", "is empty or too long") : 0;
+  case OP_SCHEDULER:
+    return check_scheduler (s, &f);
+  case OP_LABEL:
+    return check_label (s, &f);
+  case OP_ROOT_BIND:
+    take_str (&f);
+    take_str (&f);
+    return check_idmap (s, take_u32 (&f));
   case OP_ROOT_OVERLAY:
     return check_overlay (s, &f);
   case OP_MOUNT:
@@ -404,6 +531,8 @@ static int check_values (struct state *s, const struct plan_op_view *op) {
 static bool happens_once (uint16_t kind) {
   switch (kind) {
   case OP_OOM_FILE:
+  case OP_USERNS:
+  case OP_TIME_OFFSETS:
   case OP_ROOT_OVERLAY:
   case OP_ROOT_BIND:
   case OP_CONSOLE:
@@ -458,11 +587,11 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     return refuse (s, "", "comes twice");
   if (s->seen[OP_EXEC] != 0 && op->kind != OP_EXEC)
     return refuse (s, "", "comes after EXEC");
-  if (joins && (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER))
+  if (joins && (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER || op->kind == OP_TIME_OFFSETS || op->kind == OP_HOOKS))
     return refuse (s, "", "is not possible in a joined container");
   if (joins && op->kind == OP_CGROUP_JOIN && s->in_child)
     return refuse (s, "", "must come first: after it the host's cgroups are out of sight");
-  s->in_child = s->in_child || op->kind > OP_CGROUP_JOIN;
+  s->in_child = s->in_child || (op->kind > OP_CGROUP_JOIN && op->kind != OP_AFFINITY);
 
   switch (op->kind) {
   case OP_NS_PATH:
@@ -474,6 +603,19 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     take_str (&f);
     if (take_u32 (&f) == 2 && ++s->unified_joins > 1)
       return refuse (s, "", "joins a second unified cgroup");
+    return 0;
+  case OP_USERNS:
+    if ((s->namespaces & CLONE_NEWUSER) != 0)
+      return refuse (s, "", "is a second user namespace");
+    s->namespaces |= CLONE_NEWUSER;
+    return 0;
+  case OP_IDMAP:
+    s->idmaps++;
+    return 0;
+  case OP_NETDEV:
+    return (s->namespaces & CLONE_NEWNET) != 0 ? 0 : refuse (s, "", "would leave the link with the host");
+  case OP_TIME_OFFSETS:
+    s->namespaces |= CLONE_NEWTIME;
     return 0;
   case OP_UNSHARE:
     s->namespaces |= take_u32 (&f);
@@ -516,15 +658,16 @@ static int read_header (struct fields *f, size_t size, struct plan *out, struct 
     return err_set (e, 0, "invalid plan: %u ops are too many", out->op_count);
   if ((out->flags & ~(uint32_t) (PLAN_JOIN | PLAN_TERMINAL | PLAN_HOST_PID)) != 0)
     return err_set (e, 0, "invalid plan: unknown plan flags 0x%x", out->flags);
-  if ((out->flags & PLAN_JOIN) != 0 && out->clone_flags != 0)
-    return err_set (e, 0, "invalid plan: a joining plan has clone flags 0x%x", out->clone_flags);
-  if ((out->clone_flags & ~(uint32_t) CLONE_NAMESPACES) != 0)
+  if ((out->flags & PLAN_JOIN) != 0 && (out->clone_flags & CLONE_NEWNS) == 0)
+    return err_set (e, 0, "invalid plan: a joining plan stays in the host's mount namespace");
+  uint32_t possible = CLONE_NAMESPACES | ((out->flags & PLAN_JOIN) != 0 ? CLONE_NEWUSER : 0u);
+  if ((out->clone_flags & ~possible) != 0)
     return err_set (e, 0, "invalid plan: clone flags 0x%x name more than supported namespaces", out->clone_flags);
   return 0;
 }
 
 static int read_ops (struct fields *f, struct plan *out, struct err *e) {
-  struct state s = { .plan = out, .namespaces = out->clone_flags, .e = e };
+  struct state s = { .plan = out, .namespaces = (out->flags & PLAN_JOIN) != 0 ? 0 : out->clone_flags, .e = e };
 
   for (; s.index < out->op_count; s.index++) {
     struct plan_op_view *op = &out->ops[s.index];

@@ -203,7 +203,7 @@ TEST ("a joining process is in the cgroup") {
   MUST (out >= 0);
   await_output (&out, &first);
 
-  begin_plan (&b, 0, PLAN_JOIN);
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN);
   put_join_op (&b, v2, 2);
   if (v1 != NULL)
     put_join_op (&b, v1, 1);

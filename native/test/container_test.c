@@ -39,6 +39,7 @@ TEST ("an overlay root stacks its lower directories in the given order, by both 
     put_str (&b, "");
     put_strv (&b, STRV ());
     put_str (&b, BOX ("staging"));
+  put_u32 (&b, IDMAP_NONE);
     put_pivot (&b, false);
     put_command (&b, "cat /which; ls /bin/busybox; (echo > /x) 2>&1 | wc -l");
     CHECK_RUN (run_plan (&b), "top/bin/busybox\n1\n");
@@ -55,6 +56,7 @@ TEST ("a bound root is the directory, read-only when the plan says so") {
   put_op (&b, OP_ROOT_BIND, 0);
   put_str (&b, BOX ("lower"));
   put_str (&b, BOX ("staging"));
+  put_u32 (&b, IDMAP_NONE);
   put_pivot (&b, true);
   put_command (&b, "ls /bin/busybox; (echo > /x) 2>&1 | wc -l");
   CHECK_RUN (run_plan (&b), "/bin/busybox\n1\n");
@@ -76,6 +78,7 @@ TEST ("a root in a shared tree is pivoted to without changing the host's mounts"
   put_str (&b, BOX ("work"));
   put_strv (&b, STRV ());
   put_str (&b, BOX ("staging"));
+  put_u32 (&b, IDMAP_NONE);
   put_kernel_trees (&b);
   put_pivot (&b, false);
   put_op (&b, OP_ROOT_PROPAGATION, 0);
@@ -636,7 +639,7 @@ TEST ("a console whose place is a link, or a devpts that is none, is refused") {
 /* ---- joining and namespaces by path ---- */
 
 static void put_join (struct builder *b, const char *script) {
-  begin_plan (b, 0, PLAN_JOIN);
+  begin_plan (b, JOIN_ALL, PLAN_JOIN);
   put_identity (b, (struct identity){ .user = "app", .want_home = true });
   put_caps (b, 0, 0);
   put_text (b, OP_CWD, 0, "/tmp");
@@ -681,7 +684,7 @@ TEST ("a joining process is in the container, its root and its namespaces") {
   MUST (waitpid (child, &status, 0) == child);
   CHECK (status == 0);
 
-  begin_plan (&b, 0, PLAN_JOIN);
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN);
   put_exec (&b, STRV ("foo"), STRV (), PATH);
   CHECK_FAILS (run_plan_joined (&b, c.pidfd), ENOENT, "exec: \"foo\": executable file not found in $PATH");
 
@@ -703,7 +706,7 @@ TEST ("a joining process is out of the container's sight until it has no more ri
   MUST (out >= 0);
   await_output (&out, &first);
 
-  begin_plan (&b, 0, PLAN_JOIN);
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN);
   put_op (&b, OP_SYNC, 0);
   put_op (&b, OP_BOUNDING, 0);
   put_u64 (&b, 0);
@@ -717,7 +720,7 @@ TEST ("a joining process is out of the container's sight until it has no more ri
   pid_t setter = joining.pid;
 
   /* It is in the container's mount namespace already, and in none of its pids: 1, sleep, and who looks. */
-  begin_plan (&b, 0, PLAN_JOIN);
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN);
   put_command (&b, "set -- /proc/[0-9]*; echo $#");
   CHECK_RUN (run_plan_joined (&b, c.pidfd), "3\n");
 
@@ -748,7 +751,7 @@ TEST ("a joining process can have a terminal of the container") {
   int out = start_plan (&b, -1, &c, &first);
   MUST (out >= 0);
   await_output (&out, &first);
-  begin_plan (&b, 0, PLAN_JOIN | PLAN_TERMINAL);
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN | PLAN_TERMINAL);
   put_op (&b, OP_CONSOLE, 0);
   put_u32 (&b, 10);
   put_u32 (&b, 20);

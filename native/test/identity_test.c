@@ -255,6 +255,8 @@ static void put_filter (struct builder *b) {
   put_op (b, OP_SECCOMP, 0);
   put_u32 (b, 0);
   put_blob (b, filter, sizeof filter);
+  put_str (b, "");
+  put_strv (b, STRV ());
 }
 
 TEST ("a seccomp filter works for a user, with no-new-privileges or without") {
@@ -289,6 +291,8 @@ TEST ("a seccomp filter that the kernel refuses is fatal") {
   put_op (&b, OP_SECCOMP, 0);
   put_u32 (&b, 0);
   put_blob (&b, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+  put_str (&b, "");
+  put_strv (&b, STRV ());
   put_command (&b, "true");
   CHECK_FAILS (run_plan (&b), EINVAL, "cannot install the seccomp filter");
 }

@@ -104,7 +104,7 @@ TEST ("the init role joins a container") {
   int out = start_plan (&b, -1, &c, &first);
   MUST (out >= 0);
   await_output (&out, &first);
-  begin_plan (&b, 0, PLAN_JOIN);
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN);
   put_command (&b, "hostname; exit 6");
   struct outcome *o = run_program_on (&b, c.pid);
   kill (c.pid, SIGKILL);

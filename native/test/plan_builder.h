@@ -8,7 +8,11 @@
 #include <string.h>
 
 #include "err.h"
+#include "kernel.h"
 #include "plan.h"
+
+/* What an exec joins of a container that shares nothing with the host. */
+#define JOIN_ALL (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID)
 
 struct builder {
   uint8_t *bytes;
@@ -120,6 +124,7 @@ static inline void put_mount (struct builder *b, const char *fstype, const char 
   put_u64 (b, attrs);
   put_u64 (b, 0);
   put_u32 (b, 0);
+  put_u32 (b, IDMAP_NONE);
 }
 
 static inline void put_bind (struct builder *b, const char *source, const char *target, uint64_t attrs,
@@ -128,8 +133,9 @@ static inline void put_bind (struct builder *b, const char *source, const char *
   put_str (b, source);
   put_str (b, target);
   put_u64 (b, attrs);
-  put_u64 (b, 0);
-  put_u64 (b, 0);
+  for (int i = 0; i < 4; i++)
+    put_u64 (b, 0);
+  put_u32 (b, IDMAP_NONE);
 }
 
 static inline void put_device (struct builder *b, const char *path, uint32_t major, uint32_t minor) {

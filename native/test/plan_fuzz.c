@@ -35,6 +35,7 @@ static void put_start (struct builder *b) {
   put_str (b, "/work");
   put_strv (b, STRV ("volatile", "index=off"));
   put_str (b, "/staging");
+  put_u32 (b, IDMAP_NONE);
   put_mount (b, "tmpfs", "/dev", STRV ("mode=755"), MOUNT_ATTR_NOSUID, 0);
   put_bind (b, "/src", "/dst", MOUNT_ATTR_RDONLY, OPF_RECURSIVE);
   put_device (b, "/dev/null", 1, 3);
@@ -47,6 +48,8 @@ static void put_start (struct builder *b) {
   put_op (b, OP_SECCOMP, 0);
   put_u32 (b, 0);
   put_blob (b, "12345678", 8);
+  put_str (b, "/run/agent.sock");
+  put_strv (b, STRV ("{\"pid\":", "}"));
   put_exec (b, STRV ("sh", "-c", "true"), STRV ("A=1", "PATH=/bin"), "/bin");
   end_plan (b);
 }
@@ -58,7 +61,7 @@ size_t fuzz_seed (unsigned n, uint8_t *out, size_t room) {
   if (n == 0)
     put_start (&b);
   else {
-    begin_plan (&b, 0, PLAN_JOIN);
+    begin_plan (&b, JOIN_ALL, PLAN_JOIN);
     put_op (&b, OP_IDENTITY, 0);
     put_u32 (&b, ID_NAME);
     put_u32 (&b, 0);

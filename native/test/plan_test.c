@@ -39,6 +39,7 @@ static void put_some_root (struct builder *b) {
   put_op (b, OP_PROPAGATION, 0);
   put_u64 (b, MS_SLAVE);
   put_texts (b, OP_ROOT_BIND, 0, "/source", "/staging");
+  put_u32 (b, IDMAP_NONE);
 }
 
 static void put_some_pivot (struct builder *b) {
@@ -63,11 +64,28 @@ static void build_everything (struct builder *b) {
   put_op (b, OP_NS_PATH, 0);
   put_u32 (b, CLONE_NEWNET);
   put_str (b, "/proc/1/ns/net");
+  put_texts (b, OP_USERNS, 0, "0 100000 65536\n", "0 100000 65536\n");
+  put_op (b, OP_IDMAP, 0);
+  put_u32 (b, 1);
+  put_str (b, "0 7 1\n1 100 2\n");
+  put_str (b, "0 4294967294 1\n");
+  put_op (b, OP_HOOK, 0);
+  put_u32 (b, HOOK_RUNTIME);
+  put_str (b, "/bin/hook");
+  put_strv (b, STRV ("hook", "-x"));
+  put_strv (b, STRV ("A=1"));
+  put_u32 (b, 5);
+  put_str (b, "{\"pid\":");
+  put_str (b, "}");
+  put_texts (b, OP_NETDEV, 0, "veth0", "eth0");
   put_op (b, OP_CGROUP_JOIN, 0);
   put_str (b, "/cg/a");
   put_u32 (b, 2);
   put_op (b, OP_UNSHARE, 0);
   put_u32 (b, CLONE_NEWCGROUP);
+  put_text (b, OP_TIME_OFFSETS, 0, "monotonic 1 2\nboottime -3 0\n");
+  put_op (b, OP_AFFINITY, 0);
+  put_blob (b, "\x3", 1);
   put_op (b, OP_PROPAGATION, 0);
   put_u64 (b, MS_SLAVE);
   put_op (b, OP_ROOT_OVERLAY, 0);
@@ -76,8 +94,9 @@ static void build_everything (struct builder *b) {
   put_str (b, "/work");
   put_strv (b, STRV ("volatile", "index=off"));
   put_str (b, "/staging");
-  put_mount (b, "tmpfs", "/dev", STRV ("mode=755"), MOUNT_ATTR_NOSUID, OPF_TARGET_MODE);
-  put_bind (b, "/src", "/dst", MOUNT_ATTR_RDONLY, OPF_RECURSIVE | OPF_RECURSIVE_ATTR | OPF_TARGET_FILE);
+  put_u32 (b, 1);
+  put_mount (b, "tmpfs", "/dev", STRV ("mode=755"), MOUNT_ATTR_NOSUID, OPF_TARGET_MODE | OPF_COPY_UP);
+  put_bind (b, "/src", "/dst", MOUNT_ATTR_RDONLY, OPF_RECURSIVE | OPF_IDMAP_TREE | OPF_TARGET_FILE);
   put_device (b, "/dev/null", 1, 3);
   put_texts (b, OP_SYMLINK, 0, "pts/ptmx", "/dev/ptmx");
   put_text (b, OP_DIRECTORY, 0, "/a/b");
@@ -97,6 +116,22 @@ static void build_everything (struct builder *b) {
   put_text (b, OP_HOSTNAME, 0, "box");
   put_text (b, OP_DOMAINNAME, 0, "");
   put_op (b, OP_LOOPBACK_UP, 0);
+  put_op (b, OP_HOOKS, 0);
+  put_u32 (b, HOOK_START);
+  put_op (b, OP_PERSONALITY, 0);
+  put_u32 (b, 8);
+  put_op (b, OP_SCHEDULER, 0);
+  put_u32 (b, 3);
+  put_u64 (b, 1);
+  put_u32 (b, (uint32_t) -5);
+  put_u32 (b, 0);
+  for (int i = 0; i < 3; i++)
+    put_u64 (b, 0);
+  put_op (b, OP_IO_PRIORITY, 0);
+  put_u32 (b, 2 << 13 | 4);
+  put_op (b, OP_LABEL, 0);
+  put_u32 (b, LABEL_APPARMOR);
+  put_str (b, "gantry-default");
   put_op (b, OP_RLIMIT, 0);
   put_u32 (b, 7);
   put_u64 (b, 1);
@@ -106,7 +141,7 @@ static void build_everything (struct builder *b) {
   put_op (b, OP_UMASK, 0);
   put_u32 (b, 022);
   put_text (b, OP_KEYRING, 0, "ring");
-  put_op (b, OP_SYNC, 0);
+  put_op (b, OP_SYNC, OPF_LOOKUP);
   put_op (b, OP_REAPER, 0);
   put_op (b, OP_BOUNDING, 0);
   put_u64 (b, 1);
@@ -127,6 +162,8 @@ static void build_everything (struct builder *b) {
   put_op (b, OP_SECCOMP, 0);
   put_u32 (b, 0);
   put_blob (b, "12345678", 8);
+  put_str (b, "/run/agent.sock");
+  put_strv (b, STRV ("{", "}"));
   finish (b);
 }
 
@@ -140,9 +177,9 @@ TEST ("plan_decode() takes a plan with an op of every kind and points into its b
   int result = plan_decode (b.bytes, b.size, &p, &e);
   CHECK_TEXT (e.text, "");
   CHECK (result == 0);
-  bool is_right = p.op_count == 36 && p.clone_flags == NEW_ALL && p.flags == (PLAN_TERMINAL | PLAN_HOST_PID);
+  bool is_right = p.op_count == 47 && p.clone_flags == NEW_ALL && p.flags == (PLAN_TERMINAL | PLAN_HOST_PID);
   is_right =
-      is_right && p.ops[0].kind == OP_CGROUP_CREATE && p.ops[35].kind == OP_EXEC && p.ops[1].flags == OPF_MAY_MISS;
+      is_right && p.ops[0].kind == OP_CGROUP_CREATE && p.ops[46].kind == OP_EXEC && p.ops[1].flags == OPF_MAY_MISS;
   struct fields f = fields_of (p.ops[0].payload, p.ops[0].size);
   const char *path = take_str (&f);
   is_right = is_right && strcmp (path, "/cg/a") == 0 && (const uint8_t *) path > b.bytes &&
@@ -209,8 +246,8 @@ TEST ("plan_decode() refuses unknown ops, unknown op flags and payloads that are
   CHECK_REFUSED (&b, "invalid plan: op 1 has the unknown kind 99");
   begin_plan (&b, 0, 0);
   put_op (&b, OP_SYNC, 0);
-  put_op (&b, 6, 0);
-  CHECK_REFUSED (&b, "invalid plan: op 2 has the unknown kind 6");
+  put_op (&b, 10, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 2 has the unknown kind 10");
   CHECK (refusal.op == 2);
   begin_plan (&b, 0, 0);
   put_op (&b, OP_SYNC, OPF_CREATE);
@@ -270,10 +307,12 @@ TEST ("plan_decode() refuses mounts that would be the host's") {
   CHECK_REFUSED (&b, "invalid plan: op 4 BIND: comes after PIVOT");
   begin_plan (&b, CLONE_NEWNS, 0);
   put_texts (&b, OP_ROOT_BIND, 0, "/source", "/staging");
+  put_u32 (&b, IDMAP_NONE);
   CHECK_REFUSED (&b, "invalid plan: op 1 ROOT_BIND: needs PROPAGATION first");
   begin_plan (&b, CLONE_NEWNS, 0);
   put_some_root (&b);
   put_texts (&b, OP_ROOT_BIND, 0, "/source", "/staging");
+  put_u32 (&b, IDMAP_NONE);
   CHECK_REFUSED (&b, "invalid plan: op 3 ROOT_BIND: comes twice");
 }
 
@@ -319,22 +358,22 @@ TEST ("plan_decode() refuses settings that would be the host's") {
 TEST ("plan_decode() refuses in a joining plan what only a new container may do") {
   struct builder b;
 
-  begin_plan (&b, CLONE_NEWNS, PLAN_JOIN);
+  begin_plan (&b, CLONE_NEWPID, PLAN_JOIN);
   finish (&b);
-  CHECK_REFUSED (&b, "invalid plan: a joining plan has clone flags 0x20000");
-  begin_plan (&b, 0, PLAN_JOIN);
+  CHECK_REFUSED (&b, "invalid plan: a joining plan stays in the host's mount namespace");
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN);
   put_text (&b, OP_CGROUP_CREATE, 0, "/cg");
   CHECK_REFUSED (&b, "invalid plan: op 1 CGROUP_CREATE: is not possible in a joined container");
-  begin_plan (&b, 0, PLAN_JOIN);
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN);
   put_mount (&b, "proc", "/proc", STRV (), 0, 0);
   CHECK_REFUSED (&b, "invalid plan: op 1 MOUNT: is not possible in a joined container");
-  begin_plan (&b, 0, PLAN_JOIN);
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN);
   put_op (&b, OP_NO_NEW_PRIVS, 0);
   put_op (&b, OP_CGROUP_JOIN, 0);
   put_str (&b, "/cg");
   put_u32 (&b, 1);
   CHECK_REFUSED (&b, "invalid plan: op 2 CGROUP_JOIN: must come first: after it the host's cgroups are out of sight");
-  begin_plan (&b, 0, PLAN_JOIN | PLAN_TERMINAL);
+  begin_plan (&b, JOIN_ALL, PLAN_JOIN | PLAN_TERMINAL);
   put_op (&b, OP_CONSOLE, 0);
   put_u32 (&b, 1);
   put_u32 (&b, 1);
@@ -392,7 +431,7 @@ TEST ("plan_decode() refuses values out of range") {
   IN_ROOT (put_mount (&b, "tmpfs", "/x", STRV (), MOUNT_ATTR_IDMAP, 0));
   CHECK_REFUSED (&b, "invalid plan: op 3 MOUNT: attrs has unknown bits");
   IN_ROOT (put_bind (&b, "/a", "/x", 1ull << 40, 0));
-  CHECK_REFUSED (&b, "invalid plan: op 3 BIND: attr_set or attr_clr has unknown bits");
+  CHECK_REFUSED (&b, "invalid plan: op 3 BIND: attrs have unknown bits");
   IN_ROOT (put_device (&b, "/dev/", 1, 3));
   CHECK_REFUSED (&b, "invalid plan: op 3 DEVICE: path does not end in a name");
   IN_ROOT (put_device (&b, "/dev/x", 0x1000, 3));
@@ -417,11 +456,15 @@ TEST ("plan_decode() refuses values out of range") {
   put_op (&b, OP_SECCOMP, 0);
   put_u32 (&b, 1u << 3); /* a listener nobody would listen to */
   put_blob (&b, "12345678", 8);
+  put_str (&b, "");
+  put_strv (&b, STRV ());
   CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter_flags has bits that are not supported");
   begin_plan (&b, 0, 0);
   put_op (&b, OP_SECCOMP, 0);
   put_u32 (&b, 0);
   put_blob (&b, "1234567", 7);
+  put_str (&b, "");
+  put_strv (&b, STRV ());
   CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter is not an array of sock_filter");
   begin_plan (&b, 0, 0);
   put_exec (&b, STRV (), STRV (), "");
@@ -475,6 +518,7 @@ TEST ("plan_decode() refuses overlay layers that the kernel would read otherwise
     put_str (&b, "");
     put_strv (&b, STRV ());
     put_str (&b, "/staging");
+    put_u32 (&b, IDMAP_NONE);
     CHECK_REFUSED (
         &b, "invalid plan: op 2 ROOT_OVERLAY: lowers holds something that is not an absolute path without backslashes");
   }

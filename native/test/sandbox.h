@@ -134,6 +134,7 @@ static inline void put_root (struct builder *b) {
   put_str (b, BOX ("work"));
   put_strv (b, STRV ("index=off"));
   put_str (b, BOX ("staging"));
+  put_u32 (b, IDMAP_NONE);
 }
 
 static inline void put_pivot (struct builder *b, bool read_only) {

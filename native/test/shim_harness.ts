@@ -117,7 +117,9 @@ export function plan(argv: readonly string[], options: PlanOptions = {}): Buffer
   const hasRoot = isTerminal && !isJoin;
   const environment = options.environment ?? ["PATH=/usr/bin:/bin"];
   const list = [
-    ...(hasRoot ? [op(ops.propagation, u64(msPrivate)), op(ops.rootBind, str("/"), str("/mnt"))] : []),
+    ...(hasRoot
+      ? [op(ops.propagation, u64(msPrivate)), op(ops.rootBind, str("/"), str("/mnt"), u32(0))]
+      : []),
     ...(isTerminal ? [op(ops.console, u32(24), u32(80), u32(0))] : []),
     ...(hasRoot ? [op(ops.pivot, u32(0))] : []),
     ...(isJoin ? [] : [op(ops.sync)]),
@@ -128,7 +130,7 @@ export function plan(argv: readonly string[], options: PlanOptions = {}): Buffer
     0x314c5047,
     32 + body.length,
     list.length,
-    (hasRoot ? cloneNewNs : 0) | (options.namespaces ?? 0),
+    (hasRoot || isJoin ? cloneNewNs : 0) | (options.namespaces ?? 0),
     (isJoin ? planFlags.join : 0) | (isTerminal ? planFlags.terminal : 0),
     0,
     0,

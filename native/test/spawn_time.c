@@ -90,7 +90,7 @@ int main (int argc, char **argv) {
   measure ("a complete container", &full, -1, rounds);
   build_container (&sleeping, STRV ("sleep", "1000"));
   start (&sleeping, -1, &c);
-  begin_plan (&joining, 0, PLAN_JOIN);
+  begin_plan (&joining, JOIN_ALL, PLAN_JOIN);
   put_process (&joining, STRV ("true"));
   measure ("joining one", &joining, c.pidfd, rounds);
   kill (c.pid, SIGKILL);

@@ -5,7 +5,7 @@ import type { HostFacts } from "../linux/host-facts.ts";
 import { MOUNT_ATTR, type MountOptions } from "../linux/mount-options.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
 import { cgroupPathOf } from "./compile-cgroup.ts";
-import type { PlanOp } from "./plan.ts";
+import { IDMAP, type PlanOp } from "./plan.ts";
 
 const MODE = 0o755;
 
@@ -31,6 +31,7 @@ export function cgroupMounts(
       {
         kind: "mount",
         targetMode: false,
+        copyUp: false,
         fstype: "cgroup2",
         source: "cgroup",
         target,
@@ -38,6 +39,7 @@ export function cgroupMounts(
         attrs,
         propagation,
         dirMode: MODE,
+        idmap: IDMAP.none,
       },
     ];
   const isPrivate = (spec.linux?.namespaces ?? []).some(({ type }) => type === "cgroup");
@@ -54,6 +56,7 @@ export function cgroupMounts(
     {
       kind: "mount",
       targetMode: false,
+      copyUp: false,
       fstype: "tmpfs",
       source: "tmpfs",
       target,
@@ -62,6 +65,7 @@ export function cgroupMounts(
       attrs: attrs & ~MOUNT_ATTR.rdonly,
       propagation,
       dirMode: MODE,
+      idmap: IDMAP.none,
     },
     ...hierarchies.map(({ name }) => directory(name)),
     ...hierarchies.flatMap((hierarchy) => links(target, hierarchy)),
@@ -88,6 +92,7 @@ function ownHierarchy({ controllers }: CgroupDir, target: string, attrs: bigint)
   return {
     kind: "mount",
     targetMode: false,
+    copyUp: false,
     fstype: "cgroup",
     source: "cgroup",
     target,
@@ -95,6 +100,7 @@ function ownHierarchy({ controllers }: CgroupDir, target: string, attrs: bigint)
     attrs,
     propagation: 0n,
     dirMode: MODE,
+    idmap: IDMAP.none,
   };
 }
 
@@ -102,12 +108,15 @@ function boundHierarchy({ dir }: CgroupDir, target: string, attrs: bigint): Plan
   return {
     kind: "bind",
     recursive: false,
-    recursiveAttr: false,
     targetFile: false,
+    idmapTree: false,
     source: dir,
     target,
     attrSet: attrs,
     attrClr: 0n,
+    treeAttrSet: 0n,
+    treeAttrClr: 0n,
     propagation: 0n,
+    idmap: IDMAP.none,
   };
 }

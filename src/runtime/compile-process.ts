@@ -92,7 +92,7 @@ export function identitySteps({ process, seccomp, facts, init }: IdentityOptions
 
 function seccompStep(seccomp: Seccomp, facts: HostFacts): PlanOp {
   if (!facts.seccomp) throw fail("invalid_argument", "seccomp is not available on this kernel");
-  return { kind: "seccomp", ...compileSeccomp(seccomp, facts.architecture) };
+  return { kind: "seccomp", ...compileSeccomp(seccomp, facts.architecture), listener: "", stateParts: [] };
 }
 
 function identityStep(user: SpecUser): IdentityOp {

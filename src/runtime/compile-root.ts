@@ -7,7 +7,7 @@ import type { LinuxDevice, Process, Spec, SpecMount } from "../specs/oci-runtime
 import { cgroupMounts } from "./compile-cgroup-mount.ts";
 import type { CompileOptions } from "./compile.ts";
 import { consoleStep } from "./compile-process.ts";
-import type { PlanOp } from "./plan.ts";
+import { IDMAP, type PlanOp } from "./plan.ts";
 
 /** Of directories made for mounts whose target is missing. */
 export const MOUNTPOINT_MODE = 0o755;
@@ -29,8 +29,9 @@ export function rootSteps({ spec, rootfs, staging, taskId, facts }: CompileOptio
           // Without the index an upper directory can be mounted again while the kernel still holds the last mount.
           options: ["index=off"],
           staging,
+          idmap: IDMAP.none,
         }
-      : { kind: "root-bind", source: rootfs.source, staging },
+      : { kind: "root-bind", source: rootfs.source, staging, idmap: IDMAP.none },
     ...mounts.flatMap((mount) => mountSteps(mount, { spec, taskId, facts })),
     ...(hasOwnDev ? deviceSteps(spec) : []),
     ...(spec.linux?.readonlyPaths ?? []).map((path) => ({ kind: "readonly", path: absolute(path) }) as const),
@@ -90,6 +91,7 @@ function mountSteps(mount: SpecMount, context: MountContext): PlanOp[] {
       kind: "mount",
       // A tmpfs is open to everybody by default; in the place of a directory it should not be more open than that was.
       targetMode: type === "tmpfs" && !options.data.some((option) => option.startsWith("mode=")),
+      copyUp: false,
       fstype: type,
       source: mount.source ?? type,
       target: mount.destination,
@@ -97,6 +99,7 @@ function mountSteps(mount: SpecMount, context: MountContext): PlanOp[] {
       attrs: options.attrs.set,
       propagation: options.propagation,
       dirMode: MOUNTPOINT_MODE,
+      idmap: IDMAP.none,
     },
   ];
 }
@@ -108,33 +111,20 @@ function bindStep(mount: SpecMount, options: MountOptions): PlanOp {
   const [unknown] = options.data;
   if (unknown !== undefined)
     throw fail("invalid_argument", `unknown option "${unknown}" of the bind mount on "${mount.destination}"`);
-  const { set, clr, recursiveAttr } = bindAttrs(mount, options);
   return {
     kind: "bind",
     recursive: options.bind === "rbind",
-    recursiveAttr,
     targetFile: mount.gantryFile === true,
+    idmapTree: false,
     source,
     target: mount.destination,
-    attrSet: set,
-    attrClr: clr,
+    attrSet: options.attrs.set,
+    attrClr: options.attrs.clr,
+    treeAttrSet: options.recursiveAttrs.set,
+    treeAttrClr: options.recursiveAttrs.clr,
     propagation: options.propagation,
+    idmap: IDMAP.none,
   };
-}
-
-/** One call sets the attributes of the one mount or of the whole tree, so the wishes must agree. */
-function bindAttrs(
-  mount: SpecMount,
-  { attrs, recursiveAttrs }: MountOptions,
-): { set: bigint; clr: bigint; recursiveAttr: boolean } {
-  if (recursiveAttrs.set === 0n && recursiveAttrs.clr === 0n) return { ...attrs, recursiveAttr: false };
-  const isCovered = (attrs.set & ~recursiveAttrs.set) === 0n && (attrs.clr & ~recursiveAttrs.clr) === 0n;
-  if (!isCovered)
-    throw fail(
-      "not_implemented",
-      `the bind mount on "${mount.destination}" mixes recursive and other options: ${(mount.options ?? []).join(",")}`,
-    );
-  return { ...recursiveAttrs, recursiveAttr: true };
 }
 
 /** Files of /proc that other tools (lxcfs, CRIU) are known to cover. runc has the same list. */

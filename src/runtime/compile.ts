@@ -55,7 +55,7 @@ export function compile(options: CompileOptions): Plan {
     ...rootSteps(options),
     ...kernelSettings(spec, namespaces),
     ...resourceSteps(process, taskId, { createCwd: true }),
-    { kind: "sync" },
+    { kind: "sync", lookup: false },
     ...identitySteps({ process, seccomp: spec.linux?.seccomp, facts, init: options.init }),
   ];
   return {
@@ -86,7 +86,12 @@ export function compileExec({ process, spec, taskId, facts }: CompileExecOptions
     ...resourceSteps(process, taskId, { createCwd: false }),
     ...identitySteps({ process, seccomp: spec.linux?.seccomp, facts, init: false }),
   ];
-  return { cloneFlags: 0, join: true, terminal, hostPid: false, ops };
+  return { cloneFlags: joinFlags(spec), join: true, terminal, hostPid: false, ops };
+}
+
+/** Every namespace that is not the host's. */
+function joinFlags(spec: Spec): number {
+  return (spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | CLONE_NEW[type], 0);
 }
 
 interface Namespaces {

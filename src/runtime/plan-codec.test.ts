@@ -121,13 +121,16 @@ const PLAN: Plan = {
     {
       kind: "bind",
       recursive: true,
-      recursiveAttr: false,
       targetFile: true,
+      idmapTree: false,
       source: "/s",
       target: "/t",
       attrSet: 1n,
       attrClr: 0n,
+      treeAttrSet: 2n,
+      treeAttrClr: 0n,
       propagation: 1n << 18n,
+      idmap: 0xffffffff,
     },
     { kind: "device", path: "/dev/x", type: "b", major: 8, minor: 1, mode: 0o600, uid: 0, gid: 6 },
     { kind: "pivot", rootReadonly: true },
@@ -144,7 +147,7 @@ const PLAN: Plan = {
       wantHome: true,
     },
     { kind: "rlimit", resource: 7, soft: 1024n, hard: 0xffffffffffffffffn },
-    { kind: "sync" },
+    { kind: "sync", lookup: true },
   ],
 };
 
@@ -215,14 +218,17 @@ describe("decodePlan()", () => {
   });
 
   test("refuses bytes left over in a payload", () => {
-    const longer = Buffer.concat([encodePlan({ ...PLAN, ops: [{ kind: "sync" }] }), Buffer.alloc(4)]);
+    const longer = Buffer.concat([
+      encodePlan({ ...PLAN, ops: [{ kind: "sync", lookup: true }] }),
+      Buffer.alloc(4),
+    ]);
     longer.writeUInt32LE(longer.length, 4);
     longer.writeUInt32LE(4, 36);
     expect(() => decodePlan(longer)).toThrow("4 bytes too many");
   });
 
   test("refuses an unknown op", () => {
-    const other = Buffer.from(encodePlan({ ...PLAN, ops: [{ kind: "sync" }] }));
+    const other = Buffer.from(encodePlan({ ...PLAN, ops: [{ kind: "sync", lookup: true }] }));
     other.writeUInt16LE(999, 32);
     expect(() => decodePlan(other)).toThrow("unknown plan step 999");
   });

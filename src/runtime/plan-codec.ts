@@ -16,10 +16,12 @@ export const PLAN_FLAGS = { join: 1 << 0, terminal: 1 << 1, hostPid: 1 << 2 } as
 export const OP_FLAGS = {
   mayMiss: 1 << 0,
   recursive: 1 << 1,
-  recursiveAttr: 1 << 2,
+  idmapTree: 1 << 2,
   targetFile: 1 << 3,
   create: 1 << 4,
   targetMode: 1 << 5,
+  copyUp: 1 << 6,
+  lookup: 1 << 7,
 } as const;
 
 export type OpFlag = keyof typeof OP_FLAGS;
@@ -63,15 +65,33 @@ const LAYOUTS: Layouts = {
   "cgroup-bpf": { number: 3, fields: { dir: "str", insns: "blob" }, flags: [] },
   "oom-file": { number: 4, fields: { file: "str" }, flags: [] },
   "ns-path": { number: 5, fields: { cloneFlag: "u32", path: "str" }, flags: [] },
+  userns: { number: 6, fields: { uidMap: "str", gidMap: "str" }, flags: [] },
+  idmap: { number: 7, fields: { id: "u32", uidMap: "str", gidMap: "str" }, flags: [] },
+  hook: {
+    number: 8,
+    fields: {
+      stage: "u32",
+      path: "str",
+      argv: "strv",
+      env: "strv",
+      timeoutS: "u32",
+      stateHead: "str",
+      stateTail: "str",
+    },
+    flags: [],
+  },
+  netdev: { number: 9, fields: { name: "str", newName: "str" }, flags: [] },
   "cgroup-join": { number: 16, fields: { dir: "str", version: "u32" }, flags: [] },
   unshare: { number: 17, fields: { cloneFlags: "u32" }, flags: [] },
+  "time-offsets": { number: 18, fields: { offsets: "str" }, flags: [] },
+  affinity: { number: 19, fields: { mask: "blob" }, flags: [] },
   propagation: { number: 20, fields: { propagation: "u64" }, flags: [] },
   "root-overlay": {
     number: 21,
-    fields: { lowers: "strv", upper: "str", work: "str", options: "strv", staging: "str" },
+    fields: { lowers: "strv", upper: "str", work: "str", options: "strv", staging: "str", idmap: "u32" },
     flags: [],
   },
-  "root-bind": { number: 22, fields: { source: "str", staging: "str" }, flags: [] },
+  "root-bind": { number: 22, fields: { source: "str", staging: "str", idmap: "u32" }, flags: [] },
   mount: {
     number: 23,
     fields: {
@@ -82,13 +102,23 @@ const LAYOUTS: Layouts = {
       attrs: "u64",
       propagation: "u64",
       dirMode: "u32",
+      idmap: "u32",
     },
-    flags: ["targetMode"],
+    flags: ["targetMode", "copyUp"],
   },
   bind: {
     number: 24,
-    fields: { source: "str", target: "str", attrSet: "u64", attrClr: "u64", propagation: "u64" },
-    flags: ["recursive", "recursiveAttr", "targetFile"],
+    fields: {
+      source: "str",
+      target: "str",
+      attrSet: "u64",
+      attrClr: "u64",
+      treeAttrSet: "u64",
+      treeAttrClr: "u64",
+      propagation: "u64",
+      idmap: "u32",
+    },
+    flags: ["recursive", "targetFile", "idmapTree"],
   },
   device: {
     number: 25,
@@ -106,11 +136,12 @@ const LAYOUTS: Layouts = {
   hostname: { number: 41, fields: { name: "str" }, flags: [] },
   domainname: { number: 42, fields: { name: "str" }, flags: [] },
   "loopback-up": { number: 43, fields: {}, flags: [] },
+  hooks: { number: 44, fields: { stage: "u32" }, flags: [] },
   rlimit: { number: 50, fields: { resource: "u32", soft: "u64", hard: "u64" }, flags: [] },
   "oom-score-adj": { number: 51, fields: { value: "i32" }, flags: ["mayMiss"] },
   umask: { number: 52, fields: { mask: "u32" }, flags: [] },
   keyring: { number: 53, fields: { name: "str" }, flags: [] },
-  sync: { number: 54, fields: {}, flags: [] },
+  sync: { number: 54, fields: {}, flags: ["lookup"] },
   reaper: { number: 55, fields: {}, flags: [] },
   bounding: { number: 56, fields: { keepMask: "u64" }, flags: [] },
   identity: {
@@ -134,8 +165,28 @@ const LAYOUTS: Layouts = {
   },
   cwd: { number: 59, fields: { path: "str" }, flags: ["create"] },
   "no-new-privs": { number: 60, fields: {}, flags: [] },
-  seccomp: { number: 61, fields: { filterFlags: "u32", filter: "blob" }, flags: [] },
+  seccomp: {
+    number: 61,
+    fields: { filterFlags: "u32", filter: "blob", listener: "str", stateParts: "strv" },
+    flags: [],
+  },
   exec: { number: 62, fields: { argv: "strv", env: "strv", searchPath: "str" }, flags: [] },
+  personality: { number: 63, fields: { persona: "u32" }, flags: [] },
+  scheduler: {
+    number: 64,
+    fields: {
+      policy: "u32",
+      schedFlags: "u64",
+      nice: "i32",
+      priority: "u32",
+      runtime: "u64",
+      deadline: "u64",
+      period: "u64",
+    },
+    flags: [],
+  },
+  "io-priority": { number: 65, fields: { ioprio: "u32" }, flags: [] },
+  label: { number: 66, fields: { module: "u32", label: "str" }, flags: [] },
 };
 
 /** One row of the table in a form that code can walk. */

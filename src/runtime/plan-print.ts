@@ -27,6 +27,7 @@ function printField(name: string, value: FieldValue): string {
   if (typeof value === "bigint") return printBits(name, value);
   if (typeof value === "number") return printNumber(name, value);
   if (value instanceof Uint8Array) {
+    if (name === "mask") return `0x${Buffer.from(value).reverse().toString("hex")}`;
     const digest = createHash("sha256").update(value).digest("hex").slice(0, 16);
     return `<${value.length / 8} instructions, sha256 ${digest}>`;
   }
@@ -52,6 +53,8 @@ function printBits(name: string, value: bigint): string {
     case "attrs":
     case "attrSet":
     case "attrClr":
+    case "treeAttrSet":
+    case "treeAttrClr":
       return attrNames(value);
     case "propagation":
       return propagationName(value);

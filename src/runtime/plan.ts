@@ -7,9 +7,9 @@
  * container's root.
  */
 export interface Plan {
-  /** CLONE_NEW* of the child. */
+  /** CLONE_NEW*: what the child makes, or of a joining plan, what it joins. */
   readonly cloneFlags: number;
-  /** An exec: joins all namespaces of the container's init instead of making its own. */
+  /** An exec: joins namespaces of the container's init instead of making its own. */
   readonly join: boolean;
   /** Has a `console` op: standard streams are the pty's slave. */
   readonly terminal: boolean;
@@ -24,8 +24,14 @@ export type PlanOp =
   | CgroupBpfOp
   | OomFileOp
   | NsPathOp
+  | UsernsOp
+  | IdmapOp
+  | HookOp
+  | NetdevOp
   | CgroupJoinOp
   | UnshareOp
+  | TimeOffsetsOp
+  | AffinityOp
   | PropagationOp
   | RootOverlayOp
   | RootBindOp
@@ -43,6 +49,7 @@ export type PlanOp =
   | HostnameOp
   | DomainnameOp
   | LoopbackUpOp
+  | HooksOp
   | RlimitOp
   | OomScoreAdjOp
   | UmaskOp
@@ -55,7 +62,11 @@ export type PlanOp =
   | CwdOp
   | NoNewPrivsOp
   | SeccompOp
-  | ExecOp;
+  | ExecOp
+  | PersonalityOp
+  | SchedulerOp
+  | IoPriorityOp
+  | LabelOp;
 
 export type PlanOpKind = PlanOp["kind"];
 
@@ -92,6 +103,47 @@ export interface NsPathOp {
   readonly path: string;
 }
 
+/** A user namespace of the container's own; maps as /proc/PID/uid_map takes them. */
+export interface UsernsOp {
+  readonly kind: "userns";
+  readonly uidMap: string;
+  readonly gidMap: string;
+}
+
+/** Makes a mapping that mounts refer to by `id`, which counts from 1. */
+export interface IdmapOp {
+  readonly kind: "idmap";
+  readonly id: number;
+  readonly uidMap: string;
+  readonly gidMap: string;
+}
+
+/** `idmap` of a mount: none, or the container's own user namespace; else the id of an IdmapOp. */
+export const IDMAP = { none: 0, container: 0xffffffff } as const;
+
+/** Numbers are those of enum plan_hook_stage. */
+export const HOOK_STAGE = { runtime: 1, container: 2, start: 3, poststart: 4, poststop: 5 } as const;
+
+export interface HookOp {
+  readonly kind: "hook";
+  /** One of HOOK_STAGE. */
+  readonly stage: number;
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  /** Seconds, 0 = none. */
+  readonly timeoutS: number;
+  /** The state document in two pieces, between which the pid goes. */
+  readonly stateHead: string;
+  readonly stateTail: string;
+}
+
+export interface NetdevOp {
+  readonly kind: "netdev";
+  readonly name: string;
+  readonly newName: string;
+}
+
 // ---- the child: membership ----
 
 export interface CgroupJoinOp {
@@ -103,6 +155,18 @@ export interface CgroupJoinOp {
 export interface UnshareOp {
   readonly kind: "unshare";
   readonly cloneFlags: number;
+}
+
+export interface TimeOffsetsOp {
+  readonly kind: "time-offsets";
+  /** As /proc/self/timens_offsets takes them. */
+  readonly offsets: string;
+}
+
+export interface AffinityOp {
+  readonly kind: "affinity";
+  /** A bit per CPU, least significant first. */
+  readonly mask: Uint8Array;
 }
 
 // ---- the child: the root and what is mounted in it ----
@@ -119,18 +183,22 @@ export interface RootOverlayOp {
   readonly work: string;
   readonly options: readonly string[];
   readonly staging: string;
+  readonly idmap: number;
 }
 
 export interface RootBindOp {
   readonly kind: "root-bind";
   readonly source: string;
   readonly staging: string;
+  readonly idmap: number;
 }
 
 export interface MountOp {
   readonly kind: "mount";
   /** When the target exists its mode becomes the option "mode": a tmpfs over /root stays private. */
   readonly targetMode: boolean;
+  /** tmpcopyup: what is at the target is copied into the new filesystem first. */
+  readonly copyUp: boolean;
   readonly fstype: string;
   readonly source: string;
   readonly target: string;
@@ -138,18 +206,25 @@ export interface MountOp {
   readonly attrs: bigint;
   readonly propagation: bigint;
   readonly dirMode: number;
+  readonly idmap: number;
 }
 
 export interface BindOp {
   readonly kind: "bind";
   readonly recursive: boolean;
-  readonly recursiveAttr: boolean;
   readonly targetFile: boolean;
+  /** The mounts below are idmapped, too. */
+  readonly idmapTree: boolean;
   readonly source: string;
   readonly target: string;
+  /** Of the top mount. */
   readonly attrSet: bigint;
   readonly attrClr: bigint;
+  /** Of it and every mount below; set first. */
+  readonly treeAttrSet: bigint;
+  readonly treeAttrClr: bigint;
   readonly propagation: bigint;
+  readonly idmap: number;
 }
 
 export interface DeviceOp {
@@ -227,6 +302,12 @@ export interface LoopbackUpOp {
   readonly kind: "loopback-up";
 }
 
+/** The place of the hooks of one stage: HOOK_STAGE runtime, container or start. */
+export interface HooksOp {
+  readonly kind: "hooks";
+  readonly stage: number;
+}
+
 // ---- the child: the process ----
 
 export interface RlimitOp {
@@ -255,6 +336,8 @@ export interface KeyringOp {
 
 export interface SyncOp {
   readonly kind: "sync";
+  /** Looks for exec's program first. */
+  readonly lookup: boolean;
 }
 
 export interface ReaperOp {
@@ -305,6 +388,10 @@ export interface SeccompOp {
   readonly filterFlags: number;
   /** struct sock_filter[] */
   readonly filter: Uint8Array;
+  /** Socket of the agent that gets the notification descriptor, "" = none. */
+  readonly listener: string;
+  /** What it is told with it; the container's pid goes between each two pieces. */
+  readonly stateParts: readonly string[];
 }
 
 export interface ExecOp {
@@ -312,4 +399,37 @@ export interface ExecOp {
   readonly argv: readonly string[];
   readonly env: readonly string[];
   readonly searchPath: string;
+}
+
+export interface PersonalityOp {
+  readonly kind: "personality";
+  readonly persona: number;
+}
+
+/** sched_setattr(2); times in nanoseconds. */
+export interface SchedulerOp {
+  readonly kind: "scheduler";
+  readonly policy: number;
+  readonly schedFlags: bigint;
+  readonly nice: number;
+  readonly priority: number;
+  readonly runtime: bigint;
+  readonly deadline: bigint;
+  readonly period: bigint;
+}
+
+export interface IoPriorityOp {
+  readonly kind: "io-priority";
+  /** class << 13 | priority: ioprio_set(2) */
+  readonly ioprio: number;
+}
+
+/** Numbers are those of enum plan_label_module. */
+export const LABEL_MODULE = { apparmor: 1, selinux: 2 } as const;
+
+export interface LabelOp {
+  readonly kind: "label";
+  /** One of LABEL_MODULE. */
+  readonly module: number;
+  readonly label: string;
 }
