@@ -103,7 +103,12 @@ engineSuite("identity", {}, (engine) => {
           truncateSync(join(tree, "etc/passwd"), 4 * 2 ** 30);
         },
       ],
-      ["directory", (tree) => void mkdirSync(join(tree, "etc/passwd"))],
+      [
+        "directory",
+        (tree) => {
+          mkdirSync(join(tree, "etc/passwd"));
+        },
+      ],
       ["line", (tree) => writeFileSync(join(tree, "etc/passwd"), `app:${"x".repeat(9 << 20)}\n`)],
       [
         "groups",

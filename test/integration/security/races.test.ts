@@ -15,8 +15,18 @@ async function startSwapper(engine: Engine, volume: string, a: string, b: string
   copyFileSync(await program("attacker"), join(volume, "attacker"));
   chmodSync(join(volume, "attacker"), 0o755);
   return engine.ok([
-    ...["run", "-d", "--network", "none", "-v", `${volume}:/v`, "busybox"],
-    ...["/v/attacker", "swap", `/v/${a}`, `/v/${b}`, "280"],
+    "run",
+    "-d",
+    "--network",
+    "none",
+    "-v",
+    `${volume}:/v`,
+    "busybox",
+    "/v/attacker",
+    "swap",
+    `/v/${a}`,
+    `/v/${b}`,
+    "280",
   ]);
 }
 
@@ -53,8 +63,16 @@ engineSuite("races", {}, (engine) => {
       const swapper = await startSwapper(engine(), volume, "a", "link");
       const results = await startMany(500, () =>
         run(
-          ...["-v", `${volume}:/x`, "-v", `${other}:/x/a/b`, "--tmpfs", "/x/a/t"],
-          ...["busybox", "sh", "-c", "cat /x/a/b/mine; cat /x/a/file"],
+          "-v",
+          `${volume}:/x`,
+          "-v",
+          `${other}:/x/a/b`,
+          "--tmpfs",
+          "/x/a/t",
+          "busybox",
+          "sh",
+          "-c",
+          "cat /x/a/b/mine; cat /x/a/file",
         ),
       );
       await engine().ok(["rm", "-f", swapper]);
