@@ -224,7 +224,8 @@ const filter = (...syscalls: Config[]): Config => ({
 
 const RANGE = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
 
-export function configurations(share: string): readonly Configuration[] {
+/** `ownPid`: of a process with the caller's namespaces. */
+export function configurations(share: string, ownPid: number): readonly Configuration[] {
   return [
     { name: "plain" },
     ...["network", "ipc", "uts", "pid"].map(without),
@@ -248,7 +249,8 @@ export function configurations(share: string): readonly Configuration[] {
       options: ["nosuid", "noexec", "nodev", "relatime", "ro"],
     }),
     linux("a network namespace by path", ({ namespaces }) => {
-      for (const namespace of namespaces) if (namespace.type === "network") namespace.path = "/proc/1/ns/net";
+      for (const namespace of namespaces)
+        if (namespace.type === "network") namespace.path = `/proc/${ownPid}/ns/net`;
     }),
     process("a terminal", (p) => (p.terminal = true)),
     process("a terminal of a size", (p) => {
@@ -319,10 +321,10 @@ export function configurations(share: string): readonly Configuration[] {
         args: [{ index: 0, value: 40, op: "SCMP_CMP_EQ" }],
       });
     }),
-    linux("a seccomp filter that refuses by default", (l) => {
+    linux("a seccomp filter on administrators' calls", (l) => {
       l.seccomp = {
         defaultAction: "SCMP_ACT_ALLOW",
-        architectures: ["SCMP_ARCH_X86_64"],
+        architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
         syscalls: [{ names: ["keyctl", "add_key", "bpf", "setns"], action: "SCMP_ACT_ERRNO" }],
       };
     }),

@@ -151,7 +151,9 @@ function read(text: string): View {
 
 /** A runtime may put its own pipe between the process and its caller's pipe or socket: a stream is a stream. */
 function plainly(key: string, value: string): string {
-  if (/^fd\.[012]$/.test(key)) return value.replace(/^(pipe|socket):.*/, "a stream");
+  // How it was opened once tells nothing about what can be done with it.
+  if (/^fd\.[012]$/.test(key))
+    return value.replace(/^(pipe|socket):.*/, "a stream").replace(/ flags \d+/, "");
   return /^stdio\.[012]$/.test(key) ? value.replace(/^(10600|140777)/, "a stream") : value;
 }
 

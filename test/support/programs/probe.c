@@ -91,8 +91,7 @@ static void
 status (void)
 {
   static const char *const wanted[]
-      = { "Umask",      "Uid",     "Gid",    "Groups", "NStgid",       "NSpgid",       "NSsid",
-          "SigBlk",     "SigIgn",  "CapInh", "CapPrm", "CapEff",       "CapBnd",       "CapAmb",
+      = { "Umask",      "Uid",     "Gid",    "Groups", "SigBlk",     "SigIgn",  "CapInh", "CapPrm", "CapEff",       "CapBnd",       "CapAmb",
           "NoNewPrivs", "Seccomp", "Seccomp_filters",  "Cpus_allowed", "Mems_allowed_list", "Speculation_Store_Bypass" };
   char *text = strdup (slurp ("/proc/self/status"));
   for (char *line = strtok (text, "\n"); line != NULL; line = strtok (NULL, "\n"))
@@ -249,7 +248,6 @@ static void
 mounts (void)
 {
   char *text = strdup (slurp ("/proc/self/mountinfo")), *save;
-  int index = 0;
   for (char *line = strtok_r (text, "\n", &save); line != NULL; line = strtok_r (NULL, "\n", &save))
     {
       static char root[4096], target[4096], options[4096], type[256], source[4096], super[8192], value[32768], key[5000];
@@ -271,8 +269,6 @@ mounts (void)
       snprintf (value, sizeof value, "%s from %s root %s options %s super %s%s", type, source, root, options, super,
                 propagation);
       say (key, value);
-      snprintf (key, sizeof key, "mount-order.%03d", index++);
-      say (key, target);
     }
   free (text);
 }

@@ -1,0 +1,65 @@
+/** What a container's process sees is the same under gantry-runc, runc and crun, but for what `accepted.ts` explains. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describeWith } from "../../support/requires.ts";
+import { ACCEPTED, type Accepted } from "./accepted.ts";
+import { configurations } from "./configurations.ts";
+import { compare, type Difference, type Runtime, runtimesHere, type View, Workshop } from "./views.ts";
+
+describeWith("the view from inside", ["root", "busybox", "native", "cgroup1"], () => {
+  const [ours, ...others] = runtimesHere();
+  const dir = mkdtempSync(join(tmpdir(), "gantry-views-"));
+  const used = new Set<Accepted>();
+  let workshop: Workshop;
+
+  beforeAll(async () => {
+    workshop = await Workshop.open(dir);
+  });
+  afterAll(() => workshop.close());
+
+  function explanation(from: Runtime, configuration: string, { key }: Difference): Accepted | undefined {
+    return ACCEPTED.find(
+      (row) =>
+        (row.from === "both" || row.from === from.name) &&
+        (row.configuration === undefined || row.configuration.test(configuration)) &&
+        row.key.test(key),
+    );
+  }
+
+  const all = configurations(join(dir, "share"), process.pid);
+
+  test("is compared in at least 60 configurations, each with a name of its own", () => {
+    expect(all.length).toBeGreaterThanOrEqual(60);
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+  });
+
+  test.each(all.map((configuration) => [configuration.name, configuration] as const))(
+    "%s",
+    async (name, configuration) => {
+      if (ours === undefined) throw new Error("gantry-runc is not built");
+      const view: View = await workshop.view(ours, configuration);
+      const unexplained: string[] = [];
+      for (const other of others)
+        for (const difference of compare(view, await workshop.view(other, configuration))) {
+          const row = explanation(other, name, difference);
+          if (row === undefined)
+            unexplained.push(
+              `${difference.key}: ours "${difference.ours}", ${other.name} "${difference.theirs}"`,
+            );
+          else used.add(row);
+        }
+      expect(unexplained).toEqual([]);
+    },
+    60_000,
+  );
+
+  test("every accepted difference is one", () => {
+    const present = new Set(others.map((other) => other.name));
+    const idle = ACCEPTED.filter(
+      (row) => !used.has(row) && (row.from === "both" ? present.size === 2 : present.has(row.from)),
+    );
+    expect(idle.map(({ key, reason }) => `${key.source}: ${reason}`)).toEqual([]);
+  });
+});
