@@ -71,6 +71,12 @@ int be_born_inside (struct init *in, struct err *e); /* 0 in the new process; th
 int enter_namespace_paths (struct init *in, struct err *e);
 /* settings.c */
 init_step step_hostname, step_domainname, step_loopback_up, step_rlimit, step_umask, step_keyring;
+/* timens.c */
+init_step step_time_offsets;
+/* sched.c */
+init_step step_affinity, step_personality, step_scheduler, step_io_priority;
+/* labels.c */
+init_step step_label;
 /* identity.c */
 init_step step_identity;
 /* security.c */

@@ -112,7 +112,8 @@ enum plan_op {
   OP_RLIMIT = 50,        /* u32 resource, u64 soft, u64 hard */
   OP_OOM_SCORE_ADJ = 51, /* u32 value as two's complement. op_flags & OPF_MAY_MISS: EACCES/EPERM is fine */
   OP_UMASK = 52,         /* u32 */
-  OP_KEYRING = 53,       /* str name                  join a new session keyring; ENOSYS, EDQUOT are fine */
+  OP_KEYRING = 53,       /* str name                  join a new session keyring, labelled as a SELinux LABEL of the
+                                                      plan says, wherever that stands; ENOSYS, EDQUOT are fine */
   OP_SYNC = 54,          /* (nothing)                 report "created", wait for "go". The state between create and start. op_flags:
                                                       OPF_LOOKUP: EXEC's program is looked for first, so that its absence is known now */
   OP_REAPER = 55,        /* (nothing)                 PID 1 stays as a signal-forwarding reaper, EXEC happens in its child. Wherever

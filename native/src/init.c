@@ -47,13 +47,13 @@ static init_step *const steps[] = {
   [OP_NO_NEW_PRIVS] = step_no_new_privs,
   [OP_SECCOMP] = step_seccomp,
   [OP_EXEC] = step_exec,
-  [OP_TIME_OFFSETS] = step_missing,
-  [OP_AFFINITY] = step_missing,
+  [OP_TIME_OFFSETS] = step_time_offsets,
+  [OP_AFFINITY] = step_affinity,
   [OP_HOOKS] = step_missing,
-  [OP_PERSONALITY] = step_missing,
-  [OP_SCHEDULER] = step_missing,
-  [OP_IO_PRIORITY] = step_missing,
-  [OP_LABEL] = step_missing,
+  [OP_PERSONALITY] = step_personality,
+  [OP_SCHEDULER] = step_scheduler,
+  [OP_IO_PRIORITY] = step_io_priority,
+  [OP_LABEL] = step_label,
 };
 
 /* ---- preparation ---- */

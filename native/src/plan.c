@@ -46,7 +46,8 @@ static const struct op_shape {
   [OP_ROOT_BIND] = { "ROOT_BIND", "s:Psource s:Pstaging u:idmap", 0 },
   [OP_MOUNT] = { "MOUNT", "s:fstype s:source s:Htarget v:options U:attrs U:propagation u:dir_mode u:idmap",
                  OPF_TARGET_MODE | OPF_COPY_UP },
-  [OP_BIND] = { "BIND", "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap",
+  [OP_BIND] = { "BIND",
+                "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap",
                 OPF_RECURSIVE | OPF_TARGET_FILE | OPF_IDMAP_TREE },
   [OP_DEVICE] = { "DEVICE", "s:Hpath u:type u:major u:minor u:mode u:uid u:gid", 0 },
   [OP_SYMLINK] = { "SYMLINK", "s:value s:Hpath", 0 },
@@ -367,12 +368,34 @@ static bool is_link_name (const char *name) {
          strcmp (name, "..") != 0;
 }
 
+/* "-3 500000000\n": seconds and, below 10^9, nanoseconds. NULL when it is something else. */
+static const char *skip_offset (const char *text) {
+  size_t digits;
+
+  text += *text == '-';
+  digits = strspn (text, "0123456789");
+  if (digits == 0 || digits > 18 || text[digits] != ' ')
+    return NULL;
+  text += digits + 1;
+  digits = strspn (text, "0123456789");
+  return digits == 0 || digits > 9 || text[digits] != '\n' ? NULL : text + digits + 1;
+}
+
+/* What /proc/PID/timens_offsets takes: a line for each clock at most. */
 static int check_time_offsets (struct state *s, const char *text) {
-  for (; *text != '\0'; text += strcspn (text, "\n") + 1) {
-    if (strncmp (text, "monotonic ", 10) != 0 && strncmp (text, "boottime ", 9) != 0)
+  static const char *const clocks[] = { "monotonic ", "boottime " };
+  bool seen[2] = { false };
+
+  while (*text != '\0') {
+    int clock = strncmp (text, clocks[0], strlen (clocks[0])) == 0 ? 0 : 1;
+    if (strncmp (text, clocks[clock], strlen (clocks[clock])) != 0)
       return refuse (s, "offsets", "has a line for an unknown clock");
-    if (strchr (text, '\n') == NULL)
-      return refuse (s, "offsets", "does not end its last line");
+    if (seen[clock])
+      return refuse (s, "offsets", "sets a clock twice");
+    seen[clock] = true;
+    text = skip_offset (text + strlen (clocks[clock]));
+    if (text == NULL)
+      return refuse (s, "offsets", "has a line that is not a clock, seconds and nanoseconds");
   }
   return 0;
 }
@@ -444,6 +467,10 @@ static int check_numbers (struct state *s, uint16_t kind, struct fields *f) {
   case OP_IO_PRIORITY:
     if (number > UINT16_MAX)
       return refuse (s, "ioprio", "is out of range");
+    break;
+  case OP_PERSONALITY:
+    if (number == UINT32_MAX)
+      return refuse (s, "persona", "is the question for the present one");
     break;
   case OP_UMASK:
     if (number > 0777)
@@ -587,7 +614,8 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     return refuse (s, "", "comes twice");
   if (s->seen[OP_EXEC] != 0 && op->kind != OP_EXEC)
     return refuse (s, "", "comes after EXEC");
-  if (joins && (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER || op->kind == OP_TIME_OFFSETS || op->kind == OP_HOOKS))
+  if (joins &&
+      (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER || op->kind == OP_TIME_OFFSETS || op->kind == OP_HOOKS))
     return refuse (s, "", "is not possible in a joined container");
   if (joins && op->kind == OP_CGROUP_JOIN && s->in_child)
     return refuse (s, "", "must come first: after it the host's cgroups are out of sight");
