@@ -132,7 +132,9 @@ enum plan_op {
   OP_SECCOMP = 61,       /* u32 filter_flags, blob filter, str listener, strv state_parts
                                                       struct sock_filter[]. listener: "" or the host path of a unix stream socket to
                                                       which the parent sends the notification descriptor with the state_parts, the
-                                                      container's pid between each two of them */
+                                                      container's pid (of a joining plan: of the container joined)
+                                                      between each two of them. The child offers the descriptor by
+                                                      write(2), about which the filter must not notify therefore */
   OP_EXEC = 62,          /* strv argv, strv env, str search_path     argv[0] with a slash is taken as it is, else searched */
   OP_PERSONALITY = 63,   /* u32 persona               personality(2) */
   OP_SCHEDULER = 64,     /* u32 policy, u64 sched_flags, u32 nice, u32 priority, u64 runtime, u64 deadline, u64 period

@@ -2,6 +2,8 @@
 #include "init.h"
 
 #include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "fds.h"
 #include "kernel.h"
 
@@ -126,6 +129,31 @@ static int prepare (struct init *in, struct err *e) {
   if (take_stdio (in, e) < 0 || close_foreign (in, e) < 0)
     return -1;
   return enter_namespace_paths (in, e);
+}
+
+/* ---- answers of the parent ---- */
+
+#define ANSWER_MS 60000
+
+void progress_answer (uint32_t *word) {
+  __atomic_store_n (word, 1, __ATOMIC_RELEASE);
+  syscall (SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+int await_parent (struct init *in, uint32_t *word) {
+  const struct timespec slice = { .tv_nsec = 200 * 1000 * 1000 };
+  int64_t until = clock_monotonic_ms () + ANSWER_MS; /* asks no system call */
+
+  while (__atomic_load_n (word, __ATOMIC_ACQUIRE) == 0) {
+    struct pollfd parent = { .fd = in->sync_fd };
+    if (clock_monotonic_ms () > until)
+      return -1;
+    if (syscall (SYS_futex, word, FUTEX_WAIT, 0, &slice, NULL, 0) == 0 || errno == EAGAIN)
+      continue;
+    if (poll (&parent, 1, 0) == 1 && (parent.revents & POLLHUP) != 0)
+      _exit (127);
+  }
+  return 0;
 }
 
 /* ---- the state between create and start ---- */

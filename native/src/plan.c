@@ -85,7 +85,7 @@ static const struct op_shape {
 struct state {
   const struct plan *plan;
   uint32_t namespaces; /* made or joined so far */
-  uint32_t ns_paths, unified_joins, idmaps;
+  uint32_t ns_paths, unified_joins, idmaps, listeners;
   uint32_t seen[LAST_KIND + 1];
   bool rooted, pivoted, in_child;
   const struct op_shape *shape;
@@ -319,16 +319,21 @@ static int check_identity (struct state *s, struct fields *f) {
 static int check_seccomp (struct state *s, struct fields *f) {
   uint32_t flags = take_u32 (f);
   struct blob filter = take_blob (f);
+  const char *listener = take_str (f);
+  uint32_t possible = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 
-  if ((flags & ~(uint32_t) (SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW)) != 0)
+  if (listener[0] != '\0') /* seccomp(2): it returns a descriptor, or what TSYNC did */
+    possible = SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | (possible & ~(uint32_t) SECCOMP_FILTER_FLAG_TSYNC);
+  if ((flags & ~possible) != 0)
     return refuse (s, "filter_flags", "has bits that are not supported");
   if (filter.size == 0 || filter.size % 8 != 0 || filter.size / 8 > UINT16_MAX)
     return refuse (s, "filter", "is not an array of sock_filter");
-  const char *listener = take_str (f);
   if (listener[0] != '\0' && (listener[0] != '/' || strlen (listener) >= UNIX_PATH_LIMIT))
     return refuse (s, "listener", "is not an absolute path that fits a socket address");
   if ((take_strv (f).count != 0) != (listener[0] != '\0'))
     return refuse (s, "state_parts", "and listener must be given together");
+  if (listener[0] != '\0' && s->listeners++ > 0)
+    return refuse (s, "listener", "is a second one, which the kernel does not take");
   return 0;
 }
 

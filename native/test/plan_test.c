@@ -546,6 +546,48 @@ TEST ("plan_decode() refuses scheduling, CPUs, personalities and labels that mea
   CHECK_REFUSED (&b, "invalid plan: op 1 LABEL: label is empty");
 }
 
+static void put_filter (struct builder *b, uint32_t flags, const char *listener, const char *const *parts) {
+  put_op (b, OP_SECCOMP, 0);
+  put_u32 (b, flags);
+  put_blob (b, "12345678", 8);
+  put_str (b, listener);
+  put_strv (b, parts);
+}
+
+TEST ("plan_decode() refuses seccomp listeners that the kernel or the socket would") {
+  char long_path[110] = "/";
+  struct builder b;
+
+  memset (long_path + 1, 'x', 107);
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, long_path, STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: listener is not an absolute path that fits a socket address");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "agent", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: listener is not an absolute path that fits a socket address");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "/agent", STRV ());
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: state_parts and listener must be given together");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: state_parts and listener must be given together");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 1 /* TSYNC */, "/agent", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter_flags has bits that are not supported");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 1 << 5 /* WAIT_KILLABLE_RECV */, "", STRV ());
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter_flags has bits that are not supported");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "/agent", STRV ("{}"));
+  put_filter (&b, 0, "/other", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 2 SECCOMP: listener is a second one, which the kernel does not take");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "", STRV ());
+  put_filter (&b, 1 << 5, "/agent", STRV ("{", "}"));
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
 TEST ("plan_decode() refuses identities that are neither number nor name") {
   static const struct {
     uint32_t user_kind, uid;

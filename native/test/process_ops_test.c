@@ -10,7 +10,7 @@ static bool can_unshare_time (void) {
 
 /* ---- clocks ---- */
 
-TEST ("time offsets move the clocks of the process itself, whatever is mounted on /proc") {
+TEST ("time offsets move the clocks that the process reads") {
   struct builder b;
   NEEDS_SANDBOX ();
   if (!can_unshare_time ())
