@@ -24,6 +24,7 @@ struct progress {
   pid_t pid;      /* of a joining plan's process, once it has been born into the container; written by the kernel */
   int listener;   /* the child's number of its seccomp notification descriptor, when it says SYNC_LISTENER */
   uint32_t listener_taken; /* the parent's answer to that: see await_parent */
+  uint32_t links_given;    /* the parent has performed the NETDEV ops */
   struct err err;          /* when PROGRESS_FAILED */
 };
 

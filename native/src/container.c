@@ -16,6 +16,7 @@
 #include "fields.h"
 #include "init.h"
 #include "kernel.h"
+#include "netdev.h"
 #include "notify.h"
 #include "plan.h"
 
@@ -135,6 +136,29 @@ static int make_sync (struct container *c, int *child_sync, struct err *e) {
   return 0;
 }
 
+/* The network namespace that the child is born in or enters by a path. */
+static int network_of (const struct entrances *n, const struct container *c) {
+  int network = c->pidfd;
+
+  for (uint32_t i = 0; i < n->namespace_count; i++)
+    if (n->namespaces[i].clone_flag == CLONE_NEWNET)
+      network = n->namespaces[i].fd;
+  return network;
+}
+
+/* The child waits for its links before it performs anything. */
+static int give_links (const struct plan *p, const struct entrances *n, struct container *c, struct err *e) {
+  if (!netdev_is_wanted (p))
+    return 0;
+  if (netdev_move (p, network_of (n, c), e) == 0) {
+    progress_answer (&c->progress->links_given);
+    return 0;
+  }
+  sys_pidfd_send_signal (c->pidfd, SIGKILL);
+  waitpid (c->pid, NULL, 0);
+  return -1;
+}
+
 static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
                   struct err *e) {
   bool joins = (p->flags & PLAN_JOIN) != 0;
@@ -148,7 +172,9 @@ static int spawn (const struct plan *p, const struct container_stdio *io, int in
     return -1;
   if (n.pid_fd >= 0 && (self_fd = sys_pidfd_open (getpid ())) < 0)
     return err_set (e, errno, "cannot open the way back to the own pid namespace");
-  return give_birth (p, io, init_pidfd, &n, self_fd, child_sync, c, e);
+  if (give_birth (p, io, init_pidfd, &n, self_fd, child_sync, c, e) < 0)
+    return -1;
+  return give_links (p, &n, c, e);
 }
 
 static void forget_progress (struct container *c) {

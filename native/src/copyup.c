@@ -119,7 +119,9 @@ static int copy_data (int from, int to, off_t size) {
 
   while (at < size && (at = lseek (from, at, SEEK_DATA)) >= 0) {
     end = lseek (from, at, SEEK_HOLE);
-    if (end < 0 || copy_extent (from, to, at, end) < 0)
+    if (end >= 0 && end <= at)
+      errno = EAGAIN; /* somebody is changing it under our hands */
+    if (end <= at || copy_extent (from, to, at, end) < 0)
       return -1;
     at = end;
   }

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "fds.h"
 #include "kernel.h"
+#include "netdev.h"
 
 static init_step step_sync, step_missing;
 
@@ -156,6 +157,12 @@ int await_parent (struct init *in, uint32_t *word) {
   return 0;
 }
 
+static int await_links (struct init *in, struct err *e) {
+  if (!netdev_is_wanted (in->plan) || await_parent (in, &in->progress->links_given) == 0)
+    return 0;
+  return err_set (e, ETIMEDOUT, "cannot wait for the network devices");
+}
+
 /* ---- the state between create and start ---- */
 
 static int step_sync (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
@@ -205,7 +212,7 @@ static int perform (struct init *in, struct err *e) {
 _Noreturn void init_run (struct init *in) {
   struct err *e = &in->progress->err;
 
-  if (prepare (in, e) == 0)
+  if (prepare (in, e) == 0 && await_links (in, e) == 0)
     perform (in, e);
   e->op = in->progress->op;
   __atomic_store_n (&in->progress->stage, PROGRESS_FAILED, __ATOMIC_RELEASE);

@@ -646,11 +646,16 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     s->idmaps++;
     return 0;
   case OP_NETDEV:
+    if (s->in_child)
+      return refuse (s, "", "comes too late: it is performed before what the child does");
     return (s->namespaces & CLONE_NEWNET) != 0 ? 0 : refuse (s, "", "would leave the link with the host");
   case OP_TIME_OFFSETS:
     s->namespaces |= CLONE_NEWTIME;
     return 0;
   case OP_UNSHARE:
+    if ((take_u32 (&f) & CLONE_NEWNET) != 0 && s->seen[OP_NETDEV] != 0)
+      return refuse (s, "clone_flags", "would leave the links of NETDEV behind");
+    f = fields_of (op->payload, op->size);
     s->namespaces |= take_u32 (&f);
     return 0;
   case OP_HOSTNAME:

@@ -554,6 +554,36 @@ static void put_filter (struct builder *b, uint32_t flags, const char *listener,
   put_strv (b, parts);
 }
 
+TEST ("plan_decode() refuses links without a proper name or a namespace to go to") {
+  static const char *const names[] = { "", ".", "..", "a/b", "a:1", "a b", "a\n", "sixteen-letters-" };
+  struct builder b;
+
+  for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
+    const char *name = names[i / 2];
+    begin_plan (&b, CLONE_NEWNET, 0);
+    put_texts (&b, OP_NETDEV, 0, i % 2 == 0 ? name : "eth0", i % 2 == 0 ? "eth0" : name);
+    finish (&b);
+    CHECK_REFUSED (&b, "invalid plan: op 1 NETDEV: name or new_name is not the name of a link");
+  }
+  begin_plan (&b, 0, 0);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth0");
+  CHECK_REFUSED (&b, "invalid plan: op 1 NETDEV: would leave the link with the host");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_UNSHARE, 0);
+  put_u32 (&b, CLONE_NEWNET);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth0");
+  CHECK_REFUSED (&b, "invalid plan: op 2 NETDEV: comes too late: it is performed before what the child does");
+  begin_plan (&b, CLONE_NEWNET, 0);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth0");
+  put_op (&b, OP_UNSHARE, 0);
+  put_u32 (&b, CLONE_NEWNET);
+  CHECK_REFUSED (&b, "invalid plan: op 2 UNSHARE: clone_flags would leave the links of NETDEV behind");
+  begin_plan (&b, CLONE_NEWNET, 0);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth%d");
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
 TEST ("plan_decode() refuses seccomp listeners that the kernel or the socket would") {
   char long_path[110] = "/";
   struct builder b;
