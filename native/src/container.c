@@ -168,7 +168,9 @@ static int spawn (const struct plan *p, const struct container_stdio *io, int in
 
   if (joins != (init_pidfd >= 0))
     return err_set (e, 0, "only a joining plan takes the pidfd of a container, and it must");
-  if (notify_prepare (p, init_pidfd, &c->notify, e) < 0 || cgroup_prepare (p, &c->cgroups, e) < 0 || entrances_open (p, &n, e) < 0 || make_sync (c, &child_sync, e) < 0)
+  if (notify_prepare (p, init_pidfd, &c->notify, e) < 0)
+    return -1;
+  if (cgroup_prepare (p, &c->cgroups, e) < 0 || entrances_open (p, &n, e) < 0 || make_sync (c, &child_sync, e) < 0)
     return -1;
   if (n.pid_fd >= 0 && (self_fd = sys_pidfd_open (getpid ())) < 0)
     return err_set (e, errno, "cannot open the way back to the own pid namespace");

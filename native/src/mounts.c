@@ -317,16 +317,17 @@ static int take_over_mode (int fs, int target, struct strings options, const cha
 }
 
 /* A copy needs a mount that can be written. */
-static int mount_copied_up (struct init *in, int fs, int target, uint64_t attrs, const char *fstype, const char *path,
-                            struct err *e) {
+static int take_over_content (struct init *in, int mount, int target, uint64_t attrs, const char *path, struct err *e) {
+  struct mount_attr writable = { .attr_clr = attrs & MOUNT_ATTR_RDONLY };
   struct mount_attr read_only = { .attr_set = attrs & MOUNT_ATTR_RDONLY };
-  auto_fd mount = filesystem_finish (fs, attrs & ~(uint64_t) MOUNT_ATTR_RDONLY, fstype, path, e);
 
-  if (mount < 0 || copy_up (in, target, mount, path, e) < 0)
+  if (writable.attr_clr != 0 && mount_setattr (mount, "", AT_EMPTY_PATH, &writable, sizeof writable) < 0)
+    return err_set (e, errno, "cannot make \"%s\" writable for a copy", path);
+  if (copy_up (in, target, mount, path, e) < 0)
     return -1;
   if (read_only.attr_set != 0 && mount_setattr (mount, "", AT_EMPTY_PATH, &read_only, sizeof read_only) < 0)
     return err_set (e, errno, "cannot make \"%s\" read-only", path);
-  return fd_release (&mount);
+  return 0;
 }
 
 int step_mount (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
@@ -349,9 +350,12 @@ int step_mount (struct init *in, struct fields *f, uint16_t flags, struct err *e
       return -1;
   if ((flags & OPF_TARGET_MODE) != 0 && !made && take_over_mode (fs, target, all, fstype, path, e) < 0)
     return -1;
-  auto_fd mount = (flags & OPF_COPY_UP) != 0 ? mount_copied_up (in, fs, target, attrs, fstype, path, e)
-                                             : filesystem_finish (fs, attrs, fstype, path, e);
-  if (mount < 0 || mount_attach (mount, target, path, e) < 0)
+  auto_fd mount = filesystem_finish (fs, attrs, fstype, path, e);
+  if (mount < 0)
+    return -1;
+  if ((flags & OPF_COPY_UP) != 0 && take_over_content (in, mount, target, attrs, path, e) < 0)
+    return -1;
+  if (mount_attach (mount, target, path, e) < 0)
     return -1;
   return set_propagation (mount, propagation, path, e);
 }
