@@ -10,7 +10,7 @@
 #include "kernel.h"
 #include "mounts.h"
 
-static int private_procfs (struct init *in, struct err *e) {
+int private_procfs (struct init *in, struct err *e) {
   struct statfs st;
 
   if (in->proc_fd >= 0)
