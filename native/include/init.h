@@ -44,7 +44,6 @@ struct init {
   const struct id_maps *maps; /* of the user namespace to be born in or to join; NULL when there is none */
   int idmap_fds[MAX_IDMAPS];  /* user namespaces by IDMAP's id - 1 */
   uint32_t idmap_count;
-  int *sources;        /* per op, opened with the rights of the host: sources.h. NULL when there are none */
   int stage_fd;        /* see sources.h; -1 when there is none */
   bool has_own_mounts; /* nothing that is attached is seen by the host */
 

@@ -41,7 +41,8 @@ int root_open (struct init *in, const struct plan_op_view *op, struct err *e);
 /* Of a ROOT_OVERLAY's fields (overlay.c). */
 int overlay_open (struct init *in, struct fields f, struct err *e);
 
-/* Makes "/" of a mount namespace private if the plan has made it shared (root.c). */
-int isolate_staging (struct init *in, const char *staging, struct err *e);
+/* Makes sure that nothing which is attached from now on is seen by the host: a process that is not in the container's
+   mount namespace gets one of its own (overlay.c). */
+int own_mounts (struct init *in, struct err *e);
 
 #endif

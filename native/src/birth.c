@@ -101,6 +101,5 @@ int be_born_in_userns (struct init *in, struct err *e) {
     return err_set (e, errno, "cannot clone the container's first process");
   if (pid > 0)
     _exit (0);
-  in->has_own_mounts = (in->plan->clone_flags & CLONE_NEWNS) != 0;
-  return open_procfs_in_time (in, e);
+  return stage_find (in, e) < 0 ? -1 : open_procfs_in_time (in, e);
 }

@@ -208,8 +208,11 @@ int step_mount (struct init *in, struct fields *f, uint16_t flags, struct err *e
   if (target < 0)
     return -1;
   takes_mode = (flags & OPF_TARGET_MODE) != 0 && !made;
-  auto_fd mount = source_take (in);
-  if (mount >= 0) {
+  auto_fd mount = -1;
+  if (source_is_staged (in)) {
+    mount = source_take (in, e);
+    if (mount < 0)
+      return -1;
     if (takes_mode && copy_mode (target, mount, m.options, m.path, e) < 0)
       return -1;
   } else {
@@ -260,8 +263,8 @@ int step_bind (struct init *in, struct fields *f, uint16_t flags, struct err *e)
 
   for (int i = 0; i < 5; i++)
     propagation = take_u64 (f);
-  auto_fd mount = source_take (in);
-  if (mount < 0 && (mount = bind_open (in, op_at_work (in), e)) < 0)
+  auto_fd mount = source_is_staged (in) ? source_take (in, e) : bind_open (in, op_at_work (in), e);
+  if (mount < 0)
     return -1;
   auto_fd target = reach_target (in, path, (flags & OPF_TARGET_FILE) != 0 ? MAKE_FILE : MAKE_DIRECTORY, 0755, &made, e);
   if (target < 0 || mount_attach (mount, target, path, e) < 0)

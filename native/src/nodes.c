@@ -23,7 +23,7 @@ static int bind_device (struct init *in, int directory, const char *name, const 
 
   if (target < 0)
     return err_set (e, errno, "cannot make the device \"%s\"", path);
-  auto_fd node = stage_device (in, path, e);
+  auto_fd node = source_take (in, e);
   return node < 0 ? -1 : mount_attach (node, target, path, e);
 }
 
@@ -40,7 +40,7 @@ int step_device (struct init *in, struct fields *f, uint16_t flags, struct err *
   if (directory < 0)
     return err_set (e, errno, "cannot reach the directory of \"%s\"", path);
   /* In a user namespace the kernel makes no devices (mknod(2)): the node is on the stage. */
-  bool is_staged = in->stage_fd >= 0 && type != 'p';
+  bool is_staged = source_is_staged (in);
   if (is_staged ? fstatat (directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT
                 : mknodat (directory, name, format | mode, device) == 0)
     return is_staged ? bind_device (in, directory, name, path, e) : give_to (directory, name, uid, gid, path, e);

@@ -108,15 +108,13 @@ static int overlay_mount2 (struct strings lowers, const char *upper, const char 
 
 /* ---- an overlay's layers with other ids ---- */
 
-/* Overlayfs takes its layers by path, so a layer whose ids are mapped has to be attached somewhere. That must not be
-   seen by the host: a process that is not in the container's mount namespace gets one of its own. */
-static int have_own_mounts (struct init *in, struct err *e) {
+int own_mounts (struct init *in, struct err *e) {
   struct mount_attr attr = { .propagation = MS_SLAVE };
 
   if (in->has_own_mounts)
     return 0;
   if (unshare (CLONE_NEWNS) < 0 || mount_setattr (AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof attr) < 0)
-    return err_set (e, errno, "cannot make a mount namespace to prepare the root in");
+    return err_set (e, errno, "cannot make a mount namespace to prepare the container in");
   in->has_own_mounts = true;
   return 0;
 }
@@ -126,6 +124,9 @@ struct overlay {
   const char *upper, *work, *staging;
   uint32_t idmap;
 };
+
+/* Overlayfs takes its layers by path, so a layer whose ids are mapped has to be attached somewhere: below the staging
+   directory. */
 
 /* Paths of the layers as they are attached below the staging directory, lowers encoded like the plan's. */
 struct layer_paths {
@@ -191,7 +192,7 @@ static int attach_upper (struct init *in, int stage, const struct overlay *o, st
 static int map_layers (struct init *in, struct overlay *o, struct layer_paths *p, struct err *e) {
   char path[PATH_MAX], name[16];
 
-  if (have_own_mounts (in, e) < 0)
+  if (own_mounts (in, e) < 0)
     return -1;
   auto_fd stage = attach_stage (o->staging, e);
   if (stage < 0)
@@ -239,7 +240,7 @@ static int act_as_oneself (struct err *e) {
 
 /* By mount(2), which attaches it; taken off again it is like the other one. */
 static int overlay_attached (struct init *in, const struct overlay *o, struct err *e) {
-  if (have_own_mounts (in, e) < 0)
+  if (own_mounts (in, e) < 0)
     return -1;
   auto_fd attached = overlay_mount2 (o->lowers, o->upper, o->work, o->options, o->staging, e);
   if (attached < 0)

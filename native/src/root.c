@@ -36,7 +36,7 @@ static int open_null (struct init *in, struct err *e) {
 }
 
 /* pivot_root needs a parent mount that is not shared, and a shared one would carry the root to the host. */
-int isolate_staging (struct init *in, const char *staging, struct err *e) {
+static int isolate_staging (struct init *in, const char *staging, struct err *e) {
   struct mount_attr attr = { .propagation = MS_PRIVATE };
   char at[PATH_MAX];
 
@@ -74,13 +74,19 @@ int root_open (struct init *in, const struct plan_op_view *op, struct err *e) {
 /* ---- attaching it ---- */
 
 static int attach_root (struct init *in, const char *staging, struct err *e) {
-  auto_fd root = source_take (in);
-  bool is_staged = root >= 0;
+  struct mount_attr private = { .propagation = MS_PRIVATE };
+  bool is_staged = source_is_staged (in);
 
-  if ((is_staged ? stage_attach (in, e) : isolate_staging (in, staging, e)) < 0)
+  if (!is_staged && isolate_staging (in, staging, e) < 0)
     return -1;
-  if (!is_staged && (root = root_open (in, op_at_work (in), e)) < 0)
+  auto_fd root = is_staged ? source_take (in, e) : root_open (in, op_at_work (in), e);
+  if (root < 0)
     return -1;
+  /* Neither it nor where it is attached may be shared for pivot_root. */
+  if (in->propagation == MS_SHARED &&
+      (mount_setattr (root, "", AT_EMPTY_PATH, &private, sizeof private) < 0 ||
+       (is_staged && mount_setattr (in->stage_fd, "", AT_EMPTY_PATH, &private, sizeof private) < 0)))
+    return err_set (e, errno, "cannot isolate the root");
   int result = is_staged ? move_mount (root, "", in->stage_fd, STAGE_ROOT, MOVE_MOUNT_F_EMPTY_PATH)
                          : move_mount (root, "", AT_FDCWD, staging, MOVE_MOUNT_F_EMPTY_PATH);
   if (result < 0)
@@ -106,13 +112,6 @@ int step_root_bind (struct init *in, struct fields *f, uint16_t flags, struct er
 
 /* ---- leaving the host ---- */
 
-/* umount2 follows what is mounted on a directory, even on ".": so each is taken off when it is on top. */
-static int detach (int directory, const char *what, struct err *e) {
-  if (fchdir (directory) < 0 || umount2 (".", MNT_DETACH) < 0)
-    return err_set (e, errno, "cannot detach %s", what);
-  return 0;
-}
-
 /* Whoever enters the mount namespace later starts from what is on top of "/", where ".." leads, too. Should the host's
    root be there still, or come to be there by some change of the kernel's, no container must start. */
 static int check_top (struct init *in, struct err *e) {
@@ -132,20 +131,21 @@ int step_pivot (struct init *in, struct fields *f, uint16_t flags, struct err *e
   auto_fd old_root = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
   fd_close (&in->null_fd);
+  fd_close (&in->stage_fd);
   if (root_readonly && mount_setattr (in->root_fd, "", AT_EMPTY_PATH, &read_only, sizeof read_only) < 0)
     return err_set (e, errno, "cannot make the root read-only");
   /* With "." twice the old root ends up on top of the new one, and no directory in the image is needed to hold it. */
   if (old_root < 0 || fchdir (in->root_fd) < 0 || sys_pivot_root (".", ".") < 0)
     return err_set (e, errno, "cannot pivot into the root");
+  if (fchdir (old_root) < 0)
+    return err_set (e, errno, "cannot return to the old root");
   /* From a shared tree the unmount would reach the host. */
   if (in->propagation == MS_SHARED &&
       mount_setattr (old_root, "", AT_EMPTY_PATH | AT_RECURSIVE, &slave, sizeof slave) < 0)
     return err_set (e, errno, "cannot isolate the old root");
-  if (in->stage_fd >= 0 && detach (in->stage_fd, "the container's devices", e) < 0)
-    return -1;
-  fd_close (&in->stage_fd);
-  if (detach (old_root, "the old root", e) < 0)
-    return -1;
+  /* umount2 takes off what is mounted on the directory that it is given, even if that is ".". */
+  if (umount2 (".", MNT_DETACH) < 0)
+    return err_set (e, errno, "cannot detach the old root");
   if (chdir ("/") < 0)
     return err_set (e, errno, "cannot enter the new root");
   return check_top (in, e);

@@ -266,6 +266,78 @@ TEST ("what is bound may be where the mapped root cannot go") {
   CHECK_TEXT (owner_of (BOX ("private/mapped/x")), "4:4");
 }
 
+TEST ("with every capability of its namespace the container can neither write to nor take apart what it was given") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+  MUST (mkdir (BOX ("data"), 0777) == 0 && chmod (BOX ("data"), 0777) == 0 && mkdir (BOX ("data/sub"), 0755) == 0);
+  write_text (BOX ("data/sub/below"), "");
+  MUST (mount ("tmpfs", BOX ("data/sub"), "tmpfs", 0, "mode=777") == 0);
+
+  for (int is_shared = 0; is_shared < 2; is_shared++) {
+    begin_plan (&b, NEW_AND_CGROUP, 0);
+    put_userns (&b, MAP);
+    put_op (&b, OP_PROPAGATION, 0);
+    put_u64 (&b, is_shared == 1 ? MS_SHARED : MS_PRIVATE);
+    put_texts (&b, OP_ROOT_BIND, 0, BOX ("lower"), BOX ("staging"));
+    put_u32 (&b, IDMAP_CONTAINER);
+    put_mount (&b, "tmpfs", "/tmp", STRV (), 0, 0);
+    put_bind (&b, BOX ("data"), "/tmp/ro", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, 0);
+    put_bind (&b, BOX ("data"), "/tmp/all", 0, OPF_RECURSIVE);
+    put_mount (&b, "proc", "/proc", STRV (), KERNEL_FS, 0);
+    put_pivot (&b, false);
+    put_command (&b, "cd /tmp; for o in rw,noexec ro,exec; do busybox mount -o remount,bind,$o /tmp/ro 2>/dev/null || "
+                     "echo refused $o; done; busybox mount -o remount,bind,ro,noexec /tmp/ro && echo kept;"
+                     "busybox umount -l all/sub 2>/dev/null || echo refused; ls all/sub; touch ro/x 2>/dev/null || "
+                     "echo refused; busybox umount -l all && ls all");
+    CHECK_RUN (run_plan (&b), "refused rw,noexec\nrefused ro,exec\nkept\nrefused\nrefused\n");
+  }
+}
+
+TEST ("mounts come in from the host below a bind and never go out") {
+  struct builder b;
+  struct container c;
+  struct outcome o;
+  int out;
+  NEEDS_SANDBOX ();
+  MUST (mount (NULL, SANDBOX, NULL, MS_SHARED, NULL) == 0);
+  MUST (mkdir (BOX ("data"), 0777) == 0 && mkdir (BOX ("data/in"), 0777) == 0 && mkdir (BOX ("data/out"), 0777) == 0);
+
+  begin_plan (&b, NEW_AND_CGROUP, 0);
+  put_userns (&b, MAP);
+  put_op (&b, OP_PROPAGATION, 0);
+  put_u64 (&b, MS_SHARED);
+  put_op (&b, OP_ROOT_OVERLAY, 0);
+  put_strv (&b, STRV (BOX ("lower")));
+  put_str (&b, BOX ("upper"));
+  put_str (&b, BOX ("work"));
+  put_strv (&b, STRV ());
+  put_str (&b, BOX ("staging"));
+  put_u32 (&b, IDMAP_CONTAINER);
+  put_op (&b, OP_BIND, OPF_RECURSIVE);
+  put_str (&b, BOX ("data"));
+  put_str (&b, "/data");
+  for (int i = 0; i < 4; i++)
+    put_u64 (&b, 0);
+  put_u64 (&b, MS_SHARED | MS_REC);
+  put_u32 (&b, IDMAP_NONE);
+  put_pivot (&b, false);
+  put_command (
+      &b, "busybox mount -t tmpfs none /data/out; touch /data/out/mine; echo ready; busybox sleep 1;"
+          "for i in 1 2 3 4 5 6 7 8 9; do [ -e /data/in/theirs ] && break; sleep 1; done; ls /data/in; ls /data/out");
+  out = start_plan (&b, -1, &c, &o);
+  must (out >= 0, o.err.text);
+  struct err e;
+  MUST (container_go (&c, &e) == 0);
+  await_output (&out, &o);
+  MUST (mount ("tmpfs", BOX ("data/in"), "tmpfs", 0, NULL) == 0);
+  write_text (BOX ("data/in/theirs"), "");
+  CHECK (access (BOX ("data/out/mine"), F_OK) < 0);
+  attend (&c, &out, &o);
+  container_release (&c);
+  CHECK_TEXT (o.out, "ready\ntheirs\nmine\n");
+  CHECK (strstr (read_text ("/proc/self/mountinfo"), "staging") == NULL);
+}
+
 TEST ("a mapped bind shows owners through its own map and writes them back") {
   struct builder b;
   NEEDS_SANDBOX ();
