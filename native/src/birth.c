@@ -75,7 +75,31 @@ static void close_all (int *fds, uint32_t *count) {
   *count = 0;
 }
 
+static const char *time_offsets (const struct plan *p) {
+  for (uint32_t i = 0; i < p->op_count; i++)
+    if (p->ops[i].kind == OP_TIME_OFFSETS) {
+      struct fields f = fields_of (p->ops[i].payload, p->ops[i].size);
+      return take_str (&f);
+    }
+  return NULL;
+}
+
+/* A time namespace takes its offsets until somebody is born in it. Inside of the user namespace this process may make
+   one but not open the file, which is root's as long as the process is not dumpable: it has been opened before. */
+static int make_time (int file, const char *offsets, struct err *e) {
+  if (unshare (CLONE_NEWTIME) < 0)
+    return err_set (e, errno, "cannot make a time namespace");
+  if (offsets[0] != '\0' && write (file, offsets, strlen (offsets)) != (ssize_t) strlen (offsets))
+    return err_set (e, errno, "cannot set the time offsets \"%s\"", offsets);
+  return 0;
+}
+
 static int enter (struct init *in, struct err *e) {
+  const char *offsets = time_offsets (in->plan);
+  auto_fd offsets_file = offsets == NULL ? -1 : open ("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+
+  if (offsets != NULL && offsets_file < 0)
+    return err_set (e, errno, "cannot open the time offsets");
   if (enter_namespace_paths (in, e) < 0 || enter_mount_path (in, e) < 0)
     return -1;
   fd_close (&in->proc_fd); /* the host's */
@@ -85,7 +109,9 @@ static int enter (struct init *in, struct err *e) {
   if (setns (in->user_fd, CLONE_NEWUSER) < 0)
     return err_set (e, errno, "cannot enter the user namespace");
   fd_close (&in->user_fd);
-  return act_as_first (in->maps, e);
+  if (act_as_first (in->maps, e) < 0)
+    return -1;
+  return offsets == NULL ? 0 : make_time (offsets_file, offsets, e);
 }
 
 int be_born_in_userns (struct init *in, struct err *e) {

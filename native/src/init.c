@@ -209,6 +209,11 @@ int perform_ahead (struct init *in, struct err *e) {
   return 0;
 }
 
+/* TIME_OFFSETS has been performed when the process was born: birth.c. */
+static bool is_done (const struct init *in, uint16_t kind) {
+  return kind < OP_CGROUP_JOIN || (in->maps != NULL && (takes_the_host (kind) || kind == OP_TIME_OFFSETS));
+}
+
 /* With the first op that is not about where the host keeps the process, it leaves the host. */
 static int leave_host (struct init *in, uint16_t kind, struct err *e) {
   if (kind == OP_CGROUP_JOIN || kind == OP_AFFINITY)
@@ -223,7 +228,7 @@ static int perform (struct init *in, struct err *e) {
     const struct plan_op_view *op = &p->ops[i];
     struct fields f = fields_of (op->payload, op->size);
 
-    if (op->kind < OP_CGROUP_JOIN || (in->maps != NULL && takes_the_host (op->kind)))
+    if (is_done (in, op->kind))
       continue;
     in->progress->op = i + 1;
     if (leave_host (in, op->kind, e) < 0)

@@ -105,12 +105,27 @@ TEST ("the process is root inside, nobody outside, and has no group of the host"
   CHECK_RUN (o, "0\n0\n0\n 0 100000 65536\nallow\nCapEff:\t000001ffffffffff\n0:0\n");
 }
 
+/* Whether a namespace of the process belongs to its user namespace. */
+static bool owns (pid_t pid, const char *kind) {
+  struct stat user, owner;
+  char path[64];
+
+  snprintf (path, sizeof path, "/proc/%d/ns/user", pid);
+  MUST (stat (path, &user) == 0);
+  snprintf (path, sizeof path, "/proc/%d/ns/%s", pid, kind);
+  int namespace = open (path, O_RDONLY | O_CLOEXEC);
+  int fd = namespace < 0 ? -1 : ioctl (namespace, NS_GET_USERNS);
+  must (fd >= 0 && fstat (fd, &owner) == 0, path);
+  close (fd);
+  close (namespace);
+  return owner.st_ino == user.st_ino;
+}
+
 TEST ("the host sees the mapped ids, and all namespaces belong to the user namespace") {
   static const char *const kinds[] = { "mnt", "pid", "net", "ipc", "uts", "cgroup" };
   struct builder b;
   struct container c;
   struct outcome o;
-  struct stat user, owner;
   char path[64];
   int out;
   NEEDS_SANDBOX ();
@@ -120,17 +135,8 @@ TEST ("the host sees the mapped ids, and all namespaces belong to the user names
   run_sleeper (&b, &c, &o, &out);
   snprintf (path, sizeof path, "/proc/%d", c.pid);
   CHECK_TEXT (owner_of (path), "100000:100000");
-  snprintf (path, sizeof path, "/proc/%d/ns/user", c.pid);
-  MUST (stat (path, &user) == 0);
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    snprintf (path, sizeof path, "/proc/%d/ns/%s", c.pid, kinds[i]);
-    int namespace = open (path, O_RDONLY | O_CLOEXEC);
-    int fd = namespace < 0 ? -1 : ioctl (namespace, NS_GET_USERNS);
-    must (fd >= 0 && fstat (fd, &owner) == 0, path);
-    close (fd);
-    close (namespace);
-    CHECK (owner.st_ino == user.st_ino);
-  }
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    CHECK (owns (c.pid, kinds[i]));
   end_sleeper (&c, &o, &out);
 }
 
@@ -206,18 +212,21 @@ TEST ("a bound root with mapped ids shows and keeps the host's ids, without a us
   }
 }
 
-TEST ("an overlay with mapped ids works without a user namespace and with a long staging path") {
+TEST ("an overlay with mapped ids works with and without a user namespace, by both system calls") {
   NEEDS_SANDBOX ();
 
-  for (int is_long = 0; is_long < 2; is_long++) {
+  for (int variant = 0; variant < 4; variant++) {
+    bool is_long = variant >= 2, with_user = variant % 2 == 1;
     char staging[400] = BOX ("staging/");
     struct builder b;
     fresh_root ();
-    if (is_long == 1)
+    if (is_long)
       memset (staging + strlen (staging), 'x', 250);
     MUST (mkdir (staging, 0700) == 0 || errno == EEXIST);
     begin_plan (&b, CLONE_NEWNS | CLONE_NEWPID, 0);
     put_idmap (&b, 1, MAP);
+    if (with_user)
+      put_userns (&b, MAP);
     put_op (&b, OP_PROPAGATION, 0);
     put_u64 (&b, MS_SHARED);
     put_op (&b, OP_ROOT_OVERLAY, 0);
@@ -228,9 +237,10 @@ TEST ("an overlay with mapped ids works without a user namespace and with a long
     put_str (&b, staging);
     put_u32 (&b, 1);
     put_pivot (&b, false);
-    put_identity (&b, (struct identity){ .user = "100000", .group = "100000" });
+    const char *who = with_user ? "0" : "100000";
+    put_identity (&b, (struct identity){ .user = who, .group = who });
     put_command (&b, "stat -c %u:%g /bin /secret; touch /made; stat -c %u:%g /made");
-    CHECK_RUN (run_plan (&b), "100000:100000\n100000:100000\n100000:100000\n");
+    CHECK_RUN (run_plan (&b), with_user ? "0:0\n0:0\n0:0\n" : "100000:100000\n100000:100000\n100000:100000\n");
     CHECK_TEXT (owner_of (BOX ("upper/made")), "0:0");
   }
 }
@@ -463,6 +473,30 @@ TEST ("a terminal, sysctls, names, limits and the loopback interface work") {
   CHECK_RUN (run_plan (&b), "/dev/pts/0\r\n0:5\r\n0:5\r\n7\r\n4096\r\n500\r\nbox\r\n8\r\n16\r\n0x9\r\n");
 }
 
+TEST ("a time namespace has its offsets and belongs to the user namespace") {
+  struct builder b;
+  struct container c;
+  struct outcome o;
+  int out;
+  NEEDS_SANDBOX ();
+  if (access ("/proc/self/timens_offsets", F_OK) < 0)
+    SKIP ("needs a kernel with time namespaces");
+
+  begin_plan (&b, NEW_AND_CGROUP, 0);
+  put_userns (&b, MAP);
+  put_text (&b, OP_TIME_OFFSETS, 0, "monotonic 7 0\nboottime 1000000000 0\n");
+  put_overlay (&b, IDMAP_CONTAINER);
+  put_kernel_trees (&b);
+  put_pivot (&b, false);
+  run_sleeper (&b, &c, &o, &out);
+  begin_plan (&b, JOIN_USER | CLONE_NEWTIME, PLAN_JOIN);
+  put_command (&b, "head -c 2 /proc/uptime; echo; cat /proc/1/timens_offsets | tr -s ' '; [ $(readlink "
+                   "/proc/self/ns/time) = $(readlink /proc/1/ns/time) ] && echo same");
+  CHECK_RUN (run_plan_joined (&b, c.pidfd), "10\nmonotonic 7 0\nboottime 1000000000 0\nsame\n");
+  CHECK (owns (c.pid, "time"));
+  end_sleeper (&c, &o, &out);
+}
+
 static bool may_raise_limits (void) {
   pid_t child = fork ();
   int status;
@@ -634,6 +668,98 @@ TEST ("a joining process has the ids, rights and limits of the container's user 
   put_command (&b, "id -u; id -G; tty; stat -c %u /dev/pts/0; echo $HOME");
   CHECK_RUN (run_plan_joined (&b, c.pidfd), "1000\r\n1001 10 50\r\n/dev/pts/0\r\n1000\r\n/home/app\r\n");
   end_sleeper (&c, &o, &out);
+}
+
+TEST ("who is in the namespaces already cannot look into a process that is being set up") {
+  struct builder b;
+  struct container c, waiting;
+  struct outcome o, second;
+  struct err e;
+  char path[64];
+  int out;
+  NEEDS_SANDBOX ();
+
+  begin_in_userns (&b, 0);
+  put_pivot (&b, false);
+  run_sleeper (&b, &c, &o, &out);
+  begin_plan (&b, CLONE_NEWUTS, 0);
+  snprintf (path, sizeof path, "/proc/%d/ns/user", c.pid);
+  put_op (&b, OP_NS_PATH, 0);
+  put_u32 (&b, CLONE_NEWUSER);
+  put_str (&b, path);
+  snprintf (path, sizeof path, "/proc/%d/ns/pid", c.pid);
+  put_op (&b, OP_NS_PATH, 0);
+  put_u32 (&b, CLONE_NEWPID);
+  put_str (&b, path);
+  put_op (&b, OP_SYNC, 0);
+  put_exec (&b, STRV ("/bin/true"), STRV (), "");
+  int waiting_out = start_plan (&b, -1, &waiting, &second);
+  MUST (waiting_out >= 0);
+  while (container_sync (&waiting, &e) != SYNC_CREATED)
+    poll (&(struct pollfd){ .fd = waiting.sync_fd, .events = POLLIN }, 1, 20000);
+
+  begin_plan (&b, JOIN_USER, PLAN_JOIN);
+  put_command (
+      &b, "for d in /proc/[0-9]*; do grep -q gantry $d/comm || continue; readlink $d/exe; readlink $d/cwd; ls $d/fd "
+          "2>/dev/null; cat $d/environ 2>/dev/null; echo closed; done");
+  CHECK_RUN (run_plan_joined (&b, c.pidfd), "closed\n");
+  MUST (container_go (&waiting, &e) == 0);
+  attend (&waiting, &waiting_out, &second);
+  container_release (&waiting);
+  CHECK (second.code == 0);
+  end_sleeper (&c, &o, &out);
+}
+
+/* ---- cgroups ---- */
+
+static const char *writable_cgroup (const char *const *candidates, const char *file) {
+  static char path[64];
+
+  for (; *candidates != NULL; candidates++) {
+    snprintf (path, sizeof path, "%s/%s", *candidates, file);
+    if (access (path, W_OK) == 0)
+      return *candidates;
+  }
+  return NULL;
+}
+
+TEST ("cgroups of the host are joined, and are the root of the container's cgroup namespace") {
+  const char *v1 = writable_cgroup (STRV ("/sys/fs/cgroup/pids", "/sys/fs/cgroup/freezer"), "tasks");
+  const char *v2 = writable_cgroup (STRV ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"), "cgroup.subtree_control");
+  const char *hierarchies[] = { v1, v2 };
+  int expected = 0;
+  char directory[128], script[512];
+  struct builder b;
+  NEEDS_SANDBOX ();
+  if (v1 == NULL && v2 == NULL)
+    SKIP ("needs a cgroup hierarchy that may be written to");
+
+  begin_plan (&b, NEW_AND_CGROUP, 0);
+  for (uint32_t i = 0; i < 2; i++)
+    if (hierarchies[i] != NULL) {
+      snprintf (directory, sizeof directory, "%s/gantry-userns-%d", hierarchies[i], getpid ());
+      put_text (&b, OP_CGROUP_CREATE, 0, directory);
+      put_text (&b, OP_CGROUP_JOIN, 0, directory);
+      put_u32 (&b, i + 1);
+      expected++;
+    }
+  put_userns (&b, MAP);
+  put_overlay (&b, IDMAP_CONTAINER);
+  put_kernel_trees (&b);
+  if (v2 != NULL)
+    put_mount (&b, "cgroup2", "/sys/fs/cgroup", STRV (), KERNEL_FS | MOUNT_ATTR_RDONLY, 0);
+  put_pivot (&b, false);
+  snprintf (script, sizeof script, "grep -c gantry-userns /proc/self/cgroup; grep -cE '%s%s' /proc/self/cgroup; %s",
+            v1 == NULL                                ? "^$"
+            : strcmp (v1, "/sys/fs/cgroup/pids") == 0 ? ":pids:/$"
+                                                      : ":freezer:/$",
+            v2 == NULL ? "" : "|^0::/$", v2 == NULL ? "echo 1" : "cat /sys/fs/cgroup/cgroup.procs | wc -l");
+  put_command (&b, script);
+  struct outcome *o = run_plan (&b);
+  snprintf (script, sizeof script, "0\n%d\n", expected);
+  CHECK (o->started);
+  CHECK (strncmp (o->out, script, strlen (script)) == 0);
+  CHECK (access (directory, F_OK) < 0);
 }
 
 /* ---- failures ---- */
