@@ -10,7 +10,8 @@
  *                                      stands in `progress`, a page that both share until then
  *
  * A child whose step failed _exit(127)s; the caller reaps it, as it does after a success.
- * Nothing here blocks the shim's loop: container_spawn returns right after clone3, sync_fd is polled.
+ * Nothing here blocks the shim's loop: container_spawn returns right after clone3, sync_fd is polled. Into a user
+ * namespace the way is longer: what the host's rights are needed for has been done, mounts included, when it returns.
  */
 #ifndef GANTRY_CONTAINER_H
 #define GANTRY_CONTAINER_H

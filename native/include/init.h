@@ -29,11 +29,14 @@ struct progress {
 };
 
 #define MAX_NAMESPACE_FDS 8
+#define MAX_IDMAPS 64
 
 struct namespace_fd {
   int fd;
   uint32_t clone_flag;
 };
+
+struct id_maps;
 
 struct init {
   const struct plan *plan;
@@ -43,6 +46,12 @@ struct init {
   int init_pidfd; /* of the container to join; -1 once that is done */
   struct namespace_fd namespaces[MAX_NAMESPACE_FDS];
   uint32_t namespace_count;
+  int user_fd;                /* the user namespace to be born in; -1 when there is none or it has happened */
+  const struct id_maps *maps; /* of the user namespace to be born in or to join; NULL when there is none */
+  int idmap_fds[MAX_IDMAPS];  /* user namespaces by IDMAP's id - 1 */
+  uint32_t idmap_count;
+  int stage_fd;        /* see sources.h; -1 when there is none */
+  bool has_own_mounts; /* nothing that is attached is seen by the host */
 
   int root_fd;  /* O_PATH of the container's root, from the root op or the join on; -1 before */
   int null_fd;  /* the host's /dev/null, verified; held from the root op to the pivot */
@@ -56,6 +65,17 @@ struct init {
 };
 
 typedef int init_step (struct init *in, struct fields *f, uint16_t flags, struct err *e);
+
+static inline const struct plan_op_view *op_at_work (const struct init *in) {
+  return &in->plan->ops[in->progress->op - 1];
+}
+
+/* Nobody may look into this process. To be said again after a change of credentials, which the kernel takes for the end
+   of a secret if fs.suid_dumpable is 1. */
+int init_hide (struct err *e);
+
+/* Performs, of a plan that enters a user namespace, what takes the rights of the host. */
+int perform_ahead (struct init *in, struct err *e);
 
 /* Never returns: the process becomes the container's, or tells the shim why not and exits 127. */
 _Noreturn void init_run (struct init *in);
@@ -83,6 +103,11 @@ init_step step_cgroup_join, step_unshare;
 int join_namespaces (struct init *in, struct err *e);
 int be_born_inside (struct init *in, struct err *e); /* 0 in the new process; the old one does not return */
 int enter_namespace_paths (struct init *in, struct err *e);
+int enter_mount_path (struct init *in, struct err *e);
+/* birth.c */
+int prepare_for_userns (struct init *in, struct err *e);
+int come_into_userns (struct init *in, struct err *e);
+int be_born_in_userns (struct init *in, struct err *e); /* 0 in the new process; the old one does not return */
 /* settings.c */
 init_step step_hostname, step_domainname, step_loopback_up, step_rlimit, step_umask, step_keyring;
 /* timens.c */
@@ -93,6 +118,7 @@ init_step step_affinity, step_personality, step_scheduler, step_io_priority;
 init_step step_label;
 /* identity.c */
 init_step step_identity;
+int restore_effective (struct err *e);
 /* security.c */
 init_step step_bounding, step_caps, step_no_new_privs, step_seccomp;
 /* cwd.c */

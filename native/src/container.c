@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +20,7 @@
 #include "netdev.h"
 #include "notify.h"
 #include "plan.h"
+#include "userns.h"
 
 /* ---- what the child needs of the host ---- */
 
@@ -27,17 +29,57 @@ struct entrances {
   int pid_fd;    /* one of `namespaces`, if a pid namespace is among them: the child is born in it */
   struct namespace_fd namespaces[MAX_NAMESPACE_FDS];
   uint32_t namespace_count;
+  int user_fd; /* for a process to be born in */
+  int idmap_fds[MAX_IDMAPS];
+  uint32_t idmap_count;
+  bool has_maps;
+  struct id_maps maps; /* of the user namespace that it is born in or joins */
 };
 
 static void entrances_close (struct entrances *n) {
   fd_close (&n->cgroup_fd);
   for (uint32_t i = 0; i < n->namespace_count; i++)
     fd_close (&n->namespaces[i].fd);
+  fd_close (&n->user_fd);
+  for (uint32_t i = 0; i < n->idmap_count; i++)
+    fd_close (&n->idmap_fds[i]);
+}
+
+static int make_user_namespace (struct entrances *n, struct fields *f, struct err *e) {
+  const char *uid_map = take_str (f), *gid_map = take_str (f);
+
+  n->user_fd = userns_make (uid_map, gid_map, e);
+  snprintf (n->maps.uid, sizeof n->maps.uid, "%s", uid_map);
+  snprintf (n->maps.gid, sizeof n->maps.gid, "%s", gid_map);
+  n->has_maps = true;
+  return n->user_fd < 0 ? -1 : 0;
+}
+
+static int make_idmap (struct entrances *n, struct fields *f, struct err *e) {
+  take_u32 (f);
+  const char *uid_map = take_str (f);
+  int fd = userns_make (uid_map, take_str (f), e);
+
+  if (fd < 0)
+    return -1;
+  n->idmap_fds[n->idmap_count++] = fd;
+  return 0;
+}
+
+static int open_user_namespace (struct entrances *n, const char *path, struct err *e) {
+  n->user_fd = userns_open (path, e);
+  if (n->user_fd < 0 || userns_read_maps (n->user_fd, &n->maps, e) < 0)
+    return -1;
+  n->has_maps = true;
+  return 0;
 }
 
 static int open_namespace (struct entrances *n, struct fields *f, struct err *e) {
   uint32_t clone_flag = take_u32 (f);
   const char *path = take_str (f);
+
+  if (clone_flag == CLONE_NEWUSER)
+    return open_user_namespace (n, path, e);
   int fd = open (path, O_RDONLY | O_CLOEXEC);
 
   if (fd < 0)
@@ -57,18 +99,33 @@ static int open_unified_cgroup (struct entrances *n, struct fields *f, struct er
   return n->cgroup_fd < 0 ? err_set (e, errno, "cannot open the cgroup \"%s\"", path) : 0;
 }
 
-static int entrances_open (const struct plan *p, struct entrances *n, struct err *e) {
-  for (uint32_t i = 0; i < p->op_count; i++) {
-    struct fields f = fields_of (p->ops[i].payload, p->ops[i].size);
-    int result = p->ops[i].kind == OP_NS_PATH       ? open_namespace (n, &f, e)
-                 : p->ops[i].kind == OP_CGROUP_JOIN ? open_unified_cgroup (n, &f, e)
-                                                    : 0;
-    if (result < 0) {
+static int entrance_open (struct entrances *n, const struct plan_op_view *op, struct err *e) {
+  struct fields f = fields_of (op->payload, op->size);
+
+  switch (op->kind) {
+  case OP_NS_PATH:
+    return open_namespace (n, &f, e);
+  case OP_USERNS:
+    return make_user_namespace (n, &f, e);
+  case OP_IDMAP:
+    return make_idmap (n, &f, e);
+  case OP_CGROUP_JOIN:
+    return open_unified_cgroup (n, &f, e);
+  default:
+    return 0;
+  }
+}
+
+static int entrances_open (const struct plan *p, int init_pidfd, struct entrances *n, struct err *e) {
+  for (uint32_t i = 0; i < p->op_count; i++)
+    if (entrance_open (n, &p->ops[i], e) < 0) {
       e->op = i + 1;
       return -1;
     }
-  }
-  return 0;
+  if ((p->flags & PLAN_JOIN) == 0 || (p->clone_flags & CLONE_NEWUSER) == 0)
+    return 0;
+  n->has_maps = true;
+  return userns_read_maps_of (init_pidfd, &n->maps, e);
 }
 
 /* ---- birth ---- */
@@ -84,7 +141,8 @@ static int return_pid_namespace (int pid_fd, int self_fd, struct err *e) {
 
 static pid_t clone_child (const struct plan *p, const struct entrances *n, int *pidfd, struct err *e) {
   struct clone_args args = {
-    .flags = ((p->flags & PLAN_JOIN) != 0 ? 0 : p->clone_flags) | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (n->cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+    .flags = ((p->flags & PLAN_JOIN) != 0 || n->user_fd >= 0 ? 0 : p->clone_flags) | CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
+             (n->cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
     .pidfd = (uintptr_t) pidfd,
     .exit_signal = SIGCHLD,
     .cgroup = n->cgroup_fd >= 0 ? (uint64_t) n->cgroup_fd : 0,
@@ -96,29 +154,57 @@ static pid_t clone_child (const struct plan *p, const struct entrances *n, int *
   return pid;
 }
 
+/* The child that was cloned goes into the user namespace and clones the container's process there, as our child. */
+static int await_birth (struct container *c, struct err *e) {
+  while (waitpid (c->pid, NULL, 0) < 0 && errno == EINTR)
+    ;
+  fd_close (&c->pidfd);
+  c->pid = __atomic_load_n (&c->progress->pid, __ATOMIC_ACQUIRE);
+  if (c->pid == 0 && __atomic_load_n (&c->progress->stage, __ATOMIC_ACQUIRE) == PROGRESS_FAILED) {
+    *e = c->progress->err;
+    return -1;
+  }
+  if (c->pid == 0)
+    return err_set (e, 0, "the way into the user namespace was killed (memory limit too low?)");
+  c->pidfd = sys_pidfd_open (c->pid);
+  if (c->pidfd >= 0)
+    return 0;
+  err_set (e, errno, "cannot hold the container's first process");
+  kill (c->pid, SIGKILL);
+  waitpid (c->pid, NULL, 0);
+  return -1;
+}
+
 static int give_birth (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct entrances *n,
                        int self_fd, int child_sync, struct container *c, struct err *e) {
-  /* The child inherits this, so there is no instant at which its new neighbours could look into it. */
-  if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-    return err_set (e, errno, "cannot hide the process");
-  if (lend_pid_namespace (n->pid_fd, e) < 0)
+  /* Into a user namespace it is the child that lends it, to a child of its own. */
+  int pid_fd = n->user_fd >= 0 ? -1 : n->pid_fd;
+
+  if (lend_pid_namespace (pid_fd, e) < 0)
     return -1;
   pid_t pid = clone_child (p, n, &c->pidfd, e);
   if (pid == 0) {
     struct init in = { .plan = p, .progress = c->progress, .io = *io, .sync_fd = child_sync, .init_pidfd = init_pidfd };
     memcpy (in.namespaces, n->namespaces, sizeof in.namespaces);
     in.namespace_count = n->namespace_count;
-    in.root_fd = in.null_fd = in.empty_fd = in.proc_fd = -1;
+    in.user_fd = n->user_fd;
+    in.maps = n->has_maps ? &n->maps : NULL;
+    memcpy (in.idmap_fds, n->idmap_fds, sizeof in.idmap_fds);
+    in.idmap_count = n->idmap_count;
+    in.has_own_mounts = n->user_fd < 0 && (p->clone_flags & CLONE_NEWNS) != 0;
+    in.root_fd = in.null_fd = in.empty_fd = in.proc_fd = in.stage_fd = -1;
     init_run (&in);
   }
   c->pid = pid;
   struct err second;
-  if (return_pid_namespace (n->pid_fd, self_fd, pid < 0 ? &second : e) < 0 && pid > 0) {
+  if (return_pid_namespace (pid_fd, self_fd, pid < 0 ? &second : e) < 0 && pid > 0) {
     sys_pidfd_send_signal (c->pidfd, SIGKILL);
     waitpid (pid, NULL, 0);
     return -1;
   }
-  return pid < 0 ? -1 : 0;
+  if (pid < 0)
+    return -1;
+  return n->user_fd >= 0 ? await_birth (c, e) : 0;
 }
 
 static int make_sync (struct container *c, int *child_sync, struct err *e) {
@@ -162,7 +248,7 @@ static int give_links (const struct plan *p, const struct entrances *n, struct c
 static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
                   struct err *e) {
   bool joins = (p->flags & PLAN_JOIN) != 0;
-  __attribute__ ((cleanup (entrances_close))) struct entrances n = { .cgroup_fd = -1, .pid_fd = -1 };
+  __attribute__ ((cleanup (entrances_close))) struct entrances n = { .cgroup_fd = -1, .pid_fd = -1, .user_fd = -1 };
   auto_fd child_sync = -1;
   auto_fd self_fd = -1;
 
@@ -170,7 +256,11 @@ static int spawn (const struct plan *p, const struct container_stdio *io, int in
     return err_set (e, 0, "only a joining plan takes the pidfd of a container, and it must");
   if (notify_prepare (p, init_pidfd, &c->notify, e) < 0)
     return -1;
-  if (cgroup_prepare (p, &c->cgroups, e) < 0 || entrances_open (p, &n, e) < 0 || make_sync (c, &child_sync, e) < 0)
+  /* Every child inherits this, so there is no instant at which its new neighbours could look into it. */
+  if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+    return err_set (e, errno, "cannot hide the process");
+  if (cgroup_prepare (p, &c->cgroups, e) < 0 || entrances_open (p, init_pidfd, &n, e) < 0 ||
+      make_sync (c, &child_sync, e) < 0)
     return -1;
   if (n.pid_fd >= 0 && (self_fd = sys_pidfd_open (getpid ())) < 0)
     return err_set (e, errno, "cannot open the way back to the own pid namespace");

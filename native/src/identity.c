@@ -85,7 +85,7 @@ static int give_stdio (uint32_t uid, struct err *e) {
 }
 
 /* The kernel empties the effective set when root becomes somebody else; a seccomp filter may need it still. */
-static int restore_effective (struct err *e) {
+int restore_effective (struct err *e) {
   struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
   struct __user_cap_data_struct data[2];
 

@@ -10,13 +10,13 @@
 
 #include "err.h"
 #include "fields.h"
+#include "init.h"
 #include "kernel.h"
 
 #define LAST_KIND OP_LABEL
-#define MAX_NS_PATHS 8
 #define PATH_LIMIT 4096     /* PATH_MAX, with its NUL */
 #define UNIX_PATH_LIMIT 108 /* of sockaddr_un */
-#define MAX_IDMAPS 64
+
 #define MAX_MAP_BYTES 4096 /* what the kernel takes for one uid_map: a page */
 #define MOUNT_ATTRS                                                                                                    \
   (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |                  \
@@ -85,9 +85,9 @@ static const struct op_shape {
 struct state {
   const struct plan *plan;
   uint32_t namespaces; /* made or joined so far */
-  uint32_t ns_paths, unified_joins, idmaps, listeners;
+  uint32_t unified_joins, idmaps, listeners;
   uint32_t seen[LAST_KIND + 1];
-  bool rooted, pivoted, in_child;
+  bool rooted, pivoted, in_child, enters_mounts;
   const struct op_shape *shape;
   uint32_t index;
   struct err *e;
@@ -584,7 +584,7 @@ static bool happens_once (uint16_t kind) {
 static int check_root_order (struct state *s, uint16_t kind) {
   bool joins = (s->plan->flags & PLAN_JOIN) != 0;
 
-  if (kind < OP_PROPAGATION || kind > OP_ROOT_PROPAGATION || (kind == OP_CONSOLE && joins))
+  if (kind < OP_PROPAGATION || kind > OP_ROOT_PROPAGATION || (kind == OP_CONSOLE && (joins || s->enters_mounts)))
     return 0;
   if (joins)
     return refuse (s, "", "is not possible in a joined container");
@@ -611,6 +611,17 @@ static int check_root_order (struct state *s, uint16_t kind) {
   }
 }
 
+/* One of each kind, so MAX_NAMESPACE_FDS are enough. */
+static int check_ns_path (struct state *s, uint32_t clone_flag) {
+  if ((s->namespaces & clone_flag) != 0)
+    return refuse (s, "clone_flag", "is one that the plan makes or enters already");
+  if (s->in_child)
+    return refuse (s, "", "comes after work in the namespaces of the plan");
+  s->namespaces |= clone_flag;
+  s->enters_mounts = s->enters_mounts || clone_flag == CLONE_NEWNS;
+  return 0;
+}
+
 static int check_order (struct state *s, const struct plan_op_view *op) {
   struct fields f = fields_of (op->payload, op->size);
   bool joins = (s->plan->flags & PLAN_JOIN) != 0;
@@ -622,16 +633,13 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
   if (joins &&
       (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER || op->kind == OP_TIME_OFFSETS || op->kind == OP_HOOKS))
     return refuse (s, "", "is not possible in a joined container");
-  if (joins && op->kind == OP_CGROUP_JOIN && s->in_child)
+  if ((joins || s->enters_mounts) && op->kind == OP_CGROUP_JOIN && s->in_child)
     return refuse (s, "", "must come first: after it the host's cgroups are out of sight");
   s->in_child = s->in_child || (op->kind > OP_CGROUP_JOIN && op->kind != OP_AFFINITY);
 
   switch (op->kind) {
   case OP_NS_PATH:
-    if (++s->ns_paths > MAX_NS_PATHS)
-      return refuse (s, "", "comes too often");
-    s->namespaces |= take_u32 (&f);
-    return 0;
+    return check_ns_path (s, take_u32 (&f));
   case OP_CGROUP_JOIN:
     take_str (&f);
     if (take_u32 (&f) == 2 && ++s->unified_joins > 1)

@@ -8,6 +8,10 @@
 
 #define DATA BOX ("lower/data")
 
+static void fresh_upper (void) {
+  MUST (system ("rm -rf " SANDBOX "/upper " SANDBOX "/work && mkdir " SANDBOX "/upper " SANDBOX "/work") == 0);
+}
+
 /* A POSIX ACL as the kernel keeps it: u::rw-, u:1000:r--, g::---, m::r--, o::--- */
 static const uint8_t acl[] = { 2, 0,    0,    0,    1,    0,    6,    0, 0xff, 0xff, 0xff, 0xff, 2,    0,    4,
                                0, 0xe8, 3,    0,    0,    4,    0,    0, 0,    0xff, 0xff, 0xff, 0xff, 0x10, 0,
@@ -182,6 +186,42 @@ TEST ("a copy that would not be whole is an error with the path") {
   put_pivot (&b, false);
   put_command (&b, "true");
   CHECK_FAILS (run_plan (&b), EXDEV, "cannot copy up \"/data/sub\": something is mounted there");
+}
+
+TEST ("in a user namespace a copy belongs to whom the image's files belong to there") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+  MUST (mkdir (DATA, 0755) == 0 && mkdir (DATA "/d", 0700) == 0 && chown (DATA "/d", 33, 34) == 0);
+  write_text (DATA "/d/file", "hello\n");
+  MUST (chown (DATA "/d/file", 5, 6) == 0 && chmod (DATA "/d/file", 0640) == 0);
+
+  for (uint32_t staged = 0; staged < 2; staged++) {
+    fresh_upper ();
+    begin_plan (&b, ALL_NEW, 0);
+    put_texts (&b, OP_USERNS, 0, "0 100000 65536\n", "0 100000 65536\n");
+    put_op (&b, OP_PROPAGATION, 0);
+    put_u64 (&b, MS_SLAVE);
+    put_op (&b, OP_ROOT_OVERLAY, 0);
+    put_strv (&b, STRV (BOX ("lower")));
+    put_str (&b, BOX ("upper"));
+    put_str (&b, BOX ("work"));
+    put_strv (&b, STRV ());
+    put_str (&b, BOX ("staging"));
+    put_u32 (&b, IDMAP_CONTAINER);
+    put_op (&b, OP_MOUNT, OPF_COPY_UP);
+    put_str (&b, "tmpfs");
+    put_str (&b, "tmpfs");
+    put_str (&b, "/data");
+    put_strv (&b, STRV ());
+    put_u64 (&b, MOUNT_ATTR_RDONLY);
+    put_u64 (&b, 0);
+    put_u32 (&b, 0);
+    put_u32 (&b, staged != 0 ? IDMAP_CONTAINER : IDMAP_NONE);
+    put_pivot (&b, false);
+    put_command (&b,
+                 "cat /data/d/file; stat -c '%a %u %g' /data/d /data/d/file; 2>/dev/null echo > /data/x || echo no");
+    CHECK_RUN (run_plan (&b), "hello\n700 33 34\n640 5 6\nno\n");
+  }
 }
 
 int main (int argc, char **argv) {

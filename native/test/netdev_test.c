@@ -134,6 +134,18 @@ TEST ("a container in this network namespace takes no links, by whatever path") 
   CHECK (if_nametoindex ("va") != 0);
 }
 
+TEST ("a link moves into a container in a user namespace") {
+  struct builder b;
+  NEEDS_LINKS ();
+  MUST (run ("ip addr add 10.9.5.1/24 dev va"));
+
+  begin_plan (&b, ALL_NEW, 0);
+  put_texts (&b, OP_USERNS, 0, "0 100000 65536\n", "0 100000 65536\n");
+  put_netdev (&b, "va", "eth0");
+  put_rest (&b, "cat /sys/class/net/eth0/operstate;" ADDRESSES ("eth0"));
+  CHECK_RUN (run_plan (&b), "up\ninet 10.9.5.1/24 scope global eth0\n");
+}
+
 int main (int argc, char **argv) {
   open_sandbox ();
   if (sandbox_missing == NULL && unshare (CLONE_NEWNET) < 0)

@@ -244,6 +244,24 @@ TEST ("an agent is told of the container that an exec joins") {
   CHECK_TEXT (read_text (HEARD), expected);
 }
 
+TEST ("an agent answers for a container in a user namespace") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+  pid_t agent = start_agent ();
+
+  begin_plan (&b, ALL_NEW, 0);
+  put_texts (&b, OP_USERNS, 0, "0 100000 65536\n", "0 100000 65536\n");
+  put_root (&b);
+  put_kernel_trees (&b);
+  put_pivot (&b, false);
+  put_filter (&b, about_all_but_write, sizeof about_all_but_write, STRV ("pid ", ""));
+  put_command (&b, "mkdir /made 2>&1; true");
+  struct outcome *o = run_plan (&b);
+  end_agent (agent);
+  CHECK_RUN (o, "mkdir: can't create directory '/made': Disk quota exceeded\n");
+  CHECK (strncmp (read_text (HEARD), "pid ", 4) == 0 && atoi (read_text (HEARD) + 4) > 1);
+}
+
 static struct outcome *run_without_agent (void) {
   struct builder b;
 

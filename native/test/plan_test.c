@@ -62,8 +62,8 @@ static void build_everything (struct builder *b) {
   put_blob (b, "12345678", 8);
   put_text (b, OP_OOM_FILE, 0, "/cg/a/oom");
   put_op (b, OP_NS_PATH, 0);
-  put_u32 (b, CLONE_NEWNET);
-  put_str (b, "/proc/1/ns/net");
+  put_u32 (b, CLONE_NEWCGROUP);
+  put_str (b, "/proc/1/ns/cgroup");
   put_texts (b, OP_USERNS, 0, "0 100000 65536\n", "0 100000 65536\n");
   put_op (b, OP_IDMAP, 0);
   put_u32 (b, 1);
@@ -408,7 +408,123 @@ TEST ("plan_decode() refuses ops in excess, ops after EXEC and plans without one
     put_u32 (&b, CLONE_NEWNET);
     put_str (&b, "/n");
   }
-  CHECK_REFUSED (&b, "invalid plan: op 9 NS_PATH: comes too often");
+  CHECK_REFUSED (&b, "invalid plan: op 2 NS_PATH: clone_flag is one that the plan makes or enters already");
+}
+
+static void put_ns_path (struct builder *b, uint32_t clone_flag) {
+  put_op (b, OP_NS_PATH, 0);
+  put_u32 (b, clone_flag);
+  put_str (b, "/n");
+}
+
+TEST ("plan_decode() takes every namespace once, and none that would leave a root with somebody else") {
+  static const uint32_t all[] = { CLONE_NEWUSER, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+                                  CLONE_NEWPID,  CLONE_NEWNET,    CLONE_NEWNS,  CLONE_NEWTIME };
+  struct builder b;
+
+  begin_plan (&b, 0, 0);
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    put_ns_path (&b, all[i]);
+  finish (&b);
+  CHECK (accepts (&b));
+  begin_plan (&b, 0, 0);
+  put_ns_path (&b, CLONE_NEWNET | CLONE_NEWUTS);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 1 NS_PATH: clone_flag is not one namespace");
+  begin_plan (&b, CLONE_NEWUTS, 0);
+  put_ns_path (&b, CLONE_NEWUTS);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 1 NS_PATH: clone_flag is one that the plan makes or enters already");
+  begin_plan (&b, CLONE_NEWNS, 0);
+  put_texts (&b, OP_USERNS, 0, "0 1 1\n", "0 1 1\n");
+  put_ns_path (&b, CLONE_NEWUSER);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 2 NS_PATH: clone_flag is one that the plan makes or enters already");
+  begin_plan (&b, 0, 0);
+  put_ns_path (&b, CLONE_NEWUSER);
+  put_texts (&b, OP_USERNS, 0, "0 1 1\n", "0 1 1\n");
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 2 USERNS: is a second user namespace");
+  begin_plan (&b, 0, 0);
+  put_ns_path (&b, CLONE_NEWNS);
+  put_some_root (&b);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 2 PROPAGATION: needs a new mount namespace");
+  begin_plan (&b, 0, PLAN_TERMINAL);
+  put_ns_path (&b, CLONE_NEWNS);
+  put_op (&b, OP_CONSOLE, 0);
+  put_u32 (&b, 1);
+  put_u32 (&b, 1);
+  put_u32 (&b, 0);
+  finish (&b);
+  CHECK (accepts (&b));
+  begin_plan (&b, 0, 0);
+  put_ns_path (&b, CLONE_NEWNS);
+  put_op (&b, OP_UMASK, 0);
+  put_u32 (&b, 0);
+  put_op (&b, OP_CGROUP_JOIN, 0);
+  put_str (&b, "/cg");
+  put_u32 (&b, 1);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 3 CGROUP_JOIN: must come first: after it the host's cgroups are out of sight");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_UMASK, 0);
+  put_u32 (&b, 0);
+  put_ns_path (&b, CLONE_NEWNS);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 2 NS_PATH: comes after work in the namespaces of the plan");
+  begin_plan (&b, CLONE_NEWNS | CLONE_NEWUSER, 0);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: clone flags 0x10020000 name more than supported namespaces");
+  begin_plan (&b, CLONE_NEWNS | CLONE_NEWUSER, PLAN_JOIN);
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
+TEST ("plan_decode() refuses maps that are not maps, and mounts that use none of the plan's") {
+  static const char *const bad[] = { "",         "0 1",       "0 1 1",   "0 1 1 1\n",        "0  1 1\n",
+                                     "-1 1 1\n", "0 1 1\n\n", "a 1 1\n", "0 1 12345678901\n" };
+  char long_map[4100];
+  struct builder b;
+
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    begin_plan (&b, 0, 0);
+    put_texts (&b, OP_USERNS, 0, "0 1 1\n", bad[i]);
+    finish (&b);
+    CHECK_REFUSED (&b, "invalid plan: op 1 USERNS: gid_map is not lines of three numbers");
+  }
+  for (size_t i = 0; i < sizeof long_map - 1; i++)
+    long_map[i] = "1 1 1\n"[i % 6];
+  long_map[4098] = '\0';
+  begin_plan (&b, 0, 0);
+  put_texts (&b, OP_USERNS, 0, long_map, "0 1 1\n");
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 1 USERNS: uid_map is not lines of three numbers");
+  for (uint32_t id = 0; id <= 65; id += 65) {
+    begin_plan (&b, 0, 0);
+    for (uint32_t i = 1; i < id; i++) {
+      put_op (&b, OP_IDMAP, 0);
+      put_u32 (&b, i);
+      put_str (&b, "0 1 1\n");
+      put_str (&b, "0 1 1\n");
+    }
+    put_op (&b, OP_IDMAP, 0);
+    put_u32 (&b, id);
+    put_str (&b, "0 1 1\n");
+    put_str (&b, "0 1 1\n");
+    finish (&b);
+    CHECK_REFUSED (&b, id == 0 ? "invalid plan: op 1 IDMAP: id is not the next one"
+                               : "invalid plan: op 65 IDMAP: id is not the next one");
+  }
+  for (int i = 0; i < 2; i++) {
+    begin_plan (&b, NEW_ALL, 0);
+    put_op (&b, OP_PROPAGATION, 0);
+    put_u64 (&b, MS_SLAVE);
+    put_texts (&b, OP_ROOT_BIND, 0, "/source", "/staging");
+    put_u32 (&b, i == 0 ? 1 : IDMAP_CONTAINER);
+    finish (&b);
+    CHECK_REFUSED (&b, "invalid plan: op 2 ROOT_BIND: idmap is not one that the plan has made");
+  }
 }
 
 /* A plan whose single op in a root is written by `put`. */

@@ -243,6 +243,23 @@ TEST ("a label without its security module is an error, and a false /proc is not
   CHECK (FALSE_PROC_IS_EMPTY ());
 }
 
+TEST ("in a user namespace clocks are set and a label is asked for by the process itself") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+  if (access ("/sys/module/apparmor/parameters/enabled", F_OK) == 0)
+    SKIP ("needs a kernel without AppArmor");
+
+  begin_plan (&b, ALL_NEW, 0);
+  put_texts (&b, OP_USERNS, 0, "0 100000 65536\n", "0 100000 65536\n");
+  put_text (&b, OP_TIME_OFFSETS, 0, "monotonic 1 0\n");
+  put_root (&b);
+  put_mount (&b, "proc", "/proc", STRV (), KERNEL_FS, 0);
+  put_pivot (&b, false);
+  put_label (&b, LABEL_APPARMOR, "x"); /* that the kernel has no such module is all that can fail */
+  put_command (&b, "true");
+  CHECK_FAILS (run_plan (&b), EINVAL, "cannot use the AppArmor profile \"x\"");
+}
+
 TEST ("a label too long for the kernel is refused, not cut off") {
   struct builder b;
   char label[5000];
