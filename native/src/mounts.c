@@ -316,13 +316,14 @@ static int take_over_mode (int fs, int target, struct strings options, const cha
   return set_option (fs, mode, fstype, path, e);
 }
 
-/* A copy needs a mount that can be written. */
+/* A copy needs a mount that can be written until it is complete. */
+static uint64_t attrs_to_begin_with (uint64_t attrs, uint16_t flags) {
+  return (flags & OPF_COPY_UP) != 0 ? attrs & ~(uint64_t) MOUNT_ATTR_RDONLY : attrs;
+}
+
 static int take_over_content (struct init *in, int mount, int target, uint64_t attrs, const char *path, struct err *e) {
-  struct mount_attr writable = { .attr_clr = attrs & MOUNT_ATTR_RDONLY };
   struct mount_attr read_only = { .attr_set = attrs & MOUNT_ATTR_RDONLY };
 
-  if (writable.attr_clr != 0 && mount_setattr (mount, "", AT_EMPTY_PATH, &writable, sizeof writable) < 0)
-    return err_set (e, errno, "cannot make \"%s\" writable for a copy", path);
   if (copy_up (in, target, mount, path, e) < 0)
     return -1;
   if (read_only.attr_set != 0 && mount_setattr (mount, "", AT_EMPTY_PATH, &read_only, sizeof read_only) < 0)
@@ -350,7 +351,7 @@ int step_mount (struct init *in, struct fields *f, uint16_t flags, struct err *e
       return -1;
   if ((flags & OPF_TARGET_MODE) != 0 && !made && take_over_mode (fs, target, all, fstype, path, e) < 0)
     return -1;
-  auto_fd mount = filesystem_finish (fs, attrs, fstype, path, e);
+  auto_fd mount = filesystem_finish (fs, attrs_to_begin_with (attrs, flags), fstype, path, e);
   if (mount < 0)
     return -1;
   if ((flags & OPF_COPY_UP) != 0 && take_over_content (in, mount, target, attrs, path, e) < 0)
