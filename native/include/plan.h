@@ -49,7 +49,7 @@ enum plan_op {
   OP_NS_PATH = 5,       /* u32 clone_flag, str path   opened now; the child setns()es into it first of all. CLONE_NEWUSER: as USERNS,
                                                       with an existing one. CLONE_NEWNS: the plan has no root then */
   OP_USERNS = 6,        /* str uid_map, str gid_map   a user namespace with these maps ("0 100000 65536" lines). The child is born in it,
-                                                      as its user 0 where that is mapped, and all its other namespaces belong to it.
+                                                      as its user 0, or the first that is mapped, and all its other namespaces belong to it.
                                                       What needs the host's privileges (root, binds, idmaps) is opened before */
   OP_IDMAP = 7,         /* u32 id, str uid_map, str gid_map   a user namespace that nobody lives in: a mount's `idmap` names it by
                                                       its id, 1 and up. IDMAP_CONTAINER stands for the container's own */

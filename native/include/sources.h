@@ -26,8 +26,7 @@ bool source_is_staged (const struct init *in);
 /* A detached mount of that. */
 int source_take (struct init *in, struct err *e);
 
-/* Names on the stage: where the root goes before it becomes "/", and the null device. */
+/* Where on the stage the root goes before it becomes "/". */
 #define STAGE_ROOT "root"
-#define STAGE_NULL "null"
 
 #endif

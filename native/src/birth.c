@@ -50,11 +50,10 @@ static int act_as_first (const struct id_maps *maps, struct err *e) {
   return init_hide (e);
 }
 
-/* What a private procfs is needed for after the container's own has been covered, which makes the kernel refuse it to
-   a user namespace (mount_too_revealing). */
+/* A joining process stays in the host's pid namespace to the last, whose procfs is nothing for a user namespace. */
 static int open_procfs_in_time (struct init *in, struct err *e) {
   for (uint32_t i = 0; i < in->plan->op_count; i++)
-    if (in->plan->ops[i].kind == OP_SYSCTL || in->plan->ops[i].kind == OP_LABEL)
+    if (in->plan->ops[i].kind == OP_LABEL)
       return procfs_need (in, e);
   return 0;
 }
@@ -128,5 +127,5 @@ int be_born_in_userns (struct init *in, struct err *e) {
     return err_set (e, errno, "cannot clone the container's first process");
   if (pid > 0)
     _exit (0);
-  return stage_find (in, e) < 0 ? -1 : open_procfs_in_time (in, e);
+  return stage_find (in, e);
 }

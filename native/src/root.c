@@ -26,8 +26,7 @@ int step_propagation (struct init *in, struct fields *f, uint16_t flags, struct 
 static int open_null (struct init *in, struct err *e) {
   struct stat st;
 
-  in->null_fd = in->stage_fd >= 0 ? openat (in->stage_fd, STAGE_NULL, O_PATH | O_CLOEXEC | O_NOFOLLOW)
-                                  : open ("/dev/null", O_PATH | O_CLOEXEC | O_NOFOLLOW);
+  in->null_fd = open ("/dev/null", O_PATH | O_CLOEXEC | O_NOFOLLOW);
   if (in->null_fd < 0 || fstat (in->null_fd, &st) < 0)
     return err_set (e, errno, "cannot open the host's /dev/null");
   if (!S_ISCHR (st.st_mode) || st.st_rdev != makedev (1, 3))

@@ -35,8 +35,6 @@ static int stage_make (struct init *in, const char *staging, struct err *e) {
     return -1;
   if (mkdirat (stage, STAGE_ROOT, 0755) < 0 || move_mount (stage, "", AT_FDCWD, staging, MOVE_MOUNT_F_EMPTY_PATH) < 0)
     return err_set (e, errno, "cannot prepare to mount on \"%s\"", staging);
-  if (make_node (stage, STAGE_NULL, S_IFCHR | 0666, makedev (1, 3), 0, 0, e) < 0)
-    return -1;
   in->stage_fd = fd_release (&stage);
   return 0;
 }

@@ -253,7 +253,8 @@ TEST ("in a user namespace clocks are set and a label is asked for by the proces
   put_texts (&b, OP_USERNS, 0, "0 100000 65536\n", "0 100000 65536\n");
   put_text (&b, OP_TIME_OFFSETS, 0, "monotonic 1 0\n");
   put_root (&b);
-  put_mount (&b, "proc", "/proc", STRV (), KERNEL_FS, 0);
+  put_kernel_trees (&b);
+  put_protections (&b);
   put_pivot (&b, false);
   put_label (&b, LABEL_APPARMOR, "x"); /* that the kernel has no such module is all that can fail */
   put_command (&b, "true");

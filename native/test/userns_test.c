@@ -809,6 +809,41 @@ TEST ("failed ways into a user namespace leave nothing behind") {
   CHECK_TEXT (read_text ("/proc/self/mountinfo"), before);
 }
 
+TEST ("a shim that is killed at any moment leaves no process and no mount behind") {
+  char before[65536];
+  NEEDS_SANDBOX ();
+  while (waitpid (-1, NULL, __WALL | WNOHANG) > 0)
+    ;
+  strcpy (before, read_text ("/proc/self/mountinfo"));
+  MUST (prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+  for (int i = 0; i < 40; i++) {
+    pid_t shim = fork ();
+    if (shim == 0) {
+      struct builder b;
+      struct container c;
+      struct outcome o;
+      begin_in_userns (&b, 0);
+      put_pivot (&b, false);
+      put_op (&b, OP_SYNC, 0);
+      put_command (&b, "touch /started");
+      start_plan (&b, -1, &c, &o);
+      for (;;)
+        pause ();
+    }
+    MUST (shim > 0);
+    nanosleep (&(struct timespec){ .tv_nsec = i * 400000 }, NULL);
+    MUST (kill (shim, SIGKILL) == 0);
+    /* Whoever is left is ours now, and ends by himself. */
+    alarm (20);
+    while (waitpid (-1, NULL, __WALL) > 0)
+      ;
+    alarm (0);
+    CHECK (access (BOX ("upper/started"), F_OK) < 0);
+    CHECK_TEXT (read_text ("/proc/self/mountinfo"), before);
+  }
+  MUST (prctl (PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0);
+}
+
 int main (int argc, char **argv) {
   open_sandbox ();
   int result = run_tests (argc, argv);
