@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "fds.h"
 #include "hooks.h"
@@ -35,8 +36,12 @@ int step_hooks (struct init *in, struct fields *f, uint16_t flags, struct err *e
   uint32_t stage = take_u32 (f);
   char reply = REPLY_GO;
 
-  if (stage != HOOK_RUNTIME)
-    return hooks_run (in->plan, stage, getpid (), e);
+  if (stage != HOOK_RUNTIME) {
+    umask (in->umask);
+    int result = hooks_run (in->plan, stage, getpid (), e);
+    umask (0);
+    return result;
+  }
   if (say (in, SYNC_HOOKS, e) < 0)
     return -1;
   while (reply != REPLY_HOOKS_DONE) {
