@@ -14,6 +14,10 @@
 
 /* A message of the child, next to those of enum sync_event, which container_sync answers by itself. */
 #define SYNC_LISTENER 100
+#define SYNC_HOOKS 101
+
+/* What the parent says, one byte each. */
+enum sync_reply { REPLY_GO, REPLY_HOOKS_DONE, REPLY_LET_GO };
 
 enum progress_stage { PROGRESS_SETTING_UP, PROGRESS_EXECUTING, PROGRESS_FAILED };
 
@@ -43,7 +47,11 @@ struct init {
   struct progress *progress;
   struct container_stdio io;
   int sync_fd;
-  int init_pidfd; /* of the container to join; -1 once that is done */
+  int start_listener; /* where to wait when the parent lets go, or -1; the page's descriptor is for whom comes then */
+  int page_fd;
+  unsigned first_own_fd; /* those from 3 up to here are the process's */
+  bool may_go;           /* the parent said so before it was asked */
+  int init_pidfd;        /* of the container to join; -1 once that is done */
   struct namespace_fd namespaces[MAX_NAMESPACE_FDS];
   uint32_t namespace_count;
   int user_fd;                /* the user namespace to be born in; -1 when there is none or it has happened */
@@ -88,6 +96,8 @@ int await_parent (struct init *in, uint32_t *word);
 /* In the parent. */
 void progress_answer (uint32_t *word);
 
+/* sync.c */
+init_step step_sync, step_hooks;
 /* mounts.c */
 init_step step_propagation, step_root_overlay, step_root_bind, step_mount, step_bind, step_pivot, step_root_propagation;
 /* masks.c */
@@ -126,6 +136,7 @@ init_step step_cwd;
 int cwd_retry_as_user (struct init *in, struct err *e);
 /* exec.c */
 init_step step_exec;
+int program_lookup (struct init *in, struct err *e);
 /* reaper.c */
 init_step step_reaper;
 int reaper_fork (struct init *in, struct err *e); /* 0 in the child; the reaper does not return */
