@@ -25,14 +25,14 @@ const OPERATORS: readonly SeccompOperator[] = [
   "SCMP_CMP_MASKED_EQ",
 ];
 
-/** The kernel's own limit: SECCOMP_RET_DATA has 16 bits, but errno values end here. */
-const MAX_ERRNO = 4095;
+/** SECCOMP_RET_DATA has 16 bits; what of them an action can use is the compiler's matter. */
+const MAX_DATA = 0xffff;
 
 /** Also the part of Docker's own profile format that is the same. */
 export function decodeSeccomp(fields: Fields): Seccomp {
   return defined({
     defaultAction: oneOf(fields, "defaultAction", ACTIONS),
-    defaultErrnoRet: integerIn(fields, "defaultErrnoRet", 0, MAX_ERRNO),
+    defaultErrnoRet: integerIn(fields, "defaultErrnoRet", 0, MAX_DATA),
     architectures: strings(fields, "architectures"),
     flags: strings(fields, "flags"),
     listenerPath: text(fields, "listenerPath"),
@@ -45,7 +45,7 @@ export function decodeSeccompRule(fields: Fields): SeccompRule {
   return defined({
     names: fields.strings("names") ?? [],
     action: oneOf(fields, "action", ACTIONS),
-    errnoRet: integerIn(fields, "errnoRet", 0, MAX_ERRNO),
+    errnoRet: integerIn(fields, "errnoRet", 0, MAX_DATA),
     args: children(fields, "args", decodeSeccompArg),
   });
 }
