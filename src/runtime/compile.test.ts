@@ -478,6 +478,12 @@ describe("the process", () => {
     expect(() => planOf(spec)).toThrow(message);
   });
 
+  test("that is to ask an agent needs to be told which one", () => {
+    const syscalls = [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }] as const;
+    const spec = withLinux({ seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls } });
+    expect(() => planOf(spec)).toThrow("SCMP_ACT_NOTIFY has nobody to ask");
+  });
+
   test("without seccomp in the kernel is refused when it wants it", () => {
     const spec = withLinux({ seccomp: { defaultAction: "SCMP_ACT_ALLOW" } });
     expect(() => planOf(spec, { ...FACTS_V1, seccomp: false })).toThrow("seccomp is not available");
