@@ -22,8 +22,7 @@ export function rootSteps(options: CompileOptions, idmaps: readonly number[]): P
   // A bound /dev is the user's own: nothing is made in it.
   const hasOwnDev = !mounts.some(({ mount, destination }) => destination === "/dev" && isBindMount(mount));
   return [
-    // Slave, not private: then what the host unmounts meanwhile is not kept busy by the copies in this namespace.
-    { kind: "propagation", propagation: propagation ?? PROPAGATION.slave | PROPAGATION.rec },
+    { kind: "propagation", propagation: setupPropagation(propagation) },
     rootStep(options, labelOptions),
     ...mounts.flatMap((mount) => mountSteps(mount, { spec, taskId, facts, bundle, labelOptions })),
     ...(hasOwnDev ? deviceSteps(spec) : []),
@@ -87,6 +86,15 @@ function rootPropagation(spec: Spec): bigint | undefined {
       `${quoted(wish)} is not a root propagation: shared, slave, private, unbindable`,
     );
   return propagation;
+}
+
+/**
+ * Of all mounts while the root is made. By default slave, not private: then what the host unmounts meanwhile is not kept
+ * busy by the copies in this namespace. Not unbindable: the root, a bind mount, could not be made of anything.
+ */
+function setupPropagation(wish: bigint | undefined): bigint {
+  if (wish === undefined) return PROPAGATION.slave | PROPAGATION.rec;
+  return (wish & PROPAGATION.unbindable) === 0n ? wish : PROPAGATION.private | PROPAGATION.rec;
 }
 
 function hiddenPaths(field: string, paths: readonly string[] = []): readonly string[] {

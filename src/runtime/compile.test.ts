@@ -268,6 +268,25 @@ describe("mounts", () => {
     ).not.toThrow();
   });
 
+  test.each([
+    ["", "slave", true, undefined],
+    ["private", "private", false, "private"],
+    ["rslave", "slave", true, "slave"],
+    ["shared", "shared", false, "shared"],
+    ["unbindable", "private", true, "unbindable"],
+  ] as const)(
+    "are made with the propagation %j as %s, and the root then is %s",
+    (wish, first, isRec, last) => {
+      const { ops } = planOf(withLinux({ rootfsPropagation: wish }));
+      const rec = isRec ? PROPAGATION.rec : 0n;
+      expect(ops).toContainEqual({ kind: "propagation", propagation: PROPAGATION[first] | rec });
+      const after = ops.flatMap((op) =>
+        op.kind === "root-propagation" ? [op.propagation & ~PROPAGATION.rec] : [],
+      );
+      expect(after).toEqual(last === undefined ? [] : [PROPAGATION[last]]);
+    },
+  );
+
   test("on /dev by the user keep everything out of it", () => {
     const plan = planOf(
       withMount({ destination: "/dev", type: "bind", source: "/srv/dev", options: ["rbind"] }),
