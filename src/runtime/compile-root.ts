@@ -5,7 +5,7 @@ import { checkAbsolute, invalid, quoted } from "../specs/oci-runtime/refusal.ts"
 import type { LinuxDevice, Process, Spec } from "../specs/oci-runtime/spec.ts";
 import type { CompileOptions } from "./compile.ts";
 import { hooksPlace } from "./compile-hooks.ts";
-import { mountSteps, placedMounts } from "./compile-mounts.ts";
+import { lateReadonlySteps, mountSteps, placedMounts } from "./compile-mounts.ts";
 import { refuseRootWork } from "./compile-namespaces.ts";
 import { consoleStep } from "./compile-process.ts";
 import { HOOK_STAGE, IDMAP, type PlanOp } from "./plan.ts";
@@ -34,6 +34,7 @@ export function rootSteps(options: CompileOptions, idmaps: readonly number[]): P
       (path) => ({ kind: "mask", path }) as const,
     ),
     ...terminalSteps(spec.process),
+    ...lateReadonlySteps(mounts),
     { kind: "pivot", rootReadonly: spec.root?.readonly ?? false },
     ...(propagation === undefined ? [] : [{ kind: "root-propagation", propagation } as const]),
   ];

@@ -287,6 +287,26 @@ describe("mounts", () => {
     },
   );
 
+  test("that are read-only can be filled before: with devices, and with mounts that are not read-only", () => {
+    const tmpfs = (destination: string): SpecMount => ({
+      destination,
+      type: "tmpfs",
+      options: ["ro", "nosuid"],
+    });
+    const plan = planOf(
+      withMount(tmpfs("/dev"), { destination: "/dev/shm", type: "tmpfs" }, tmpfs("/empty")),
+    );
+    const attrs = plan.ops.flatMap((op) => (op.kind === "mount" ? [[op.target, op.attrs]] : []));
+    expect(attrs).toEqual([
+      ["/dev", MOUNT_ATTR.nosuid],
+      ["/dev/shm", 0n],
+      ["/empty", MOUNT_ATTR.nosuid | MOUNT_ATTR.rdonly],
+    ]);
+    expect(only(plan, "readonly")).toEqual({ kind: "readonly", top: true, path: "/dev" });
+    expect(kinds(plan).lastIndexOf("symlink")).toBeLessThan(kinds(plan).indexOf("readonly"));
+    expect(kinds(plan).indexOf("readonly")).toBeLessThan(kinds(plan).indexOf("pivot"));
+  });
+
   test("on /dev by the user keep everything out of it", () => {
     const plan = planOf(
       withMount({ destination: "/dev", type: "bind", source: "/srv/dev", options: ["rbind"] }),
