@@ -129,10 +129,6 @@ describe("decodeSpec()", () => {
     ['{"ociVersion":"1.2.0","linux":{"intelRdt":{}}}', '"linux.intelRdt" is not supported'],
     ['{"ociVersion":"1.2.0","linux":{"timeOffsets":{}}}', '"linux.timeOffsets"'],
     [
-      '{"ociVersion":"1.2.0","linux":{"resources":{"hugepageLimits":[]}}}',
-      '"linux.resources.hugepageLimits"',
-    ],
-    [
       '{"ociVersion":"1.2.0","linux":{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/x"}}}',
       "listenerPath",
     ],
