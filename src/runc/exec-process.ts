@@ -2,12 +2,13 @@
 import { resolve } from "node:path";
 import { fail } from "../base/errors.ts";
 import { readHostFacts } from "../linux/host-facts.ts";
+import type { ProcessIdentity } from "../linux/process-state.ts";
 import { markHostNamespaces } from "../linux/own-namespaces.ts";
 import { compileExec } from "../runtime/compile.ts";
 import { encodePlan } from "../runtime/plan-codec.ts";
 import { decodeProcessDocument, decodeSpec } from "../specs/oci-runtime/decode.ts";
 import type { Capabilities, Process } from "../specs/oci-runtime/spec.ts";
-import { type Container, loadContainer } from "./container.ts";
+import { type Container, loadContainer, mainProcess } from "./container.ts";
 import type { Context } from "./context.ts";
 import { readDocument } from "./files.ts";
 import type { Flag, Flags } from "./flags.ts";
@@ -43,7 +44,7 @@ export const EXEC_FLAGS: readonly Flag[] = [
 export function execInContainer(context: Context, flags: Flags, args: readonly string[]): never {
   const [id = "", ...words] = args;
   const container = loadContainer(context.root, id);
-  const pid = livingMain(container, flags.isOn("ignore-paused"));
+  const main = livingMain(container, flags.isOn("ignore-paused"));
   const spec = markHostNamespaces(decodeSpec(container.record.config));
   const listening = listenFds(context.environment);
   const wanted = withEnvironment(
@@ -66,7 +67,7 @@ export function execInContainer(context: Context, flags: Flags, args: readonly s
   return becomePerformer(context, {
     verb: "exec",
     plan: encodePlan(plan),
-    join: pid,
+    join: main,
     detach,
     preserved,
     pidFile: flags.text("pid-file"),
@@ -74,13 +75,15 @@ export function execInContainer(context: Context, flags: Flags, args: readonly s
   });
 }
 
-function livingMain(container: Container, ignorePaused: boolean): number {
-  const { status, pid } = conditionOf(container);
+function livingMain(container: Container, ignorePaused: boolean): ProcessIdentity {
+  const { status } = conditionOf(container);
   if (status === "stopped") throw fail("conflict", "cannot exec in a stopped container");
   if (status === "creating") throw fail("conflict", "cannot exec in a container that is being created");
   if (status === "paused" && !ignorePaused)
     throw fail("conflict", "cannot exec in a paused container (use --ignore-paused to override)");
-  return pid;
+  const main = mainProcess(container);
+  if (main === undefined) throw fail("conflict", "cannot exec in a stopped container");
+  return main;
 }
 
 function wantedProcess(

@@ -1,6 +1,7 @@
 /** Becoming the C program that performs a plan: docs/decisions/0005. */
 import { resolve } from "node:path";
 import { checkInherited } from "../linux/inherited-descriptors.ts";
+import type { ProcessIdentity } from "../linux/process-state.ts";
 import type { Context } from "./context.ts";
 import type { NotifySocket } from "./handed-down.ts";
 
@@ -22,8 +23,8 @@ export interface Performance {
   /** Descriptors from 3 up that go on to the process. */
   readonly preserved?: number;
   readonly notify?: NotifySocket | undefined;
-  /** Of an exec: the container's main process. */
-  readonly join?: number;
+  /** Of an exec or a start: the container's main process. */
+  readonly join?: ProcessIdentity;
 }
 
 const FIRST_PRESERVED = 3;
@@ -47,7 +48,7 @@ export function becomePerformer(context: Context, wanted: Performance): never {
 
 function performerWords({ log, workingDirectory }: Context, wanted: Performance, plan: number | undefined): string[] {
   const { state, detach, keep, subreaper, pidFile, consoleSocket, preserved, notify, join } = wanted;
-  const option = (name: string, value: string | number | undefined): string[] =>
+  const option = (name: string, value: string | number | bigint | undefined): string[] =>
     value === undefined || value === "" || value === 0 ? [] : [`--${name}`, String(value)];
   const path = (name: string, value = ""): string[] =>
     value === "" ? [] : [`--${name}`, resolve(workingDirectory, value)];
@@ -61,7 +62,8 @@ function performerWords({ log, workingDirectory }: Context, wanted: Performance,
     ...path("pid-file", pidFile),
     ...path("console-socket", consoleSocket),
     ...option("preserve-fds", preserved),
-    ...option("join", join),
+    ...option("join", join?.pid),
+    ...option("start-ticks", join?.startTicks),
     ...option("notify-socket", notify?.host),
     ...option("notify-dir", notify?.directory),
     ...option("log", log.file),

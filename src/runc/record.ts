@@ -17,7 +17,8 @@ export interface ContainerRecord {
   readonly annotations: Readonly<Record<string, string>>;
   /** The directories that belong to this container alone: all that is in them may be killed. */
   readonly cgroupDirs: readonly string[];
-  /** Has hooks that its end is told to. */
+  /** Whether there are hooks of these stages: those run by `start` and `delete`. */
+  readonly hasPoststart: boolean;
   readonly hasPoststop: boolean;
   /** The text of config.json when the container was created: a string, since few verbs look into it. */
   readonly config: string;
@@ -39,6 +40,7 @@ export function decodeRecord(text: string): ContainerRecord {
     creator: identity(objectOf(value["creator"])),
     annotations: annotationsOf(value["annotations"]),
     cgroupDirs: directoriesOf(value["cgroupDirs"]),
+    hasPoststart: value["hasPoststart"] === true,
     hasPoststop: value["hasPoststop"] === true,
     config: textOf(value, "config"),
   };

@@ -132,7 +132,8 @@ export function startContainer(context: Context, flags: Flags, id: string, endin
       state,
       plan: bytes,
       preserved,
-      notify,
+      // The socket of a created container is made when it starts.
+      notify: ending === "create" ? undefined : notify,
       detach: ending === "detach",
       keep: flags.isOn("keep"),
       subreaper: ending === "wait" && !flags.isOn("no-subreaper"),
@@ -156,6 +157,7 @@ function recordOf(bundle: Bundle, plan: Plan): ContainerRecord {
     creator: identityOf(process.pid),
     annotations: bundle.spec.annotations ?? {},
     cgroupDirs: plan.ops.flatMap((op) => (op.kind === "cgroup-create" ? [op.dir] : [])),
+    hasPoststart: (bundle.spec.hooks?.poststart ?? []).length > 0,
     hasPoststop: (bundle.spec.hooks?.poststop ?? []).length > 0,
     config: bundle.config,
   };

@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { fail } from "../../base/errors.ts";
-import { loadContainer } from "../container.ts";
-import type { Verb } from "../context.ts";
+import { type Container, loadContainer, mainProcess } from "../container.ts";
+import type { Context, Verb } from "../context.ts";
+import { notifySocket } from "../handed-down.ts";
 import { becomePerformer } from "../performer.ts";
 import { conditionOf } from "../status.ts";
 
@@ -15,7 +17,7 @@ export const verb: Verb = {
     const { status } = conditionOf(container);
     switch (status) {
       case "created":
-        return becomePerformer(context, { verb: "start", state: container.directory });
+        return startCreated(context, container);
       case "stopped":
         throw fail("conflict", "cannot start a container that has stopped");
       case "running":
@@ -26,3 +28,20 @@ export const verb: Verb = {
     }
   },
 };
+
+async function startCreated(context: Context, container: Container): Promise<never> {
+  const main = mainProcess(container);
+  if (main === undefined) throw fail("conflict", "cannot start a container that has stopped");
+  const notify = notifySocket(context.environment, container.directory);
+  const { hooksPlan } = container.record.hasPoststart
+    ? await import("../poststart-plan.ts")
+    : { hooksPlan: undefined };
+  return becomePerformer(context, {
+    verb: "start",
+    state: container.directory,
+    join: main,
+    ...(hooksPlan === undefined ? {} : { plan: hooksPlan(container) }),
+    // Its directory is bound into the container only if there was a service manager when it was created.
+    notify: notify !== undefined && existsSync(notify.directory) ? notify : undefined,
+  });
+}
