@@ -2,10 +2,11 @@
  * New limits for a living cgroup: read what it holds, decide (cgroup-settings.ts), write. `dirs` are its directories: one
  * on cgroup v2, one for each hierarchy on v1; the files that a directory has tell which it is.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { access, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, fail, messageOf } from "../base/errors.ts";
 import type { LinuxResources } from "../specs/oci-runtime/resources.ts";
+import { readControlFile } from "./cgroup-file.ts";
 import type { CgroupSetting, CgroupValues } from "./cgroup-setting.ts";
 import { cgroupUpdate } from "./cgroup-settings.ts";
 
@@ -21,8 +22,8 @@ export async function updateCgroup(dirs: readonly string[], resources: LinuxReso
 
 /** Throws `not_found` when the cgroup is gone. */
 export async function cgroupVersion(dirs: readonly string[]): Promise<1 | 2> {
-  if ((await readFirst(dirs, "cgroup.controllers")) !== undefined) return 2;
-  if ((await readFirst(dirs, "cgroup.procs")) !== undefined) return 1;
+  if ((await readControlFile(dirs, "cgroup.controllers")) !== undefined) return 2;
+  if ((await readControlFile(dirs, "cgroup.procs")) !== undefined) return 1;
   throw fail("not_found", `the cgroup "${dirs[0] ?? ""}" does not exist`);
 }
 
@@ -40,7 +41,7 @@ async function valuesV1(dirs: readonly string[]): Promise<CgroupValues> {
       "cpu.cfs_period_us",
       "cpu.cfs_burst_us",
       "cpu.rt_period_us",
-    ].map(async (file) => numberIn(await readFirst(dirs, file))),
+    ].map(async (file) => numberIn(await readControlFile(dirs, file))),
   );
   return known({
     memoryLimit: unlimitedV1(limit),
@@ -56,10 +57,10 @@ async function valuesV1(dirs: readonly string[]): Promise<CgroupValues> {
 async function valuesV2(dirs: readonly string[]): Promise<CgroupValues> {
   const [limit, swap, usage, burst] = await Promise.all(
     ["memory.max", "memory.swap.max", "memory.current", "cpu.max.burst"].map(async (file) =>
-      numberIn(await readFirst(dirs, file)),
+      numberIn(await readControlFile(dirs, file)),
     ),
   );
-  const [quota, period] = (await readFirst(dirs, "cpu.max"))?.trim().split(" ") ?? [];
+  const [quota, period] = (await readControlFile(dirs, "cpu.max"))?.trim().split(" ") ?? [];
   return known({
     memoryLimit: limit,
     swapLimit: swap,
@@ -143,8 +144,8 @@ async function write(path: string, value: string, dirs: readonly string[]): Prom
 
 /** In runc's words: clients show them. */
 async function tooLow(value: string, dirs: readonly string[], cause: unknown): Promise<Error> {
-  const usage = numberIn(await readFirst(dirs, "memory.usage_in_bytes"));
-  const peak = numberIn(await readFirst(dirs, "memory.max_usage_in_bytes"));
+  const usage = numberIn(await readControlFile(dirs, "memory.usage_in_bytes"));
+  const peak = numberIn(await readControlFile(dirs, "memory.max_usage_in_bytes"));
   return fail(
     "invalid_argument",
     `unable to set memory limit to ${value} (current usage: ${usage}, peak usage: ${peak})`,
@@ -163,24 +164,25 @@ async function takeBack(path: string, value: string, reason: unknown): Promise<v
 
 interface FoundFile {
   readonly path: string;
+  /** Empty for one that can only be written. */
   readonly text: string;
 }
 
 async function findFile(dirs: readonly string[], file: string): Promise<FoundFile | undefined> {
   for (const dir of dirs) {
     const path = join(dir, file);
-    try {
-      return { path, text: await readFile(path, "latin1") };
-    } catch (error) {
-      const errno = errnoOf(error);
-      // Some files can only be written.
-      if (errno === "EINVAL" || errno === "EACCES") return { path, text: "" };
-      if (errno !== "ENOENT" && errno !== "ENODEV") throw error;
-    }
+    if (await exists(path)) return { path, text: (await readControlFile([dir], file)) ?? "" };
   }
   return undefined;
 }
 
-async function readFirst(dirs: readonly string[], file: string): Promise<string | undefined> {
-  return (await findFile(dirs, file))?.text;
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT" || errno === "ENODEV") return false;
+    throw error;
+  }
 }
