@@ -8,7 +8,7 @@ import {
   type MountOptions,
   parseMountOptions,
 } from "../linux/mount-options.ts";
-import { at, invalid, quoted, unsupported } from "../specs/oci-runtime/refusal.ts";
+import { at, checkAbsolute, invalid, quoted, unsupported } from "../specs/oci-runtime/refusal.ts";
 import type { Spec, SpecMount } from "../specs/oci-runtime/spec.ts";
 import { cgroupMounts } from "./compile-cgroup-mount.ts";
 import { checkMapped } from "./compile-namespaces.ts";
@@ -42,7 +42,7 @@ export function placedMounts(spec: Spec, idmaps: readonly number[]): PlacedMount
     const clean = posix.normalize(`/${mount.destination}`);
     const destination = clean.length > 1 && clean.endsWith("/") ? clean.slice(0, -1) : clean;
     if (destination === "/") throw invalid(`${path}.destination`, "is /: a mount on / is not allowed");
-    if (destination.length > 4095) throw invalid(`${path}.destination`, "is longer than any path may be");
+    checkAbsolute(destination, `${path}.destination`);
     return { mount, destination, path, idmap: idmaps[index] ?? IDMAP.none };
   });
 }
@@ -78,6 +78,7 @@ function mountStep(
   const source = mount.source ?? type;
   // A new mount is its whole tree.
   const attrs = changed(options.recursiveAttrs, options.attrs).set;
+  checkKeys(options.data, path);
   checkOwners(spec, options.data, path);
   return {
     kind: "mount",
@@ -103,6 +104,17 @@ function mountStep(
 
 /** The kernel labels what is in these file by file, by its own rules. */
 const NOT_LABELLED: ReadonlySet<string> = new Set(["proc", "sysfs"]);
+
+/** The kernel's filesystems have none of more than a few letters; fsconfig(2) takes 255. */
+const MAX_KEY = 63;
+
+function checkKeys(data: readonly string[], path: string): void {
+  for (const option of data) {
+    const [key = ""] = option.split("=", 1);
+    if (key === "" || Buffer.byteLength(key) > MAX_KEY)
+      throw invalid(`${path}.options`, `have ${quoted(option)}, which has no name or too long a one`);
+  }
+}
 
 /** devpts and tmpfs: the kernel says EINVAL to an owner that the user namespace does not have. */
 function checkOwners(spec: Spec, data: readonly string[], path: string): void {
@@ -144,10 +156,10 @@ function bindStep(
 }
 
 function bindSource({ source = "" }: SpecMount, path: string, bundle: string | undefined): string {
-  if (source.startsWith("/")) return source;
+  if (source.startsWith("/")) return checkAbsolute(source, `${path}.source`);
   if (source === "" || bundle === undefined)
     throw invalid(`${path}.source`, `is ${quoted(source)}: the bind mount has no absolute source`);
-  return posix.resolve(bundle, source);
+  return checkAbsolute(posix.resolve(bundle, source), `${path}.source`);
 }
 
 // ---- /proc ----

@@ -1,7 +1,7 @@
 /** The namespaces of a plan: which are made, which are joined, and what may therefore be changed. */
 import { idMapText, isMapped } from "../linux/id-maps.ts";
 import { CLONE_NEW } from "../linux/namespaces.ts";
-import { at, invalid, quoted, unsupported } from "../specs/oci-runtime/refusal.ts";
+import { at, checkAbsolute, invalid, quoted, unsupported } from "../specs/oci-runtime/refusal.ts";
 import type { IdMapping, NamespaceType, Process, Spec, TimeOffset } from "../specs/oci-runtime/spec.ts";
 import type { NsPathOp, PlanOp } from "./plan.ts";
 
@@ -35,8 +35,10 @@ export function readNamespaces(spec: Spec): Namespaces {
     if (path === "") {
       own.add(type);
       if (!NOT_CLONED.has(type)) cloneFlags |= CLONE_NEW[type];
-    } else if (path.startsWith("/")) joined.set(type, { kind: "ns-path", cloneFlag: CLONE_NEW[type], path });
-    else throw invalid(`${place}.path`, `${quoted(path)} is not absolute`);
+    } else {
+      checkAbsolute(path, `${place}.path`);
+      joined.set(type, { kind: "ns-path", cloneFlag: CLONE_NEW[type], path });
+    }
   }
   if (!notHost.has("mount"))
     throw invalid(

@@ -3,7 +3,7 @@ import { capabilityMask, isCapability } from "../linux/capabilities.ts";
 import type { HostFacts } from "../linux/host-facts.ts";
 import { rlimitNumber } from "../linux/rlimits.ts";
 import { ioprioValue, schedAttr } from "../linux/scheduling.ts";
-import { at, invalid, quoted } from "../specs/oci-runtime/refusal.ts";
+import { at, checkAbsolute, invalid, quoted } from "../specs/oci-runtime/refusal.ts";
 import type { Linux, Process, SpecUser } from "../specs/oci-runtime/spec.ts";
 import { type HooksOp, type IdentityOp, LABEL_MODULE, type PlanOp, type SeccompOp } from "./plan.ts";
 
@@ -49,7 +49,7 @@ export function resourceSteps({ process, personality, taskId, facts, createCwd }
     // runc's name, so that keys outlive an exec and are gone with the container.
     { kind: "keyring", name: `_ses.${taskId}` },
     // Before the user is set: a working directory that only root may enter works with Docker.
-    { kind: "cwd", create: createCwd, path: checkCwd(process.cwd) },
+    { kind: "cwd", create: createCwd, path: checkAbsolute(process.cwd, "process.cwd") },
   ];
 }
 
@@ -96,12 +96,6 @@ function checkOomScore(value: number): number {
   if (!Number.isInteger(value) || value < -1000 || value > 1000)
     throw invalid("process.oomScoreAdj", `${value} is not between -1000 and 1000`);
   return value;
-}
-
-function checkCwd(cwd: string): string {
-  if (!cwd.startsWith("/")) throw invalid("process.cwd", `${quoted(cwd)} is not absolute`);
-  if (Buffer.byteLength(cwd) > 4095) throw invalid("process.cwd", "is longer than any path may be");
-  return cwd;
 }
 
 export interface IdentityOptions {

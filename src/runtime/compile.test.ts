@@ -102,6 +102,23 @@ describe("the order of a plan", () => {
     }
   });
 
+  test("lets hooks of the container's own files have no more rights than its program", () => {
+    const hooks = { startContainer: [{ path: "/h" }], createContainer: [{ path: "/h" }] };
+    const compiled = (noNewPrivileges: boolean): Plan =>
+      compile({
+        spec: { ...full, hooks, process: { ...PROCESS, noNewPrivileges } },
+        rootfs: { kind: "bind", source: "/r" },
+        staging: "/s",
+        taskId: "t",
+        facts: FACTS_V1,
+        init: true,
+        bundle: "/b",
+      });
+    expect(kinds(compiled(false)).slice(-5)).toEqual(["seccomp", "caps", "hooks", "reaper", "exec"]);
+    expect(kinds(compiled(true)).slice(-5)).toEqual(["no-new-privs", "seccomp", "hooks", "reaper", "exec"]);
+    before(compiled(true), "device", "hooks", "mask", "pivot", "sync");
+  });
+
   test("puts the reaper behind everything but the program: it has no more rights than that", () => {
     const plan = compile({
       spec: full,
@@ -139,6 +156,17 @@ describe("namespaces", () => {
     ["a relative path", [{ type: "mount" }, { type: "ipc", path: "x" }], "not absolute"],
   ])("refuse %s", (_, namespaces, message) => {
     expect(() => planOf(withLinux({ namespaces: namespaces ?? [] }))).toThrow(message);
+  });
+
+  test("of the host are never made the container's to change, whatever they are called", () => {
+    const host = (type: "network" | "uts"): Spec =>
+      withLinux({
+        namespaces: [{ type: "mount" }, { type, path: `/proc/1/ns/${type}`, gantryHost: true }],
+        sysctl: type === "network" ? { "net.ipv4.ip_forward": "1" } : {},
+      });
+    expect(() => planOf(host("network"))).toThrow("not allowed in host network namespace");
+    expect(() => planOf({ ...host("uts"), hostname: "h" })).toThrow("host's UTS namespace");
+    expect(kinds(planOf(host("uts")))).not.toContain("ns-path");
   });
 
   test("must be own ones to be given a name", () => {
@@ -359,6 +387,24 @@ describe("the process", () => {
     });
   });
 
+  test("of a newer kernel are warned of where warnings are wanted", () => {
+    const warnings: string[] = [];
+    const spec = withProcess({ capabilities: { bounding: ["CAP_FLY", "CAP_CHOWN"] } });
+    const plan = compile({
+      spec,
+      rootfs: { kind: "bind", source: "/r" },
+      staging: "/s",
+      taskId: "t",
+      facts: FACTS_V1,
+      init: false,
+      warn: (message) => warnings.push(message),
+    });
+    expect(only(plan, "bounding").keepMask).toBe(1n);
+    expect(warnings).toEqual([
+      'config.json: process.capabilities.bounding: ignoring the unknown capability "CAP_FLY"',
+    ]);
+  });
+
   test("has none when none are listed", () => {
     expect(only(planOf(SPEC), "caps")).toEqual({
       kind: "caps",
@@ -388,6 +434,10 @@ describe("the process", () => {
     } as const;
     const named = only(planOf(withProcess({ user: { uid: 0, gid: 0, gantryLookup: lookup } })), "identity");
     expect(named).toMatchObject({ userKind: "name", user: "www", groupKind: "none", addGroups: ["audio"] });
+  });
+
+  test("gets the last of several values of a variable", () => {
+    expect(only(planOf(withProcess({ env: ["A=1", "B=2", "A=3"] })), "exec").env).toEqual(["A=3", "B=2"]);
   });
 
   test("is searched for where its environment says", () => {
@@ -459,6 +509,86 @@ describe("compileExec()", () => {
   test("is under the container's filter, whoever runs it", () => {
     const spec = withLinux({ seccomp: { defaultAction: "SCMP_ACT_ERRNO" } });
     expect(kinds(exec({}, spec))).toContain("seccomp");
+  });
+
+  test("takes what it leaves open from the container's first process, but not who it is", () => {
+    const first = withProcess({
+      user: { uid: 5, gid: 5, umask: 0o77, additionalGids: [9] },
+      cwd: "/w",
+      env: ["A=b"],
+      capabilities: { bounding: ["CAP_CHOWN"] },
+      noNewPrivileges: true,
+      oomScoreAdj: 7,
+      rlimits: [{ type: "RLIMIT_CPU", soft: 1n, hard: 2n }],
+      scheduler: { policy: "SCHED_BATCH" },
+      ioPriority: { class: "IOPRIO_CLASS_RT", priority: 1 },
+      execCPUAffinity: { final: "1" },
+    });
+    const open = exec({ cwd: "" }, first);
+    expect(only(open, "bounding").keepMask).toBe(1n);
+    expect(only(open, "cwd").path).toBe("/w");
+    expect(only(open, "umask").mask).toBe(0o77);
+    expect(only(open, "identity")).toMatchObject({ uid: 0, addGroups: [] });
+    expect(only(open, "exec").env).toEqual([]);
+    for (const kind of [
+      "no-new-privs",
+      "oom-score-adj",
+      "rlimit",
+      "scheduler",
+      "io-priority",
+      "affinity",
+    ] as const)
+      expect(kinds(open)).toContain(kind);
+    const own = exec({ noNewPrivileges: false, capabilities: {}, oomScoreAdj: -1, cwd: "/x" }, first);
+    expect(kinds(own)).not.toContain("no-new-privs");
+    expect(only(own, "bounding").keepMask).toBe(0n);
+    expect(only(own, "oom-score-adj").value).toBe(-1);
+    expect(only(own, "cwd").path).toBe("/x");
+  });
+
+  test("is put on its CPUs before it joins the cgroup, and again after", () => {
+    const plan = exec({ execCPUAffinity: { initial: "1", final: "0" } });
+    expect(plan.ops.filter(({ kind }) => kind === "affinity")).toEqual([
+      { kind: "affinity", mask: Buffer.from([2]) },
+      { kind: "affinity", mask: Buffer.from([1]) },
+    ]);
+    expect(kinds(plan)[0]).toBe("affinity");
+    expect(kinds(plan).lastIndexOf("affinity")).toBe(kinds(plan).lastIndexOf("cgroup-join") + 1);
+  });
+
+  test("can be put into cgroups below the container's, by controller", () => {
+    const joined = (subCgroups: ReadonlyMap<string, string>, facts = FACTS_V1_TOGETHER): string[] =>
+      compileExec({ process: PROCESS, spec: SPEC, taskId: "t1", facts, subCgroups }).ops.flatMap((op) =>
+        op.kind === "cgroup-join" ? [op.dir] : [],
+      );
+    expect(
+      joined(
+        new Map([
+          ["cpuacct", "a/b"],
+          ["", "c"],
+        ]),
+      ),
+    ).toEqual([
+      "/sys/fs/cgroup/cpu,cpuacct/gantry/t1/a/b",
+      "/sys/fs/cgroup/memory/gantry/t1/c",
+      "/sys/fs/cgroup/devices/gantry/t1/c",
+    ]);
+    expect(joined(new Map([["", "x"]]), FACTS_V2)).toEqual(["/sys/fs/cgroup/gantry/t1/x"]);
+    expect(() => joined(new Map([["cpu", "x"]]), FACTS_V2)).toThrow('no controller "cpu"');
+    for (const path of ["..", "a/../b", "/a"])
+      expect(() => joined(new Map([["", path]]))).toThrow("not a path below the container's own");
+  });
+
+  test("joins every namespace that is not the host's", () => {
+    const spec = withLinux({
+      namespaces: [
+        { type: "mount" },
+        { type: "user", path: "/u" },
+        { type: "time" },
+        { type: "ipc", path: "/proc/1/ns/ipc", gantryHost: true },
+      ],
+    });
+    expect(exec({}, spec).cloneFlags).toBe(CLONE_NEW.mount | CLONE_NEW.user | CLONE_NEW.time);
   });
 
   test("has its own terminal", () => {

@@ -1,7 +1,7 @@
 /** Fields of config.json: absent or null is absent, integers have ranges, text has no NUL. */
 import { asString, Fields } from "../engine/fields.decode.ts";
 import { asBigInt } from "../exact-json.ts";
-import { invalid, quoted, unsupported } from "./refusal.ts";
+import { checkAbsolute, invalid, unsupported } from "./refusal.ts";
 
 type Defined<T> = {
   [K in keyof T as undefined extends T[K] ? never : K]: T[K];
@@ -124,9 +124,6 @@ export function refuse(fields: Fields, keys: readonly string[]): void {
   for (const key of keys) if (fields.has(key)) throw unsupported(fields.at(key));
 }
 
-/** A path that is absolute, for places where the specification leaves no choice. */
 export function absolutePath(fields: Fields, key: string): string {
-  const path = requiredText(fields, key);
-  if (!path.startsWith("/")) throw invalid(fields.at(key), `${quoted(path)} is not absolute`);
-  return path;
+  return checkAbsolute(requiredText(fields, key), fields.at(key));
 }

@@ -43,7 +43,7 @@ export function decodeSeccomp(fields: Fields): Seccomp {
 
 export function decodeSeccompRule(fields: Fields): SeccompRule {
   return defined({
-    names: fields.strings("names") ?? [],
+    names: strings(fields, "names") ?? [],
     action: oneOf(fields, "action", ACTIONS),
     errnoRet: integerIn(fields, "errnoRet", 0, MAX_DATA),
     args: children(fields, "args", decodeSeccompArg),
