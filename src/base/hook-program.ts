@@ -39,11 +39,19 @@ export function runHook(hook: HookProgram): Promise<void> {
   child.stderr.on("data", keep);
   child.stdin.on("error", () => {}); // it need not read: its exit status counts
   child.stdin.end(hook.input);
-  child.on("error", (cause) => reject(fail("unavailable", `cannot run "${hook.path}": ${cause.message}`, cause)));
+  child.on("error", (cause) =>
+    reject(fail("unavailable", `cannot run "${hook.path}": ${cause.message}`, cause)),
+  );
   child.on("exit", (code, signal) => {
     clearTimeout(timer);
     if (code === 0) resolve();
-    else reject(fail("unavailable", `"${hook.path}": ${signal ?? `exit status ${code ?? "unknown"}`}: ${output.trim()}`));
+    else
+      reject(
+        fail(
+          "unavailable",
+          `"${hook.path}": ${signal ?? `exit status ${code ?? "unknown"}`}: ${output.trim()}`,
+        ),
+      );
   });
   return promise;
 }

@@ -28,7 +28,9 @@ function readKnob(path: string): string | undefined {
 /** The freezer's own hierarchy on v1, the only one on v2; a directory is known by the knobs in it. */
 function findFreezer(dirs: readonly string[]): Freezer | undefined {
   // The likely one first: each look at a wrong one is a system call.
-  for (const dir of dirs.toSorted((a, b) => Number(b.includes("/freezer/")) - Number(a.includes("/freezer/")))) {
+  for (const dir of dirs.toSorted(
+    (a, b) => Number(b.includes("/freezer/")) - Number(a.includes("/freezer/")),
+  )) {
     if (readKnob(join(dir, "freezer.state")) !== undefined) return { version: 1, dir };
     if (readKnob(join(dir, "cgroup.freeze")) !== undefined) return { version: 2, dir };
   }
@@ -108,12 +110,12 @@ export function cgroupMembers(dirs: readonly string[]): number[] {
   return [...pids].sort((a, b) => a - b);
 }
 
-/** A threaded cgroup refuses to list processes (EOPNOTSUPP); its root above lists them. */
+/** A threaded cgroup refuses to list processes (EOPNOTSUPP, in Bun ENOTSUP); its root above lists them. */
 function membersOf(dir: string): number[] {
   try {
     return (readKnob(join(dir, "cgroup.procs")) ?? "").split("\n").filter(Boolean).map(Number);
   } catch (error) {
-    if (errnoOf(error) === "EOPNOTSUPP") return [];
+    if (["EOPNOTSUPP", "ENOTSUP"].includes(errnoOf(error) ?? "")) return [];
     throw error;
   }
 }

@@ -19,7 +19,8 @@ export function checkInherited(descriptors: readonly number[]): void {
 
 function isInherited(fd: number): boolean {
   try {
-    const flags = /^flags:\s*0?([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1] ?? "0";
+    const flags =
+      /^flags:\s*0?([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1] ?? "0";
     return (Number.parseInt(flags, 8) & O_CLOEXEC) === 0;
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return false;

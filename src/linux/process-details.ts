@@ -52,7 +52,7 @@ export function processDetails(pid: number, clock: CpuClock): ProcessDetails | u
 
 /** A process chooses its own words: none of them may move the cursor of who looks at them. */
 function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  return text.replace(/\p{Cc}/gu, "?");
 }
 
 /** Of a device number as stat shows it; Unix98 slaves have the majors 136 to 143, consoles 4: devices.txt */

@@ -77,16 +77,16 @@ function endMain(context: Context, container: Container, force: boolean): void {
  * A `run` in the foreground clears up by itself when its container has ended; one that is killed in the middle of creation
  * takes the unborn container with it. In both cases nobody else may be at work in what is removed next.
  */
-function endCreator({ native }: Context, container: Container, force: boolean): void {
+function endCreator(context: Context, container: Container, force: boolean): void {
   const { creator } = container.record;
   if (creator.pid === process.pid || !isAlive(creator)) return;
   const isCreating = mainProcess(container) === undefined;
-  if (isCreating && force) signalIf(native(), creator.pid, SIGKILL, () => isAlive(creator));
+  if (isCreating && force) signalIf(context.native(), creator.pid, SIGKILL, () => isAlive(creator));
   waitForEnd(creator, "the process that runs the container");
   // Born between our look and the creator's death.
   const main = mainProcess(container);
   if (main !== undefined && isAlive(main)) {
-    signalIf(native(), main.pid, SIGKILL, () => isAlive(main));
+    signalIf(context.native(), main.pid, SIGKILL, () => isAlive(main));
     waitForEnd(main, "the main process");
   }
 }

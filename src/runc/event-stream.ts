@@ -1,17 +1,14 @@
 /** What `events` writes: JSON lines {"type":"stats"|"oom","id":…,"data":…}, as runc's callers read them. */
+import { setTimeout as pause } from "node:timers/promises";
 import { isCategory } from "../base/errors.ts";
+import { oomKills } from "../linux/cgroup-oom.ts";
 import { encodeStats, readCgroupStats } from "../linux/cgroup-stats.ts";
-import { readOomKills } from "../linux/oom-kills.ts";
+import { isAlive } from "../linux/process-state.ts";
 import { type Container, mainProcess } from "./container.ts";
 import type { Context } from "./context.ts";
-import { sleepMs } from "./files.ts";
-import { isAlive } from "../linux/process-state.ts";
 
-/**
- * How long a kill for want of memory may stay unnoticed. The kernel's notifications (eventfd on v1, inotify on v2) would be
- * sooner, but a counter cannot be missed, and a look at one small file costs microseconds.
- */
-const LOOK_MS = 100;
+/** How long the end of the container may stay unnoticed. */
+const LOOK_MS = 200;
 
 export async function statsLine({ id, record }: Container): Promise<string> {
   const stats = encodeStats(await readCgroupStats(record.cgroupDirs));
@@ -20,19 +17,38 @@ export async function statsLine({ id, record }: Container): Promise<string> {
 
 /** Until the container has ended. */
 export async function follow(context: Context, container: Container, intervalMs: number): Promise<void> {
-  const dirs = container.record.cgroupDirs;
-  let kills = readOomKills(dirs) ?? 0n;
-  let nextStats = performance.now() + intervalMs;
+  const ending = new AbortController();
+  const { signal } = ending;
+  const ended = whenEnded(container, signal).finally(() => ending.abort());
+  await Promise.all([
+    ended,
+    reportOom(context, container, signal),
+    reportStats(context, container, intervalMs, signal),
+  ]);
+}
+
+async function whenEnded(container: Container, signal: AbortSignal): Promise<void> {
   for (;;) {
-    sleepMs(Math.max(0, Math.min(LOOK_MS, nextStats - performance.now())));
     const main = mainProcess(container);
-    const alive = main !== undefined && isAlive(main);
-    const now = readOomKills(dirs) ?? kills;
-    for (; kills < now; kills++)
-      context.write(`${JSON.stringify({ type: "oom", id: container.id })}\n`);
-    if (!alive) return;
-    if (performance.now() < nextStats) continue;
-    nextStats += intervalMs;
+    if (main === undefined || !isAlive(main)) return;
+    await sleep(LOOK_MS, signal);
+  }
+}
+
+async function reportOom(context: Context, { id, record }: Container, signal: AbortSignal): Promise<void> {
+  for await (const _ of oomKills(record.cgroupDirs, { signal }))
+    context.write(`${JSON.stringify({ type: "oom", id })}\n`);
+}
+
+async function reportStats(
+  context: Context,
+  container: Container,
+  intervalMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await sleep(intervalMs, signal);
+    if (signal.aborted) return;
     try {
       context.write(await statsLine(container));
     } catch (error) {
@@ -40,4 +56,11 @@ export async function follow(context: Context, container: Container, intervalMs:
       if (!isCategory(error, "not_found")) throw error;
     }
   }
+}
+
+/** Ends early, without an error, when the signal is given. */
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  await pause(ms, undefined, { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
 }

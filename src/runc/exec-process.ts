@@ -33,7 +33,11 @@ export const EXEC_FLAGS: readonly Flag[] = [
   { names: ["apparmor"], kind: "text", help: "AppArmor profile" },
   { names: ["no-new-privs"], kind: "switch", help: "it cannot gain privileges" },
   { names: ["cap", "c"], kind: "list", help: "one more capability" },
-  { names: ["preserve-fds"], kind: "integer", help: "hand on this many descriptors from 3 up, behind those of LISTEN_FDS" },
+  {
+    names: ["preserve-fds"],
+    kind: "integer",
+    help: "hand on this many descriptors from 3 up, behind those of LISTEN_FDS",
+  },
   { names: ["cgroup"], kind: "list", help: "[CONTROLLER:]PATH of an existing cgroup below the container's" },
   { names: ["ignore-paused"], kind: "switch", help: "even in a paused container; it waits there" },
   // Of no effect in runc since an exec has no orphans to reap.

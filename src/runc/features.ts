@@ -16,16 +16,20 @@ export const HOOKS = [
 
 export const NAMESPACES = ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"] as const;
 
-const WITH_OPPOSITES = [
-  ...["atime", "relatime", "strictatime", "diratime", "dev", "exec", "suid", "symfollow"],
-  ...["noatime", "norelatime", "nostrictatime", "nodiratime", "nodev", "noexec", "nosuid", "nosymfollow"],
-];
+const words = (text: string): string[] => text.split(" ");
+
+/** Each of them also in a form for the mount and all below it: "rnodev". */
+const RECURSIVE = words(
+  "atime dev diratime exec noatime nodev nodiratime noexec norelatime nostrictatime nosuid nosymfollow " +
+    "relatime strictatime suid symfollow",
+);
 export const MOUNT_OPTIONS: readonly string[] = [
-  ...["async", "bind", "defaults", "dirsync", "idmap", "lazytime", "mand", "nolazytime", "nomand"],
-  ...["private", "rbind", "ridmap", "ro", "rprivate", "rro", "rrw", "rshared", "rslave", "runbindable"],
-  ...["rw", "shared", "slave", "sync", "tmpcopyup", "unbindable"],
-  ...WITH_OPPOSITES,
-  ...WITH_OPPOSITES.map((option) => `r${option}`),
+  ...words(
+    "async bind defaults dirsync idmap lazytime mand nolazytime nomand private rbind ridmap ro rprivate rro rrw",
+  ),
+  ...words("rshared rslave runbindable rw shared slave sync tmpcopyup unbindable"),
+  ...RECURSIVE,
+  ...RECURSIVE.map((option) => `r${option}`),
 ].toSorted();
 
 export const SECCOMP = {

@@ -96,9 +96,7 @@ function splitWord(word: string): { readonly name: string; readonly value: strin
   if (bare === "" || bare.startsWith("-") || bare.startsWith("="))
     throw fail("invalid_argument", `bad flag syntax: ${word}`);
   const at = bare.indexOf("=");
-  return at < 0
-    ? { name: bare, value: undefined }
-    : { name: bare.slice(0, at), value: bare.slice(at + 1) };
+  return at < 0 ? { name: bare, value: undefined } : { name: bare.slice(0, at), value: bare.slice(at + 1) };
 }
 
 const TRUE = ["1", "t", "T", "true", "TRUE", "True"];
@@ -110,13 +108,19 @@ function checked({ kind }: Flag, name: string, value: string): string {
     case "switch":
       if (TRUE.includes(value)) return "true";
       if (FALSE.includes(value)) return "false";
-      throw fail("invalid_argument", `invalid boolean value ${JSON.stringify(value)} for -${name}: parse error`);
+      throw fail(
+        "invalid_argument",
+        `invalid boolean value ${JSON.stringify(value)} for -${name}: parse error`,
+      );
     case "integer":
       if (/^[+-]?(\d{1,15}|0x[\da-f]{1,12})$/i.test(value)) return String(toInteger(value));
       throw fail("invalid_argument", `invalid value ${JSON.stringify(value)} for flag -${name}: parse error`);
     case "duration":
       if (parseDuration(value) !== undefined) return value;
-      throw fail("invalid_argument", `invalid value ${JSON.stringify(value)} for flag -${name}: ${durationError(value)}`);
+      throw fail(
+        "invalid_argument",
+        `invalid value ${JSON.stringify(value)} for flag -${name}: ${durationError(value)}`,
+      );
     case "text":
     case "list":
       return value;

@@ -31,8 +31,8 @@ export function listenFds(environment: Environment): number {
   return Number(text);
 }
 
-export function withEnvironment(process: Process, more: readonly string[]): Process {
-  return { ...process, env: [...(process.env ?? []), ...more] };
+export function withEnvironment(base: Process, more: readonly string[]): Process {
+  return { ...base, env: [...(base.env ?? []), ...more] };
 }
 
 export interface NotifySocket {

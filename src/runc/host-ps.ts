@@ -6,7 +6,8 @@ const LIMITS = { timeoutMs: 20_000, maxBytes: 16 << 20 };
 /** What the host's own `ps` says with these options, its header and the lines of `pids`. Throws `unavailable` without one. */
 export async function hostPs(options: readonly string[], pids: readonly number[]): Promise<string> {
   const { exitCode, stdout, stderr } = await runProgram("ps", options, LIMITS);
-  if (exitCode !== 0) throw fail("invalid_argument", `ps ${options.join(" ")}: exit status ${exitCode}: ${stderr.trim()}`);
+  if (exitCode !== 0)
+    throw fail("invalid_argument", `ps ${options.join(" ")}: exit status ${exitCode}: ${stderr.trim()}`);
   return linesOf(stdout, pids);
 }
 

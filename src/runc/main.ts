@@ -30,7 +30,11 @@ const GLOBAL_FLAGS: readonly Flag[] = [
   { names: ["log"], kind: "text", help: "append log lines to this file (default: standard error)" },
   { names: ["log-format"], kind: "text", help: '"text" (default) or "json"' },
   { names: ["root"], kind: "text", help: `where the state of containers is kept (default: ${DEFAULT_ROOT})` },
-  { names: ["systemd-cgroup"], kind: "switch", help: 'let systemd make the cgroups; cgroupsPath is "slice:prefix:name" then' },
+  {
+    names: ["systemd-cgroup"],
+    kind: "switch",
+    help: 'let systemd make the cgroups; cgroupsPath is "slice:prefix:name" then',
+  },
   { names: ["rootless"], kind: "text", help: '"auto" (default) or "false"; "true" is not supported' },
   // Of no effect in runc either, which looks for criu in the search path; callers still give it.
   { names: ["criu"], kind: "text" },
@@ -123,7 +127,10 @@ function openContext(invocation: Invocation, flags: Flags, log: Logger): Context
   if (rootless === "true")
     throw fail("not_implemented", "--rootless=true is not supported: this runtime must be run as root");
   if (!["", "auto", "false"].includes(rootless))
-    throw fail("invalid_argument", `--rootless is "auto", "true" or "false", not ${JSON.stringify(rootless)}`);
+    throw fail(
+      "invalid_argument",
+      `--rootless is "auto", "true" or "false", not ${JSON.stringify(rootless)}`,
+    );
   const { environment, shim, version, commit } = invocation;
   let native: Native | undefined;
   return {
@@ -152,7 +159,9 @@ function versionText({ version, commit }: Invocation): string {
 
 async function overview(): Promise<string> {
   const lines = await Promise.all(
-    Object.entries(VERBS).map(async ([name, load]) => `  ${name.padEnd(12)} ${(await load()).verb.summary}\n`),
+    Object.entries(VERBS).map(
+      async ([name, load]) => `  ${name.padEnd(12)} ${(await load()).verb.summary}\n`,
+    ),
   );
   return `Usage: ${PROGRAM} [GLOBAL FLAGS] COMMAND [FLAGS] [ARGUMENTS]
 

@@ -46,7 +46,11 @@ export function becomePerformer(context: Context, wanted: Performance): never {
   });
 }
 
-function performerWords({ log, workingDirectory }: Context, wanted: Performance, plan: number | undefined): string[] {
+function performerWords(
+  { log, workingDirectory }: Context,
+  wanted: Performance,
+  plan: number | undefined,
+): string[] {
   const { state, detach, keep, subreaper, pidFile, consoleSocket, preserved, notify, join } = wanted;
   const option = (name: string, value: string | number | bigint | undefined): string[] =>
     value === undefined || value === "" || value === 0 ? [] : [`--${name}`, String(value)];

@@ -33,8 +33,16 @@ export const START_FLAGS: readonly Flag[] = [
   { names: ["pid-file"], kind: "text", help: "write the process id there" },
   { names: ["no-pivot"], kind: "switch", refused: "without pivot_root the host's files can be reached" },
   { names: ["no-new-keyring"], kind: "switch", help: "stay in the caller's session keyring" },
-  { names: ["no-mount-fallback"], kind: "switch", help: "mount as asked or fail, as this runtime always does" },
-  { names: ["preserve-fds"], kind: "integer", help: "hand on this many descriptors from 3 up, behind those of LISTEN_FDS" },
+  {
+    names: ["no-mount-fallback"],
+    kind: "switch",
+    help: "mount as asked or fail, as this runtime always does",
+  },
+  {
+    names: ["preserve-fds"],
+    kind: "integer",
+    help: "hand on this many descriptors from 3 up, behind those of LISTEN_FDS",
+  },
   { names: ["pidfd-socket"], kind: "text", refused: "use --pid-file" },
 ];
 
@@ -59,7 +67,11 @@ function realBundle(path: string): string {
   try {
     return realpathSync(path);
   } catch (cause) {
-    throw fail("invalid_argument", `bundle "${path}" cannot be entered: ${errnoOf(cause) ?? "unknown error"}`, cause);
+    throw fail(
+      "invalid_argument",
+      `bundle "${path}" cannot be entered: ${errnoOf(cause) ?? "unknown error"}`,
+      cause,
+    );
   }
 }
 
@@ -168,6 +180,9 @@ function refuseUsedCgroups(dirs: readonly string[]): void {
   for (const dir of dirs) {
     const members = cgroupMembers([dir]);
     if (members.length > 0)
-      throw fail("conflict", `container's cgroup is not empty: ${members.length} process(es) found in "${dir}"`);
+      throw fail(
+        "conflict",
+        `container's cgroup is not empty: ${members.length} process(es) found in "${dir}"`,
+      );
   }
 }

@@ -40,7 +40,9 @@ export const UPDATE_FLAGS: readonly Flag[] = [
 export function resourcesFrom(flags: Flags, workingDirectory: string): LinuxResources {
   const file = flags.text("resources");
   if (file === "") return fromFlags(flags);
-  return decodeResourcesDocument(file === "-" ? readStandardInput() : readDocument(resolve(workingDirectory, file)));
+  return decodeResourcesDocument(
+    file === "-" ? readStandardInput() : readDocument(resolve(workingDirectory, file)),
+  );
 }
 
 function fromFlags(flags: Flags): LinuxResources {

@@ -6,7 +6,9 @@ import { deleteContainer } from "../delete-container.ts";
 export const verb: Verb = {
   summary: "delete a container that has ended, with all that it holds",
   usage: "<container-id>",
-  flags: [{ names: ["force", "f"], kind: "switch", help: "kill it first; a container that does not exist is fine" }],
+  flags: [
+    { names: ["force", "f"], kind: "switch", help: "kill it first; a container that does not exist is fine" },
+  ],
   least: 1,
   most: 1,
   async run(context, { flags, args }) {

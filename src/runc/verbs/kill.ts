@@ -10,7 +10,13 @@ import { isAlive } from "../../linux/process-state.ts";
 export const verb: Verb = {
   summary: "send a signal to the main process of a container",
   usage: "<container-id> [SIGNAL]",
-  flags: [{ names: ["all", "a"], kind: "switch", help: "to every process of the container; one that has ended is fine" }],
+  flags: [
+    {
+      names: ["all", "a"],
+      kind: "switch",
+      help: "to every process of the container; one that has ended is fine",
+    },
+  ],
   least: 1,
   most: 2,
   run(context, { flags, args }) {
@@ -23,7 +29,11 @@ export const verb: Verb = {
     }
     const { status } = conditionOf(container);
     const main = mainProcess(container);
-    if (status === "stopped" || main === undefined || !signalIf(context.native(), main.pid, signal, () => isAlive(main)))
+    if (
+      status === "stopped" ||
+      main === undefined ||
+      !signalIf(context.native(), main.pid, signal, () => isAlive(main))
+    )
       throw fail("conflict", "container not running");
     return 0;
   },

@@ -15,7 +15,8 @@ export const verb: Verb = {
   most: 0,
   run(context, { flags }) {
     const format = flags.text("format") || "table";
-    if (format !== "table" && format !== "json") throw fail("invalid_argument", `invalid format option: ${format}`);
+    if (format !== "table" && format !== "json")
+      throw fail("invalid_argument", `invalid format option: ${format}`);
     const containers = all(context);
     if (flags.isOn("quiet")) context.write(containers.map(({ id }) => `${id}\n`).join(""));
     else if (format === "json")
@@ -41,6 +42,13 @@ function all({ root, log }: Context): Container[] {
 function asTable(rows: readonly Description[]): string {
   return table([
     ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"],
-    ...rows.map(({ id, pid, status, bundle, created, owner }) => [id, String(pid), status, bundle, created, owner]),
+    ...rows.map(({ id, pid, status, bundle, created, owner }) => [
+      id,
+      String(pid),
+      status,
+      bundle,
+      created,
+      owner,
+    ]),
   ]);
 }

@@ -15,7 +15,8 @@ export const verb: Verb = {
   most: 1,
   run(context, { flags, args }) {
     const format = flags.text("format") || "text";
-    if (format !== "text" && format !== "json") throw fail("invalid_argument", `invalid format option: ${format}`);
+    if (format !== "text" && format !== "json")
+      throw fail("invalid_argument", `invalid format option: ${format}`);
     const { plan } = compileStart(context, flags, args[0] ?? "ID");
     context.write(format === "text" ? printPlan(plan) : planJson(plan));
     return 0;

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { errnoOf, fail } from "../../base/errors.ts";
 import type { Verb } from "../context.ts";
-import { exampleSpec } from "../example-spec.ts";
+import { exampleSpec } from "../../runtime/example-spec.ts";
 
 export const verb: Verb = {
   summary: "write a config.json to start from",
@@ -19,7 +19,10 @@ export const verb: Verb = {
       ? { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
       : undefined;
     try {
-      writeFileSync(path, `${JSON.stringify(exampleSpec(owner), undefined, "\t")}\n`, { flag: "wx", mode: 0o666 });
+      writeFileSync(path, `${JSON.stringify(exampleSpec(owner), undefined, "\t")}\n`, {
+        flag: "wx",
+        mode: 0o666,
+      });
     } catch (cause) {
       if (errnoOf(cause) === "EEXIST")
         throw fail("conflict", "File config.json exists. Remove it first", cause);

@@ -8,8 +8,8 @@ export const verb: Verb = {
   flags: [],
   least: 1,
   most: 1,
-  run({ root, write }, { args }) {
-    write(`${JSON.stringify(describe(loadContainer(root, args[0] ?? "")), undefined, 2)}\n`);
+  run(context, { args }) {
+    context.write(`${JSON.stringify(describe(loadContainer(context.root, args[0] ?? "")), undefined, 2)}\n`);
     return 0;
   },
 };

@@ -7,7 +7,6 @@ import { Fields } from "../engine/fields.decode.ts";
 import { parseExactJson } from "../exact-json.ts";
 import {
   absolutePath,
-  big,
   boolean,
   child,
   childMap,
@@ -16,7 +15,6 @@ import {
   defined,
   i64,
   id,
-  integer,
   integerIn,
   oneOf,
   refuse,

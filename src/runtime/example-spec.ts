@@ -55,7 +55,9 @@ export function exampleSpec(owner?: { readonly uid: number; readonly gid: number
     },
   };
   // The limit is small: a plain number says the same.
-  return JSON.parse(JSON.stringify(spec, (_, value: unknown) => (typeof value === "bigint" ? Number(value) : value)));
+  return JSON.parse(
+    JSON.stringify(spec, (_, value: unknown) => (typeof value === "bigint" ? Number(value) : value)),
+  );
 }
 
 function mounts(rootless: boolean): SpecMount[] {
@@ -72,13 +74,30 @@ function mounts(rootless: boolean): SpecMount[] {
       type: "devpts",
       source: "devpts",
       // Group 5, tty, is not mapped where only root is.
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...(rootless ? [] : ["gid=5"])],
+      options: [
+        "nosuid",
+        "noexec",
+        "newinstance",
+        "ptmxmode=0666",
+        "mode=0620",
+        ...(rootless ? [] : ["gid=5"]),
+      ],
     },
-    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...QUIET, "mode=1777", "size=65536k"] },
+    {
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: [...QUIET, "mode=1777", "size=65536k"],
+    },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: QUIET },
     rootless
       ? { destination: "/sys", type: "none", source: "/sys", options: ["rbind", ...QUIET, "ro"] }
       : { destination: "/sys", type: "sysfs", source: "sysfs", options: [...QUIET, "ro"] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...QUIET, "relatime", "ro"] },
+    {
+      destination: "/sys/fs/cgroup",
+      type: "cgroup",
+      source: "cgroup",
+      options: [...QUIET, "relatime", "ro"],
+    },
   ];
 }
