@@ -20,7 +20,7 @@ export function readyCgroupParents(facts: CgroupFacts, path: string): void {
 }
 
 /** Controllers that we use; others stay where the host has them. */
-const WANTED = ["cpuset", "cpu", "io", "memory", "pids"];
+const WANTED = ["cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"];
 
 function passControllersDown(facts: CgroupFacts & { readonly version: 2 }, parents: readonly string[]): void {
   let dir = facts.mountPoint;

@@ -57,11 +57,18 @@ function deviceSteps(spec: Spec, path: string, facts: HostFacts): PlanOp[] {
 function settingSteps(spec: Spec, path: string, facts: HostFacts): PlanOp[] {
   const settings = cgroupSettings(facts.cgroup.version, spec.linux?.resources ?? {});
   return settings.map(({ controller, file, value, mayMiss }) => {
-    const dir = controllerDir(facts.cgroup, path, controller);
+    const dir = settingDir(controller, path, facts);
     if (dir === undefined)
       throw fail("invalid_argument", `cannot set "${file}": the ${controller} cgroup is not available`);
     return { kind: "cgroup-write", mayMiss, file: posix.join(dir, file), value };
   });
+}
+
+/** The core's own files of v2 are there without any controller. */
+function settingDir(controller: string, path: string, facts: HostFacts): string | undefined {
+  return facts.cgroup.version === 2 && controller === "cgroup"
+    ? cgroupDirs(facts.cgroup, path)[0]?.dir
+    : controllerDir(facts.cgroup, path, controller);
 }
 
 function oomStep(path: string, facts: HostFacts): PlanOp[] {

@@ -7,7 +7,6 @@ import { Fields } from "../engine/fields.decode.ts";
 import { parseExactJson } from "../exact-json.ts";
 import {
   absolutePath,
-  big,
   boolean,
   child,
   childMap,
@@ -16,7 +15,6 @@ import {
   defined,
   i64,
   id,
-  integer,
   integerIn,
   oneOf,
   refuse,
@@ -27,17 +25,15 @@ import {
   u32,
 } from "./decode-fields.ts";
 import { decodeProcess } from "./decode-process.ts";
+import { decodeResources } from "./decode-resources.ts";
 import { decodeSeccomp } from "./decode-seccomp.ts";
 import { invalid, quoted, unsupported } from "./refusal.ts";
 import type {
-  BlockIoThrottle,
   Hook,
   HookPoint,
   IdMapping,
   Linux,
   LinuxDevice,
-  LinuxDeviceRule,
-  LinuxResources,
   Namespace,
   NamespaceType,
   Process,
@@ -193,70 +189,5 @@ function decodeDevice(fields: Fields): LinuxDevice {
     fileMode: u32(fields, "fileMode"),
     uid: id(fields, "uid"),
     gid: id(fields, "gid"),
-  });
-}
-
-// ---- resources ----
-
-function decodeResources(fields: Fields): LinuxResources {
-  refuse(fields, ["hugepageLimits", "network", "rdma"]);
-  return defined({
-    devices: children(fields, "devices", decodeDeviceRule),
-    memory: child(fields, "memory", decodeMemory),
-    cpu: child(fields, "cpu", decodeCpu),
-    pids: child(fields, "pids", (pids) => ({ limit: big(pids, "limit") ?? 0n })),
-    blockIO: child(fields, "blockIO", decodeBlockIo),
-    unified: fields.stringMap("unified") ?? undefined,
-  });
-}
-
-function decodeDeviceRule(fields: Fields): LinuxDeviceRule {
-  return defined({
-    allow: fields.bool("allow"),
-    type: fields.has("type") ? oneOf(fields, "type", ["a", "c", "b"]) : undefined,
-    major: integer(fields, "major"),
-    minor: integer(fields, "minor"),
-    access: text(fields, "access"),
-  });
-}
-
-function decodeMemory(fields: Fields): NonNullable<LinuxResources["memory"]> {
-  refuse(fields, ["kernel", "kernelTCP", "checkBeforeUpdate"]);
-  return defined({
-    limit: big(fields, "limit"),
-    reservation: big(fields, "reservation"),
-    swap: big(fields, "swap"),
-    swappiness: integer(fields, "swappiness"),
-    disableOOMKiller: boolean(fields, "disableOOMKiller"),
-  });
-}
-
-function decodeCpu(fields: Fields): NonNullable<LinuxResources["cpu"]> {
-  refuse(fields, ["burst", "idle"]);
-  return defined({
-    shares: integer(fields, "shares"),
-    quota: big(fields, "quota"),
-    period: integer(fields, "period"),
-    realtimeRuntime: big(fields, "realtimeRuntime"),
-    realtimePeriod: integer(fields, "realtimePeriod"),
-    cpus: text(fields, "cpus"),
-    mems: text(fields, "mems"),
-  });
-}
-
-function decodeBlockIo(fields: Fields): NonNullable<LinuxResources["blockIO"]> {
-  refuse(fields, ["leafWeight", "weightDevice"]);
-  const throttles = (key: string): BlockIoThrottle[] | undefined =>
-    children(fields, key, (throttle) => ({
-      major: throttle.int("major"),
-      minor: throttle.int("minor"),
-      rate: big(throttle, "rate") ?? 0n,
-    }));
-  return defined({
-    weight: integer(fields, "weight"),
-    throttleReadBpsDevice: throttles("throttleReadBpsDevice"),
-    throttleWriteBpsDevice: throttles("throttleWriteBpsDevice"),
-    throttleReadIOPSDevice: throttles("throttleReadIOPSDevice"),
-    throttleWriteIOPSDevice: throttles("throttleWriteIOPSDevice"),
   });
 }

@@ -2,6 +2,8 @@
  * The OCI runtime specification's config.json (version 1.3, Linux), as types. Optional fields are truly absent, as in
  * the document. https://github.com/opencontainers/runtime-spec
  */
+import type { IntelRdt, LinuxResources } from "./resources.ts";
+
 /** What the state document of this runtime complies with. */
 export const OCI_VERSION = "1.2.1";
 
@@ -147,6 +149,7 @@ export interface Linux {
   readonly devices?: readonly LinuxDevice[];
   readonly cgroupsPath?: string;
   readonly resources?: LinuxResources;
+  readonly intelRdt?: IntelRdt;
   readonly rootfsPropagation?: string;
   readonly seccomp?: Seccomp;
   readonly sysctl?: Readonly<Record<string, string>>;
@@ -179,50 +182,6 @@ export interface LinuxDevice {
   readonly fileMode?: number;
   readonly uid?: number;
   readonly gid?: number;
-}
-
-export interface LinuxDeviceRule {
-  readonly allow: boolean;
-  readonly type?: "a" | "c" | "b";
-  /** Absent = any. */
-  readonly major?: number;
-  readonly minor?: number;
-  readonly access?: string;
-}
-
-export interface LinuxResources {
-  readonly devices?: readonly LinuxDeviceRule[];
-  readonly memory?: {
-    readonly limit?: bigint;
-    readonly reservation?: bigint;
-    readonly swap?: bigint;
-    readonly swappiness?: number;
-    readonly disableOOMKiller?: boolean;
-  };
-  readonly cpu?: {
-    readonly shares?: number;
-    readonly quota?: bigint;
-    readonly period?: number;
-    readonly realtimeRuntime?: bigint;
-    readonly realtimePeriod?: number;
-    readonly cpus?: string;
-    readonly mems?: string;
-  };
-  readonly pids?: { readonly limit: bigint };
-  readonly blockIO?: {
-    readonly weight?: number;
-    readonly throttleReadBpsDevice?: readonly BlockIoThrottle[];
-    readonly throttleWriteBpsDevice?: readonly BlockIoThrottle[];
-    readonly throttleReadIOPSDevice?: readonly BlockIoThrottle[];
-    readonly throttleWriteIOPSDevice?: readonly BlockIoThrottle[];
-  };
-  readonly unified?: Readonly<Record<string, string>>;
-}
-
-export interface BlockIoThrottle {
-  readonly major: number;
-  readonly minor: number;
-  readonly rate: bigint;
 }
 
 export type SeccompAction =
