@@ -1,6 +1,7 @@
 /** The cgroup part of a plan: directories, limits, device rules, membership. */
 import { posix } from "node:path";
 import { fail } from "../base/errors.ts";
+import { cgroupPlace } from "../linux/cgroup-place.ts";
 import { cgroupDirs, controllerDir } from "../linux/cgroup-paths.ts";
 import { cgroupSettings } from "../linux/cgroup-settings.ts";
 import { compileDeviceProgram } from "../linux/device-bpf.ts";
@@ -9,10 +10,12 @@ import type { HostFacts } from "../linux/host-facts.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
 import type { PlanOp } from "./plan.ts";
 
-/** The path below the cgroup root. */
+/**
+ * The path below the cgroup root. A unit of systemd has been replaced by the path it stands for (`cgroupPlace`) before:
+ * the plan knows no drivers.
+ */
 export function cgroupPathOf(spec: Spec, taskId: string): string {
-  const path = spec.linux?.cgroupsPath ?? "";
-  return path === "" ? `/gantry/${taskId}` : path;
+  return cgroupPlace(spec.linux?.cgroupsPath, taskId, "cgroupfs").path;
 }
 
 /** Done by the shim: makes the directories, sets every limit, opens the OOM counter. */
