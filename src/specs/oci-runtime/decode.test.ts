@@ -126,7 +126,6 @@ describe("decodeSpec()", () => {
 
   test.each([
     ['{"ociVersion":"1.2.0","windows":{}}', '"windows" is not supported'],
-    ['{"ociVersion":"1.2.0","linux":{"intelRdt":{}}}', '"linux.intelRdt" is not supported'],
     ['{"ociVersion":"1.2.0","linux":{"timeOffsets":{}}}', '"linux.timeOffsets"'],
     [
       '{"ociVersion":"1.2.0","linux":{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/x"}}}',

@@ -5,7 +5,7 @@
 import { fail } from "../../base/errors.ts";
 import { asInt, asString, Fields } from "../engine/fields.decode.ts";
 import { asBigInt, parseExactJson } from "../exact-json.ts";
-import { decodeResources } from "./decode-resources.ts";
+import { decodeIntelRdt, decodeResources } from "./decode-resources.ts";
 import type {
   Capabilities,
   Hook,
@@ -214,7 +214,7 @@ const NAMESPACES: readonly NamespaceType[] = [
 ];
 
 function decodeLinux(fields: Fields): Linux {
-  refuse(fields, ["intelRdt", "personality", "timeOffsets", "netDevices", "memoryPolicy"]);
+  refuse(fields, ["personality", "timeOffsets", "netDevices", "memoryPolicy"]);
   return defined({
     namespaces: children(fields, "namespaces", (namespace) =>
       defined({ type: oneOf(namespace, "type", NAMESPACES), path: text(namespace, "path") }),
@@ -224,6 +224,7 @@ function decodeLinux(fields: Fields): Linux {
     devices: children(fields, "devices", decodeDevice),
     cgroupsPath: text(fields, "cgroupsPath"),
     resources: child(fields, "resources", decodeResources),
+    intelRdt: child(fields, "intelRdt", decodeIntelRdt),
     rootfsPropagation: text(fields, "rootfsPropagation"),
     seccomp: child(fields, "seccomp", decodeSeccomp),
     sysctl: fields.map("sysctl", asString) ?? undefined,
