@@ -12,7 +12,7 @@ describe("rdtGroup()", () => {
   test.each<[IntelRdt, RdtGroup]>([
     [{}, { dir: `${ROOT}/c1`, isOwn: true }],
     [{ closID: "gold" }, { dir: `${ROOT}/gold`, isOwn: false }],
-    [{ closID: "/" }, { dir: `${ROOT}`, isOwn: false }],
+    [{ closID: "/" }, { dir: ROOT, isOwn: false }],
     [{ l3CacheSchema: "L3:0=f" }, { dir: `${ROOT}/c1`, isOwn: true, schemata: "L3:0=f\n" }],
     [
       { l3CacheSchema: "L3:0=f\nMB:0=10", memBwSchema: "MB:0=20", schemata: ["L2:0=1"] },
