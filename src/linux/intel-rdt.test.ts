@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { IntelRdt } from "../specs/oci-runtime/resources.ts";
-import { parseSchemata, type RdtGroup, rdtGroup, readyRdtGroup, removeRdtGroup } from "./intel-rdt.ts";
+import { parseSchemata, type RdtGroup, rdtGroup, readyRdtGroup } from "./intel-rdt.ts";
 import { readRdtStats } from "./intel-rdt-stats.ts";
 
 const ROOT = "/sys/fs/resctrl";
@@ -82,18 +82,6 @@ describe("in a directory like resctrl", () => {
     const group = rdtGroup({ closID: "gold", l3CacheSchema: "L3:1=1f" }, "c1", root);
     expect(() => readyRdtGroup(group)).toThrow("Need to specify cache id");
     expect(existsSync(join(root, "gold"))).toBe(false);
-  });
-
-  test("removeRdtGroup() takes away what is the container's alone, again and again", () => {
-    for (const dir of ["gold/mon_groups/c1", "c1"]) mkdirSync(join(root, dir), { recursive: true });
-    const shared = rdtGroup({ closID: "gold", enableMonitoring: true }, "c1", root);
-    for (let i = 0; i < 2; i++) removeRdtGroup(shared);
-    removeRdtGroup(rdtGroup({}, "c1", root));
-    expect([
-      existsSync(join(root, "gold/mon_groups")),
-      existsSync(shared.monitorDir ?? ""),
-      existsSync(join(root, "c1")),
-    ]).toEqual([true, false, false]);
   });
 
   test("readRdtStats() reads both resources and each domain", async () => {

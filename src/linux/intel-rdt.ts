@@ -4,12 +4,12 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { posix } from "node:path";
-import { errnoOf, fail } from "../base/errors.ts";
+import { fail } from "../base/errors.ts";
 import type { IntelRdt } from "../specs/oci-runtime/resources.ts";
 
 export interface RdtGroup {
   readonly dir: string;
-  /** Made and removed with the container; else it is shared by all that name it, and stays. */
+  /** Made and removed with the container (rmdir, whoever is in it, as for `monitorDir`); else it is shared by all that name it, and stays. */
   readonly isOwn: boolean;
   /** What to write to its `schemata`; undefined: nothing. */
   readonly schemata?: string;
@@ -107,15 +107,4 @@ export function parseSchemata(text: string): Map<string, string> {
     }
   }
   return values;
-}
-
-/** What belongs to the container alone. Missing is fine; its processes fall back to the default class. */
-export function removeRdtGroup({ dir, isOwn, monitorDir }: RdtGroup): void {
-  for (const path of [monitorDir, isOwn ? dir : undefined])
-    if (path !== undefined)
-      try {
-        rmdirSync(path);
-      } catch (error) {
-        if (errnoOf(error) !== "ENOENT") throw error;
-      }
 }
