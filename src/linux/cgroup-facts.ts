@@ -42,6 +42,14 @@ export function findCgroups(
   return { version: 1, controllers };
 }
 
+/** Where the resctrl file system is mounted; undefined when it is not. */
+export function findResctrl(mountinfo: string): string | undefined {
+  return mountinfo
+    .split("\n")
+    .find((line) => line.includes(" - resctrl "))
+    ?.split(" ")[4];
+}
+
 /** "36 35 98:0 / /mnt rw - ext4 /dev/root rw,errors=continue" */
 function parseMount(line: string): CgroupMount[] {
   const [before = "", after = ""] = line.split(" - ");

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { findCgroups } from "./cgroup-facts.ts";
+import { findCgroups, findResctrl } from "./cgroup-facts.ts";
 import { readHostFacts } from "./host-facts.ts";
 
 const HYBRID_MOUNTS = `
@@ -53,6 +53,13 @@ describe("findCgroups()", () => {
       "no control groups",
     );
   });
+});
+
+test("findResctrl() finds its mount, wherever that is", () => {
+  expect(findResctrl(HYBRID_MOUNTS)).toBeUndefined();
+  expect(findResctrl(`${HYBRID_MOUNTS}99 1 0:50 / /sys/fs/resctrl rw - resctrl resctrl rw\n`)).toBe(
+    "/sys/fs/resctrl",
+  );
 });
 
 describe("readHostFacts()", () => {

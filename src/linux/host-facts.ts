@@ -3,10 +3,12 @@ import { closeSync, existsSync, openSync, readdirSync, readSync } from "node:fs"
 import { arch, availableParallelism, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { errnoOf, fail } from "../base/errors.ts";
-import { findCgroups } from "./cgroup-facts.ts";
+import { findCgroups, findResctrl } from "./cgroup-facts.ts";
 
 export interface HostFacts {
   readonly cgroup: CgroupFacts;
+  /** Where the resctrl file system is mounted. */
+  readonly resctrl?: string;
   readonly cpuCount: number;
   readonly memoryBytes: number;
   readonly kernelRelease: string;
@@ -45,10 +47,13 @@ export function readHostFacts(root = ""): HostFacts {
   const read = (path: string): string => readCapped(join(root, path));
   const exists = (path: string): boolean => existsSync(join(root, path));
   const status = read("/proc/self/status");
+  const mountinfo = read("/proc/self/mountinfo");
+  const resctrl = findResctrl(mountinfo);
   return {
-    cgroup: findCgroups(read("/proc/self/mountinfo"), read("/proc/self/cgroup"), (mountPoint) =>
+    cgroup: findCgroups(mountinfo, read("/proc/self/cgroup"), (mountPoint) =>
       read(join(mountPoint, "cgroup.controllers")),
     ),
+    ...(resctrl === undefined ? {} : { resctrl }),
     cpuCount: availableParallelism(),
     memoryBytes: totalmem(),
     kernelRelease: release(),

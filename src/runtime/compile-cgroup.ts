@@ -1,18 +1,22 @@
 /** The cgroup part of a plan: directories, limits, device rules, membership. */
 import { posix } from "node:path";
 import { fail } from "../base/errors.ts";
+import { cgroupPlace } from "../linux/cgroup-place.ts";
 import { cgroupDirs, controllerDir } from "../linux/cgroup-paths.ts";
 import { cgroupSettings } from "../linux/cgroup-settings.ts";
 import { compileDeviceProgram } from "../linux/device-bpf.ts";
 import { checkDeviceRulesV1, deviceRuleText, effectiveDeviceRules } from "../linux/device-rules.ts";
 import type { HostFacts } from "../linux/host-facts.ts";
+import { rdtGroup } from "../linux/intel-rdt.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
 import type { PlanOp } from "./plan.ts";
 
-/** The path below the cgroup root. */
+/**
+ * The path below the cgroup root. A unit of systemd has been replaced by the path it stands for (`cgroupPlace`) before:
+ * the plan knows no drivers.
+ */
 export function cgroupPathOf(spec: Spec, taskId: string): string {
-  const path = spec.linux?.cgroupsPath ?? "";
-  return path === "" ? `/gantry/${taskId}` : path;
+  return cgroupPlace(spec.linux?.cgroupsPath, taskId, "cgroupfs").path;
 }
 
 /** Done by the shim: makes the directories, sets every limit, opens the OOM counter. */
@@ -23,16 +27,40 @@ export function cgroupSetup(spec: Spec, taskId: string, facts: HostFacts): PlanO
     ...deviceSteps(spec, path, facts),
     ...settingSteps(spec, path, facts),
     ...oomStep(path, facts),
+    ...rdtSteps(spec, taskId, facts),
   ];
 }
 
 /** Done by the child, or at its birth, before anything else. */
 export function cgroupJoins(spec: Spec, taskId: string, facts: HostFacts): PlanOp[] {
-  return cgroupDirs(facts.cgroup, cgroupPathOf(spec, taskId)).map(({ dir }) => ({
-    kind: "cgroup-join",
+  const cgroups = cgroupDirs(facts.cgroup, cgroupPathOf(spec, taskId)).map(({ dir }) => ({
+    kind: "cgroup-join" as const,
     dir,
     version: facts.cgroup.version,
   }));
+  return [...cgroups, ...rdtJoins(spec, taskId, facts)];
+}
+
+/** A group of its own is a directory like a cgroup's; a shared one is there already (`readyRdtGroup`). */
+function rdtSteps(spec: Spec, taskId: string, facts: HostFacts): PlanOp[] {
+  const rdt = spec.linux?.intelRdt;
+  if (rdt === undefined) return [];
+  const { dir, isOwn, schemata, monitorDir } = rdtGroup(rdt, taskId, facts.resctrl);
+  const write = { kind: "cgroup-write", mayMiss: false, file: posix.join(dir, "schemata") } as const;
+  return [
+    ...(isOwn ? [{ kind: "cgroup-create", dir } as const] : []),
+    ...(isOwn && schemata !== undefined ? [{ ...write, value: schemata }] : []),
+    ...(monitorDir === undefined ? [] : [{ kind: "cgroup-create", dir: monitorDir } as const]),
+  ];
+}
+
+/** resctrl's `tasks` takes members as cgroup v1's does. A group for monitoring takes only those of the class above it. */
+function rdtJoins(spec: Spec, taskId: string, facts: HostFacts): PlanOp[] {
+  const rdt = spec.linux?.intelRdt;
+  if (rdt === undefined) return [];
+  const { dir, monitorDir } = rdtGroup(rdt, taskId, facts.resctrl);
+  const dirs = monitorDir === undefined ? [dir] : [dir, monitorDir];
+  return dirs.map((group) => ({ kind: "cgroup-join", dir: group, version: 1 }));
 }
 
 function deviceSteps(spec: Spec, path: string, facts: HostFacts): PlanOp[] {

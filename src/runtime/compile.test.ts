@@ -394,10 +394,10 @@ describe("limits", () => {
     );
   });
 
-  test.each(["/../x", "relative", "/a\nb", "slice:gantry:x"])(
+  test.each(["/../x", "../relative", "/a\nb", "slice:gantry:x"])(
     "in the cgroup %j are refused",
     (cgroupsPath) => {
-      expect(() => planOf(withLinux({ cgroupsPath }))).toThrow("invalid cgroup path");
+      expect(() => planOf(withLinux({ cgroupsPath }))).toThrow(/invalid cgroup path|is a unit/);
     },
   );
 });

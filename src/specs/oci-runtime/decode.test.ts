@@ -152,7 +152,6 @@ describe("decodeSpec()", () => {
 
   test.each([
     ['{"ociVersion":"1.2.0","windows":{}}', '"windows" is not supported'],
-    ['{"ociVersion":"1.2.0","linux":{"intelRdt":{}}}', '"linux.intelRdt" is not supported'],
     ['{"ociVersion":"1.2.0","linux":{"memoryPolicy":{}}}', '"linux.memoryPolicy" is not supported'],
     ['{"ociVersion":"1.2.0","process":{"commandLine":"cmd"}}', '"process.commandLine"'],
     ['{"ociVersion":"1.2.0","process":{"user":{"username":"u"}}}', '"process.user.username"'],

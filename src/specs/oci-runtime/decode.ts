@@ -25,7 +25,7 @@ import {
   u32,
 } from "./decode-fields.ts";
 import { decodeProcess } from "./decode-process.ts";
-import { decodeResources } from "./decode-resources.ts";
+import { decodeIntelRdt, decodeResources } from "./decode-resources.ts";
 import { decodeSeccomp } from "./decode-seccomp.ts";
 import { invalid, quoted, unsupported } from "./refusal.ts";
 import type {
@@ -133,7 +133,7 @@ const NAMESPACES: readonly NamespaceType[] = [
 ];
 
 function decodeLinux(fields: Fields): Linux {
-  refuse(fields, ["intelRdt", "memoryPolicy"]);
+  refuse(fields, ["memoryPolicy"]);
   return defined({
     namespaces: children(fields, "namespaces", decodeNamespace),
     uidMappings: children(fields, "uidMappings", decodeIdMapping),
@@ -141,6 +141,7 @@ function decodeLinux(fields: Fields): Linux {
     devices: children(fields, "devices", decodeDevice),
     cgroupsPath: text(fields, "cgroupsPath"),
     resources: child(fields, "resources", decodeResources),
+    intelRdt: child(fields, "intelRdt", decodeIntelRdt),
     rootfsPropagation: text(fields, "rootfsPropagation"),
     seccomp: child(fields, "seccomp", decodeSeccomp),
     sysctl: fields.map("sysctl", cleanText) ?? undefined,
