@@ -606,7 +606,7 @@ TEST ("a user namespace that forbids setgroups is entered without groups") {
   MUST (pipe2 (ready, O_CLOEXEC) == 0);
   pid_t resident = fork ();
   if (resident == 0) {
-    if (unshare (CLONE_NEWUSER) == 0 && write (ready[1], "", 1) == 1)
+    if (unshare (CLONE_NEWUSER) == 0 && prctl (PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && write (ready[1], "", 1) == 1)
       pause ();
     _exit (1);
   }
