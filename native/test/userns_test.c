@@ -598,6 +598,45 @@ TEST ("a user namespace is entered by its path") {
   end_sleeper (&c, &o, &out);
 }
 
+TEST ("a user namespace that forbids setgroups is entered without groups") {
+  char path[64];
+  int ready[2];
+  NEEDS_SANDBOX ();
+
+  MUST (pipe2 (ready, O_CLOEXEC) == 0);
+  pid_t resident = fork ();
+  if (resident == 0) {
+    if (unshare (CLONE_NEWUSER) == 0 && prctl (PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && write (ready[1], "", 1) == 1)
+      pause ();
+    _exit (1);
+  }
+  MUST (read (ready[0], path, 1) == 1);
+  static const char *const files[][2] = { { "setgroups", "deny" }, { "uid_map", MAP }, { "gid_map", MAP } };
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    snprintf (path, sizeof path, "/proc/%d/%s", resident, files[i][0]);
+    write_text (path, files[i][1]);
+  }
+  for (int more = 0; more < 2; more++) {
+    struct builder b;
+    begin_plan (&b, NEW_AND_CGROUP, 0);
+    snprintf (path, sizeof path, "/proc/%d/ns/user", resident);
+    put_op (&b, OP_NS_PATH, 0);
+    put_u32 (&b, CLONE_NEWUSER);
+    put_str (&b, path);
+    put_overlay (&b, IDMAP_CONTAINER);
+    put_pivot (&b, false);
+    put_identity (&b, (struct identity){ .user = "5", .group = "6", .add_groups = more == 1 ? STRV ("7") : NULL });
+    put_command (&b, "id -u; id -G");
+    if (more == 0)
+      CHECK_RUN (run_plan (&b), "5\n6\n");
+    else
+      CHECK_FAILS (run_plan (&b), EPERM, "cannot set 2 supplementary groups");
+  }
+  close (ready[0]);
+  close (ready[1]);
+  MUST (kill (resident, SIGKILL) == 0 && waitpid (resident, NULL, 0) == resident);
+}
+
 TEST ("a mount namespace is entered by its path, with the user, pid and other namespaces, or alone") {
   static const struct {
     const char *name;
