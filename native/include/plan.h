@@ -42,7 +42,9 @@ enum plan_flags {
 
 enum plan_op {
   /* ---- P: host side, before clone ---- */
-  OP_CGROUP_CREATE = 1, /* str dir                    mkdir -p; components made here are removed when the task ends */
+  OP_CGROUP_CREATE = 1, /* str dir                    mkdir -p; components made here are removed when the task ends. op_flags:
+                                                      OPF_INHERIT: of a v1 cpuset, which starts empty and takes no process:
+                                                      it gets its parent's CPUs and memory nodes */
   OP_CGROUP_WRITE = 2,  /* str file, str value        one write(2); op_flags & OPF_MAY_MISS: ENOENT is fine */
   OP_CGROUP_BPF = 3,    /* str dir, blob insns        load a CGROUP_DEVICE program and attach it (cgroup v2) */
   OP_OOM_FILE = 4,      /* str file                   opened now; read when the task ended; "oom_kill N", N > 0 -> oom */
@@ -155,6 +157,7 @@ enum plan_op_flags {
   OPF_COPY_UP = 1u << 6,     /* MOUNT: what is at the target is copied into the new filesystem first */
   OPF_LOOKUP = 1u << 7,
   OPF_TOP = 1u << 8,
+  OPF_INHERIT = 1u << 9,
 };
 
 enum plan_hook_stage { HOOK_RUNTIME = 1, HOOK_CONTAINER = 2, HOOK_START = 3, HOOK_POSTSTART = 4, HOOK_POSTSTOP = 5 };

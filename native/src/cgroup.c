@@ -88,6 +88,17 @@ static int create (struct cgroup_trail *t, const char *path, struct err *e) {
   return err_set (e, ENOENT, "cannot make the cgroup \"%s\"", path);
 }
 
+static int read_line (const char *path, char *line, size_t size, struct err *e) {
+  auto_fd file = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  ssize_t n = file < 0 ? -1 : read (file, line, size - 1);
+
+  if (n < 0)
+    return err_set (e, errno, "cannot read \"%s\"", path);
+  line[n] = '\0';
+  line[strcspn (line, "\n")] = '\0';
+  return 0;
+}
+
 static int write_file (const char *path, const char *value, bool may_miss, struct err *e) {
   auto_fd file = open (path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 
@@ -96,6 +107,24 @@ static int write_file (const char *path, const char *value, bool may_miss, struc
   if (write (file, value, strlen (value)) < 0)
     return err_set (e, errno, "cannot write \"%.200s\" to \"%s\"", value, path);
   return 0;
+}
+
+/* Limits that somebody gave it are left alone. */
+static int inherit_file (const char *directory, const char *name, struct err *e) {
+  char own[PATH_MAX], above[PATH_MAX], value[4096];
+
+  if (snprintf (own, sizeof own, "%s/%s", directory, name) >= (int) sizeof own ||
+      snprintf (above, sizeof above, "%s/../%s", directory, name) >= (int) sizeof above)
+    return err_set (e, ENAMETOOLONG, "cannot fill the cgroup \"%s\"", directory);
+  if (read_line (own, value, sizeof value, e) < 0)
+    return -1;
+  if (value[0] != '\0')
+    return 0;
+  return read_line (above, value, sizeof value, e) < 0 ? -1 : write_file (own, value, false, e);
+}
+
+static int inherit_cpuset (const char *directory, struct err *e) {
+  return inherit_file (directory, "cpuset.cpus", e) < 0 ? -1 : inherit_file (directory, "cpuset.mems", e);
 }
 
 static int attach_program (const char *path, struct blob instructions, struct err *e) {
@@ -128,7 +157,9 @@ static int perform (struct cgroup_trail *t, const struct plan_op_view *op, struc
 
   switch (op->kind) {
   case OP_CGROUP_CREATE:
-    return create (t, path, e);
+    if (create (t, path, e) < 0)
+      return -1;
+    return (op->flags & OPF_INHERIT) != 0 ? inherit_cpuset (path, e) : 0;
   case OP_CGROUP_WRITE:
     return write_file (path, take_str (&f), (op->flags & OPF_MAY_MISS) != 0, e);
   case OP_CGROUP_BPF:

@@ -28,7 +28,7 @@ static const struct op_shape {
   const char *name, *fields;
   uint16_t flags;
 } shapes[LAST_KIND + 1] = {
-  [OP_CGROUP_CREATE] = { "CGROUP_CREATE", "s:Pdir", 0 },
+  [OP_CGROUP_CREATE] = { "CGROUP_CREATE", "s:Pdir", OPF_INHERIT },
   [OP_CGROUP_WRITE] = { "CGROUP_WRITE", "s:Pfile s:value", OPF_MAY_MISS },
   [OP_CGROUP_BPF] = { "CGROUP_BPF", "s:Pdir b:insns", 0 },
   [OP_OOM_FILE] = { "OOM_FILE", "s:Pfile", 0 },

@@ -23,12 +23,24 @@ export function cgroupPathOf(spec: Spec, taskId: string): string {
 export function cgroupSetup(spec: Spec, taskId: string, facts: HostFacts): PlanOp[] {
   const path = cgroupPathOf(spec, taskId);
   return [
-    ...cgroupDirs(facts.cgroup, path).map(({ dir }) => ({ kind: "cgroup-create", dir }) as const),
+    ...cgroupDirs(facts.cgroup, path).map(
+      ({ dir, controllers }) =>
+        ({
+          kind: "cgroup-create",
+          dir,
+          ...(needsCpuset(path, controllers) ? { inherit: true } : {}),
+        }) as const,
+    ),
     ...deviceSteps(spec, path, facts),
     ...settingSteps(spec, path, facts),
     ...oomStep(path, facts),
     ...rdtSteps(spec, taskId, facts),
   ];
+}
+
+/** Below a parent that `readyCgroupParents` has made ready the kernel fills a cpuset; the hierarchy's root is the host's. */
+function needsCpuset(path: string, controllers: readonly string[]): boolean {
+  return controllers.includes("cpuset") && path.lastIndexOf("/") === 0;
 }
 
 /** Done by the child, or at its birth, before anything else. */

@@ -23,6 +23,7 @@ export const OP_FLAGS = {
   copyUp: 1 << 6,
   lookup: 1 << 7,
   top: 1 << 8,
+  inherit: 1 << 9,
 } as const;
 
 export type OpFlag = keyof typeof OP_FLAGS;
@@ -61,7 +62,7 @@ interface Layout<Op> {
 type Layouts = { readonly [K in PlanOpKind]: Layout<Extract<PlanOp, { readonly kind: K }>> };
 
 const LAYOUTS: Layouts = {
-  "cgroup-create": { number: 1, fields: { dir: "str" }, flags: [] },
+  "cgroup-create": { number: 1, fields: { dir: "str" }, flags: ["inherit"] },
   "cgroup-write": { number: 2, fields: { file: "str", value: "str" }, flags: ["mayMiss"] },
   "cgroup-bpf": { number: 3, fields: { dir: "str", insns: "blob" }, flags: [] },
   "oom-file": { number: 4, fields: { file: "str" }, flags: [] },

@@ -75,6 +75,8 @@ export type PlanOpKind = PlanOp["kind"];
 export interface CgroupCreateOp {
   readonly kind: "cgroup-create";
   readonly dir: string;
+  /** A v1 cpuset, which starts empty and takes no process: gets its parent's CPUs and memory nodes. */
+  readonly inherit?: boolean;
 }
 
 export interface CgroupWriteOp {
