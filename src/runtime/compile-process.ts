@@ -118,12 +118,15 @@ export function identitySteps({ process, seccomp, facts, hooks, init, warn }: Id
   const wanted = process.capabilities ?? {};
   const mask = (set: keyof typeof wanted): bigint => knownMask(wanted[set] ?? [], set, facts, warn);
   const bounding: PlanOp = { kind: "bounding", keepMask: mask("bounding") };
+  const permitted = mask("permitted");
+  const inheritable = mask("inheritable");
   const caps: PlanOp = {
     kind: "caps",
-    permitted: mask("permitted"),
+    permitted,
     effective: mask("effective"),
-    inheritable: mask("inheritable"),
-    ambient: mask("ambient"),
+    inheritable,
+    // What is not in both the kernel refuses to raise, and runc leaves it at that: its own `spec` lists such.
+    ambient: mask("ambient") & permitted & inheritable,
   };
   return [
     bounding,

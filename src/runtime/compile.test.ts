@@ -529,6 +529,17 @@ describe("the process", () => {
   });
 });
 
+test("ambient capabilities that could not be raised are left out", () => {
+  const capabilities = {
+    bounding: ["CAP_KILL", "CAP_CHOWN"],
+    permitted: ["CAP_KILL", "CAP_CHOWN"],
+    inheritable: ["CAP_KILL", "CAP_MKNOD"],
+    ambient: ["CAP_KILL", "CAP_CHOWN", "CAP_MKNOD"],
+  };
+  const plan = planOf({ ...SPEC, process: { ...PROCESS, capabilities } });
+  expect(only(plan, "caps")).toMatchObject({ ambient: 1n << 5n });
+});
+
 describe("compileExec()", () => {
   const exec = (process: Partial<Process>, spec: Spec = SPEC): Plan =>
     compileExec({ process: { ...PROCESS, ...process }, spec, taskId: "t1", facts: FACTS_V1 });
