@@ -422,7 +422,7 @@ describe("the process", () => {
       permitted: 8n,
       effective: 0n,
       inheritable: 0n,
-      ambient: 2n,
+      ambient: 0n,
     });
   });
 
