@@ -12,6 +12,9 @@ struct plan;
    a failure nothing is left. */
 int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err *e);
 
+/* Performs the CGROUP_LEAVE ops: this process is in the cgroup only until the container's first process is. */
+int cgroup_leave (const struct plan *p, struct err *e);
+
 bool cgroup_was_oom_killed (const struct cgroup_trail *trail);
 
 /* Kills leftovers if the task shares the host's pid namespace, removes what was made, releases the trail. NULL is

@@ -164,6 +164,19 @@ int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err 
   return 0;
 }
 
+int cgroup_leave (const struct plan *p, struct err *e) {
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    if (p->ops[i].kind != OP_CGROUP_LEAVE)
+      continue;
+    struct fields f = fields_of (p->ops[i].payload, p->ops[i].size);
+    if (write_file (take_str (&f), "0", false, e) < 0) {
+      e->op = i + 1;
+      return -1;
+    }
+  }
+  return 0;
+}
+
 /* ---- asking ---- */
 
 bool cgroup_was_oom_killed (const struct cgroup_trail *t) {

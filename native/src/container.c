@@ -147,7 +147,13 @@ static int spawn (const struct plan *p, const struct container_stdio *io, int in
     return -1;
   if (n.pid_fd >= 0 && (self_fd = sys_pidfd_open (getpid ())) < 0)
     return err_set (e, errno, "cannot open the way back to the own pid namespace");
-  return give_birth (p, io, init_pidfd, &n, self_fd, child_sync, c, e);
+  if (give_birth (p, io, init_pidfd, &n, self_fd, child_sync, c, e) < 0)
+    return -1;
+  if (cgroup_leave (p, e) == 0)
+    return 0;
+  sys_pidfd_send_signal (c->pidfd, SIGKILL);
+  waitpid (c->pid, NULL, 0);
+  return -1;
 }
 
 static void forget_progress (struct container *c) {

@@ -83,18 +83,18 @@ async function fakeSystemd(reply: Reply): Promise<string[]> {
   const called: string[] = [];
   await listen((peer) => {
     let received = Buffer.alloc(0);
-    let isReady = false;
+    const state = { isReady: false };
     peer.on("data", (chunk) => {
       received = Buffer.concat([received, Buffer.from(chunk)]);
-      if (!isReady && received.toString("latin1").endsWith("AUTH EXTERNAL 30\r\n")) {
+      if (!state.isReady && received.toString("latin1").endsWith("AUTH EXTERNAL 30\r\n")) {
         received = Buffer.alloc(0);
         peer.write("OK 0123456789abcdef\r\n");
       }
-      if (!isReady && received.toString("latin1").startsWith("BEGIN\r\n")) {
+      if (!state.isReady && received.toString("latin1").startsWith("BEGIN\r\n")) {
         received = received.subarray(7);
-        isReady = true;
+        state.isReady = true;
       }
-      while (isReady && received.length >= 16 && received.length >= messageBytes(received)) {
+      while (state.isReady && received.length >= 16 && received.length >= messageBytes(received)) {
         const bytes = Buffer.from(received.subarray(0, messageBytes(received)));
         received = received.subarray(bytes.length);
         const { member = "", body } = decodeMessage(bytes);

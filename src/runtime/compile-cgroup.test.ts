@@ -3,7 +3,7 @@ import type { HostFacts } from "../linux/host-facts.ts";
 import { FACTS_V1, FACTS_V2 } from "../linux/testing/facts.ts";
 import type { IntelRdt, LinuxResources } from "../specs/oci-runtime/resources.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
-import { cgroupJoins, cgroupSetup } from "./compile-cgroup.ts";
+import { cgroupJoins, cgroupSetup, leavingScope } from "./compile-cgroup.ts";
 import type { PlanOp } from "./plan.ts";
 
 const withRdt = (intelRdt: IntelRdt): Spec => ({ ociVersion: "1.2.0", linux: { intelRdt } });
@@ -60,4 +60,22 @@ test("limits of the core itself need no controller, others name theirs", () => {
   expect(() =>
     cgroupSetup(withLimits({ hugepageLimits: [{ pageSize: "2MB", limit: 1n }] }), "c1", FACTS_V1),
   ).toThrow("the hugetlb cgroup is not available");
+});
+
+test("leavingScope() keeps the plan and sends who performs it home", () => {
+  const plan = {
+    cloneFlags: 0,
+    join: false,
+    terminal: false,
+    hostPid: false,
+    ops: [{ kind: "sync", lookup: false }],
+  } as const;
+  expect(leavingScope(plan, ["/a/cgroup.procs", "/b/cgroup.procs"])).toEqual({
+    ...plan,
+    ops: [
+      { kind: "cgroup-leave", file: "/a/cgroup.procs" },
+      { kind: "cgroup-leave", file: "/b/cgroup.procs" },
+      { kind: "sync", lookup: false },
+    ],
+  });
 });

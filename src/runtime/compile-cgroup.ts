@@ -9,7 +9,7 @@ import { checkDeviceRulesV1, deviceRuleText, effectiveDeviceRules } from "../lin
 import type { HostFacts } from "../linux/host-facts.ts";
 import { rdtGroup } from "../linux/intel-rdt.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
-import type { PlanOp } from "./plan.ts";
+import type { Plan, PlanOp } from "./plan.ts";
 
 /**
  * The path below the cgroup root. A unit of systemd has been replaced by the path it stands for (`cgroupPlace`) before:
@@ -61,6 +61,18 @@ function rdtJoins(spec: Spec, taskId: string, facts: HostFacts): PlanOp[] {
   const { dir, monitorDir } = rdtGroup(rdt, taskId, facts.resctrl);
   const dirs = monitorDir === undefined ? [dir] : [dir, monitorDir];
   return dirs.map((group) => ({ kind: "cgroup-join", dir: group, version: 1 }));
+}
+
+/**
+ * The plan of a container whose cgroup is a scope of systemd's: whoever performs it has been put there to keep the scope
+ * alive, and goes back to the cgroups of these cgroup.procs (`findOwnMemberFiles`) as soon as the container's first process
+ * is in. docs/decisions/0006-systemd-cgroups.md
+ */
+export function leavingScope(plan: Plan, memberFiles: readonly string[]): Plan {
+  return {
+    ...plan,
+    ops: [...memberFiles.map((file) => ({ kind: "cgroup-leave", file }) as const), ...plan.ops],
+  };
 }
 
 function deviceSteps(spec: Spec, path: string, facts: HostFacts): PlanOp[] {

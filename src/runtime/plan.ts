@@ -28,6 +28,7 @@ export type PlanOp =
   | IdmapOp
   | HookOp
   | NetdevOp
+  | CgroupLeaveOp
   | CgroupJoinOp
   | UnshareOp
   | TimeOffsetsOp
@@ -142,6 +143,12 @@ export interface NetdevOp {
   readonly kind: "netdev";
   readonly name: string;
   readonly newName: string;
+}
+
+/** After clone: who performs the plan goes out of the container's cgroup, into that of this cgroup.procs. */
+export interface CgroupLeaveOp {
+  readonly kind: "cgroup-leave";
+  readonly file: string;
 }
 
 // ---- the child: membership ----
