@@ -8,7 +8,7 @@ struct cgroup_trail;
 struct err;
 struct plan;
 
-/* Performs the plan's CGROUP_CREATE, CGROUP_WRITE, CGROUP_BPF and OOM_FILE ops. NULL in *out when there are none. After
+/* Performs the plan's CGROUP_CREATE, CGROUP_WRITE, CGROUP_BPF, OOM_FILE and CGROUP_OWNER ops. NULL in *out when there are none. After
    a failure nothing is left. */
 int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err *e);
 

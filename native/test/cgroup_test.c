@@ -113,6 +113,26 @@ TEST ("who kept a cgroup alive leaves it once the container is in it") {
   rmdir (directory);
 }
 
+TEST ("a cgroup is given to a user with the files that are named, as far as they exist") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+  NEEDS_UNIFIED ();
+  const char *directory = task (unified, "");
+
+  begin_plan (&b, CLONE_NEWNS | CLONE_NEWPID, 0);
+  put_cgroup (&b, directory, 2);
+  put_text (&b, OP_CGROUP_OWNER, 0, directory);
+  put_u32 (&b, 100000);
+  put_strv (&b, STRV ("cgroup.procs", "no.such.file"));
+  put_root (&b);
+  put_bind (&b, directory, "/mnt", 0, 0);
+  put_pivot (&b, false);
+  put_command (&b, "stat -c %u:%g /mnt /mnt/cgroup.procs /mnt/cgroup.kill");
+  struct outcome *o = run_plan (&b);
+  CHECK (o->started && o->code == 0);
+  CHECK_TEXT (o->out, "100000:0\n100000:0\n0:0\n");
+}
+
 TEST ("a performer that cannot leave the cgroup starts nothing") {
   struct builder b;
   NEEDS_SANDBOX ();

@@ -27,6 +27,7 @@ export function cgroupSetup(spec: Spec, taskId: string, facts: HostFacts): PlanO
     ...deviceSteps(spec, path, facts),
     ...settingSteps(spec, path, facts),
     ...oomStep(path, facts),
+    ...ownerStep(spec, path, facts),
     ...rdtSteps(spec, taskId, facts),
   ];
 }
@@ -39,6 +40,43 @@ export function cgroupJoins(spec: Spec, taskId: string, facts: HostFacts): PlanO
     version: facts.cgroup.version,
   }));
   return [...cgroups, ...rdtJoins(spec, taskId, facts)];
+}
+
+/** cgroups(7), "Cgroup delegation": what every kernel has. */
+const DELEGATED = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"];
+
+/**
+ * runtime-spec config-linux.md, "Cgroup ownership": the container's user may divide its cgroup when it sees that as a root of
+ * its own, writable, which is safe in v2 alone. Its limits stay the host's: their files are not among the given ones.
+ */
+function ownerStep(spec: Spec, path: string, facts: HostFacts): PlanOp[] {
+  const user = spec.process?.user;
+  const isOwnRoot = (spec.linux?.namespaces ?? []).some(
+    (ns) => ns.type === "cgroup" && (ns.path ?? "") === "",
+  );
+  const isWritable = (spec.mounts ?? []).some(
+    ({ destination, source, type, options }) =>
+      destination === CGROUP_ROOT &&
+      (source === "cgroup" || type === "cgroup" || type === "cgroup2") &&
+      !(options ?? []).includes("ro"),
+  );
+  if (facts.cgroup.version !== 2 || !isOwnRoot || !isWritable || user === undefined) return [];
+  if (user.gantryLookup !== undefined) return [];
+  const uid = hostUid(spec, user.uid);
+  const [cgroup] = cgroupDirs(facts.cgroup, path);
+  // Root's it is already.
+  if (uid === undefined || uid === 0 || cgroup === undefined) return [];
+  return [{ kind: "cgroup-owner", dir: cgroup.dir, uid, files: facts.cgroupDelegate ?? DELEGATED }];
+}
+
+const CGROUP_ROOT = "/sys/fs/cgroup";
+
+/** Without maps a user is the same one outside; one that is not mapped is nobody's. */
+function hostUid({ linux }: Spec, uid: number): number | undefined {
+  const maps = linux?.uidMappings ?? [];
+  if (maps.length === 0) return uid;
+  const map = maps.find(({ containerID, size }) => uid >= containerID && uid < containerID + size);
+  return map === undefined ? undefined : map.hostID + uid - map.containerID;
 }
 
 /** A group of its own is a directory like a cgroup's; a shared one is there already (`readyRdtGroup`). */

@@ -29,6 +29,7 @@ export type PlanOp =
   | HookOp
   | NetdevOp
   | CgroupLeaveOp
+  | CgroupOwnerOp
   | CgroupJoinOp
   | UnshareOp
   | TimeOffsetsOp
@@ -149,6 +150,15 @@ export interface NetdevOp {
 export interface CgroupLeaveOp {
   readonly kind: "cgroup-leave";
   readonly file: string;
+}
+
+/** The cgroup becomes this user's to divide further: the directory, and those of its files that exist. */
+export interface CgroupOwnerOp {
+  readonly kind: "cgroup-owner";
+  readonly dir: string;
+  /** Of the host. */
+  readonly uid: number;
+  readonly files: readonly string[];
 }
 
 // ---- the child: membership ----
