@@ -54,7 +54,7 @@ static const struct op_shape {
   [OP_SYMLINK] = { "SYMLINK", "s:value s:Hpath", 0 },
   [OP_DIRECTORY] = { "DIRECTORY", "s:Hpath u:mode u:uid u:gid", 0 },
   [OP_MASK] = { "MASK", "s:Hpath", 0 },
-  [OP_READONLY] = { "READONLY", "s:Hpath", 0 },
+  [OP_READONLY] = { "READONLY", "s:Hpath", OPF_TOP },
   [OP_CONSOLE] = { "CONSOLE", "u:rows u:cols u:uid", 0 },
   [OP_PIVOT] = { "PIVOT", "u:root_readonly", 0 },
   [OP_ROOT_PROPAGATION] = { "ROOT_PROPAGATION", "U:propagation", 0 },
@@ -279,6 +279,7 @@ static int check_sysctl (struct state *s, struct fields *f) {
     { "kernel/auto_msgmni", CLONE_NEWIPC },
     { "kernel/hostname", CLONE_NEWUTS },
     { "kernel/domainname", CLONE_NEWUTS },
+    { "user/", CLONE_NEWUSER },
   };
   const char *key = take_str (f);
 

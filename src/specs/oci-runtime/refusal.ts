@@ -25,3 +25,13 @@ export function at<T>(path: string, work: () => T): T {
 export function quoted(value: string): string {
   return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}...` : value);
 }
+
+/** PATH_MAX, without its NUL. */
+const MAX_PATH_BYTES = 4095;
+
+/** `field` names it. The kernel takes nothing longer, and relative to what would be anybody's guess. */
+export function checkAbsolute(path: string, field: string): string {
+  if (!path.startsWith("/")) throw invalid(field, `${quoted(path)} is not absolute`);
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) throw invalid(field, "is longer than any path may be");
+  return path;
+}
