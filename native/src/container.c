@@ -277,8 +277,6 @@ static int give_links (const struct plan *p, const struct entrances *n, struct c
     progress_answer (&c->progress->links_given);
     return 0;
   }
-  sys_pidfd_send_signal (c->pidfd, SIGKILL);
-  waitpid (c->pid, NULL, 0);
   return -1;
 }
 
@@ -303,7 +301,11 @@ static int spawn (const struct plan *p, const struct container_stdio *io, int in
     return err_set (e, errno, "cannot open the way back to the own pid namespace");
   if (give_birth (p, io, init_pidfd, &n, self_fd, &links, more, c, e) < 0)
     return -1;
-  return give_links (p, &n, c, e);
+  if (cgroup_leave (p, e) == 0 && give_links (p, &n, c, e) == 0)
+    return 0;
+  sys_pidfd_send_signal (c->pidfd, SIGKILL);
+  waitpid (c->pid, NULL, 0);
+  return -1;
 }
 
 static void forget_progress (struct container *c) {

@@ -37,6 +37,8 @@ static const struct op_shape {
   [OP_IDMAP] = { "IDMAP", "u:id s:uid_map s:gid_map", 0 },
   [OP_HOOK] = { "HOOK", "u:stage s:Ppath v:argv v:env u:timeout_s s:state_head s:state_tail", 0 },
   [OP_NETDEV] = { "NETDEV", "s:name s:new_name", 0 },
+  [OP_CGROUP_LEAVE] = { "CGROUP_LEAVE", "s:Pfile", 0 },
+  [OP_CGROUP_OWNER] = { "CGROUP_OWNER", "s:Pdir u:uid v:files", 0 },
   [OP_CGROUP_JOIN] = { "CGROUP_JOIN", "s:Pdir u:version", 0 },
   [OP_UNSHARE] = { "UNSHARE", "u:clone_flags", 0 },
   [OP_TIME_OFFSETS] = { "TIME_OFFSETS", "s:offsets", 0 },
