@@ -9,6 +9,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmdirSync,
   rmSync,
   symlinkSync,
@@ -269,7 +270,18 @@ export const isAlive = (pid: number): boolean => {
 
 export const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/comm`, "utf8").trim();
 
-/** Processes whose environment names `mark`. */
+/** What the process's descriptors are. One may be closed while they are looked at. */
+export function linksOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Processes whose command line has `mark` in it. */
 export function processesWith(mark: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
