@@ -265,6 +265,28 @@ describe.if(missing === undefined)("create that is killed at any moment", () => 
   }, 60_000);
 });
 
+describe.if(missing === undefined)("create that is killed while a hook runs", () => {
+  for (const stage of ["runtime", "container"] as const)
+    test(`takes the hook and init along: ${stage}`, async () => {
+      await using place = new Place();
+      const plan = place.whole([sync(), exec("sleep", "1000")], {
+        before: [hook(stage, "echo $$ >pid-of-hook; exec sleep 1000")],
+        mounted: [hooksHere(stage)],
+      });
+      const run = place.begin("create", plan, ["--state", place.state]);
+      await until(() => existsSync(join(place.dir, "pid-of-hook")) && place.inCgroup().length > 0);
+      const { pid }: { pid: number } = JSON.parse(readFileSync(join(place.state, "pid"), "utf8"));
+      // As the host sees it; that of the container's stage is the other one in the cgroup.
+      const theHook = (): number =>
+        stage === "runtime" ? Number(place.file("pid-of-hook")) : (place.inCgroup()[1] ?? 0);
+      await until(() => isAlive(theHook()));
+      const hookPid = theHook();
+      run.child.kill("SIGKILL");
+      await run.done;
+      await until(() => !isAlive(hookPid) && !isAlive(pid) && place.inCgroup().length === 0);
+    });
+});
+
 describe.if(missing === undefined)("exec", () => {
   async function running(place: Place): Promise<number> {
     const args = ["--detach", "--pid-file", place.pidFile];
