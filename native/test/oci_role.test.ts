@@ -457,6 +457,13 @@ describe.if(missing === undefined)("hooks", () => {
     await until(() => processesWith(`98${process.pid}`).length === 0);
   });
 
+  test("get a document of any size whole", async () => {
+    await using place = new Place();
+    const big = { ...hook("runtime", "{ sleep 0.05; cat; } >document"), stateTail: "x".repeat(900_000) };
+    expect((await place.oci("run", place.plain(big, hooksHere("runtime"), exec("true")))).status).toBe(0);
+    expect(place.file("document")).toMatch(/^\{"id":"x","status":"runtime","pid":\d+x{900000}$/);
+  });
+
   test("need not read and may leave somebody behind who holds their output", async () => {
     await using place = new Place();
     const big = { ...hook("runtime", "sleep 3 & exec <&-; exit 0"), stateTail: "x".repeat(900_000) };
