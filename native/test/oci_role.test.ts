@@ -483,6 +483,17 @@ describe.if(missing === undefined)("hooks", () => {
     );
   });
 
+  test("alone are a plan for start, not for run", async () => {
+    await using place = new Place();
+    const pid = await place.create(place.plain(sync(), exec("sleep", "1000")));
+    const late = place.plain(hook("poststart", "echo >>late"));
+    expect((await place.oci("start", late, ["--join", String(pid)])).status).toBe(0);
+    expect(place.file("late")).toBe("\n");
+    await using other = new Place();
+    expect((await other.oci("run", late)).stderr).toEndWith("the plan ended without EXEC\n");
+    expect(existsSync(other.state)).toBeFalse();
+  });
+
   test("of poststart are run by start", async () => {
     await using place = new Place();
     const pid = await place.create(place.plain(sync(), exec("sleep", "1000")));
@@ -522,6 +533,7 @@ describe("the command line", () => {
     ["run", "--plan-fd 3", "run needs --state"],
     ["run", "--plan-fd 2 --state /x", 'invalid value "2" for --plan-fd'],
     ["run", "--plan-fd 3x --state /x", 'invalid value "3x" for --plan-fd'],
+    ["run", "--plan-fd +3 --state /x", 'invalid value "+3" for --plan-fd'],
     ["run", "--plan-fd -3 --state /x", 'invalid value "-3" for --plan-fd'],
     ["run", "--plan-fd 3 --plan-fd 3 --state /x", "--plan-fd is given twice"],
     ["run", "--plan-fd 3 --state", "--state needs a value"],
