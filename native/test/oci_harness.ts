@@ -149,6 +149,7 @@ export class Place implements AsyncDisposable {
         { kind: "root-bind", source: this.rootfs, staging: this.rootfs, idmap: 0 },
         mount("proc", "/proc"),
         mount("tmpfs", "/dev"),
+        { kind: "device", path: "/dev/null", type: "c", major: 1, minor: 3, mode: 0o666, uid: 0, gid: 0 },
         ...(extra.mounted ?? []),
         { kind: "pivot", rootReadonly: false },
         ...ops,

@@ -72,6 +72,10 @@ describe.if(missing === undefined)("run", () => {
     const plan = { ...place.whole([sh("sleep 1000 & exit 0")]), cloneFlags: 0x20000, hostPid: true };
     expect((await place.oci("run", plan)).status).toBe(0);
     expect(existsSync(place.cgroup)).toBeFalse();
+    await using other = new Place();
+    const left = { ...other.whole([sh("sleep 1000 & exit 0")]), cloneFlags: 0x20000, hostPid: true };
+    expect((await other.oci("run", left, ["--keep"])).stderr).toBe("");
+    expect(other.inCgroup()).toHaveLength(1); // without which the above would prove nothing
   });
 
   test("of what cannot start says why and undoes everything", async () => {
