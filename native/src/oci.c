@@ -121,8 +121,8 @@ static int undo (struct oci *o, const struct err *why) {
   bool made_state = o->options.verb == OCI_CREATE || o->options.verb == OCI_RUN;
   struct err e;
 
+  oci_terminal_end (&o->process.terminal); /* the words shall not come out in raw mode */
   oci_report (&o->options, "error", why);
-  oci_terminal_end (&o->process.terminal);
   oci_process_abort (&o->process);
   container_release (&o->process.container);
   if (made_state && o->state.fd >= 0 && oci_state_remove (&o->state, &e) < 0)
