@@ -273,11 +273,10 @@ static int network_of (const struct entrances *n, const struct container *c) {
 static int give_links (const struct plan *p, const struct entrances *n, struct container *c, struct err *e) {
   if (!netdev_is_wanted (p))
     return 0;
-  if (netdev_move (p, network_of (n, c), e) == 0) {
-    progress_answer (&c->progress->links_given);
-    return 0;
-  }
-  return -1;
+  if (netdev_move (p, network_of (n, c), e) < 0)
+    return -1;
+  progress_answer (&c->progress->links_given);
+  return 0;
 }
 
 static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd,
