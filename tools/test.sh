@@ -5,8 +5,8 @@
 set -eu
 cd "$(dirname -- "$0")/.."
 
-need() { # need COMMAND PACKAGE [ALTERNATIVE PACKAGE]
-  command -v "$1" >/dev/null 2>&1 || [ -x "$1" ] || missing="$missing $2"
+need() { # need COMMAND-OR-FILE PACKAGE
+  command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing="$missing $2"
 }
 missing=
 need /bin/busybox busybox-static
@@ -15,6 +15,7 @@ need ip iproute2
 need debootstrap debootstrap
 need zstd zstd
 need ps procps
+need /usr/include/seccomp.h libseccomp-dev
 if ! command -v docker >/dev/null 2>&1; then
   # Debian 13 has the client as a package of its own; before that it came with the engine, which we never start.
   if apt-cache show docker-cli >/dev/null 2>&1; then missing="$missing docker-cli"; else missing="$missing docker.io"; fi

@@ -42,14 +42,16 @@ enum plan_flags {
 
 enum plan_op {
   /* ---- P: host side, before clone ---- */
-  OP_CGROUP_CREATE = 1, /* str dir                    mkdir -p; components made here are removed when the task ends */
+  OP_CGROUP_CREATE = 1, /* str dir                    mkdir -p; components made here are removed when the task ends. op_flags:
+                                                      OPF_INHERIT: of a v1 cpuset, which starts empty and takes no process:
+                                                      it gets its parent's CPUs and memory nodes */
   OP_CGROUP_WRITE = 2,  /* str file, str value        one write(2); op_flags & OPF_MAY_MISS: ENOENT is fine */
   OP_CGROUP_BPF = 3,    /* str dir, blob insns        load a CGROUP_DEVICE program and attach it (cgroup v2) */
   OP_OOM_FILE = 4,      /* str file                   opened now; read when the task ended; "oom_kill N", N > 0 -> oom */
   OP_NS_PATH = 5,       /* u32 clone_flag, str path   opened now; the child setns()es into it first of all. CLONE_NEWUSER: as USERNS,
                                                       with an existing one. CLONE_NEWNS: the plan has no root then */
   OP_USERNS = 6,        /* str uid_map, str gid_map   a user namespace with these maps ("0 100000 65536" lines). The child is born in it,
-                                                      as its user 0 where that is mapped, and all its other namespaces belong to it.
+                                                      as its user 0, or the first that is mapped, and all its other namespaces belong to it.
                                                       What needs the host's privileges (root, binds, idmaps) is opened before */
   OP_IDMAP = 7,         /* u32 id, str uid_map, str gid_map   a user namespace that nobody lives in: a mount's `idmap` names it by
                                                       its id, 1 and up. IDMAP_CONTAINER stands for the container's own */
@@ -60,6 +62,9 @@ enum plan_op {
                                                       is a warning */
   OP_NETDEV = 9,        /* str name, str new_name     after clone: the host's link goes into the child's network namespace, keeping
                                                       its addresses, and is up there */
+  OP_CGROUP_LEAVE = 10, /* str file                   after clone: who performs the plan has been in the container's cgroup to keep it
+                                                      alive (docs/decisions/0006), and goes: writes "0" to this cgroup.procs */
+  OP_CGROUP_OWNER = 11, /* str dir, u32 uid, strv files   cgroup v2: the directory, and those of its files that exist, get this owner */
 
   /* ---- C: membership ---- */
   OP_CGROUP_JOIN = 16, /* str dir, u32 version       v2: clone3(CLONE_INTO_CGROUP); v1: the child writes "0" to dir/tasks */
@@ -92,7 +97,9 @@ enum plan_op {
                                                       mode and owner */
   OP_MASK = 28,         /* str path                   file: bind of a verified char 1:3; directory: one shared empty read-only
                                                       tmpfs. ENOENT/ENOTDIR of the target is fine, anything else is fatal */
-  OP_READONLY = 29,     /* str path                   recursive clone of itself, read-only, moved on top. ENOENT is fine */
+  OP_READONLY = 29,     /* str path                   recursive clone of itself, read-only, moved on top. ENOENT is fine.
+                                                      op_flags & OPF_TOP: the mount that is there itself, alone: those
+                                                      below stay as they are */
   OP_CONSOLE = 30,      /* u32 rows, u32 cols, u32 uid  pty from the container's own devpts (magic and device verified), slave by
                                                       TIOCGPTPEER, bound on /dev/console (not for PLAN_JOIN); the master
                                                       goes to the shim over the sync socket */
@@ -112,7 +119,8 @@ enum plan_op {
   OP_RLIMIT = 50,        /* u32 resource, u64 soft, u64 hard */
   OP_OOM_SCORE_ADJ = 51, /* u32 value as two's complement. op_flags & OPF_MAY_MISS: EACCES/EPERM is fine */
   OP_UMASK = 52,         /* u32 */
-  OP_KEYRING = 53,       /* str name                  join a new session keyring; ENOSYS, EDQUOT are fine */
+  OP_KEYRING = 53,       /* str name                  join a new session keyring, labelled as a SELinux LABEL of the
+                                                      plan says, wherever that stands; ENOSYS, EDQUOT are fine */
   OP_SYNC = 54,          /* (nothing)                 report "created", wait for "go". The state between create and start. op_flags:
                                                       OPF_LOOKUP: EXEC's program is looked for first, so that its absence is known now */
   OP_REAPER = 55,        /* (nothing)                 PID 1 stays as a signal-forwarding reaper, EXEC happens in its child. Wherever
@@ -131,7 +139,9 @@ enum plan_op {
   OP_SECCOMP = 61,       /* u32 filter_flags, blob filter, str listener, strv state_parts
                                                       struct sock_filter[]. listener: "" or the host path of a unix stream socket to
                                                       which the parent sends the notification descriptor with the state_parts, the
-                                                      container's pid between each two of them */
+                                                      container's pid (of a joining plan: of the container joined)
+                                                      between each two of them. The child offers the descriptor by
+                                                      write(2), about which the filter must not notify therefore */
   OP_EXEC = 62,          /* strv argv, strv env, str search_path     argv[0] with a slash is taken as it is, else searched */
   OP_PERSONALITY = 63,   /* u32 persona               personality(2) */
   OP_SCHEDULER = 64,     /* u32 policy, u64 sched_flags, u32 nice, u32 priority, u64 runtime, u64 deadline, u64 period
@@ -149,6 +159,8 @@ enum plan_op_flags {
   OPF_TARGET_MODE = 1u << 5, /* MOUNT: when the target exists, its mode becomes the option "mode" (a tmpfs over /root is 0700) */
   OPF_COPY_UP = 1u << 6,     /* MOUNT: what is at the target is copied into the new filesystem first */
   OPF_LOOKUP = 1u << 7,
+  OPF_TOP = 1u << 8,
+  OPF_INHERIT = 1u << 9,
 };
 
 enum plan_hook_stage { HOOK_RUNTIME = 1, HOOK_CONTAINER = 2, HOOK_START = 3, HOOK_POSTSTART = 4, HOOK_POSTSTOP = 5 };
@@ -174,7 +186,8 @@ struct plan {
 
 struct err;
 
-/* Decodes and checks every op's fields. 0, or -1 with `e` naming the op and the field. */
+/* Decodes and checks every op's fields. A plan ends with EXEC, or is a list of HOOKs alone, for who runs nothing else.
+ * 0, or -1 with `e` naming the op and the field. */
 int plan_decode (const uint8_t *buffer, size_t size, struct plan *out, struct err *e);
 void plan_release (struct plan *p);
 

@@ -88,6 +88,17 @@ static int create (struct cgroup_trail *t, const char *path, struct err *e) {
   return err_set (e, ENOENT, "cannot make the cgroup \"%s\"", path);
 }
 
+static int read_line (const char *path, char *line, size_t size, struct err *e) {
+  auto_fd file = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  ssize_t n = file < 0 ? -1 : read (file, line, size - 1);
+
+  if (n < 0)
+    return err_set (e, errno, "cannot read \"%s\"", path);
+  line[n] = '\0';
+  line[strcspn (line, "\n")] = '\0';
+  return 0;
+}
+
 static int write_file (const char *path, const char *value, bool may_miss, struct err *e) {
   auto_fd file = open (path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 
@@ -96,6 +107,24 @@ static int write_file (const char *path, const char *value, bool may_miss, struc
   if (write (file, value, strlen (value)) < 0)
     return err_set (e, errno, "cannot write \"%.200s\" to \"%s\"", value, path);
   return 0;
+}
+
+/* Limits that somebody gave it are left alone. */
+static int inherit_file (const char *directory, const char *name, struct err *e) {
+  char own[PATH_MAX], above[PATH_MAX], value[4096];
+
+  if (snprintf (own, sizeof own, "%s/%s", directory, name) >= (int) sizeof own ||
+      snprintf (above, sizeof above, "%s/../%s", directory, name) >= (int) sizeof above)
+    return err_set (e, ENAMETOOLONG, "cannot fill the cgroup \"%s\"", directory);
+  if (read_line (own, value, sizeof value, e) < 0)
+    return -1;
+  if (value[0] != '\0')
+    return 0;
+  return read_line (above, value, sizeof value, e) < 0 ? -1 : write_file (own, value, false, e);
+}
+
+static int inherit_cpuset (const char *directory, struct err *e) {
+  return inherit_file (directory, "cpuset.cpus", e) < 0 ? -1 : inherit_file (directory, "cpuset.mems", e);
 }
 
 static int attach_program (const char *path, struct blob instructions, struct err *e) {
@@ -122,17 +151,40 @@ static int attach_program (const char *path, struct blob instructions, struct er
   return 0;
 }
 
+static int give (const char *path, uint32_t uid, struct strings files, struct err *e) {
+  auto_fd directory = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+  if (directory < 0)
+    return err_set (e, errno, "cannot open the cgroup \"%s\"", path);
+  if (fchown (directory, uid, (gid_t) -1) < 0)
+    return err_set (e, errno, "cannot give \"%s\" to user %u", path, uid);
+  for (uint32_t i = 0; i < files.count; i++) {
+    const char *name = take_str (&files.rest);
+    if (strchr (name, '/') != NULL)
+      return err_set (e, EINVAL, "\"%s\" is not the name of a file in a cgroup", name);
+    if (fchownat (directory, name, uid, (gid_t) -1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+      return err_set (e, errno, "cannot give \"%s/%s\" to user %u", path, name, uid);
+  }
+  return 0;
+}
+
 static int perform (struct cgroup_trail *t, const struct plan_op_view *op, struct err *e) {
   struct fields f = fields_of (op->payload, op->size);
   const char *path = take_str (&f);
 
   switch (op->kind) {
   case OP_CGROUP_CREATE:
-    return create (t, path, e);
+    if (create (t, path, e) < 0)
+      return -1;
+    return (op->flags & OPF_INHERIT) != 0 ? inherit_cpuset (path, e) : 0;
   case OP_CGROUP_WRITE:
     return write_file (path, take_str (&f), (op->flags & OPF_MAY_MISS) != 0, e);
   case OP_CGROUP_BPF:
     return attach_program (path, take_blob (&f), e);
+  case OP_CGROUP_OWNER: {
+    uint32_t uid = take_u32 (&f);
+    return give (path, uid, take_strv (&f), e);
+  }
   default:
     t->oom_fd = open (path, O_RDONLY | O_CLOEXEC);
     return t->oom_fd < 0 ? err_set (e, errno, "cannot open \"%s\"", path) : 0;
@@ -144,7 +196,7 @@ int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err 
 
   *out = NULL;
   for (uint32_t i = 0; i < p->op_count; i++) {
-    if (p->ops[i].kind > OP_OOM_FILE)
+    if (p->ops[i].kind > OP_OOM_FILE && p->ops[i].kind != OP_CGROUP_OWNER)
       continue;
     if (t == NULL && (t = calloc (1, sizeof *t)) == NULL)
       return err_set (e, ENOMEM, "cannot keep track of cgroups");
@@ -161,6 +213,19 @@ int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err 
   /* From here on there may be processes. */
   if (t != NULL)
     t->kills_leftovers = (p->flags & PLAN_HOST_PID) != 0;
+  return 0;
+}
+
+int cgroup_leave (const struct plan *p, struct err *e) {
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    if (p->ops[i].kind != OP_CGROUP_LEAVE)
+      continue;
+    struct fields f = fields_of (p->ops[i].payload, p->ops[i].size);
+    if (write_file (take_str (&f), "0", false, e) < 0) {
+      e->op = i + 1;
+      return -1;
+    }
+  }
   return 0;
 }
 
@@ -290,18 +355,25 @@ static void kill_leftovers (const struct cgroup_trail *t) {
   }
 }
 
+void cgroup_forget (struct cgroup_trail *t) {
+  if (t == NULL)
+    return;
+  while (t->directories != NULL) {
+    struct directory *d = t->directories;
+    t->directories = d->next;
+    free (d);
+  }
+  fd_close (&t->oom_fd);
+  free (t);
+}
+
 void cgroup_release (struct cgroup_trail *t) {
   if (t == NULL)
     return;
   if (t->kills_leftovers)
     kill_leftovers (t);
-  while (t->directories != NULL) {
-    struct directory *d = t->directories;
-    t->directories = d->next;
+  for (const struct directory *d = t->directories; d != NULL; d = d->next)
     if (d->is_made)
       remove_directory (d);
-    free (d);
-  }
-  fd_close (&t->oom_fd);
-  free (t);
+  cgroup_forget (t);
 }

@@ -76,6 +76,7 @@ int step_console (struct init *in, struct fields *f, uint16_t flags, struct err 
   size.ws_row = (unsigned short) take_u32 (f);
   size.ws_col = (unsigned short) take_u32 (f);
   uint32_t uid = take_u32 (f);
+  bool owns_mounts = (in->plan->flags & PLAN_JOIN) == 0 && (in->plan->clone_flags & CLONE_NEWNS) != 0;
 
   auto_fd master = open_master (in, e);
   if (master < 0)
@@ -89,7 +90,8 @@ int step_console (struct init *in, struct fields *f, uint16_t flags, struct err 
     return err_set (e, errno, "cannot set the terminal's size");
   if (fchown (slave, uid, (gid_t) -1) < 0)
     return err_set (e, errno, "cannot give the terminal to %u", uid);
-  if ((in->plan->flags & PLAN_JOIN) == 0 && bind_console (in, slave, e) < 0)
+  /* Where somebody else's mount namespace was entered, /dev/console is somebody else's. */
+  if (owns_mounts && bind_console (in, slave, e) < 0)
     return -1;
   if (send_master (in->sync_fd, master, e) < 0)
     return -1;

@@ -85,7 +85,7 @@ static int give_stdio (uint32_t uid, struct err *e) {
 }
 
 /* The kernel empties the effective set when root becomes somebody else; a seccomp filter may need it still. */
-static int restore_effective (struct err *e) {
+int restore_effective (struct err *e) {
   struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
   struct __user_cap_data_struct data[2];
 
@@ -97,7 +97,9 @@ static int restore_effective (struct err *e) {
 }
 
 static int become (const struct account *user, const struct group_search *s, struct err *e) {
-  if (setgroups (s->count, s->groups) < 0)
+  /* A user namespace can forbid it (user_namespaces(7)). Then there are no groups to lose, and the primary one comes
+     below. */
+  if (setgroups (s->count, s->groups) < 0 && (errno != EPERM || s->count > 1 || getgroups (0, NULL) > 0))
     return err_set (e, errno, "cannot set %u supplementary groups", s->count);
   if (setresgid (user->gid, user->gid, user->gid) < 0)
     return err_set (e, errno, "cannot set the group to %u", user->gid);

@@ -2,17 +2,20 @@
 #include "init.h"
 
 #include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "fds.h"
 #include "kernel.h"
-
-static init_step step_sync, step_missing;
+#include "netdev.h"
 
 static init_step *const steps[] = {
   [OP_CGROUP_JOIN] = step_cgroup_join,
@@ -47,13 +50,13 @@ static init_step *const steps[] = {
   [OP_NO_NEW_PRIVS] = step_no_new_privs,
   [OP_SECCOMP] = step_seccomp,
   [OP_EXEC] = step_exec,
-  [OP_TIME_OFFSETS] = step_missing,
-  [OP_AFFINITY] = step_missing,
-  [OP_HOOKS] = step_missing,
-  [OP_PERSONALITY] = step_missing,
-  [OP_SCHEDULER] = step_missing,
-  [OP_IO_PRIORITY] = step_missing,
-  [OP_LABEL] = step_missing,
+  [OP_TIME_OFFSETS] = step_time_offsets,
+  [OP_AFFINITY] = step_affinity,
+  [OP_HOOKS] = step_hooks,
+  [OP_PERSONALITY] = step_personality,
+  [OP_SCHEDULER] = step_scheduler,
+  [OP_IO_PRIORITY] = step_io_priority,
+  [OP_LABEL] = step_label,
 };
 
 /* ---- preparation ---- */
@@ -91,19 +94,20 @@ static int take_stdio (struct init *in, struct err *e) {
 
 /* The shim's other descriptors are not for a process that others in the container may see already. */
 static int close_foreign (struct init *in, struct err *e) {
-  int kept[2 + MAX_NAMESPACE_FDS];
-  unsigned from = 3;
-  size_t n = 0;
+  int kept[4 + 1 + MAX_NAMESPACE_FDS + MAX_IDMAPS] = { in->sync_fd, in->init_pidfd, in->start_listener, in->page_fd };
+  unsigned from = in->first_own_fd;
+  size_t n = 4;
 
-  kept[n++] = in->sync_fd;
-  if (in->init_pidfd >= 0)
-    kept[n++] = in->init_pidfd;
   for (uint32_t i = 0; i < in->namespace_count; i++)
     kept[n++] = in->namespaces[i].fd;
+  if (in->user_fd >= 0)
+    kept[n++] = in->user_fd;
+  for (uint32_t i = 0; i < in->idmap_count; i++)
+    kept[n++] = in->idmap_fds[i];
   for (;;) {
     int next = -1;
     for (size_t i = 0; i < n; i++)
-      if ((unsigned) kept[i] >= from && (next < 0 || kept[i] < next))
+      if (kept[i] >= 0 && (unsigned) kept[i] >= from && (next < 0 || kept[i] < next))
         next = kept[i];
     if (next < 0)
       break;
@@ -114,47 +118,112 @@ static int close_foreign (struct init *in, struct err *e) {
   return sys_close_range (from, ~0u, 0) < 0 ? err_set (e, errno, "cannot close descriptors") : 0;
 }
 
+int init_hide (struct err *e) {
+  return prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_set (e, errno, "cannot hide the process") : 0;
+}
+
 static int prepare (struct init *in, struct err *e) {
   /* Until execve nobody in the container may look into this process: it still holds pieces of the host. */
-  if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl (PR_SET_NAME, "gantry:init", 0, 0, 0) < 0)
+  if (init_hide (e) < 0 || prctl (PR_SET_NAME, "gantry:init", 0, 0, 0) < 0)
     return err_set (e, errno, "cannot hide the process");
   reset_signals ();
-  /* A joining plan's process is another one, which makes its own. */
-  if ((in->plan->flags & PLAN_JOIN) == 0 && setsid () < 0)
-    return err_set (e, errno, "cannot make a session");
   in->umask = umask (0);
   if (take_stdio (in, e) < 0 || close_foreign (in, e) < 0)
     return -1;
+  if (in->maps != NULL && prepare_for_userns (in, e) < 0)
+    return -1;
+  if (in->user_fd >= 0 && be_born_in_userns (in, e) < 0)
+    return -1;
+  /* A joining plan's process is another one, which makes its own. */
+  if ((in->plan->flags & PLAN_JOIN) == 0 && setsid () < 0)
+    return err_set (e, errno, "cannot make a session");
   return enter_namespace_paths (in, e);
 }
 
-/* ---- the state between create and start ---- */
+/* ---- answers of the parent ---- */
 
-static int step_sync (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
-  (void) f;
-  (void) flags;
-  char byte = SYNC_CREATED;
-  ssize_t n = recv (in->sync_fd, &byte, 1, MSG_DONTWAIT);
+#define ANSWER_MS 60000
 
-  if (n < 0 && errno == EAGAIN) {
-    prctl (PR_SET_NAME, "gantry:created", 0, 0, 0);
-    if (send (in->sync_fd, &byte, 1, MSG_NOSIGNAL) < 0)
-      return err_set (e, errno, "cannot report \"created\"");
-    n = recv (in->sync_fd, &byte, 1, 0);
-  }
-  if (n == 0)
-    _exit (127); /* the shim is gone: nobody will ever start this container */
-  return n < 0 ? err_set (e, errno, "cannot wait for \"start\"") : 0;
+void progress_answer (uint32_t *word) {
+  __atomic_store_n (word, 1, __ATOMIC_RELEASE);
+  syscall (SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static int step_missing (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
-  (void) in;
-  (void) f;
-  (void) flags;
-  return err_set (e, ENOSYS, "cannot perform this op");
+int await_parent (struct init *in, uint32_t *word) {
+  const struct timespec slice = { .tv_nsec = 200 * 1000 * 1000 };
+  int64_t until = clock_monotonic_ms () + ANSWER_MS; /* asks no system call */
+
+  while (__atomic_load_n (word, __ATOMIC_ACQUIRE) == 0) {
+    struct pollfd parent = { .fd = in->sync_fd };
+    if (clock_monotonic_ms () > until)
+      return -1;
+    if (syscall (SYS_futex, word, FUTEX_WAIT, 0, &slice, NULL, 0) == 0 || errno == EAGAIN)
+      continue;
+    if (poll (&parent, 1, 0) == 1 && (parent.revents & POLLHUP) != 0)
+      _exit (127);
+  }
+  return 0;
+}
+
+static int await_links (struct init *in, struct err *e) {
+  if (!netdev_is_wanted (in->plan) || await_parent (in, &in->progress->links_given) == 0)
+    return 0;
+  return err_set (e, ETIMEDOUT, "cannot wait for the network devices");
 }
 
 /* ---- the sequence ---- */
+
+/* What the kernel lets only the host's root do, although it concerns this process alone. It is inherited, so it may
+   come before the process is born or has joined. */
+static bool takes_the_host (uint16_t kind) {
+  return kind == OP_CGROUP_JOIN || kind == OP_OOM_SCORE_ADJ || kind == OP_SCHEDULER || kind == OP_IO_PRIORITY;
+}
+
+/* Only raising a hard limit takes the host. The op itself comes in its turn, lest the limit hinders those before it. */
+static int allow_limit (struct fields f, struct err *e) {
+  uint32_t resource = take_u32 (&f);
+  struct rlimit limit;
+
+  take_u64 (&f);
+  uint64_t hard = take_u64 (&f);
+  if (getrlimit ((__rlimit_resource_t) resource, &limit) < 0)
+    return err_set (e, errno, "cannot read the resource limit %u", resource);
+  if (hard <= limit.rlim_max)
+    return 0;
+  limit.rlim_max = hard;
+  if (setrlimit ((__rlimit_resource_t) resource, &limit) < 0)
+    return err_set (e, errno, "cannot set the resource limit %u", resource);
+  return 0;
+}
+
+int perform_ahead (struct init *in, struct err *e) {
+  const struct plan *p = in->plan;
+
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    const struct plan_op_view *op = &p->ops[i];
+    struct fields f = fields_of (op->payload, op->size);
+
+    in->progress->op = i + 1;
+    if (op->kind == OP_RLIMIT && allow_limit (f, e) < 0)
+      return -1;
+    if (takes_the_host (op->kind) && steps[op->kind](in, &f, op->flags, e) < 0)
+      return -1;
+  }
+  in->progress->op = 0;
+  return 0;
+}
+
+/* TIME_OFFSETS has been performed when the process was born: birth.c. */
+static bool is_done (const struct init *in, uint16_t kind) {
+  return kind < OP_CGROUP_JOIN || (in->maps != NULL && (takes_the_host (kind) || kind == OP_TIME_OFFSETS));
+}
+
+/* With the first op that is not about where the host keeps the process, it leaves the host. */
+static int leave_host (struct init *in, uint16_t kind, struct err *e) {
+  if (kind == OP_CGROUP_JOIN || kind == OP_AFFINITY)
+    return 0;
+  return in->init_pidfd >= 0 ? join_namespaces (in, e) : enter_mount_path (in, e);
+}
 
 static int perform (struct init *in, struct err *e) {
   const struct plan *p = in->plan;
@@ -163,10 +232,10 @@ static int perform (struct init *in, struct err *e) {
     const struct plan_op_view *op = &p->ops[i];
     struct fields f = fields_of (op->payload, op->size);
 
-    if (op->kind < OP_CGROUP_JOIN)
+    if (is_done (in, op->kind))
       continue;
     in->progress->op = i + 1;
-    if (in->init_pidfd >= 0 && op->kind != OP_CGROUP_JOIN && op->kind != OP_AFFINITY && join_namespaces (in, e) < 0)
+    if (leave_host (in, op->kind, e) < 0)
       return -1;
     if (steps[op->kind](in, &f, op->flags, e) < 0)
       return -1;
@@ -177,7 +246,7 @@ static int perform (struct init *in, struct err *e) {
 _Noreturn void init_run (struct init *in) {
   struct err *e = &in->progress->err;
 
-  if (prepare (in, e) == 0)
+  if (prepare (in, e) == 0 && await_links (in, e) == 0)
     perform (in, e);
   e->op = in->progress->op;
   __atomic_store_n (&in->progress->stage, PROGRESS_FAILED, __ATOMIC_RELEASE);

@@ -38,22 +38,45 @@ int step_unshare (struct init *in, struct fields *f, uint16_t flags, struct err 
 int enter_namespace_paths (struct init *in, struct err *e) {
   for (uint32_t i = 0; i < in->namespace_count; i++) {
     struct namespace_fd *n = &in->namespaces[i];
-    /* The pid namespace is that of the parent's children: the parent has done it. */
-    if (n->clone_flag != CLONE_NEWPID && setns (n->fd, (int) n->clone_flag) < 0)
+    if (n->clone_flag == CLONE_NEWNS || n->fd < 0)
+      continue;
+    /* The pid namespace is that of the parent's children: the parent has done it, unless this process is the parent. */
+    if ((n->clone_flag != CLONE_NEWPID || in->user_fd >= 0) && setns (n->fd, (int) n->clone_flag) < 0)
       return err_set (e, errno, "cannot enter the namespace 0x%x", n->clone_flag);
     fd_close (&n->fd);
   }
   return 0;
 }
 
-int join_namespaces (struct init *in, struct err *e) {
-  if (setns (in->init_pidfd, (int) in->plan->clone_flags) < 0)
-    return err_set (e, errno, "cannot join the container's namespaces");
-  fd_close (&in->init_pidfd);
+static int open_root (struct init *in, struct err *e) {
   in->root_fd = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (in->root_fd < 0 || fchdir (in->root_fd) < 0)
     return err_set (e, errno, "cannot open the container's root");
   return 0;
+}
+
+/* Last of all: with it the host's files are out of sight. */
+int enter_mount_path (struct init *in, struct err *e) {
+  for (uint32_t i = 0; i < in->namespace_count; i++) {
+    struct namespace_fd *n = &in->namespaces[i];
+    if (n->clone_flag != CLONE_NEWNS || n->fd < 0)
+      continue;
+    if (setns (n->fd, CLONE_NEWNS) < 0)
+      return err_set (e, errno, "cannot enter the namespace 0x%x", n->clone_flag);
+    fd_close (&n->fd);
+    return open_root (in, e);
+  }
+  return 0;
+}
+
+int join_namespaces (struct init *in, struct err *e) {
+  if (in->maps != NULL) {
+    if (come_into_userns (in, e) < 0)
+      return -1;
+  } else if (setns (in->init_pidfd, (int) in->plan->clone_flags) < 0)
+    return err_set (e, errno, "cannot join the container's namespaces");
+  fd_close (&in->init_pidfd);
+  return open_root (in, e);
 }
 
 /* A process that joins a running container stays out of its pid namespace, where a neighbour with CAP_SYS_PTRACE could

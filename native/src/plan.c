@@ -10,13 +10,13 @@
 
 #include "err.h"
 #include "fields.h"
+#include "init.h"
 #include "kernel.h"
 
 #define LAST_KIND OP_LABEL
-#define MAX_NS_PATHS 8
 #define PATH_LIMIT 4096     /* PATH_MAX, with its NUL */
 #define UNIX_PATH_LIMIT 108 /* of sockaddr_un */
-#define MAX_IDMAPS 64
+
 #define MAX_MAP_BYTES 4096 /* what the kernel takes for one uid_map: a page */
 #define MOUNT_ATTRS                                                                                                    \
   (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |                  \
@@ -28,7 +28,7 @@ static const struct op_shape {
   const char *name, *fields;
   uint16_t flags;
 } shapes[LAST_KIND + 1] = {
-  [OP_CGROUP_CREATE] = { "CGROUP_CREATE", "s:Pdir", 0 },
+  [OP_CGROUP_CREATE] = { "CGROUP_CREATE", "s:Pdir", OPF_INHERIT },
   [OP_CGROUP_WRITE] = { "CGROUP_WRITE", "s:Pfile s:value", OPF_MAY_MISS },
   [OP_CGROUP_BPF] = { "CGROUP_BPF", "s:Pdir b:insns", 0 },
   [OP_OOM_FILE] = { "OOM_FILE", "s:Pfile", 0 },
@@ -37,6 +37,8 @@ static const struct op_shape {
   [OP_IDMAP] = { "IDMAP", "u:id s:uid_map s:gid_map", 0 },
   [OP_HOOK] = { "HOOK", "u:stage s:Ppath v:argv v:env u:timeout_s s:state_head s:state_tail", 0 },
   [OP_NETDEV] = { "NETDEV", "s:name s:new_name", 0 },
+  [OP_CGROUP_LEAVE] = { "CGROUP_LEAVE", "s:Pfile", 0 },
+  [OP_CGROUP_OWNER] = { "CGROUP_OWNER", "s:Pdir u:uid v:files", 0 },
   [OP_CGROUP_JOIN] = { "CGROUP_JOIN", "s:Pdir u:version", 0 },
   [OP_UNSHARE] = { "UNSHARE", "u:clone_flags", 0 },
   [OP_TIME_OFFSETS] = { "TIME_OFFSETS", "s:offsets", 0 },
@@ -46,13 +48,14 @@ static const struct op_shape {
   [OP_ROOT_BIND] = { "ROOT_BIND", "s:Psource s:Pstaging u:idmap", 0 },
   [OP_MOUNT] = { "MOUNT", "s:fstype s:source s:Htarget v:options U:attrs U:propagation u:dir_mode u:idmap",
                  OPF_TARGET_MODE | OPF_COPY_UP },
-  [OP_BIND] = { "BIND", "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap",
+  [OP_BIND] = { "BIND",
+                "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap",
                 OPF_RECURSIVE | OPF_TARGET_FILE | OPF_IDMAP_TREE },
   [OP_DEVICE] = { "DEVICE", "s:Hpath u:type u:major u:minor u:mode u:uid u:gid", 0 },
   [OP_SYMLINK] = { "SYMLINK", "s:value s:Hpath", 0 },
   [OP_DIRECTORY] = { "DIRECTORY", "s:Hpath u:mode u:uid u:gid", 0 },
   [OP_MASK] = { "MASK", "s:Hpath", 0 },
-  [OP_READONLY] = { "READONLY", "s:Hpath", 0 },
+  [OP_READONLY] = { "READONLY", "s:Hpath", OPF_TOP },
   [OP_CONSOLE] = { "CONSOLE", "u:rows u:cols u:uid", 0 },
   [OP_PIVOT] = { "PIVOT", "u:root_readonly", 0 },
   [OP_ROOT_PROPAGATION] = { "ROOT_PROPAGATION", "U:propagation", 0 },
@@ -84,9 +87,9 @@ static const struct op_shape {
 struct state {
   const struct plan *plan;
   uint32_t namespaces; /* made or joined so far */
-  uint32_t ns_paths, unified_joins, idmaps;
+  uint32_t unified_joins, idmaps, listeners;
   uint32_t seen[LAST_KIND + 1];
-  bool rooted, pivoted, in_child;
+  bool rooted, pivoted, in_child, enters_mounts;
   const struct op_shape *shape;
   uint32_t index;
   struct err *e;
@@ -277,6 +280,7 @@ static int check_sysctl (struct state *s, struct fields *f) {
     { "kernel/auto_msgmni", CLONE_NEWIPC },
     { "kernel/hostname", CLONE_NEWUTS },
     { "kernel/domainname", CLONE_NEWUTS },
+    { "user/", CLONE_NEWUSER },
   };
   const char *key = take_str (f);
 
@@ -318,16 +322,21 @@ static int check_identity (struct state *s, struct fields *f) {
 static int check_seccomp (struct state *s, struct fields *f) {
   uint32_t flags = take_u32 (f);
   struct blob filter = take_blob (f);
+  const char *listener = take_str (f);
+  uint32_t possible = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 
-  if ((flags & ~(uint32_t) (SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW)) != 0)
+  if (listener[0] != '\0') /* seccomp(2): it returns a descriptor, or what TSYNC did */
+    possible = SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | (possible & ~(uint32_t) SECCOMP_FILTER_FLAG_TSYNC);
+  if ((flags & ~possible) != 0)
     return refuse (s, "filter_flags", "has bits that are not supported");
   if (filter.size == 0 || filter.size % 8 != 0 || filter.size / 8 > UINT16_MAX)
     return refuse (s, "filter", "is not an array of sock_filter");
-  const char *listener = take_str (f);
   if (listener[0] != '\0' && (listener[0] != '/' || strlen (listener) >= UNIX_PATH_LIMIT))
     return refuse (s, "listener", "is not an absolute path that fits a socket address");
   if ((take_strv (f).count != 0) != (listener[0] != '\0'))
     return refuse (s, "state_parts", "and listener must be given together");
+  if (listener[0] != '\0' && s->listeners++ > 0)
+    return refuse (s, "listener", "is a second one, which the kernel does not take");
   return 0;
 }
 
@@ -367,12 +376,34 @@ static bool is_link_name (const char *name) {
          strcmp (name, "..") != 0;
 }
 
+/* "-3 500000000\n": seconds and, below 10^9, nanoseconds. NULL when it is something else. */
+static const char *skip_offset (const char *text) {
+  size_t digits;
+
+  text += *text == '-';
+  digits = strspn (text, "0123456789");
+  if (digits == 0 || digits > 18 || text[digits] != ' ')
+    return NULL;
+  text += digits + 1;
+  digits = strspn (text, "0123456789");
+  return digits == 0 || digits > 9 || text[digits] != '\n' ? NULL : text + digits + 1;
+}
+
+/* What /proc/PID/timens_offsets takes: a line for each clock at most. */
 static int check_time_offsets (struct state *s, const char *text) {
-  for (; *text != '\0'; text += strcspn (text, "\n") + 1) {
-    if (strncmp (text, "monotonic ", 10) != 0 && strncmp (text, "boottime ", 9) != 0)
+  static const char *const clocks[] = { "monotonic ", "boottime " };
+  bool seen[2] = { false };
+
+  while (*text != '\0') {
+    int clock = strncmp (text, clocks[0], strlen (clocks[0])) == 0 ? 0 : 1;
+    if (strncmp (text, clocks[clock], strlen (clocks[clock])) != 0)
       return refuse (s, "offsets", "has a line for an unknown clock");
-    if (strchr (text, '\n') == NULL)
-      return refuse (s, "offsets", "does not end its last line");
+    if (seen[clock])
+      return refuse (s, "offsets", "sets a clock twice");
+    seen[clock] = true;
+    text = skip_offset (text + strlen (clocks[clock]));
+    if (text == NULL)
+      return refuse (s, "offsets", "has a line that is not a clock, seconds and nanoseconds");
   }
   return 0;
 }
@@ -444,6 +475,10 @@ static int check_numbers (struct state *s, uint16_t kind, struct fields *f) {
   case OP_IO_PRIORITY:
     if (number > UINT16_MAX)
       return refuse (s, "ioprio", "is out of range");
+    break;
+  case OP_PERSONALITY:
+    if (number == UINT32_MAX)
+      return refuse (s, "persona", "is the question for the present one");
     break;
   case OP_UMASK:
     if (number > 0777)
@@ -552,7 +587,7 @@ static bool happens_once (uint16_t kind) {
 static int check_root_order (struct state *s, uint16_t kind) {
   bool joins = (s->plan->flags & PLAN_JOIN) != 0;
 
-  if (kind < OP_PROPAGATION || kind > OP_ROOT_PROPAGATION || (kind == OP_CONSOLE && joins))
+  if (kind < OP_PROPAGATION || kind > OP_ROOT_PROPAGATION || (kind == OP_CONSOLE && (joins || s->enters_mounts)))
     return 0;
   if (joins)
     return refuse (s, "", "is not possible in a joined container");
@@ -579,6 +614,17 @@ static int check_root_order (struct state *s, uint16_t kind) {
   }
 }
 
+/* One of each kind, so MAX_NAMESPACE_FDS are enough. */
+static int check_ns_path (struct state *s, uint32_t clone_flag) {
+  if ((s->namespaces & clone_flag) != 0)
+    return refuse (s, "clone_flag", "is one that the plan makes or enters already");
+  if (s->in_child)
+    return refuse (s, "", "comes after work in the namespaces of the plan");
+  s->namespaces |= clone_flag;
+  s->enters_mounts = s->enters_mounts || clone_flag == CLONE_NEWNS;
+  return 0;
+}
+
 static int check_order (struct state *s, const struct plan_op_view *op) {
   struct fields f = fields_of (op->payload, op->size);
   bool joins = (s->plan->flags & PLAN_JOIN) != 0;
@@ -587,18 +633,16 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     return refuse (s, "", "comes twice");
   if (s->seen[OP_EXEC] != 0 && op->kind != OP_EXEC)
     return refuse (s, "", "comes after EXEC");
-  if (joins && (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER || op->kind == OP_TIME_OFFSETS || op->kind == OP_HOOKS))
+  if (joins &&
+      (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER || op->kind == OP_TIME_OFFSETS || op->kind == OP_HOOKS))
     return refuse (s, "", "is not possible in a joined container");
-  if (joins && op->kind == OP_CGROUP_JOIN && s->in_child)
+  if ((joins || s->enters_mounts) && op->kind == OP_CGROUP_JOIN && s->in_child)
     return refuse (s, "", "must come first: after it the host's cgroups are out of sight");
   s->in_child = s->in_child || (op->kind > OP_CGROUP_JOIN && op->kind != OP_AFFINITY);
 
   switch (op->kind) {
   case OP_NS_PATH:
-    if (++s->ns_paths > MAX_NS_PATHS)
-      return refuse (s, "", "comes too often");
-    s->namespaces |= take_u32 (&f);
-    return 0;
+    return check_ns_path (s, take_u32 (&f));
   case OP_CGROUP_JOIN:
     take_str (&f);
     if (take_u32 (&f) == 2 && ++s->unified_joins > 1)
@@ -613,11 +657,16 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     s->idmaps++;
     return 0;
   case OP_NETDEV:
+    if (s->in_child)
+      return refuse (s, "", "comes too late: it is performed before what the child does");
     return (s->namespaces & CLONE_NEWNET) != 0 ? 0 : refuse (s, "", "would leave the link with the host");
   case OP_TIME_OFFSETS:
     s->namespaces |= CLONE_NEWTIME;
     return 0;
   case OP_UNSHARE:
+    if ((take_u32 (&f) & CLONE_NEWNET) != 0 && s->seen[OP_NETDEV] != 0)
+      return refuse (s, "clone_flags", "would leave the links of NETDEV behind");
+    f = fields_of (op->payload, op->size);
     s->namespaces |= take_u32 (&f);
     return 0;
   case OP_HOSTNAME:
@@ -631,7 +680,7 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
 }
 
 static int check_whole (const struct plan *p, const struct state *s, struct err *e) {
-  if (s->seen[OP_EXEC] == 0)
+  if (s->seen[OP_EXEC] == 0 && (p->op_count == 0 || s->seen[OP_HOOK] != p->op_count))
     return err_set (e, 0, "invalid plan: it has no EXEC");
   if (s->rooted && !s->pivoted)
     return err_set (e, 0, "invalid plan: it has a root but no PIVOT");

@@ -62,8 +62,8 @@ static void build_everything (struct builder *b) {
   put_blob (b, "12345678", 8);
   put_text (b, OP_OOM_FILE, 0, "/cg/a/oom");
   put_op (b, OP_NS_PATH, 0);
-  put_u32 (b, CLONE_NEWNET);
-  put_str (b, "/proc/1/ns/net");
+  put_u32 (b, CLONE_NEWCGROUP);
+  put_str (b, "/proc/1/ns/cgroup");
   put_texts (b, OP_USERNS, 0, "0 100000 65536\n", "0 100000 65536\n");
   put_op (b, OP_IDMAP, 0);
   put_u32 (b, 1);
@@ -78,6 +78,10 @@ static void build_everything (struct builder *b) {
   put_str (b, "{\"pid\":");
   put_str (b, "}");
   put_texts (b, OP_NETDEV, 0, "veth0", "eth0");
+  put_text (b, OP_CGROUP_LEAVE, 0, "/cg/cgroup.procs");
+  put_text (b, OP_CGROUP_OWNER, 0, "/cg/a");
+  put_u32 (b, 100000);
+  put_strv (b, STRV ("cgroup.procs"));
   put_op (b, OP_CGROUP_JOIN, 0);
   put_str (b, "/cg/a");
   put_u32 (b, 2);
@@ -177,9 +181,9 @@ TEST ("plan_decode() takes a plan with an op of every kind and points into its b
   int result = plan_decode (b.bytes, b.size, &p, &e);
   CHECK_TEXT (e.text, "");
   CHECK (result == 0);
-  bool is_right = p.op_count == 47 && p.clone_flags == NEW_ALL && p.flags == (PLAN_TERMINAL | PLAN_HOST_PID);
+  bool is_right = p.op_count == 49 && p.clone_flags == NEW_ALL && p.flags == (PLAN_TERMINAL | PLAN_HOST_PID);
   is_right =
-      is_right && p.ops[0].kind == OP_CGROUP_CREATE && p.ops[46].kind == OP_EXEC && p.ops[1].flags == OPF_MAY_MISS;
+      is_right && p.ops[0].kind == OP_CGROUP_CREATE && p.ops[48].kind == OP_EXEC && p.ops[1].flags == OPF_MAY_MISS;
   struct fields f = fields_of (p.ops[0].payload, p.ops[0].size);
   const char *path = take_str (&f);
   is_right = is_right && strcmp (path, "/cg/a") == 0 && (const uint8_t *) path > b.bytes &&
@@ -246,8 +250,8 @@ TEST ("plan_decode() refuses unknown ops, unknown op flags and payloads that are
   CHECK_REFUSED (&b, "invalid plan: op 1 has the unknown kind 99");
   begin_plan (&b, 0, 0);
   put_op (&b, OP_SYNC, 0);
-  put_op (&b, 10, 0);
-  CHECK_REFUSED (&b, "invalid plan: op 2 has the unknown kind 10");
+  put_op (&b, 15, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 2 has the unknown kind 15");
   CHECK (refusal.op == 2);
   begin_plan (&b, 0, 0);
   put_op (&b, OP_SYNC, OPF_CREATE);
@@ -322,6 +326,7 @@ TEST ("plan_decode() refuses settings that would be the host's") {
   } sysctls[] = {
     { "kernel/core_pattern", "does not belong to a namespace" },
     { "net/ipv4/ip_forward", "belongs to a namespace that the plan neither makes nor joins" },
+    { "user/max_mnt_namespaces", "belongs to a namespace that the plan neither makes nor joins" },
     { "kernel/shmmax", "belongs to a namespace that the plan neither makes nor joins" },
     { "net/../kernel/core_pattern", "is not a plain relative path" },
     { "/net/x", "is not a plain relative path" },
@@ -382,6 +387,31 @@ TEST ("plan_decode() refuses in a joining plan what only a new container may do"
   CHECK (accepts (&b));
 }
 
+static void put_any_hook (struct builder *b) {
+  put_op (b, OP_HOOK, 0);
+  put_u32 (b, HOOK_POSTSTART);
+  put_str (b, "/bin/true");
+  put_strv (b, STRV ("true"));
+  put_strv (b, STRV ());
+  put_u32 (b, 0);
+  put_str (b, "");
+  put_str (b, "");
+}
+
+TEST ("plan_decode() accepts hooks alone, and with anything else only with EXEC") {
+  struct builder b;
+
+  begin_plan (&b, 0, 0);
+  put_any_hook (&b);
+  put_any_hook (&b);
+  end_plan (&b);
+  CHECK (accepts (&b));
+  begin_plan (&b, 0, 0);
+  put_any_hook (&b);
+  put_op (&b, OP_SYNC, 0);
+  CHECK_REFUSED (&b, "invalid plan: it has no EXEC");
+}
+
 TEST ("plan_decode() refuses ops in excess, ops after EXEC and plans without one") {
   struct builder b;
 
@@ -408,7 +438,123 @@ TEST ("plan_decode() refuses ops in excess, ops after EXEC and plans without one
     put_u32 (&b, CLONE_NEWNET);
     put_str (&b, "/n");
   }
-  CHECK_REFUSED (&b, "invalid plan: op 9 NS_PATH: comes too often");
+  CHECK_REFUSED (&b, "invalid plan: op 2 NS_PATH: clone_flag is one that the plan makes or enters already");
+}
+
+static void put_ns_path (struct builder *b, uint32_t clone_flag) {
+  put_op (b, OP_NS_PATH, 0);
+  put_u32 (b, clone_flag);
+  put_str (b, "/n");
+}
+
+TEST ("plan_decode() takes every namespace once, and none that would leave a root with somebody else") {
+  static const uint32_t all[] = { CLONE_NEWUSER, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+                                  CLONE_NEWPID,  CLONE_NEWNET,    CLONE_NEWNS,  CLONE_NEWTIME };
+  struct builder b;
+
+  begin_plan (&b, 0, 0);
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    put_ns_path (&b, all[i]);
+  finish (&b);
+  CHECK (accepts (&b));
+  begin_plan (&b, 0, 0);
+  put_ns_path (&b, CLONE_NEWNET | CLONE_NEWUTS);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 1 NS_PATH: clone_flag is not one namespace");
+  begin_plan (&b, CLONE_NEWUTS, 0);
+  put_ns_path (&b, CLONE_NEWUTS);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 1 NS_PATH: clone_flag is one that the plan makes or enters already");
+  begin_plan (&b, CLONE_NEWNS, 0);
+  put_texts (&b, OP_USERNS, 0, "0 1 1\n", "0 1 1\n");
+  put_ns_path (&b, CLONE_NEWUSER);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 2 NS_PATH: clone_flag is one that the plan makes or enters already");
+  begin_plan (&b, 0, 0);
+  put_ns_path (&b, CLONE_NEWUSER);
+  put_texts (&b, OP_USERNS, 0, "0 1 1\n", "0 1 1\n");
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 2 USERNS: is a second user namespace");
+  begin_plan (&b, 0, 0);
+  put_ns_path (&b, CLONE_NEWNS);
+  put_some_root (&b);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 2 PROPAGATION: needs a new mount namespace");
+  begin_plan (&b, 0, PLAN_TERMINAL);
+  put_ns_path (&b, CLONE_NEWNS);
+  put_op (&b, OP_CONSOLE, 0);
+  put_u32 (&b, 1);
+  put_u32 (&b, 1);
+  put_u32 (&b, 0);
+  finish (&b);
+  CHECK (accepts (&b));
+  begin_plan (&b, 0, 0);
+  put_ns_path (&b, CLONE_NEWNS);
+  put_op (&b, OP_UMASK, 0);
+  put_u32 (&b, 0);
+  put_op (&b, OP_CGROUP_JOIN, 0);
+  put_str (&b, "/cg");
+  put_u32 (&b, 1);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 3 CGROUP_JOIN: must come first: after it the host's cgroups are out of sight");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_UMASK, 0);
+  put_u32 (&b, 0);
+  put_ns_path (&b, CLONE_NEWNS);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 2 NS_PATH: comes after work in the namespaces of the plan");
+  begin_plan (&b, CLONE_NEWNS | CLONE_NEWUSER, 0);
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: clone flags 0x10020000 name more than supported namespaces");
+  begin_plan (&b, CLONE_NEWNS | CLONE_NEWUSER, PLAN_JOIN);
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
+TEST ("plan_decode() refuses maps that are not maps, and mounts that use none of the plan's") {
+  static const char *const bad[] = { "",         "0 1",       "0 1 1",   "0 1 1 1\n",        "0  1 1\n",
+                                     "-1 1 1\n", "0 1 1\n\n", "a 1 1\n", "0 1 12345678901\n" };
+  char long_map[4100];
+  struct builder b;
+
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    begin_plan (&b, 0, 0);
+    put_texts (&b, OP_USERNS, 0, "0 1 1\n", bad[i]);
+    finish (&b);
+    CHECK_REFUSED (&b, "invalid plan: op 1 USERNS: gid_map is not lines of three numbers");
+  }
+  for (size_t i = 0; i < sizeof long_map - 1; i++)
+    long_map[i] = "1 1 1\n"[i % 6];
+  long_map[4098] = '\0';
+  begin_plan (&b, 0, 0);
+  put_texts (&b, OP_USERNS, 0, long_map, "0 1 1\n");
+  finish (&b);
+  CHECK_REFUSED (&b, "invalid plan: op 1 USERNS: uid_map is not lines of three numbers");
+  for (uint32_t id = 0; id <= 65; id += 65) {
+    begin_plan (&b, 0, 0);
+    for (uint32_t i = 1; i < id; i++) {
+      put_op (&b, OP_IDMAP, 0);
+      put_u32 (&b, i);
+      put_str (&b, "0 1 1\n");
+      put_str (&b, "0 1 1\n");
+    }
+    put_op (&b, OP_IDMAP, 0);
+    put_u32 (&b, id);
+    put_str (&b, "0 1 1\n");
+    put_str (&b, "0 1 1\n");
+    finish (&b);
+    CHECK_REFUSED (&b, id == 0 ? "invalid plan: op 1 IDMAP: id is not the next one"
+                               : "invalid plan: op 65 IDMAP: id is not the next one");
+  }
+  for (int i = 0; i < 2; i++) {
+    begin_plan (&b, NEW_ALL, 0);
+    put_op (&b, OP_PROPAGATION, 0);
+    put_u64 (&b, MS_SLAVE);
+    put_texts (&b, OP_ROOT_BIND, 0, "/source", "/staging");
+    put_u32 (&b, i == 0 ? 1 : IDMAP_CONTAINER);
+    finish (&b);
+    CHECK_REFUSED (&b, "invalid plan: op 2 ROOT_BIND: idmap is not one that the plan has made");
+  }
 }
 
 /* A plan whose single op in a root is written by `put`. */
@@ -472,6 +618,150 @@ TEST ("plan_decode() refuses values out of range") {
   begin_plan (&b, 0, 0);
   put_exec (&b, STRV ("a"), STRV ("=x"), "");
   CHECK_REFUSED (&b, "invalid plan: op 1 EXEC: env holds an entry without a name");
+}
+
+TEST ("plan_decode() refuses time offsets that the kernel would read otherwise") {
+  static const char *const offsets[][2] = {
+    { "realtime 1 0\n", "has a line for an unknown clock" },
+    { "monotonic 1 0", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic 1\n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic --1 0\n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic 1 -1\n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic 1 1000000000\n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic 1 0 \n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "boottime 1 0\n\n", "has a line for an unknown clock" },
+    { "boottime 1 0\nboottime 2 0\n", "sets a clock twice" },
+  };
+  struct builder b;
+
+  for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+    char expected[160];
+    begin_plan (&b, 0, 0);
+    put_text (&b, OP_TIME_OFFSETS, 0, offsets[i][0]);
+    finish (&b);
+    snprintf (expected, sizeof expected, "invalid plan: op 1 TIME_OFFSETS: offsets %s", offsets[i][1]);
+    CHECK_REFUSED (&b, expected);
+  }
+  begin_plan (&b, 0, 0);
+  put_text (&b, OP_TIME_OFFSETS, 0, "");
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
+static void put_numbers (struct builder *b, uint16_t kind, uint32_t first, uint64_t second, uint32_t third,
+                         uint32_t fourth) {
+  begin_plan (b, 0, 0);
+  put_op (b, kind, 0);
+  put_u32 (b, first);
+  if (kind != OP_SCHEDULER)
+    return;
+  put_u64 (b, second);
+  put_u32 (b, third);
+  put_u32 (b, fourth);
+  for (int i = 0; i < 3; i++)
+    put_u64 (b, 0);
+}
+
+TEST ("plan_decode() refuses scheduling, CPUs, personalities and labels that mean nothing") {
+  struct builder b;
+
+  put_numbers (&b, OP_SCHEDULER, 8, 0, 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SCHEDULER: policy is unknown");
+  put_numbers (&b, OP_SCHEDULER, 0, 0, 20, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SCHEDULER: nice or priority is out of range");
+  put_numbers (&b, OP_SCHEDULER, 0, 0, (uint32_t) -21, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SCHEDULER: nice or priority is out of range");
+  put_numbers (&b, OP_SCHEDULER, 1, 0, 0, 100);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SCHEDULER: nice or priority is out of range");
+  put_numbers (&b, OP_IO_PRIORITY, 0x10000, 0, 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 IO_PRIORITY: ioprio is out of range");
+  put_numbers (&b, OP_PERSONALITY, UINT32_MAX, 0, 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 PERSONALITY: persona is the question for the present one");
+  for (uint32_t size = 0; size < 1100; size += 1025) {
+    uint8_t mask[1025] = { 0 };
+    begin_plan (&b, 0, 0);
+    put_op (&b, OP_AFFINITY, 0);
+    put_blob (&b, mask, size);
+    CHECK_REFUSED (&b, "invalid plan: op 1 AFFINITY: mask is empty or too long");
+  }
+  put_numbers (&b, OP_LABEL, 3, 0, 0, 0);
+  put_str (&b, "x");
+  CHECK_REFUSED (&b, "invalid plan: op 1 LABEL: module is unknown");
+  put_numbers (&b, OP_LABEL, LABEL_SELINUX, 0, 0, 0);
+  put_str (&b, "");
+  CHECK_REFUSED (&b, "invalid plan: op 1 LABEL: label is empty");
+}
+
+static void put_filter (struct builder *b, uint32_t flags, const char *listener, const char *const *parts) {
+  put_op (b, OP_SECCOMP, 0);
+  put_u32 (b, flags);
+  put_blob (b, "12345678", 8);
+  put_str (b, listener);
+  put_strv (b, parts);
+}
+
+TEST ("plan_decode() refuses links without a proper name or a namespace to go to") {
+  static const char *const names[] = { "", ".", "..", "a/b", "a:1", "a b", "a\n", "sixteen-letters-" };
+  struct builder b;
+
+  for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
+    const char *name = names[i / 2];
+    begin_plan (&b, CLONE_NEWNET, 0);
+    put_texts (&b, OP_NETDEV, 0, i % 2 == 0 ? name : "eth0", i % 2 == 0 ? "eth0" : name);
+    finish (&b);
+    CHECK_REFUSED (&b, "invalid plan: op 1 NETDEV: name or new_name is not the name of a link");
+  }
+  begin_plan (&b, 0, 0);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth0");
+  CHECK_REFUSED (&b, "invalid plan: op 1 NETDEV: would leave the link with the host");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_UNSHARE, 0);
+  put_u32 (&b, CLONE_NEWNET);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth0");
+  CHECK_REFUSED (&b, "invalid plan: op 2 NETDEV: comes too late: it is performed before what the child does");
+  begin_plan (&b, CLONE_NEWNET, 0);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth0");
+  put_op (&b, OP_UNSHARE, 0);
+  put_u32 (&b, CLONE_NEWNET);
+  CHECK_REFUSED (&b, "invalid plan: op 2 UNSHARE: clone_flags would leave the links of NETDEV behind");
+  begin_plan (&b, CLONE_NEWNET, 0);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth%d");
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
+TEST ("plan_decode() refuses seccomp listeners that the kernel or the socket would") {
+  char long_path[110] = "/";
+  struct builder b;
+
+  memset (long_path + 1, 'x', 107);
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, long_path, STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: listener is not an absolute path that fits a socket address");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "agent", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: listener is not an absolute path that fits a socket address");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "/agent", STRV ());
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: state_parts and listener must be given together");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: state_parts and listener must be given together");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 1 /* TSYNC */, "/agent", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter_flags has bits that are not supported");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 1 << 5 /* WAIT_KILLABLE_RECV */, "", STRV ());
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter_flags has bits that are not supported");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "/agent", STRV ("{}"));
+  put_filter (&b, 0, "/other", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 2 SECCOMP: listener is a second one, which the kernel does not take");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "", STRV ());
+  put_filter (&b, 1 << 5, "/agent", STRV ("{", "}"));
+  finish (&b);
+  CHECK (accepts (&b));
 }
 
 TEST ("plan_decode() refuses identities that are neither number nor name") {

@@ -24,12 +24,34 @@ static void put_process (struct builder *b, const char *const *argv) {
   end_plan (b);
 }
 
-static void build_container (struct builder *b, const char *const *argv) {
-  begin_container (b, 0);
+/* `in_userns`: with all of the root's layers id-mapped. */
+static void begin (struct builder *b, bool in_userns) {
+  if (!in_userns) {
+    begin_container (b, 0);
+    return;
+  }
+  begin_plan (b, ALL_NEW, 0);
+  put_texts (b, OP_USERNS, 0, "0 100000 65536\n", "0 100000 65536\n");
+  put_op (b, OP_PROPAGATION, 0);
+  put_u64 (b, MS_PRIVATE);
+  put_op (b, OP_ROOT_OVERLAY, 0);
+  put_strv (b, STRV (BOX ("lower")));
+  put_str (b, BOX ("upper"));
+  put_str (b, BOX ("work"));
+  put_strv (b, STRV ("index=off"));
+  put_str (b, BOX ("staging"));
+  put_u32 (b, IDMAP_CONTAINER);
+  put_kernel_trees (b);
+  put_protections (b);
+  put_pivot (b, false);
+}
+
+static void build_container (struct builder *b, const char *const *argv, bool in_userns) {
+  begin (b, in_userns);
   put_text (b, OP_HOSTNAME, 0, "box");
   put_op (b, OP_LOOPBACK_UP, 0);
   put_texts (b, OP_SYSCTL, 0, "net/ipv4/ip_unprivileged_port_start", "0");
-  put_texts (b, OP_SYSCTL, 0, "net/ipv4/ping_group_range", "0 2147483647");
+  put_texts (b, OP_SYSCTL, 0, "net/ipv4/ping_group_range", in_userns ? "0 65535" : "0 2147483647");
   put_op (b, OP_OOM_SCORE_ADJ, 0);
   put_u32 (b, 0);
   put_op (b, OP_SYNC, 0);
@@ -77,7 +99,7 @@ static void measure (const char *what, const struct builder *b, int init_pidfd, 
 
 int main (int argc, char **argv) {
   int rounds = argc > 1 ? atoi (argv[1]) : 40;
-  struct builder full, sleeping, joining;
+  struct builder full, in_userns, sleeping, joining;
   struct container c;
 
   open_sandbox ();
@@ -86,9 +108,11 @@ int main (int argc, char **argv) {
     return 0;
   }
   fresh_root ();
-  build_container (&full, STRV ("true"));
+  build_container (&full, STRV ("true"), false);
   measure ("a complete container", &full, -1, rounds);
-  build_container (&sleeping, STRV ("sleep", "1000"));
+  build_container (&in_userns, STRV ("true"), true);
+  measure ("one in a user namespace", &in_userns, -1, rounds);
+  build_container (&sleeping, STRV ("sleep", "1000"), false);
   start (&sleeping, -1, &c);
   begin_plan (&joining, JOIN_ALL, PLAN_JOIN);
   put_process (&joining, STRV ("true"));
@@ -97,6 +121,7 @@ int main (int argc, char **argv) {
   MUST (waitpid (c.pid, NULL, 0) == c.pid);
   container_release (&c);
   free (full.bytes);
+  free (in_userns.bytes);
   free (sleeping.bytes);
   free (joining.bytes);
   close_sandbox ();

@@ -2,8 +2,6 @@
  * The one executable: the name it is called by says which program it is, `gantry`, `gantryd` or `gantry-runc`. Where the
  * name cannot be chosen (from sources: `bun src/cmd/main.ts`), the first word `daemon` or `runtime` says it.
  */
-import { runCli } from "./cli.ts";
-
 const compiled = import.meta.url.includes("/$bunfs/");
 const words = process.argv.slice(2);
 const calledBy = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
@@ -12,11 +10,10 @@ if (calledBy === "gantryd" || words[0] === "daemon") {
   const { runDaemon } = await import("./daemon.ts");
   await runDaemon(words[0] === "daemon" ? words.slice(1) : words);
 } else if (calledBy === "gantry-runc" || words[0] === "runtime") {
-  const { main } = await import("./runtime.ts");
-  process.exitCode = main(words[0] === "runtime" ? words.slice(1) : words, (text) =>
-    process.stdout.write(text),
-  );
+  const { runRuntime } = await import("./runtime.ts");
+  await runRuntime(words[0] === "runtime" ? words.slice(1) : words);
 } else {
+  const { runCli } = await import("./cli.ts");
   const script = process.argv[1];
   await runCli(words, {
     file: process.execPath,

@@ -13,7 +13,7 @@ export interface CgroupDir {
 
 /**
  * A clean absolute cgroup path below the hierarchy's root. Throws `invalid_argument` for one that is relative, has ".."
- * or control characters, or is too long: it names directories on the host. (Not with systemd's "slice:prefix:name".)
+ * or control characters, or is too long: it names directories on the host. `cgroupPlace` reads the other notations.
  */
 export function checkCgroupPath(path: string): string {
   const parts = path.split("/").filter((part) => part !== "");

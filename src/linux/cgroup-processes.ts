@@ -2,6 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../base/errors.ts";
+import { readControlFile } from "./cgroup-file.ts";
 import type { CgroupFacts } from "./host-facts.ts";
 
 /** Controllers of cgroup v1 in the order in which they are tried: a task is a member of the same path in each. */
@@ -14,16 +15,41 @@ export async function processesOf(pid: number, facts: CgroupFacts): Promise<read
   if (memberships === undefined) return [];
   const directory = cgroupDirectory(memberships, facts);
   if (directory === undefined) return [pid];
-  const pids: number[] = [];
+  return processesBelow(directory);
+}
+
+/** Host pids of the processes in a cgroup and in those below it, ascending. Empty when it is gone. */
+export async function processesBelow(directory: string): Promise<readonly number[]> {
+  const pids = new Set<number>();
   const pending = [directory];
   for (let looked = 0; looked < MOST_CGROUPS; looked++) {
     const next = pending.pop();
     if (next === undefined) break;
-    for (const line of ((await readOr(join(next, "cgroup.procs"))) ?? "").split("\n"))
-      if (/^[1-9]\d*$/.test(line)) pids.push(Number(line));
+    for (const pid of await membersOf(next)) pids.add(pid);
     pending.push(...(await subdirectories(next)));
   }
-  return pids.sort((a, b) => a - b);
+  return [...pids].sort((a, b) => a - b);
+}
+
+/** A threaded cgroup lists no processes (EOPNOTSUPP) but threads, and one process may be in several of them. */
+async function membersOf(directory: string): Promise<readonly number[]> {
+  const processes = await readControlFile([directory], "cgroup.procs");
+  if (processes !== undefined) return numbersIn(processes);
+  const threads = numbersIn((await readControlFile([directory], "cgroup.threads")) ?? "");
+  const owners = await Promise.all(threads.map(processOfThread));
+  return owners.flatMap((pid) => (pid === undefined ? [] : [pid]));
+}
+
+function numbersIn(text: string): number[] {
+  return text
+    .split("\n")
+    .filter((line) => /^[1-9]\d*$/.test(line))
+    .map(Number);
+}
+
+async function processOfThread(tid: number): Promise<number | undefined> {
+  const [, pid] = /^Tgid:\s*(\d+)$/m.exec((await readOr(`/proc/${tid}/status`)) ?? "") ?? [];
+  return pid === undefined ? undefined : Number(pid);
 }
 
 /** From lines such as "4:memory:/docker/ab12" (v1) or "0::/docker/ab12" (v2). Undefined for this daemon's own or the root. */

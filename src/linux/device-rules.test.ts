@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { LinuxDeviceRule } from "../specs/oci-runtime/spec.ts";
+import type { LinuxDeviceRule } from "../specs/oci-runtime/resources.ts";
 import { compileDeviceProgram, DEVCG } from "./device-bpf.ts";
 import { checkDeviceRulesV1, type DeviceRule, deviceRuleText, effectiveDeviceRules } from "./device-rules.ts";
 import { runDeviceProgram } from "./testing/bpf.ts";

@@ -1,6 +1,6 @@
 /** Which device numbers a container may use: rules of the OCI specification, brought into a short ordered list. */
 import { fail } from "../base/errors.ts";
-import type { LinuxDeviceRule } from "../specs/oci-runtime/spec.ts";
+import type { LinuxDeviceRule } from "../specs/oci-runtime/resources.ts";
 
 export interface DeviceRule {
   readonly allow: boolean;

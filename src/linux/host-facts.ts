@@ -3,10 +3,14 @@ import { closeSync, existsSync, openSync, readdirSync, readSync } from "node:fs"
 import { arch, availableParallelism, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { errnoOf, fail } from "../base/errors.ts";
-import { findCgroups } from "./cgroup-facts.ts";
+import { findCgroups, findResctrl } from "./cgroup-facts.ts";
 
 export interface HostFacts {
   readonly cgroup: CgroupFacts;
+  /** What of a cgroup may be given to a user, by file name (/sys/kernel/cgroup/delegate). */
+  readonly cgroupDelegate?: readonly string[];
+  /** Where the resctrl file system is mounted. */
+  readonly resctrl?: string;
   readonly cpuCount: number;
   readonly memoryBytes: number;
   readonly kernelRelease: string;
@@ -45,10 +49,14 @@ export function readHostFacts(root = ""): HostFacts {
   const read = (path: string): string => readCapped(join(root, path));
   const exists = (path: string): boolean => existsSync(join(root, path));
   const status = read("/proc/self/status");
+  const mountinfo = read("/proc/self/mountinfo");
+  const resctrl = findResctrl(mountinfo);
   return {
-    cgroup: findCgroups(read("/proc/self/mountinfo"), read("/proc/self/cgroup"), (mountPoint) =>
+    cgroup: findCgroups(mountinfo, read("/proc/self/cgroup"), (mountPoint) =>
       read(join(mountPoint, "cgroup.controllers")),
     ),
+    ...(resctrl === undefined ? {} : { resctrl }),
+    ...delegateFacts(readOptional(join(root, "/sys/kernel/cgroup/delegate"))),
     cpuCount: availableParallelism(),
     memoryBytes: totalmem(),
     kernelRelease: release(),
@@ -60,6 +68,12 @@ export function readHostFacts(root = ""): HostFacts {
     selinux: exists("/sys/fs/selinux/enforce"),
     thermalThrottlePaths: findThermalThrottle(root),
   };
+}
+
+/** Kernels before 4.15 have no such list. */
+function delegateFacts(text: string): Pick<HostFacts, "cgroupDelegate"> {
+  const names = text.split("\n").filter((name) => /^[a-z_]+\.[a-z_.]+$/.test(name));
+  return names.length === 0 ? {} : { cgroupDelegate: names };
 }
 
 function readArchitecture(): HostFacts["architecture"] {

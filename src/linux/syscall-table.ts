@@ -20,22 +20,32 @@ const TEXTS: Readonly<Record<SyscallAbi, string>> = {
   riscv64: SYSCALLS_RISCV64,
 };
 
+/** Calls with consecutive numbers. */
+export interface SyscallRun {
+  readonly first: number;
+  readonly names: readonly string[];
+}
+
+/** Ascending, x32's numbers without their bit. Read from the text anew: once per filter. */
+export function syscallRuns(abi: SyscallAbi): SyscallRun[] {
+  return TEXTS[abi]
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [first, ...names] = line.split(" ");
+      return { first: Number(first), names };
+    });
+}
+
 const tables = new Map<SyscallAbi, ReadonlyMap<string, number>>();
 
-/** Name → number, x32's without their bit. Read from the text when first asked for. */
+/** Name → number. */
 export function syscallTable(abi: SyscallAbi): ReadonlyMap<string, number> {
   const known = tables.get(abi);
   if (known !== undefined) return known;
-  const table = readTable(TEXTS[abi]);
+  const table = new Map(
+    syscallRuns(abi).flatMap(({ first, names }) => names.map((name, i) => [name, first + i] as const)),
+  );
   tables.set(abi, table);
-  return table;
-}
-
-function readTable(text: string): Map<string, number> {
-  const table = new Map<string, number>();
-  for (const line of text.split("\n")) {
-    const [first, ...names] = line.split(" ");
-    names.forEach((name, i) => table.set(name, Number(first) + i));
-  }
   return table;
 }

@@ -36,5 +36,5 @@ export const SYSCALLS_RISCV64 = `
 446 landlock_restrict_self memfd_secret process_mrelease futex_waitv set_mempolicy_home_node cachestat
 452 fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue statmount listmount lsm_get_self_attr
 460 lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat
-467 open_tree_attr file_getattr file_setattr
+467 open_tree_attr file_getattr file_setattr listns rseq_slice_yield fchroot
 `;

@@ -45,14 +45,14 @@ export const SYSCALLS_X32 = `
 312 kcmp finit_module sched_setattr sched_getattr renameat2 seccomp getrandom memfd_create
 320 kexec_file_load bpf
 323 userfaultfd membarrier mlock2 copy_file_range
-329 pkey_mprotect pkey_alloc pkey_free statx io_pgetevents rseq uretprobe
+329 pkey_mprotect pkey_alloc pkey_free statx io_pgetevents rseq uretprobe uprobe
 424 pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen
 431 fsconfig fsmount fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2 process_madvise
 441 epoll_pwait2 mount_setattr quotactl_fd landlock_create_ruleset landlock_add_rule
 446 landlock_restrict_self memfd_secret process_mrelease futex_waitv set_mempolicy_home_node cachestat
 452 fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue statmount listmount lsm_get_self_attr
 460 lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat
-467 open_tree_attr file_getattr file_setattr
+467 open_tree_attr file_getattr file_setattr listns rseq_slice_yield fchroot
 512 rt_sigaction rt_sigreturn ioctl readv writev recvfrom sendmsg recvmsg execve ptrace rt_sigpending
 523 rt_sigtimedwait rt_sigqueueinfo sigaltstack timer_create mq_notify kexec_load waitid set_robust_list
 531 get_robust_list vmsplice move_pages preadv pwritev rt_tgsigqueueinfo recvmmsg sendmmsg

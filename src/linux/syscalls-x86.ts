@@ -51,5 +51,6 @@ export const SYSCALLS_X86 = `
 443 quotactl_fd landlock_create_ruleset landlock_add_rule landlock_restrict_self memfd_secret
 448 process_mrelease futex_waitv set_mempolicy_home_node cachestat fchmodat2 map_shadow_stack futex_wake
 455 futex_wait futex_requeue statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules
-462 mseal setxattrat getxattrat listxattrat removexattrat open_tree_attr file_getattr file_setattr
+462 mseal setxattrat getxattrat listxattrat removexattrat open_tree_attr file_getattr file_setattr listns
+471 rseq_slice_yield fchroot
 `;

@@ -33,12 +33,12 @@ export const SYSCALLS_X86_64 = `
 304 open_by_handle_at clock_adjtime syncfs sendmmsg setns getcpu process_vm_readv process_vm_writev kcmp
 313 finit_module sched_setattr sched_getattr renameat2 seccomp getrandom memfd_create kexec_file_load bpf
 322 execveat userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2 pkey_mprotect pkey_alloc
-331 pkey_free statx io_pgetevents rseq uretprobe
+331 pkey_free statx io_pgetevents rseq uretprobe uprobe
 424 pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen
 431 fsconfig fsmount fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2 process_madvise
 441 epoll_pwait2 mount_setattr quotactl_fd landlock_create_ruleset landlock_add_rule
 446 landlock_restrict_self memfd_secret process_mrelease futex_waitv set_mempolicy_home_node cachestat
 452 fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue statmount listmount lsm_get_self_attr
 460 lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat
-467 open_tree_attr file_getattr file_setattr
+467 open_tree_attr file_getattr file_setattr listns rseq_slice_yield fchroot
 `;

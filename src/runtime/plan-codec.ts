@@ -22,6 +22,8 @@ export const OP_FLAGS = {
   targetMode: 1 << 5,
   copyUp: 1 << 6,
   lookup: 1 << 7,
+  top: 1 << 8,
+  inherit: 1 << 9,
 } as const;
 
 export type OpFlag = keyof typeof OP_FLAGS;
@@ -60,7 +62,7 @@ interface Layout<Op> {
 type Layouts = { readonly [K in PlanOpKind]: Layout<Extract<PlanOp, { readonly kind: K }>> };
 
 const LAYOUTS: Layouts = {
-  "cgroup-create": { number: 1, fields: { dir: "str" }, flags: [] },
+  "cgroup-create": { number: 1, fields: { dir: "str" }, flags: ["inherit"] },
   "cgroup-write": { number: 2, fields: { file: "str", value: "str" }, flags: ["mayMiss"] },
   "cgroup-bpf": { number: 3, fields: { dir: "str", insns: "blob" }, flags: [] },
   "oom-file": { number: 4, fields: { file: "str" }, flags: [] },
@@ -81,6 +83,8 @@ const LAYOUTS: Layouts = {
     flags: [],
   },
   netdev: { number: 9, fields: { name: "str", newName: "str" }, flags: [] },
+  "cgroup-leave": { number: 10, fields: { file: "str" }, flags: [] },
+  "cgroup-owner": { number: 11, fields: { dir: "str", uid: "u32", files: "strv" }, flags: [] },
   "cgroup-join": { number: 16, fields: { dir: "str", version: "u32" }, flags: [] },
   unshare: { number: 17, fields: { cloneFlags: "u32" }, flags: [] },
   "time-offsets": { number: 18, fields: { offsets: "str" }, flags: [] },
@@ -128,7 +132,7 @@ const LAYOUTS: Layouts = {
   symlink: { number: 26, fields: { value: "str", path: "str" }, flags: [] },
   directory: { number: 27, fields: { path: "str", mode: "u32", uid: "u32", gid: "u32" }, flags: [] },
   mask: { number: 28, fields: { path: "str" }, flags: [] },
-  readonly: { number: 29, fields: { path: "str" }, flags: [] },
+  readonly: { number: 29, fields: { path: "str" }, flags: ["top"] },
   console: { number: 30, fields: { rows: "u32", cols: "u32", uid: "u32" }, flags: [] },
   pivot: { number: 31, fields: { rootReadonly: "bool" }, flags: [] },
   "root-propagation": { number: 32, fields: { propagation: "u64" }, flags: [] },

@@ -28,6 +28,8 @@ export type PlanOp =
   | IdmapOp
   | HookOp
   | NetdevOp
+  | CgroupLeaveOp
+  | CgroupOwnerOp
   | CgroupJoinOp
   | UnshareOp
   | TimeOffsetsOp
@@ -75,6 +77,8 @@ export type PlanOpKind = PlanOp["kind"];
 export interface CgroupCreateOp {
   readonly kind: "cgroup-create";
   readonly dir: string;
+  /** A v1 cpuset, which starts empty and takes no process: gets its parent's CPUs and memory nodes. */
+  readonly inherit?: boolean;
 }
 
 export interface CgroupWriteOp {
@@ -142,6 +146,21 @@ export interface NetdevOp {
   readonly kind: "netdev";
   readonly name: string;
   readonly newName: string;
+}
+
+/** After clone: who performs the plan goes out of the container's cgroup, into that of this cgroup.procs. */
+export interface CgroupLeaveOp {
+  readonly kind: "cgroup-leave";
+  readonly file: string;
+}
+
+/** The cgroup becomes this user's to divide further: the directory, and those of its files that exist. */
+export interface CgroupOwnerOp {
+  readonly kind: "cgroup-owner";
+  readonly dir: string;
+  /** Of the host. */
+  readonly uid: number;
+  readonly files: readonly string[];
 }
 
 // ---- the child: membership ----
@@ -259,6 +278,8 @@ export interface MaskOp {
 
 export interface ReadonlyOp {
   readonly kind: "readonly";
+  /** The mount that is there itself, without those below it. */
+  readonly top?: boolean;
   readonly path: string;
 }
 

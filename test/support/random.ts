@@ -1,8 +1,18 @@
 /** Repeatable chance: the seed is printed, `GANTRY_SEED=n` runs the same again. */
 export function seeded(what: string): () => number {
-  let state = Number(process.env["GANTRY_SEED"] ?? Date.now() % 1_000_000_007) >>> 0;
-  console.log(`${what}: GANTRY_SEED=${state}`);
-  // mulberry32
+  const seed = Number(process.env["GANTRY_SEED"] ?? Date.now() % 1_000_000_007) >>> 0;
+  console.log(`${what}: GANTRY_SEED=${seed}`);
+  return mulberry32(seed);
+}
+
+/** Whole numbers below a limit, the same in every run unless GANTRY_SEED says otherwise. */
+export function randomFrom(seed: number): (limit: number) => number {
+  const next = mulberry32(Number(process.env["GANTRY_SEED"] ?? seed) >>> 0);
+  return (limit) => Math.floor(next() * limit);
+}
+
+function mulberry32(seed: number): () => number {
+  let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let t = state;

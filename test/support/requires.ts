@@ -11,6 +11,10 @@ export type Requirement =
   | "cgroup2"
   | "busybox"
   | "debootstrap"
+  | "cc"
+  | "libseccomp"
+  | "x86_64"
+  | "kernel log"
   | "native";
 
 function hasCommand(name: string): boolean {
@@ -24,6 +28,12 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   cgroup2: () => existsSync("/sys/fs/cgroup/cgroup.controllers"),
   busybox: () => existsSync("/bin/busybox"),
   debootstrap: () => hasCommand("debootstrap"),
+  cc: () => hasCommand("cc"),
+  x86_64: () => process.arch === "x64",
+  /** Audit records of seccomp go there when nobody else takes them. */
+  "kernel log": () => process.getuid?.() === 0 && existsSync("/dev/kmsg") && !existsSync("/run/auditd.pid"),
+  /** With its header and a compiler. */
+  libseccomp: () => existsSync("/usr/include/seccomp.h") && hasCommand("cc"),
   /** `make -C native` was run. */
   native: () =>
     ["gantry-shim", "gantry.node"].every((name) =>

@@ -3,22 +3,10 @@
  *
  *     bun tools/gen/syscalls.ts DIR      DIR/<arch>/asm/unistd*.h, as in /usr/lib/linux/uapi of Debian's linux-libc-dev
  *
- * Numbers given out after the release that DIR is of are listed in ADDED_LATER; since Linux 5.1 new calls have the same
- * number everywhere.
+ * Last made from linux-libc-dev 7.3.4 (Debian trixie-backports).
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-
-/** scripts/syscall.tbl, with the release that brought the call. */
-const ADDED_LATER: readonly (readonly [name: string, number: number])[] = [
-  ["setxattrat", 463], // 6.13
-  ["getxattrat", 464], // 6.13
-  ["listxattrat", 465], // 6.13
-  ["removexattrat", 466], // 6.13
-  ["open_tree_attr", 467], // 6.15
-  ["file_getattr", 468], // 6.17
-  ["file_setattr", 469], // 6.17
-];
 
 const TABLES: readonly {
   readonly name: string;
@@ -77,7 +65,7 @@ if (dir === undefined || !existsSync(dir)) throw new Error("usage: bun tools/gen
 for (const { name, header, extra = [] } of TABLES) {
   const numbers = readHeader(join(dir, header));
   if (numbers.size < 250) throw new Error(`${header}: only ${numbers.size} system calls found`);
-  for (const [call, number] of [...ADDED_LATER, ...extra]) numbers.set(call, number);
+  for (const [call, number] of extra) numbers.set(call, number);
   const constant = `SYSCALLS_${name.toUpperCase()}`;
   const text = [
     `/** System calls of ${name}: each line is the first one's number, then names in ascending order. Made by tools/gen/syscalls.ts. */`,

@@ -2,12 +2,8 @@
 import { fail } from "../../base/errors.ts";
 import type { ResolvedDevices } from "../../linux/device-nodes.ts";
 import type { HostConfig, Resources, ThrottleDevice } from "../../specs/engine/container.ts";
-import type {
-  BlockIoThrottle,
-  LinuxDevice,
-  LinuxDeviceRule,
-  LinuxResources,
-} from "../../specs/oci-runtime/spec.ts";
+import type { BlockIoThrottle, LinuxDeviceRule, LinuxResources } from "../../specs/oci-runtime/resources.ts";
+import type { LinuxDevice } from "../../specs/oci-runtime/spec.ts";
 
 const CPU_PERIOD_US = 100_000;
 

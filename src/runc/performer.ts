@@ -1,0 +1,76 @@
+/** Becoming the C program that performs a plan: docs/decisions/0005. */
+import { resolve } from "node:path";
+import { checkInherited } from "../linux/inherited-descriptors.ts";
+import type { ProcessIdentity } from "../linux/process-state.ts";
+import type { Context } from "./context.ts";
+import type { NotifySocket } from "./handed-down.ts";
+
+/** `create`: waits for `start`. `detach`: goes on alone. `wait`: stays in the foreground to its end. */
+export type Ending = "create" | "detach" | "wait";
+
+export interface Performance {
+  readonly verb: "create" | "run" | "start" | "exec";
+  /** The state directory; undefined for an exec. */
+  readonly state?: string;
+  /** Encoded. */
+  readonly plan?: Uint8Array;
+  readonly detach?: boolean;
+  readonly keep?: boolean;
+  readonly subreaper?: boolean;
+  /** "" = none; relative to the working directory, as the next. */
+  readonly pidFile?: string;
+  readonly consoleSocket?: string;
+  /** Descriptors from 3 up that go on to the process. */
+  readonly preserved?: number;
+  readonly notify?: NotifySocket | undefined;
+  /** Of an exec or a start: the container's main process. */
+  readonly join?: ProcessIdentity;
+}
+
+const FIRST_PRESERVED = 3;
+
+/** Does not return. Throws what the kernel says against it; nothing has been done then. */
+export function becomePerformer(context: Context, wanted: Performance): never {
+  const native = context.native();
+  const preserved = Array.from({ length: wanted.preserved ?? 0 }, (_, index) => FIRST_PRESERVED + index);
+  checkInherited(preserved);
+  const executable = native.sealedExecutable(context.shim);
+  const plan = wanted.plan === undefined ? undefined : native.memfd("plan", wanted.plan);
+  const argv = ["gantry-shim", "oci", wanted.verb, ...performerWords(context, wanted, plan)];
+  context.log.debug(`becoming ${argv.join(" ")}`);
+  return native.replaceProcess({
+    executable,
+    argv,
+    env: [],
+    keep: plan === undefined ? preserved : [...preserved, plan],
+  });
+}
+
+function performerWords(
+  { log, workingDirectory }: Context,
+  wanted: Performance,
+  plan: number | undefined,
+): string[] {
+  const { state, detach, keep, subreaper, pidFile, consoleSocket, preserved, notify, join } = wanted;
+  const option = (name: string, value: string | number | bigint | undefined): string[] =>
+    value === undefined || value === "" || value === 0 ? [] : [`--${name}`, String(value)];
+  const path = (name: string, value = ""): string[] =>
+    value === "" ? [] : [`--${name}`, resolve(workingDirectory, value)];
+  const flag = (name: string, on = false): string[] => (on ? [`--${name}`] : []);
+  return [
+    ...option("plan-fd", plan),
+    ...option("state", state),
+    ...flag("detach", detach),
+    ...flag("keep", keep),
+    ...flag("subreaper", subreaper),
+    ...path("pid-file", pidFile),
+    ...path("console-socket", consoleSocket),
+    ...option("preserve-fds", preserved),
+    ...option("join", join?.pid),
+    ...option("start-ticks", join?.startTicks),
+    ...option("notify-socket", notify?.host),
+    ...option("notify-dir", notify?.directory),
+    ...option("log", log.file),
+    ...(log.file === "" ? [] : option("log-format", log.format)),
+  ];
+}

@@ -1,0 +1,188 @@
+/**
+ * `create` and `run` up to the point where the C program takes over. Everything is read and checked first; taking the id is
+ * the last step but one, so a refused bundle leaves nothing behind. From then on the C program undoes what it did, and
+ * `delete --force` finds what a killed one left.
+ */
+import { realpathSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { errnoOf, fail } from "../base/errors.ts";
+import { markFileBinds } from "../linux/bind-sources.ts";
+import { readyCgroupParents } from "../linux/cgroup-parents.ts";
+import { cgroupMembers } from "../linux/cgroup-now.ts";
+import { type HostFacts, readHostFacts } from "../linux/host-facts.ts";
+import { markHostNamespaces } from "../linux/own-namespaces.ts";
+import { cgroupPathOf } from "../runtime/compile-cgroup.ts";
+import { compile } from "../runtime/compile.ts";
+import { encodePlan } from "../runtime/plan-codec.ts";
+import type { Plan } from "../runtime/plan.ts";
+import { decodeSpec } from "../specs/oci-runtime/decode.ts";
+import type { Spec } from "../specs/oci-runtime/spec.ts";
+import { checkContainerId } from "./container-id.ts";
+import { directoryOf, identityOf, refuseTakenId, release, reserve } from "./container.ts";
+import type { Context } from "./context.ts";
+import { readDocument } from "./files.ts";
+import type { Flag, Flags } from "./flags.ts";
+import { type NotifySocket, notifySocket, withListenFds, withNotify } from "./handed-down.ts";
+import { type Ending, becomePerformer } from "./performer.ts";
+import { checkTerminal } from "./terminal-rules.ts";
+import type { ContainerRecord } from "./record.ts";
+
+export const START_FLAGS: readonly Flag[] = [
+  { names: ["bundle", "b"], kind: "text", help: "directory of the bundle (default: the current one)" },
+  { names: ["console-socket"], kind: "text", help: "unix socket that gets the terminal's master" },
+  { names: ["pid-file"], kind: "text", help: "write the process id there" },
+  { names: ["no-pivot"], kind: "switch", refused: "without pivot_root the host's files can be reached" },
+  { names: ["no-new-keyring"], kind: "switch", help: "stay in the caller's session keyring" },
+  {
+    names: ["no-mount-fallback"],
+    kind: "switch",
+    help: "mount as asked or fail, as this runtime always does",
+  },
+  {
+    names: ["preserve-fds"],
+    kind: "integer",
+    help: "hand on this many descriptors from 3 up, behind those of LISTEN_FDS",
+  },
+  { names: ["pidfd-socket"], kind: "text", refused: "use --pid-file" },
+];
+
+export interface Bundle {
+  /** Absolute, without symbolic links. */
+  readonly path: string;
+  readonly rootfs: string;
+  /** The text of config.json. */
+  readonly config: string;
+  readonly spec: Spec;
+}
+
+/** Throws `invalid_argument` naming the field, or what is missing. */
+export function readBundle(workingDirectory: string, given: string): Bundle {
+  const path = realBundle(resolve(workingDirectory, given || "."));
+  const config = readConfig(path);
+  const spec = markHostNamespaces(markFileBinds(decodeSpec(config), path));
+  return { path, rootfs: resolve(path, spec.root?.path ?? "rootfs"), config, spec };
+}
+
+function realBundle(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (cause) {
+    throw fail(
+      "invalid_argument",
+      `bundle "${path}" cannot be entered: ${errnoOf(cause) ?? "unknown error"}`,
+      cause,
+    );
+  }
+}
+
+function readConfig(bundle: string): string {
+  try {
+    return readDocument(join(bundle, "config.json"));
+  } catch (cause) {
+    if (errnoOf(cause) === "ENOENT")
+      throw fail("invalid_argument", `JSON specification file config.json not found in "${bundle}"`, cause);
+    throw cause;
+  }
+}
+
+export interface CompiledStart {
+  readonly bundle: Bundle;
+  readonly plan: Plan;
+  readonly facts: HostFacts;
+  readonly notify: NotifySocket | undefined;
+  readonly preserved: number;
+}
+
+/** The plan of a start of `id`. Nothing is changed on the host. */
+export function compileStart(context: Context, flags: Flags, id: string): CompiledStart {
+  const bundle = readBundle(context.workingDirectory, flags.text("bundle"));
+  const facts = readHostFacts();
+  const directory = directoryOf(context.root, id);
+  const notify = notifySocket(context.environment, directory);
+  const { spec: listening, count } = withListenFds(bundle.spec, context.environment);
+  const spec = notify === undefined ? listening : withNotify(listening, notify);
+  const plan = compile({
+    spec,
+    rootfs: { kind: "bind", source: bundle.rootfs },
+    staging: join(directory, "rootfs"),
+    taskId: id,
+    facts,
+    init: false,
+    bundle: bundle.path,
+    lookup: true,
+    warn: (message) => context.log.warn(message),
+  });
+  const preserved = count + (flags.integer("preserve-fds") ?? 0);
+  if (preserved < 0) throw fail("invalid_argument", "--preserve-fds must not be negative");
+  return {
+    bundle: { ...bundle, spec },
+    plan: flags.isOn("no-new-keyring") ? withoutKeyring(plan) : plan,
+    facts,
+    notify,
+    preserved,
+  };
+}
+
+function withoutKeyring(plan: Plan): Plan {
+  return { ...plan, ops: plan.ops.filter(({ kind }) => kind !== "keyring") };
+}
+
+/** Becomes the C program: does not return. Throws when there is nothing that could have been left behind. */
+export function startContainer(context: Context, flags: Flags, id: string, ending: Ending): never {
+  checkContainerId(id);
+  refuseTakenId(context.root, id);
+  const { bundle, plan, facts, notify, preserved } = compileStart(context, flags, id);
+  checkTerminal(plan.terminal, ending !== "wait", flags.text("console-socket"));
+  const record = recordOf(bundle, plan);
+  refuseUsedCgroups(record.cgroupDirs);
+  readyCgroupParents(facts.cgroup, cgroupPathOf(bundle.spec, id));
+  const bytes = encodePlan(plan);
+  const state = reserve(context.root, id, record, notify === undefined ? [] : ["notify"]);
+  try {
+    return becomePerformer(context, {
+      verb: ending === "create" ? "create" : "run",
+      state,
+      plan: bytes,
+      preserved,
+      // The socket of a created container is made when it starts.
+      notify: ending === "create" ? undefined : notify,
+      detach: ending === "detach",
+      keep: flags.isOn("keep"),
+      subreaper: ending === "wait" && !flags.isOn("no-subreaper"),
+      pidFile: flags.text("pid-file"),
+      consoleSocket: flags.text("console-socket"),
+    });
+  } catch (error) {
+    release(context.root, id);
+    throw error;
+  }
+}
+
+function recordOf(bundle: Bundle, plan: Plan): ContainerRecord {
+  return {
+    ociVersion: bundle.spec.ociVersion,
+    bundle: bundle.path,
+    rootfs: bundle.rootfs,
+    created: new Date().toISOString(),
+    owner: process.geteuid?.() ?? 0,
+    // The C program has the same number: it takes this one's place.
+    creator: identityOf(process.pid),
+    annotations: bundle.spec.annotations ?? {},
+    cgroupDirs: plan.ops.flatMap((op) => (op.kind === "cgroup-create" ? [op.dir] : [])),
+    hasPoststart: (bundle.spec.hooks?.poststart ?? []).length > 0,
+    hasPoststop: (bundle.spec.hooks?.poststop ?? []).length > 0,
+    config: bundle.config,
+  };
+}
+
+/** All that is in a container's cgroup is killed with it: it must be nobody else's. */
+function refuseUsedCgroups(dirs: readonly string[]): void {
+  for (const dir of dirs) {
+    const members = cgroupMembers([dir]);
+    if (members.length > 0)
+      throw fail(
+        "conflict",
+        `container's cgroup is not empty: ${members.length} process(es) found in "${dir}"`,
+      );
+  }
+}
