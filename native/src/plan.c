@@ -277,6 +277,7 @@ static int check_sysctl (struct state *s, struct fields *f) {
     { "kernel/auto_msgmni", CLONE_NEWIPC },
     { "kernel/hostname", CLONE_NEWUTS },
     { "kernel/domainname", CLONE_NEWUTS },
+    { "user/", CLONE_NEWUSER },
   };
   const char *key = take_str (f);
 

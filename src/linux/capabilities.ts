@@ -55,6 +55,11 @@ export function capabilityMask(names: readonly string[]): bigint {
   return mask;
 }
 
+/** Whether this runtime knows the name; a newer kernel may have more. */
+export function isCapability(name: string): boolean {
+  return NUMBERS.has(name);
+}
+
 function capabilityBit(name: string): bigint | undefined {
   const number = NUMBERS.get(name);
   return number === undefined ? undefined : 1n << BigInt(number);

@@ -11,7 +11,31 @@ describe("parseMountOptions()", () => {
       attrs: { set: rdonly | nosuid | noexec, clr: 0n },
       recursiveAttrs: { set: 0n, clr: 0n },
       propagation: 0n,
-      data: ["size=64m", "mode=755", "sync"],
+      idmap: "no",
+      copyUp: false,
+      remount: false,
+      superblock: ["sync"],
+      data: ["size=64m", "mode=755"],
+    });
+  });
+
+  test("keeps what every new file system takes apart, the later one of opposites", () => {
+    expect(parseMountOptions(["sync", "dirsync", "lazytime", "async", "x=1"])).toMatchObject({
+      superblock: ["dirsync", "lazytime", "async"],
+      data: ["x=1"],
+    });
+  });
+
+  test("knows the options that are none of the kernel's", () => {
+    expect(parseMountOptions(["idmap", "tmpcopyup"])).toMatchObject({
+      idmap: "idmap",
+      copyUp: true,
+      data: [],
+    });
+    expect(parseMountOptions(["ridmap", "remount"])).toMatchObject({
+      idmap: "ridmap",
+      remount: true,
+      data: [],
     });
   });
 
@@ -57,7 +81,10 @@ describe("parseMountOptions()", () => {
     expect(parseMountOptions(["defaults", "noauto", "nofail", "silent", ""]).data).toEqual([]);
   });
 
-  test.each(["tmpcopyup", "idmap", "ridmap=0:1:2", "remount"])("refuses %s by name", (option) => {
-    expect(() => parseMountOptions([option])).toThrow(`"${option}"`);
-  });
+  test.each(["copy-symlink", "dest-nofollow", "src-nofollow", "idmap=uids=0-1-2", "ridmap=0:1:2"])(
+    "refuses %s by name",
+    (option) => {
+      expect(() => parseMountOptions([option])).toThrow(`"${option}"`);
+    },
+  );
 });

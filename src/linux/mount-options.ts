@@ -3,6 +3,7 @@
  * (mount_setattr(2)), propagation, and the file system's own parameters (fsconfig(2)).
  */
 import { fail } from "../base/errors.ts";
+import type { SpecMount } from "../specs/oci-runtime/spec.ts";
 
 /** mount_setattr(2) */
 export const MOUNT_ATTR = {
@@ -41,7 +42,14 @@ export interface MountOptions {
   readonly recursiveAttrs: AttrChange;
   /** MS_* with MS_REC; 0 = leave. */
   readonly propagation: bigint;
-  /** What is left for the file system: "size=64m", "sync" ... */
+  /** "idmap": of this mount alone; "ridmap": of it and all below. */
+  readonly idmap: "no" | "idmap" | "ridmap";
+  readonly copyUp: boolean;
+  /** Of an existing mount, which keeps what is not named. */
+  readonly remount: boolean;
+  /** Settings that every new file system takes and no bind mount can have: "sync", "lazytime" ... */
+  readonly superblock: readonly string[];
+  /** What is left for the file system alone: "size=64m" ... */
   readonly data: readonly string[];
 }
 
@@ -79,7 +87,24 @@ const PROPAGATIONS: ReadonlyMap<string, bigint> = new Map([
   ["runbindable", PROPAGATION.unbindable | PROPAGATION.rec],
 ]);
 
-/** Options of mount(8) and /etc/fstab that never reach the kernel. */
+/**
+ * What the kernel itself understands for any new file system (vfs_parse_sb_flag), and the opposites. A bind mount shares
+ * its file system with others: mount(2) ignores them there.
+ */
+const SUPERBLOCK: ReadonlyMap<string, string> = new Map([
+  ["sync", "async"],
+  ["async", "sync"],
+  ["dirsync", ""],
+  ["lazytime", "nolazytime"],
+  ["nolazytime", "lazytime"],
+  ["mand", "nomand"],
+  ["nomand", "mand"],
+]);
+
+/**
+ * Options of mount(8) and /etc/fstab that never reach the kernel, and those that it no longer heeds: whether changes of
+ * a file are counted (iversion) is up to each file system since 4.16.
+ */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "defaults",
   "silent",
@@ -87,39 +112,56 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "auto",
   "noauto",
   "nofail",
+  "iversion",
+  "noiversion",
 ]);
 
-/** Known to runtimes, but not to this one. */
-const NOT_IMPLEMENTED: ReadonlySet<string> = new Set([
-  "tmpcopyup",
-  "copy-symlink",
-  "idmap",
-  "ridmap",
-  "remount",
-]);
+/** Known to other runtimes, but neither to the specification nor to this one. */
+const NOT_IMPLEMENTED: ReadonlySet<string> = new Set(["copy-symlink", "src-nofollow", "dest-nofollow"]);
 
-/** The later option wins. Throws `not_implemented` for an option that would need more than one mount call. */
+/** A mount is a bind mount by its type, as many write it, or by its options, as the specification says. */
+export function isBindMount({ type, options = [] }: SpecMount): boolean {
+  return type === "bind" || options.includes("bind") || options.includes("rbind");
+}
+
+/** The later option wins. Throws `not_implemented` for options that only other runtimes have. */
 export function parseMountOptions(options: readonly string[]): MountOptions {
   let bind: MountOptions["bind"] = "no";
   let attrs: AttrChange = { set: 0n, clr: 0n };
   let recursiveAttrs: AttrChange = { set: 0n, clr: 0n };
   let propagation = 0n;
+  let idmap: MountOptions["idmap"] = "no";
+  let superblock: string[] = [];
   const data: string[] = [];
   for (const option of options) {
     const attr = ATTRS.get(option);
     const recursive = option.startsWith("r") ? ATTRS.get(option.slice(1)) : undefined;
     const newPropagation = PROPAGATIONS.get(option);
+    const opposite = SUPERBLOCK.get(option);
     if (option === "bind" || option === "rbind") bind = option;
     else if (attr !== undefined) attrs = changed(attrs, attr);
     else if (recursive !== undefined) recursiveAttrs = changed(recursiveAttrs, recursive);
     else if (newPropagation !== undefined) propagation = newPropagation;
-    else if (NOT_IMPLEMENTED.has(option) || option.startsWith("idmap=") || option.startsWith("ridmap="))
-      throw fail("not_implemented", `mount option "${option}" is not supported`);
-    else if (option !== "" && !WITHOUT_EFFECT.has(option)) data.push(option);
+    else if (option === "idmap" || option === "ridmap") idmap = option;
+    else if (opposite !== undefined)
+      superblock = [...superblock.filter((other) => other !== opposite && other !== option), option];
+    else if (isForeign(option)) throw fail("not_implemented", `mount option "${option}" is not supported`);
+    else if (!isSpecial(option)) data.push(option);
   }
-  return { bind, attrs, recursiveAttrs, propagation, data };
+  const copyUp = options.includes("tmpcopyup");
+  const remount = options.includes("remount");
+  return { bind, attrs, recursiveAttrs, propagation, idmap, copyUp, remount, superblock, data };
 }
 
-function changed(before: AttrChange, by: AttrChange): AttrChange {
+function isForeign(option: string): boolean {
+  return NOT_IMPLEMENTED.has(option) || option.startsWith("idmap=") || option.startsWith("ridmap=");
+}
+
+function isSpecial(option: string): boolean {
+  return option === "" || option === "tmpcopyup" || option === "remount" || WITHOUT_EFFECT.has(option);
+}
+
+/** What `before` and then `by` make of a mount. */
+export function changed(before: AttrChange, by: AttrChange): AttrChange {
   return { set: (before.set & ~by.clr) | by.set, clr: (before.clr & ~by.set) | by.clr };
 }

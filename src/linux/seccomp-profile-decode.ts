@@ -3,7 +3,8 @@
  * sends the file's content. A profile that cannot be understood is an error, never "no profile".
  */
 import { fail, messageOf } from "../base/errors.ts";
-import { decodeSeccomp, decodeSeccompRule, defined } from "../specs/oci-runtime/decode.ts";
+import { defined, refuse } from "../specs/oci-runtime/decode-fields.ts";
+import { decodeSeccomp, decodeSeccompRule } from "../specs/oci-runtime/decode-seccomp.ts";
 import { asInt, asString, Fields } from "../specs/engine/fields.decode.ts";
 import { parseExactJson } from "../specs/exact-json.ts";
 import type { BlockFilter, ProfileBlock, SeccompProfile } from "./seccomp-profile.ts";
@@ -25,6 +26,7 @@ export function decodeProfile(text: string): SeccompProfile {
       "invalid_argument",
       "both 'architectures' and 'archMap' are specified in the seccomp profile, use either 'architectures' or 'archMap'",
     );
+  refuse(fields, ["listenerPath", "listenerMetadata"]);
   const { defaultAction, defaultErrnoRet, architectures, flags } = decodeSeccomp(fields);
   return defined({
     defaultAction,

@@ -26,6 +26,7 @@ export const SECCOMP_RET = {
   killThread: 0x00000000,
   trap: 0x00030000,
   errno: 0x00050000,
+  notify: 0x7fc00000,
   trace: 0x7ff00000,
   log: 0x7ffc0000,
   allow: 0x7fff0000,
@@ -69,11 +70,13 @@ export interface AbiRules {
   readonly beyondLast: number;
 }
 
-/** Throws `invalid_argument` for a rule that makes no sense, `not_implemented` for notification to a supervisor. */
+/** Throws `invalid_argument` for a rule that makes no sense. */
 export function rulesFor(seccomp: Seccomp, abi: SyscallAbi): AbiRules {
   const table = syscallTable(abi);
   const bits = abi === "x86" || abi === "arm" ? 32 : 64;
   const fallback = returnValue(seccomp.defaultAction, seccomp.defaultErrnoRet);
+  if (fallback === SECCOMP_RET.notify)
+    throw fail("invalid_argument", "seccomp: SCMP_ACT_NOTIFY cannot be the default action");
   const byNumber = new Map<number, Alternative[]>();
   let last = -1;
   for (const rule of seccomp.syscalls ?? []) {
@@ -167,7 +170,7 @@ function returnValue(action: SeccompAction, errnoRet: number | undefined): numbe
     case "SCMP_ACT_LOG":
       return SECCOMP_RET.log;
     case "SCMP_ACT_NOTIFY":
-      throw fail("not_implemented", "seccomp: SCMP_ACT_NOTIFY is not supported");
+      return SECCOMP_RET.notify;
   }
 }
 

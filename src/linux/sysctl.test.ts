@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { NamespaceType } from "../specs/oci-runtime/spec.ts";
 import { checkSysctl, sysctlPath } from "./sysctl.ts";
 
-const OWN: ReadonlySet<NamespaceType> = new Set(["network", "ipc", "uts"]);
+const OWN: ReadonlySet<NamespaceType> = new Set(["network", "ipc", "uts", "user"]);
 
 describe("checkSysctl()", () => {
   test.each([
@@ -14,19 +14,18 @@ describe("checkSysctl()", () => {
     ["kernel.sem", "kernel/sem"],
     ["fs.mqueue.msg_max", "fs/mqueue/msg_max"],
     ["kernel.domainname", "kernel/domainname"],
+    ["user.max_mnt_namespaces", "user/max_mnt_namespaces"],
   ])("gives the path of %s", (key, path) => {
     expect(checkSysctl(key, "1", OWN)).toBe(path);
   });
 
   test.each([
     "kernel.core_pattern",
-    "kernel.hostname",
     "kernel.shmmax2",
     "kernel.shm_rmid_forced1",
     "vm.overcommit_memory",
     "fs.mqueue",
     "fs.file-max",
-    "user.max_user_namespaces",
     "network.x",
   ])("refuses %s, which is the host's", (key) => {
     expect(() => checkSysctl(key, "1", OWN)).toThrow(`sysctl "${key}" is not in a separate kernel namespace`);
@@ -36,6 +35,8 @@ describe("checkSysctl()", () => {
     ["net.ipv4.ip_forward", "network", 'sysctl "net.ipv4.ip_forward" not allowed in host network namespace'],
     ["kernel.sem", "ipc", 'sysctl "kernel.sem" is not allowed in the hosts ipc namespace'],
     ["kernel.domainname", "uts", 'sysctl "kernel.domainname" is not allowed in the hosts uts namespace'],
+    ["user.max_x", "user", 'sysctl "user.max_x" is not allowed in the hosts user namespace'],
+    ["kernel.hostname", "uts", 'sysctl "kernel.hostname" is not in a separate kernel namespace'],
   ])("refuses %s in the host's namespace", (key, type, message) => {
     expect(() => checkSysctl(key, "1", new Set([...OWN].filter((own) => own !== type)))).toThrow(message);
   });
@@ -53,6 +54,10 @@ describe("checkSysctl()", () => {
     `net.${"x".repeat(600)}`,
   ])("refuses the malformed %j", (key) => {
     expect(() => checkSysctl(key, "1", OWN)).toThrow("invalid sysctl");
+  });
+
+  test("leaves the host name to the field that is made for it", () => {
+    expect(() => checkSysctl("kernel.hostname", "x", OWN)).toThrow('conflicts with the OCI "hostname" field');
   });
 
   test("refuses a value of two lines", () => {

@@ -9,10 +9,13 @@ const OF_IPC: ReadonlySet<string> = new Set(
   ),
 );
 
+type Owner = "ipc" | "network" | "uts" | "user";
+
 const NOT_ALLOWED = {
   ipc: "is not allowed in the hosts ipc namespace",
   network: "not allowed in host network namespace",
   uts: "is not allowed in the hosts uts namespace",
+  user: "is not allowed in the hosts user namespace",
 } as const;
 
 /**
@@ -22,6 +25,11 @@ const NOT_ALLOWED = {
 export function checkSysctl(key: string, value: string, notHost: ReadonlySet<NamespaceType>): string {
   const path = sysctlPath(key);
   const namespace = sysctlNamespace(path);
+  if (path === "kernel/hostname" && notHost.has("uts"))
+    throw fail(
+      "invalid_argument",
+      `sysctl "${key}" is not allowed as it conflicts with the OCI "hostname" field`,
+    );
   if (namespace === undefined)
     throw fail("invalid_argument", `sysctl "${key}" is not in a separate kernel namespace`);
   if (!notHost.has(namespace)) throw fail("invalid_argument", `sysctl "${key}" ${NOT_ALLOWED[namespace]}`);
@@ -31,10 +39,11 @@ export function checkSysctl(key: string, value: string, notHost: ReadonlySet<Nam
 }
 
 /** The namespace that a setting belongs to; `path` separated by slashes. */
-export function sysctlNamespace(path: string): "ipc" | "network" | "uts" | undefined {
+export function sysctlNamespace(path: string): Owner | undefined {
   if (OF_IPC.has(path) || path.startsWith("fs/mqueue/")) return "ipc";
   if (path.startsWith("net/")) return "network";
   if (path === "kernel/domainname") return "uts";
+  if (path.startsWith("user/")) return "user";
   return undefined;
 }
 

@@ -102,6 +102,23 @@ describe("the order of a plan", () => {
     }
   });
 
+  test("lets hooks of the container's own files have no more rights than its program", () => {
+    const hooks = { startContainer: [{ path: "/h" }], createContainer: [{ path: "/h" }] };
+    const compiled = (noNewPrivileges: boolean): Plan =>
+      compile({
+        spec: { ...full, hooks, process: { ...PROCESS, noNewPrivileges } },
+        rootfs: { kind: "bind", source: "/r" },
+        staging: "/s",
+        taskId: "t",
+        facts: FACTS_V1,
+        init: true,
+        bundle: "/b",
+      });
+    expect(kinds(compiled(false)).slice(-5)).toEqual(["seccomp", "caps", "hooks", "reaper", "exec"]);
+    expect(kinds(compiled(true)).slice(-5)).toEqual(["no-new-privs", "seccomp", "hooks", "reaper", "exec"]);
+    before(compiled(true), "device", "hooks", "mask", "pivot", "sync");
+  });
+
   test("puts the reaper behind everything but the program: it has no more rights than that", () => {
     const plan = compile({
       spec: full,
@@ -134,13 +151,22 @@ describe("namespaces", () => {
 
   test.each<[string, Linux["namespaces"], string]>([
     ["none of the mount kind", [{ type: "pid" }], "needs a mount namespace"],
-    ["a foreign one of the mount kind", [{ type: "mount", path: "/x" }], "joining another mount namespace"],
     ["one twice", [{ type: "mount" }, { type: "pid" }, { type: "pid" }], "pid namespace is listed twice"],
-    ["a user namespace", [{ type: "mount" }, { type: "user" }], "user namespace is not supported"],
-    ["a time namespace", [{ type: "mount" }, { type: "time" }], "time namespace is not supported"],
+    ["a user namespace without ids", [{ type: "mount" }, { type: "user" }], "linux.uidMappings is missing"],
     ["a relative path", [{ type: "mount" }, { type: "ipc", path: "x" }], "not absolute"],
   ])("refuse %s", (_, namespaces, message) => {
     expect(() => planOf(withLinux({ namespaces: namespaces ?? [] }))).toThrow(message);
+  });
+
+  test("of the host are never made the container's to change, whatever they are called", () => {
+    const host = (type: "network" | "uts"): Spec =>
+      withLinux({
+        namespaces: [{ type: "mount" }, { type, path: `/proc/1/ns/${type}`, gantryHost: true }],
+        sysctl: type === "network" ? { "net.ipv4.ip_forward": "1" } : {},
+      });
+    expect(() => planOf(host("network"))).toThrow("not allowed in host network namespace");
+    expect(() => planOf({ ...host("uts"), hostname: "h" })).toThrow("host's UTS namespace");
+    expect(kinds(planOf(host("uts")))).not.toContain("ns-path");
   });
 
   test("must be own ones to be given a name", () => {
@@ -204,19 +230,19 @@ describe("mounts", () => {
       'unknown option "fancy"',
     ],
     ["a bind from nowhere", { destination: "/x", type: "bind", source: "s" }, "no absolute source"],
-    [
-      "recursion of a new mount",
-      { destination: "/x", type: "tmpfs", options: ["rro"] },
-      "cannot have recursive options",
-    ],
-    ["a relative destination", { destination: "x", type: "tmpfs" }, "not absolute"],
     ["the root", { destination: "/a/..", type: "tmpfs" }, "a mount on / is not allowed"],
     ["no type", { destination: "/x", source: "/s" }, "has no type"],
     [
-      "copying up",
-      { destination: "/x", type: "tmpfs", options: ["tmpcopyup"] },
-      '"tmpcopyup" is not supported',
+      "copying up into anything but tmpfs",
+      { destination: "/x", type: "ramfs", options: ["tmpcopyup"] },
+      "tmpcopyup, which is for tmpfs",
     ],
+    [
+      "copying up into a bind",
+      { destination: "/x", type: "bind", source: "/s", options: ["tmpcopyup"] },
+      "tmpcopyup, which is for tmpfs",
+    ],
+    ["a change of what is mounted", { destination: "/x", type: "tmpfs", options: ["remount"] }, "remount"],
     ["something else as /proc", { destination: "/proc", type: "tmpfs" }, "not of type proc"],
     [
       "a directory as /proc",
@@ -241,6 +267,25 @@ describe("mounts", () => {
       planOf(withMount({ destination: "/proc", type: "bind", source: "/proc", options: ["rbind"] })),
     ).not.toThrow();
   });
+
+  test.each([
+    ["", "slave", true, undefined],
+    ["private", "private", false, "private"],
+    ["rslave", "slave", true, "slave"],
+    ["shared", "shared", false, "shared"],
+    ["unbindable", "private", true, "unbindable"],
+  ] as const)(
+    "are made with the propagation %j as %s, and the root then is %s",
+    (wish, first, isRec, last) => {
+      const { ops } = planOf(withLinux({ rootfsPropagation: wish }));
+      const rec = isRec ? PROPAGATION.rec : 0n;
+      expect(ops).toContainEqual({ kind: "propagation", propagation: PROPAGATION[first] | rec });
+      const after = ops.flatMap((op) =>
+        op.kind === "root-propagation" ? [op.propagation & ~PROPAGATION.rec] : [],
+      );
+      expect(after).toEqual(last === undefined ? [] : [PROPAGATION[last]]);
+    },
+  );
 
   test("on /dev by the user keep everything out of it", () => {
     const plan = planOf(
@@ -361,6 +406,24 @@ describe("the process", () => {
     });
   });
 
+  test("of a newer kernel are warned of where warnings are wanted", () => {
+    const warnings: string[] = [];
+    const spec = withProcess({ capabilities: { bounding: ["CAP_FLY", "CAP_CHOWN"] } });
+    const plan = compile({
+      spec,
+      rootfs: { kind: "bind", source: "/r" },
+      staging: "/s",
+      taskId: "t",
+      facts: FACTS_V1,
+      init: false,
+      warn: (message) => warnings.push(message),
+    });
+    expect(only(plan, "bounding").keepMask).toBe(1n);
+    expect(warnings).toEqual([
+      'config.json: process.capabilities.bounding: ignoring the unknown capability "CAP_FLY"',
+    ]);
+  });
+
   test("has none when none are listed", () => {
     expect(only(planOf(SPEC), "caps")).toEqual({
       kind: "caps",
@@ -392,6 +455,10 @@ describe("the process", () => {
     expect(named).toMatchObject({ userKind: "name", user: "www", groupKind: "none", addGroups: ["audio"] });
   });
 
+  test("gets the last of several values of a variable", () => {
+    expect(only(planOf(withProcess({ env: ["A=1", "B=2", "A=3"] })), "exec").env).toEqual(["A=3", "B=2"]);
+  });
+
   test("is searched for where its environment says", () => {
     expect(only(planOf(withProcess({ env: ["PATH=/a", "X=1", "PATH=/b"] })), "exec").searchPath).toBe("/b");
     expect(only(planOf(SPEC), "exec").searchPath).toBe("");
@@ -412,19 +479,14 @@ describe("the process", () => {
     ],
     ["a score out of range", withProcess({ oomScoreAdj: 1001 }), "between -1000 and 1000"],
     ["an unknown capability", withProcess({ capabilities: { bounding: ["CAP_FLY"] } }), "CAP_FLY"],
+    ["AppArmor where it is off", withProcess({ apparmorProfile: "p" }), "AppArmor is disabled"],
+    ["SELinux where it is off", withProcess({ selinuxLabel: "x" }), "SELinux is disabled"],
     [
-      "AppArmor",
-      withProcess({ apparmorProfile: "docker-default" }),
-      "process.apparmorProfile is not supported",
-    ],
-    ["SELinux", withProcess({ selinuxLabel: "x" }), "process.selinuxLabel is not supported"],
-    ["hooks", { ...SPEC, hooks: { prestart: [{ path: "/h" }] } }, "prestart hooks are not supported"],
-    [
-      "id mappings",
+      "id mappings alone",
       withLinux({ uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] }),
-      "linux.uidMappings is not supported",
+      "linux.uidMappings is given, but no user namespace",
     ],
-    ["a mount label", withLinux({ mountLabel: "x" }), "linux.mountLabel is not supported"],
+    ["a mount label without SELinux", withLinux({ mountLabel: "x" }), "linux.mountLabel"],
     ["an unknown propagation", withLinux({ rootfsPropagation: "ro" }), "root propagation"],
     [
       "a host sysctl",
@@ -433,6 +495,12 @@ describe("the process", () => {
     ],
   ])("with %s is refused", (_, spec, message) => {
     expect(() => planOf(spec)).toThrow(message);
+  });
+
+  test("that is to ask an agent needs to be told which one", () => {
+    const syscalls = [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }] as const;
+    const spec = withLinux({ seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls } });
+    expect(() => planOf(spec)).toThrow("SCMP_ACT_NOTIFY has nobody to ask");
   });
 
   test("without seccomp in the kernel is refused when it wants it", () => {
@@ -468,6 +536,86 @@ describe("compileExec()", () => {
     expect(kinds(exec({}, spec))).toContain("seccomp");
   });
 
+  test("takes what it leaves open from the container's first process, but not who it is", () => {
+    const first = withProcess({
+      user: { uid: 5, gid: 5, umask: 0o77, additionalGids: [9] },
+      cwd: "/w",
+      env: ["A=b"],
+      capabilities: { bounding: ["CAP_CHOWN"] },
+      noNewPrivileges: true,
+      oomScoreAdj: 7,
+      rlimits: [{ type: "RLIMIT_CPU", soft: 1n, hard: 2n }],
+      scheduler: { policy: "SCHED_BATCH" },
+      ioPriority: { class: "IOPRIO_CLASS_RT", priority: 1 },
+      execCPUAffinity: { final: "1" },
+    });
+    const open = exec({ cwd: "" }, first);
+    expect(only(open, "bounding").keepMask).toBe(1n);
+    expect(only(open, "cwd").path).toBe("/w");
+    expect(only(open, "umask").mask).toBe(0o77);
+    expect(only(open, "identity")).toMatchObject({ uid: 0, addGroups: [] });
+    expect(only(open, "exec").env).toEqual([]);
+    for (const kind of [
+      "no-new-privs",
+      "oom-score-adj",
+      "rlimit",
+      "scheduler",
+      "io-priority",
+      "affinity",
+    ] as const)
+      expect(kinds(open)).toContain(kind);
+    const own = exec({ noNewPrivileges: false, capabilities: {}, oomScoreAdj: -1, cwd: "/x" }, first);
+    expect(kinds(own)).not.toContain("no-new-privs");
+    expect(only(own, "bounding").keepMask).toBe(0n);
+    expect(only(own, "oom-score-adj").value).toBe(-1);
+    expect(only(own, "cwd").path).toBe("/x");
+  });
+
+  test("is put on its CPUs before it joins the cgroup, and again after", () => {
+    const plan = exec({ execCPUAffinity: { initial: "1", final: "0" } });
+    expect(plan.ops.filter(({ kind }) => kind === "affinity")).toEqual([
+      { kind: "affinity", mask: Buffer.from([2]) },
+      { kind: "affinity", mask: Buffer.from([1]) },
+    ]);
+    expect(kinds(plan)[0]).toBe("affinity");
+    expect(kinds(plan).lastIndexOf("affinity")).toBe(kinds(plan).lastIndexOf("cgroup-join") + 1);
+  });
+
+  test("can be put into cgroups below the container's, by controller", () => {
+    const joined = (subCgroups: ReadonlyMap<string, string>, facts = FACTS_V1_TOGETHER): string[] =>
+      compileExec({ process: PROCESS, spec: SPEC, taskId: "t1", facts, subCgroups }).ops.flatMap((op) =>
+        op.kind === "cgroup-join" ? [op.dir] : [],
+      );
+    expect(
+      joined(
+        new Map([
+          ["cpuacct", "a/b"],
+          ["", "c"],
+        ]),
+      ),
+    ).toEqual([
+      "/sys/fs/cgroup/cpu,cpuacct/gantry/t1/a/b",
+      "/sys/fs/cgroup/memory/gantry/t1/c",
+      "/sys/fs/cgroup/devices/gantry/t1/c",
+    ]);
+    expect(joined(new Map([["", "x"]]), FACTS_V2)).toEqual(["/sys/fs/cgroup/gantry/t1/x"]);
+    expect(() => joined(new Map([["cpu", "x"]]), FACTS_V2)).toThrow('no controller "cpu"');
+    for (const path of ["..", "a/../b", "/a"])
+      expect(() => joined(new Map([["", path]]))).toThrow("not a path below the container's own");
+  });
+
+  test("joins every namespace that is not the host's", () => {
+    const spec = withLinux({
+      namespaces: [
+        { type: "mount" },
+        { type: "user", path: "/u" },
+        { type: "time" },
+        { type: "ipc", path: "/proc/1/ns/ipc", gantryHost: true },
+      ],
+    });
+    expect(exec({}, spec).cloneFlags).toBe(CLONE_NEW.mount | CLONE_NEW.user | CLONE_NEW.time);
+  });
+
   test("has its own terminal", () => {
     const plan = exec({ terminal: true, consoleSize: { height: 24, width: 80 }, user: { uid: 5, gid: 0 } });
     expect(plan.terminal).toBe(true);
@@ -485,7 +633,10 @@ test("a refusal says whether it is the caller's fault or ours", () => {
     return [];
   };
   expect(categoryOf(withProcess({ args: [] }))).toEqual([true, false]);
-  expect(categoryOf({ ...SPEC, hooks: { poststop: [{ path: "/h" }] } })).toEqual([false, true]);
+  expect(categoryOf(withMount({ destination: "/x", type: "tmpfs", options: ["remount"] }))).toEqual([
+    false,
+    true,
+  ]);
 });
 
 test("a plan with NUL bytes from the image never reaches the wire", () => {

@@ -1,7 +1,10 @@
 /**
- * The OCI runtime specification's config.json (version 1.2, Linux), as types. Optional fields are truly absent, as in
+ * The OCI runtime specification's config.json (version 1.3, Linux), as types. Optional fields are truly absent, as in
  * the document. https://github.com/opencontainers/runtime-spec
  */
+/** What the state document of this runtime complies with. */
+export const OCI_VERSION = "1.2.1";
+
 export interface Spec {
   readonly ociVersion: string;
   readonly process?: Process;
@@ -43,6 +46,42 @@ export interface Process {
   readonly apparmorProfile?: string;
   readonly selinuxLabel?: string;
   readonly oomScoreAdj?: number;
+  readonly scheduler?: Scheduler;
+  readonly ioPriority?: IoPriority;
+  readonly execCPUAffinity?: CpuAffinity;
+}
+
+export type SchedulerPolicy =
+  | "SCHED_OTHER"
+  | "SCHED_FIFO"
+  | "SCHED_RR"
+  | "SCHED_BATCH"
+  | "SCHED_ISO"
+  | "SCHED_IDLE"
+  | "SCHED_DEADLINE";
+
+/** Times in nanoseconds. */
+export interface Scheduler {
+  readonly policy: SchedulerPolicy;
+  readonly nice?: number;
+  readonly priority?: number;
+  readonly flags?: readonly string[];
+  readonly runtime?: bigint;
+  readonly deadline?: bigint;
+  readonly period?: bigint;
+}
+
+export type IoClass = "IOPRIO_CLASS_RT" | "IOPRIO_CLASS_BE" | "IOPRIO_CLASS_IDLE";
+
+export interface IoPriority {
+  readonly class: IoClass;
+  readonly priority: number;
+}
+
+/** Lists like "0-3,7". Of processes that join the container, never of its first one. */
+export interface CpuAffinity {
+  readonly initial?: string;
+  readonly final?: string;
 }
 
 export interface SpecUser {
@@ -80,6 +119,8 @@ export interface SpecMount {
   readonly type?: string;
   readonly source?: string;
   readonly options?: readonly string[];
+  readonly uidMappings?: readonly IdMapping[];
+  readonly gidMappings?: readonly IdMapping[];
   /**
    * Our extension, never written by others: the source of this bind mount is not a directory, so a missing destination
    * becomes a file. `markFileBinds` (linux/bind-sources.ts) fills it in for documents of others.
@@ -89,8 +130,18 @@ export interface SpecMount {
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
 
+export interface Namespace {
+  readonly type: NamespaceType;
+  readonly path?: string;
+  /**
+   * Our extension, never written by others: `path` is the namespace that the runtime itself is in.
+   * `markHostNamespaces` (linux/own-namespaces.ts) fills it in.
+   */
+  readonly gantryHost?: boolean;
+}
+
 export interface Linux {
-  readonly namespaces?: readonly { readonly type: NamespaceType; readonly path?: string }[];
+  readonly namespaces?: readonly Namespace[];
   readonly uidMappings?: readonly IdMapping[];
   readonly gidMappings?: readonly IdMapping[];
   readonly devices?: readonly LinuxDevice[];
@@ -102,6 +153,16 @@ export interface Linux {
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];
   readonly mountLabel?: string;
+  /** By clock: "monotonic", "boottime". */
+  readonly timeOffsets?: Readonly<Record<string, TimeOffset>>;
+  readonly personality?: { readonly domain: "LINUX" | "LINUX32" };
+  /** By the link's name on the host; `name` is the one in the container. */
+  readonly netDevices?: Readonly<Record<string, { readonly name?: string }>>;
+}
+
+export interface TimeOffset {
+  readonly secs?: bigint;
+  readonly nanosecs?: number;
 }
 
 export interface IdMapping {
@@ -189,6 +250,9 @@ export interface Seccomp {
   readonly defaultErrnoRet?: number;
   readonly architectures?: readonly string[];
   readonly flags?: readonly string[];
+  /** A unix stream socket: the agent that SCMP_ACT_NOTIFY asks. */
+  readonly listenerPath?: string;
+  readonly listenerMetadata?: string;
   readonly syscalls?: readonly SeccompRule[];
 }
 

@@ -1,0 +1,113 @@
+/** A config.json in which everything is said that may be said together, for tests that spoil it. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+export function fullConfig(): { [key: string]: Json } {
+  const ids = (): Json => [{ containerID: 0, hostID: 100000, size: 65536 }];
+  const hook = (path: string): Json => [{ path, args: ["h", "x"], env: ["A=b"], timeout: 5 }];
+  return {
+    ociVersion: "1.2.0",
+    process: {
+      terminal: true,
+      consoleSize: { height: 24, width: 80 },
+      user: { uid: 1000, gid: 7, umask: 0o22, additionalGids: [8, 9] },
+      args: ["sh", "-c", "true"],
+      env: ["PATH=/bin:/usr/bin", "A="],
+      cwd: "/w",
+      capabilities: {
+        bounding: ["CAP_CHOWN", "CAP_KILL"],
+        effective: ["CAP_CHOWN"],
+        inheritable: [],
+        permitted: ["CAP_CHOWN"],
+        ambient: [],
+      },
+      rlimits: [
+        { type: "RLIMIT_NOFILE", soft: 1024, hard: 4096 },
+        { type: "RLIMIT_CORE", soft: 0, hard: 0 },
+      ],
+      noNewPrivileges: false,
+      apparmorProfile: "gantry-default",
+      selinuxLabel: "system_u:system_r:container_t:s0",
+      oomScoreAdj: 100,
+      scheduler: {
+        policy: "SCHED_OTHER",
+        nice: 3,
+        priority: 0,
+        flags: [],
+        runtime: 0,
+        deadline: 0,
+        period: 0,
+      },
+      ioPriority: { class: "IOPRIO_CLASS_BE", priority: 4 },
+      execCPUAffinity: { initial: "0", final: "0-1" },
+    },
+    root: { path: "rootfs", readonly: true },
+    hostname: "box",
+    domainname: "example",
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755", "size=64k"] },
+      { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["newinstance", "gid=5"] },
+      { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"] },
+      { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro"] },
+      {
+        destination: "/data",
+        type: "none",
+        source: "/srv/data",
+        options: ["rbind", "ridmap", "rro", "rslave"],
+        uidMappings: [{ containerID: 0, hostID: 5000, size: 10 }],
+        gidMappings: [{ containerID: 0, hostID: 5000, size: 10 }],
+      },
+    ],
+    hooks: {
+      prestart: hook("/h/prestart"),
+      createRuntime: hook("/h/create-runtime"),
+      createContainer: hook("/h/create-container"),
+      startContainer: hook("/h/start-container"),
+      poststart: hook("/h/poststart"),
+      poststop: hook("/h/poststop"),
+    },
+    annotations: { "org.example": "x" },
+    linux: {
+      namespaces: [
+        { type: "pid" },
+        { type: "network" },
+        { type: "mount" },
+        { type: "ipc" },
+        { type: "uts" },
+        { type: "user" },
+        { type: "cgroup" },
+        { type: "time" },
+      ],
+      uidMappings: ids(),
+      gidMappings: ids(),
+      devices: [{ path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o600, uid: 0, gid: 0 }],
+      cgroupsPath: "/gantry/x",
+      resources: { pids: { limit: 10 } },
+      rootfsPropagation: "rslave",
+      seccomp: {
+        defaultAction: "SCMP_ACT_ERRNO",
+        defaultErrnoRet: 1,
+        architectures: ["SCMP_ARCH_X86_64"],
+        flags: ["SECCOMP_FILTER_FLAG_LOG"],
+        listenerPath: "/run/agent.sock",
+        listenerMetadata: "m",
+        syscalls: [
+          { names: ["read", "write"], action: "SCMP_ACT_ALLOW" },
+          { names: ["mkdir"], action: "SCMP_ACT_NOTIFY" },
+          {
+            names: ["clone"],
+            action: "SCMP_ACT_ALLOW",
+            args: [{ index: 0, value: 1, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }],
+          },
+        ],
+      },
+      sysctl: { "net.ipv4.ip_forward": "1" },
+      maskedPaths: ["/proc/kcore"],
+      readonlyPaths: ["/proc/sys"],
+      mountLabel: "system_u:object_r:container_file_t:s0",
+      timeOffsets: { monotonic: { secs: 10, nanosecs: 5 } },
+      personality: { domain: "LINUX", flags: [] },
+      netDevices: { eth1: { name: "eth0" } },
+    },
+  };
+}
