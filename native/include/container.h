@@ -5,6 +5,7 @@
  *        ◀── SYNC_CONSOLE + pty fd ──  OP_CONSOLE
  *        ◀── SYNC_CREATED ───────────  OP_SYNC
  *   container_go() ── one byte ──────▶
+ *        ◀── SYNC_LISTENER ──────────  OP_SECCOMP with a listener, see notify.h
  *        ◀── end of file ────────────  the socket is close-on-exec: execve succeeded, or the child is gone. Which, and why,
  *                                      stands in `progress`, a page that both share until then
  *
@@ -31,6 +32,7 @@ struct container {
   int sync_fd;                  /* poll for input; -1 once closed */
   int console_fd;               /* pty master after SYNC_CONSOLE, else -1; the shim takes it */
   struct cgroup_trail *cgroups; /* what OP_CGROUP_CREATE made and OP_OOM_FILE opened; NULL for an exec */
+  struct notify *notify;        /* where a seccomp notification descriptor goes, else NULL */
   struct progress *progress;    /* own business of container.c; NULL once SYNC_STARTED or SYNC_FAILED was returned */
 };
 
@@ -41,7 +43,8 @@ enum sync_event { SYNC_AGAIN, SYNC_CONSOLE, SYNC_CREATED, SYNC_STARTED, SYNC_FAI
 int container_spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
                      struct err *e);
 
-/* Call when sync_fd is readable. SYNC_STARTED and SYNC_FAILED are final and close sync_fd. */
+/* Call when sync_fd is readable. SYNC_STARTED and SYNC_FAILED are final and close sync_fd. Takes some seconds when a
+   seccomp agent does not answer. */
 enum sync_event container_sync (struct container *c, struct err *e);
 
 /* Whether the child `pid`, just reaped, was the process or its failed set-up. A joining plan is set up outside of the

@@ -12,6 +12,9 @@
 #include "fields.h"
 #include "plan.h"
 
+/* A message of the child, next to those of enum sync_event, which container_sync answers by itself. */
+#define SYNC_LISTENER 100
+
 enum progress_stage { PROGRESS_SETTING_UP, PROGRESS_EXECUTING, PROGRESS_FAILED };
 
 /* One shared page. The child writes, the shim reads it after the sync socket's end of file. */
@@ -19,7 +22,10 @@ struct progress {
   uint32_t stage; /* enum progress_stage */
   uint32_t op;    /* 1 + index of the op at work */
   pid_t pid;      /* of a joining plan's process, once it has been born into the container; written by the kernel */
-  struct err err; /* when PROGRESS_FAILED */
+  int listener;   /* the child's number of its seccomp notification descriptor, when it says SYNC_LISTENER */
+  uint32_t listener_taken; /* the parent's answer to that: see await_parent */
+  uint32_t links_given;    /* the parent has performed the NETDEV ops */
+  struct err err;          /* when PROGRESS_FAILED */
 };
 
 #define MAX_NAMESPACE_FDS 8
@@ -54,6 +60,14 @@ typedef int init_step (struct init *in, struct fields *f, uint16_t flags, struct
 /* Never returns: the process becomes the container's, or tells the shim why not and exits 127. */
 _Noreturn void init_run (struct init *in);
 
+/* Until the parent has set `word`, which is in `progress`, by progress_answer. Works under a seccomp filter: what wakes
+   is no message that could be refused or taken for another one. Ends the process when the parent is gone. -1 when
+   nothing came for a minute. */
+int await_parent (struct init *in, uint32_t *word);
+
+/* In the parent. */
+void progress_answer (uint32_t *word);
+
 /* mounts.c */
 init_step step_propagation, step_root_overlay, step_root_bind, step_mount, step_bind, step_pivot, step_root_propagation;
 /* masks.c */
@@ -71,6 +85,12 @@ int be_born_inside (struct init *in, struct err *e); /* 0 in the new process; th
 int enter_namespace_paths (struct init *in, struct err *e);
 /* settings.c */
 init_step step_hostname, step_domainname, step_loopback_up, step_rlimit, step_umask, step_keyring;
+/* timens.c */
+init_step step_time_offsets;
+/* sched.c */
+init_step step_affinity, step_personality, step_scheduler, step_io_priority;
+/* labels.c */
+init_step step_label;
 /* identity.c */
 init_step step_identity;
 /* security.c */

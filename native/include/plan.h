@@ -112,7 +112,8 @@ enum plan_op {
   OP_RLIMIT = 50,        /* u32 resource, u64 soft, u64 hard */
   OP_OOM_SCORE_ADJ = 51, /* u32 value as two's complement. op_flags & OPF_MAY_MISS: EACCES/EPERM is fine */
   OP_UMASK = 52,         /* u32 */
-  OP_KEYRING = 53,       /* str name                  join a new session keyring; ENOSYS, EDQUOT are fine */
+  OP_KEYRING = 53,       /* str name                  join a new session keyring, labelled as a SELinux LABEL of the
+                                                      plan says, wherever that stands; ENOSYS, EDQUOT are fine */
   OP_SYNC = 54,          /* (nothing)                 report "created", wait for "go". The state between create and start. op_flags:
                                                       OPF_LOOKUP: EXEC's program is looked for first, so that its absence is known now */
   OP_REAPER = 55,        /* (nothing)                 PID 1 stays as a signal-forwarding reaper, EXEC happens in its child. Wherever
@@ -131,7 +132,9 @@ enum plan_op {
   OP_SECCOMP = 61,       /* u32 filter_flags, blob filter, str listener, strv state_parts
                                                       struct sock_filter[]. listener: "" or the host path of a unix stream socket to
                                                       which the parent sends the notification descriptor with the state_parts, the
-                                                      container's pid between each two of them */
+                                                      container's pid (of a joining plan: of the container joined)
+                                                      between each two of them. The child offers the descriptor by
+                                                      write(2), about which the filter must not notify therefore */
   OP_EXEC = 62,          /* strv argv, strv env, str search_path     argv[0] with a slash is taken as it is, else searched */
   OP_PERSONALITY = 63,   /* u32 persona               personality(2) */
   OP_SCHEDULER = 64,     /* u32 policy, u64 sched_flags, u32 nice, u32 priority, u64 runtime, u64 deadline, u64 period

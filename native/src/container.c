@@ -16,6 +16,8 @@
 #include "fields.h"
 #include "init.h"
 #include "kernel.h"
+#include "netdev.h"
+#include "notify.h"
 #include "plan.h"
 
 /* ---- what the child needs of the host ---- */
@@ -134,6 +136,29 @@ static int make_sync (struct container *c, int *child_sync, struct err *e) {
   return 0;
 }
 
+/* The network namespace that the child is born in or enters by a path. */
+static int network_of (const struct entrances *n, const struct container *c) {
+  int network = c->pidfd;
+
+  for (uint32_t i = 0; i < n->namespace_count; i++)
+    if (n->namespaces[i].clone_flag == CLONE_NEWNET)
+      network = n->namespaces[i].fd;
+  return network;
+}
+
+/* The child waits for its links before it performs anything. */
+static int give_links (const struct plan *p, const struct entrances *n, struct container *c, struct err *e) {
+  if (!netdev_is_wanted (p))
+    return 0;
+  if (netdev_move (p, network_of (n, c), e) == 0) {
+    progress_answer (&c->progress->links_given);
+    return 0;
+  }
+  sys_pidfd_send_signal (c->pidfd, SIGKILL);
+  waitpid (c->pid, NULL, 0);
+  return -1;
+}
+
 static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
                   struct err *e) {
   bool joins = (p->flags & PLAN_JOIN) != 0;
@@ -143,11 +168,15 @@ static int spawn (const struct plan *p, const struct container_stdio *io, int in
 
   if (joins != (init_pidfd >= 0))
     return err_set (e, 0, "only a joining plan takes the pidfd of a container, and it must");
+  if (notify_prepare (p, init_pidfd, &c->notify, e) < 0)
+    return -1;
   if (cgroup_prepare (p, &c->cgroups, e) < 0 || entrances_open (p, &n, e) < 0 || make_sync (c, &child_sync, e) < 0)
     return -1;
   if (n.pid_fd >= 0 && (self_fd = sys_pidfd_open (getpid ())) < 0)
     return err_set (e, errno, "cannot open the way back to the own pid namespace");
-  return give_birth (p, io, init_pidfd, &n, self_fd, child_sync, c, e);
+  if (give_birth (p, io, init_pidfd, &n, self_fd, child_sync, c, e) < 0)
+    return -1;
+  return give_links (p, &n, c, e);
 }
 
 static void forget_progress (struct container *c) {
@@ -205,6 +234,23 @@ static enum sync_event finish (struct container *c, struct err *e) {
   return stage == PROGRESS_EXECUTING ? SYNC_STARTED : SYNC_FAILED;
 }
 
+/* The child cannot go on without an agent that answers. */
+static enum sync_event give_listener (struct container *c, struct err *e) {
+  struct progress *shared = c->progress;
+
+  if (c->notify == NULL) {
+    err_set (e, 0, "the container's first process offers a seccomp notification descriptor unasked");
+  } else if (notify_hand_over (c->notify, c->pidfd, c->pid, shared->listener, e) == 0) {
+    progress_answer (&shared->listener_taken);
+    return SYNC_AGAIN;
+  }
+  e->op = shared->op;
+  sys_pidfd_send_signal (c->pidfd, SIGKILL);
+  fd_close (&c->sync_fd);
+  forget_progress (c);
+  return SYNC_FAILED;
+}
+
 enum sync_event container_sync (struct container *c, struct err *e) {
   char byte = 0;
   struct iovec data = { &byte, 1 };
@@ -227,7 +273,7 @@ enum sync_event container_sync (struct container *c, struct err *e) {
       return SYNC_AGAIN;
     memcpy (&c->console_fd, CMSG_DATA (header), sizeof c->console_fd);
   }
-  return (enum sync_event) byte;
+  return byte == SYNC_LISTENER ? give_listener (c, e) : (enum sync_event) byte;
 }
 
 int container_go (struct container *c, struct err *e) {
@@ -250,6 +296,8 @@ void container_release (struct container *c) {
   fd_close (&c->pidfd);
   fd_close (&c->console_fd);
   forget_progress (c);
+  free (c->notify);
+  c->notify = NULL;
   cgroup_release (c->cgroups);
   c->cgroups = NULL;
 }

@@ -2,6 +2,8 @@
 #include "init.h"
 
 #include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +11,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "fds.h"
 #include "kernel.h"
+#include "netdev.h"
 
 static init_step step_sync, step_missing;
 
@@ -47,13 +51,13 @@ static init_step *const steps[] = {
   [OP_NO_NEW_PRIVS] = step_no_new_privs,
   [OP_SECCOMP] = step_seccomp,
   [OP_EXEC] = step_exec,
-  [OP_TIME_OFFSETS] = step_missing,
-  [OP_AFFINITY] = step_missing,
+  [OP_TIME_OFFSETS] = step_time_offsets,
+  [OP_AFFINITY] = step_affinity,
   [OP_HOOKS] = step_missing,
-  [OP_PERSONALITY] = step_missing,
-  [OP_SCHEDULER] = step_missing,
-  [OP_IO_PRIORITY] = step_missing,
-  [OP_LABEL] = step_missing,
+  [OP_PERSONALITY] = step_personality,
+  [OP_SCHEDULER] = step_scheduler,
+  [OP_IO_PRIORITY] = step_io_priority,
+  [OP_LABEL] = step_label,
 };
 
 /* ---- preparation ---- */
@@ -128,6 +132,37 @@ static int prepare (struct init *in, struct err *e) {
   return enter_namespace_paths (in, e);
 }
 
+/* ---- answers of the parent ---- */
+
+#define ANSWER_MS 60000
+
+void progress_answer (uint32_t *word) {
+  __atomic_store_n (word, 1, __ATOMIC_RELEASE);
+  syscall (SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+int await_parent (struct init *in, uint32_t *word) {
+  const struct timespec slice = { .tv_nsec = 200 * 1000 * 1000 };
+  int64_t until = clock_monotonic_ms () + ANSWER_MS; /* asks no system call */
+
+  while (__atomic_load_n (word, __ATOMIC_ACQUIRE) == 0) {
+    struct pollfd parent = { .fd = in->sync_fd };
+    if (clock_monotonic_ms () > until)
+      return -1;
+    if (syscall (SYS_futex, word, FUTEX_WAIT, 0, &slice, NULL, 0) == 0 || errno == EAGAIN)
+      continue;
+    if (poll (&parent, 1, 0) == 1 && (parent.revents & POLLHUP) != 0)
+      _exit (127);
+  }
+  return 0;
+}
+
+static int await_links (struct init *in, struct err *e) {
+  if (!netdev_is_wanted (in->plan) || await_parent (in, &in->progress->links_given) == 0)
+    return 0;
+  return err_set (e, ETIMEDOUT, "cannot wait for the network devices");
+}
+
 /* ---- the state between create and start ---- */
 
 static int step_sync (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
@@ -177,7 +212,7 @@ static int perform (struct init *in, struct err *e) {
 _Noreturn void init_run (struct init *in) {
   struct err *e = &in->progress->err;
 
-  if (prepare (in, e) == 0)
+  if (prepare (in, e) == 0 && await_links (in, e) == 0)
     perform (in, e);
   e->op = in->progress->op;
   __atomic_store_n (&in->progress->stage, PROGRESS_FAILED, __ATOMIC_RELEASE);

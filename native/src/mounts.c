@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include "copyup.h"
 #include "fds.h"
 #include "init.h"
 #include "inroot.h"
@@ -315,6 +316,20 @@ static int take_over_mode (int fs, int target, struct strings options, const cha
   return set_option (fs, mode, fstype, path, e);
 }
 
+/* A copy needs a mount that can be written. */
+static int take_over_content (struct init *in, int mount, int target, uint64_t attrs, const char *path, struct err *e) {
+  struct mount_attr writable = { .attr_clr = attrs & MOUNT_ATTR_RDONLY };
+  struct mount_attr read_only = { .attr_set = attrs & MOUNT_ATTR_RDONLY };
+
+  if (writable.attr_clr != 0 && mount_setattr (mount, "", AT_EMPTY_PATH, &writable, sizeof writable) < 0)
+    return err_set (e, errno, "cannot make \"%s\" writable for a copy", path);
+  if (copy_up (in, target, mount, path, e) < 0)
+    return -1;
+  if (read_only.attr_set != 0 && mount_setattr (mount, "", AT_EMPTY_PATH, &read_only, sizeof read_only) < 0)
+    return err_set (e, errno, "cannot make \"%s\" read-only", path);
+  return 0;
+}
+
 int step_mount (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
   const char *fstype = take_str (f), *source = take_str (f), *path = take_str (f);
   struct strings options = take_strv (f), all = options;
@@ -336,7 +351,11 @@ int step_mount (struct init *in, struct fields *f, uint16_t flags, struct err *e
   if ((flags & OPF_TARGET_MODE) != 0 && !made && take_over_mode (fs, target, all, fstype, path, e) < 0)
     return -1;
   auto_fd mount = filesystem_finish (fs, attrs, fstype, path, e);
-  if (mount < 0 || mount_attach (mount, target, path, e) < 0)
+  if (mount < 0)
+    return -1;
+  if ((flags & OPF_COPY_UP) != 0 && take_over_content (in, mount, target, attrs, path, e) < 0)
+    return -1;
+  if (mount_attach (mount, target, path, e) < 0)
     return -1;
   return set_propagation (mount, propagation, path, e);
 }

@@ -46,7 +46,8 @@ static const struct op_shape {
   [OP_ROOT_BIND] = { "ROOT_BIND", "s:Psource s:Pstaging u:idmap", 0 },
   [OP_MOUNT] = { "MOUNT", "s:fstype s:source s:Htarget v:options U:attrs U:propagation u:dir_mode u:idmap",
                  OPF_TARGET_MODE | OPF_COPY_UP },
-  [OP_BIND] = { "BIND", "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap",
+  [OP_BIND] = { "BIND",
+                "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap",
                 OPF_RECURSIVE | OPF_TARGET_FILE | OPF_IDMAP_TREE },
   [OP_DEVICE] = { "DEVICE", "s:Hpath u:type u:major u:minor u:mode u:uid u:gid", 0 },
   [OP_SYMLINK] = { "SYMLINK", "s:value s:Hpath", 0 },
@@ -84,7 +85,7 @@ static const struct op_shape {
 struct state {
   const struct plan *plan;
   uint32_t namespaces; /* made or joined so far */
-  uint32_t ns_paths, unified_joins, idmaps;
+  uint32_t ns_paths, unified_joins, idmaps, listeners;
   uint32_t seen[LAST_KIND + 1];
   bool rooted, pivoted, in_child;
   const struct op_shape *shape;
@@ -319,16 +320,21 @@ static int check_identity (struct state *s, struct fields *f) {
 static int check_seccomp (struct state *s, struct fields *f) {
   uint32_t flags = take_u32 (f);
   struct blob filter = take_blob (f);
+  const char *listener = take_str (f);
+  uint32_t possible = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 
-  if ((flags & ~(uint32_t) (SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW)) != 0)
+  if (listener[0] != '\0') /* seccomp(2): it returns a descriptor, or what TSYNC did */
+    possible = SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | (possible & ~(uint32_t) SECCOMP_FILTER_FLAG_TSYNC);
+  if ((flags & ~possible) != 0)
     return refuse (s, "filter_flags", "has bits that are not supported");
   if (filter.size == 0 || filter.size % 8 != 0 || filter.size / 8 > UINT16_MAX)
     return refuse (s, "filter", "is not an array of sock_filter");
-  const char *listener = take_str (f);
   if (listener[0] != '\0' && (listener[0] != '/' || strlen (listener) >= UNIX_PATH_LIMIT))
     return refuse (s, "listener", "is not an absolute path that fits a socket address");
   if ((take_strv (f).count != 0) != (listener[0] != '\0'))
     return refuse (s, "state_parts", "and listener must be given together");
+  if (listener[0] != '\0' && s->listeners++ > 0)
+    return refuse (s, "listener", "is a second one, which the kernel does not take");
   return 0;
 }
 
@@ -368,12 +374,34 @@ static bool is_link_name (const char *name) {
          strcmp (name, "..") != 0;
 }
 
+/* "-3 500000000\n": seconds and, below 10^9, nanoseconds. NULL when it is something else. */
+static const char *skip_offset (const char *text) {
+  size_t digits;
+
+  text += *text == '-';
+  digits = strspn (text, "0123456789");
+  if (digits == 0 || digits > 18 || text[digits] != ' ')
+    return NULL;
+  text += digits + 1;
+  digits = strspn (text, "0123456789");
+  return digits == 0 || digits > 9 || text[digits] != '\n' ? NULL : text + digits + 1;
+}
+
+/* What /proc/PID/timens_offsets takes: a line for each clock at most. */
 static int check_time_offsets (struct state *s, const char *text) {
-  for (; *text != '\0'; text += strcspn (text, "\n") + 1) {
-    if (strncmp (text, "monotonic ", 10) != 0 && strncmp (text, "boottime ", 9) != 0)
+  static const char *const clocks[] = { "monotonic ", "boottime " };
+  bool seen[2] = { false };
+
+  while (*text != '\0') {
+    int clock = strncmp (text, clocks[0], strlen (clocks[0])) == 0 ? 0 : 1;
+    if (strncmp (text, clocks[clock], strlen (clocks[clock])) != 0)
       return refuse (s, "offsets", "has a line for an unknown clock");
-    if (strchr (text, '\n') == NULL)
-      return refuse (s, "offsets", "does not end its last line");
+    if (seen[clock])
+      return refuse (s, "offsets", "sets a clock twice");
+    seen[clock] = true;
+    text = skip_offset (text + strlen (clocks[clock]));
+    if (text == NULL)
+      return refuse (s, "offsets", "has a line that is not a clock, seconds and nanoseconds");
   }
   return 0;
 }
@@ -445,6 +473,10 @@ static int check_numbers (struct state *s, uint16_t kind, struct fields *f) {
   case OP_IO_PRIORITY:
     if (number > UINT16_MAX)
       return refuse (s, "ioprio", "is out of range");
+    break;
+  case OP_PERSONALITY:
+    if (number == UINT32_MAX)
+      return refuse (s, "persona", "is the question for the present one");
     break;
   case OP_UMASK:
     if (number > 0777)
@@ -588,7 +620,8 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     return refuse (s, "", "comes twice");
   if (s->seen[OP_EXEC] != 0 && op->kind != OP_EXEC)
     return refuse (s, "", "comes after EXEC");
-  if (joins && (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER || op->kind == OP_TIME_OFFSETS || op->kind == OP_HOOKS))
+  if (joins &&
+      (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER || op->kind == OP_TIME_OFFSETS || op->kind == OP_HOOKS))
     return refuse (s, "", "is not possible in a joined container");
   if (joins && op->kind == OP_CGROUP_JOIN && s->in_child)
     return refuse (s, "", "must come first: after it the host's cgroups are out of sight");
@@ -614,11 +647,16 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
     s->idmaps++;
     return 0;
   case OP_NETDEV:
+    if (s->in_child)
+      return refuse (s, "", "comes too late: it is performed before what the child does");
     return (s->namespaces & CLONE_NEWNET) != 0 ? 0 : refuse (s, "", "would leave the link with the host");
   case OP_TIME_OFFSETS:
     s->namespaces |= CLONE_NEWTIME;
     return 0;
   case OP_UNSHARE:
+    if ((take_u32 (&f) & CLONE_NEWNET) != 0 && s->seen[OP_NETDEV] != 0)
+      return refuse (s, "clone_flags", "would leave the links of NETDEV behind");
+    f = fields_of (op->payload, op->size);
     s->namespaces |= take_u32 (&f);
     return 0;
   case OP_HOSTNAME:

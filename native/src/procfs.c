@@ -9,8 +9,9 @@
 #include "init.h"
 #include "kernel.h"
 #include "mounts.h"
+#include "procfs.h"
 
-static int private_procfs (struct init *in, struct err *e) {
+int procfs_need (struct init *in, struct err *e) {
   struct statfs st;
 
   if (in->proc_fd >= 0)
@@ -26,11 +27,14 @@ static int private_procfs (struct init *in, struct err *e) {
   return 0;
 }
 
-/* 0, or -1 with errno and nothing in `e`. */
-static int procfs_write (struct init *in, const char *path, const char *value) {
+int procfs_open (struct init *in, const char *path, int flags) {
+  return sys_openat2 (in->proc_fd, path, (uint64_t) flags, 0,
+                      RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+}
+
+int procfs_write (struct init *in, const char *path, const char *value) {
   size_t size = strlen (value);
-  auto_fd file = sys_openat2 (in->proc_fd, path, O_WRONLY, 0,
-                              RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+  auto_fd file = procfs_open (in, path, O_WRONLY);
   if (file < 0)
     return -1;
   ssize_t n = write (file, value, size);
@@ -39,12 +43,20 @@ static int procfs_write (struct init *in, const char *path, const char *value) {
   return n == (ssize_t) size ? 0 : -1;
 }
 
+ssize_t procfs_read (struct init *in, const char *path, char *text, size_t size) {
+  auto_fd file = procfs_open (in, path, O_RDONLY);
+  ssize_t n = file < 0 ? -1 : read (file, text, size - 1);
+  if (n >= 0)
+    text[n] = '\0';
+  return n;
+}
+
 int step_sysctl (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
   (void) flags;
   const char *key = take_str (f), *value = take_str (f);
   char path[512];
 
-  if (private_procfs (in, e) < 0)
+  if (procfs_need (in, e) < 0)
     return -1;
   if (snprintf (path, sizeof path, "sys/%s", key) >= (int) sizeof path)
     return err_set (e, ENAMETOOLONG, "cannot write the sysctl \"%s\"", key);
@@ -55,7 +67,7 @@ int step_oom_score_adj (struct init *in, struct fields *f, uint16_t flags, struc
   int value = (int32_t) take_u32 (f);
   char path[64], text[16];
 
-  if (private_procfs (in, e) < 0)
+  if (procfs_need (in, e) < 0)
     return -1;
   snprintf (path, sizeof path, "%d/oom_score_adj", getpid ());
   snprintf (text, sizeof text, "%d", value);

@@ -7,6 +7,7 @@
 
 #include "init.h"
 #include "kernel.h"
+#include "notify.h"
 
 int step_bounding (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
   (void) in;
@@ -62,6 +63,7 @@ int step_seccomp (struct init *in, struct fields *f, uint16_t flags, struct err 
   (void) flags;
   uint32_t filter_flags = take_u32 (f);
   struct blob filter = take_blob (f);
+  bool has_listener = take_str (f)[0] != '\0';
   struct sock_fprog program = { .len = (unsigned short) (filter.size / sizeof (struct sock_filter)),
                                 .filter = (struct sock_filter *) (uintptr_t) filter.data };
 
@@ -69,7 +71,10 @@ int step_seccomp (struct init *in, struct fields *f, uint16_t flags, struct err 
   if (sys_close_range (3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
     return err_set (e, errno, "cannot mark descriptors close-on-exec");
   in->is_swept = true;
-  if (syscall (SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter_flags, &program) < 0)
+  if (has_listener)
+    filter_flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+  long listener = syscall (SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter_flags, &program);
+  if (listener < 0)
     return err_set (e, errno, "cannot install the seccomp filter");
-  return 0;
+  return has_listener ? notify_offer (in, (int) listener, e) : 0;
 }

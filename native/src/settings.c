@@ -11,6 +11,7 @@
 #include "fds.h"
 #include "init.h"
 #include "kernel.h"
+#include "labels.h"
 
 /* The kernel's default for a session keyring, and "search" for its owner, so that processes which did not inherit it
    can look keys up by it. */
@@ -62,9 +63,11 @@ int step_umask (struct init *in, struct fields *f, uint16_t flags, struct err *e
 }
 
 int step_keyring (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
-  (void) in;
   (void) flags;
   const char *name = take_str (f);
+
+  if (label_keys (in, e) < 0)
+    return -1;
   long ring = syscall (SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
 
   if (ring < 0)

@@ -475,6 +475,150 @@ TEST ("plan_decode() refuses values out of range") {
   CHECK_REFUSED (&b, "invalid plan: op 1 EXEC: env holds an entry without a name");
 }
 
+TEST ("plan_decode() refuses time offsets that the kernel would read otherwise") {
+  static const char *const offsets[][2] = {
+    { "realtime 1 0\n", "has a line for an unknown clock" },
+    { "monotonic 1 0", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic 1\n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic --1 0\n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic 1 -1\n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic 1 1000000000\n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "monotonic 1 0 \n", "has a line that is not a clock, seconds and nanoseconds" },
+    { "boottime 1 0\n\n", "has a line for an unknown clock" },
+    { "boottime 1 0\nboottime 2 0\n", "sets a clock twice" },
+  };
+  struct builder b;
+
+  for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+    char expected[160];
+    begin_plan (&b, 0, 0);
+    put_text (&b, OP_TIME_OFFSETS, 0, offsets[i][0]);
+    finish (&b);
+    snprintf (expected, sizeof expected, "invalid plan: op 1 TIME_OFFSETS: offsets %s", offsets[i][1]);
+    CHECK_REFUSED (&b, expected);
+  }
+  begin_plan (&b, 0, 0);
+  put_text (&b, OP_TIME_OFFSETS, 0, "");
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
+static void put_numbers (struct builder *b, uint16_t kind, uint32_t first, uint64_t second, uint32_t third,
+                         uint32_t fourth) {
+  begin_plan (b, 0, 0);
+  put_op (b, kind, 0);
+  put_u32 (b, first);
+  if (kind != OP_SCHEDULER)
+    return;
+  put_u64 (b, second);
+  put_u32 (b, third);
+  put_u32 (b, fourth);
+  for (int i = 0; i < 3; i++)
+    put_u64 (b, 0);
+}
+
+TEST ("plan_decode() refuses scheduling, CPUs, personalities and labels that mean nothing") {
+  struct builder b;
+
+  put_numbers (&b, OP_SCHEDULER, 8, 0, 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SCHEDULER: policy is unknown");
+  put_numbers (&b, OP_SCHEDULER, 0, 0, 20, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SCHEDULER: nice or priority is out of range");
+  put_numbers (&b, OP_SCHEDULER, 0, 0, (uint32_t) -21, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SCHEDULER: nice or priority is out of range");
+  put_numbers (&b, OP_SCHEDULER, 1, 0, 0, 100);
+  CHECK_REFUSED (&b, "invalid plan: op 1 SCHEDULER: nice or priority is out of range");
+  put_numbers (&b, OP_IO_PRIORITY, 0x10000, 0, 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 IO_PRIORITY: ioprio is out of range");
+  put_numbers (&b, OP_PERSONALITY, UINT32_MAX, 0, 0, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 1 PERSONALITY: persona is the question for the present one");
+  for (uint32_t size = 0; size < 1100; size += 1025) {
+    uint8_t mask[1025] = { 0 };
+    begin_plan (&b, 0, 0);
+    put_op (&b, OP_AFFINITY, 0);
+    put_blob (&b, mask, size);
+    CHECK_REFUSED (&b, "invalid plan: op 1 AFFINITY: mask is empty or too long");
+  }
+  put_numbers (&b, OP_LABEL, 3, 0, 0, 0);
+  put_str (&b, "x");
+  CHECK_REFUSED (&b, "invalid plan: op 1 LABEL: module is unknown");
+  put_numbers (&b, OP_LABEL, LABEL_SELINUX, 0, 0, 0);
+  put_str (&b, "");
+  CHECK_REFUSED (&b, "invalid plan: op 1 LABEL: label is empty");
+}
+
+static void put_filter (struct builder *b, uint32_t flags, const char *listener, const char *const *parts) {
+  put_op (b, OP_SECCOMP, 0);
+  put_u32 (b, flags);
+  put_blob (b, "12345678", 8);
+  put_str (b, listener);
+  put_strv (b, parts);
+}
+
+TEST ("plan_decode() refuses links without a proper name or a namespace to go to") {
+  static const char *const names[] = { "", ".", "..", "a/b", "a:1", "a b", "a\n", "sixteen-letters-" };
+  struct builder b;
+
+  for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
+    const char *name = names[i / 2];
+    begin_plan (&b, CLONE_NEWNET, 0);
+    put_texts (&b, OP_NETDEV, 0, i % 2 == 0 ? name : "eth0", i % 2 == 0 ? "eth0" : name);
+    finish (&b);
+    CHECK_REFUSED (&b, "invalid plan: op 1 NETDEV: name or new_name is not the name of a link");
+  }
+  begin_plan (&b, 0, 0);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth0");
+  CHECK_REFUSED (&b, "invalid plan: op 1 NETDEV: would leave the link with the host");
+  begin_plan (&b, 0, 0);
+  put_op (&b, OP_UNSHARE, 0);
+  put_u32 (&b, CLONE_NEWNET);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth0");
+  CHECK_REFUSED (&b, "invalid plan: op 2 NETDEV: comes too late: it is performed before what the child does");
+  begin_plan (&b, CLONE_NEWNET, 0);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth0");
+  put_op (&b, OP_UNSHARE, 0);
+  put_u32 (&b, CLONE_NEWNET);
+  CHECK_REFUSED (&b, "invalid plan: op 2 UNSHARE: clone_flags would leave the links of NETDEV behind");
+  begin_plan (&b, CLONE_NEWNET, 0);
+  put_texts (&b, OP_NETDEV, 0, "va", "eth%d");
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
+TEST ("plan_decode() refuses seccomp listeners that the kernel or the socket would") {
+  char long_path[110] = "/";
+  struct builder b;
+
+  memset (long_path + 1, 'x', 107);
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, long_path, STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: listener is not an absolute path that fits a socket address");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "agent", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: listener is not an absolute path that fits a socket address");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "/agent", STRV ());
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: state_parts and listener must be given together");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: state_parts and listener must be given together");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 1 /* TSYNC */, "/agent", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter_flags has bits that are not supported");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 1 << 5 /* WAIT_KILLABLE_RECV */, "", STRV ());
+  CHECK_REFUSED (&b, "invalid plan: op 1 SECCOMP: filter_flags has bits that are not supported");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "/agent", STRV ("{}"));
+  put_filter (&b, 0, "/other", STRV ("{}"));
+  CHECK_REFUSED (&b, "invalid plan: op 2 SECCOMP: listener is a second one, which the kernel does not take");
+  begin_plan (&b, 0, 0);
+  put_filter (&b, 0, "", STRV ());
+  put_filter (&b, 1 << 5, "/agent", STRV ("{", "}"));
+  finish (&b);
+  CHECK (accepts (&b));
+}
+
 TEST ("plan_decode() refuses identities that are neither number nor name") {
   static const struct {
     uint32_t user_kind, uid;
