@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { run } from "../run.ts";
 import { makeWorkDirectory } from "./work-directory.ts";
 
-/** Shared by all checkouts of this user; `GANTRY_VM_CACHE` names another place. */
-const CACHE = process.env["GANTRY_VM_CACHE"] ?? "/var/cache/gantry-vm";
+/** Outside the checkout: shared by all of them, and no test runner looks for tests in it. `GANTRY_VM_CACHE` moves it. */
+export const CACHE = process.env["GANTRY_VM_CACHE"] ?? "/var/cache/gantry-vm";
 /** debootstrap over a slow line; three quarters of a minute are usual. */
 const BUILD_TIMEOUT_MS = 10 * 60_000;
 

@@ -12,8 +12,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT } from "../engine.ts";
-import { type BaseImage, baseImage } from "./base-image.ts";
+import { type BaseImage, baseImage, CACHE } from "./base-image.ts";
 import { projectImage } from "./project-image.ts";
 import { makeWorkDirectory } from "./work-directory.ts";
 
@@ -42,7 +41,11 @@ export interface Listener {
   note(line: string): void;
 }
 
-const MEMORY_MIB = 2048;
+/** By setpriv the machine ends with this process, however that ends. */
+const MACHINE = [
+  "setpriv --pdeathsig KILL qemu-system-x86_64 -machine q35 -accel tcg,thread=multi,tb-size=512 -cpu max -smp 2 -m 2048",
+  "-nodefaults -no-user-config -display none -no-reboot -device virtio-rng-pci -device virtio-serial-pci",
+].join(" ");
 const PROGRAMS = ["qemu-system-x86_64", "debootstrap", "mkfs.ext4", "setpriv", "git"];
 /** Not a soft lockup: the emulated clock goes on while this machine is busy with something else. */
 const KERNEL_TROUBLE =
@@ -64,7 +67,7 @@ export function whyNoMachine(): string | undefined {
 /** Throws when the machine cannot be made; what happens inside it is in the result. */
 export async function runInMachine(job: Job, listener: Listener): Promise<JobResult> {
   const base = await baseImage((line) => listener.note(line));
-  const work = makeWorkDirectory(join(ROOT, "build", "vm"));
+  const work = makeWorkDirectory(CACHE);
   try {
     const project = await projectImage(work, job.script);
     const problem = await boot(qemuCommand(base, project, work, job), job, listener);
@@ -75,25 +78,31 @@ export async function runInMachine(job: Job, listener: Listener): Promise<JobRes
 }
 
 function qemuCommand(base: BaseImage, project: string, work: string, { terminal }: Job): string[] {
-  const disk = (path: string): string => `file=${path},format=raw,if=virtio,snapshot=on,cache=unsafe`;
-  const port = (name: string, chardev: string): string[] => [
-    ...["-chardev", chardev],
-    ...["-device", `virtserialport,chardev=${name},name=${name}`],
+  const disk = (path: string): string[] => [
+    "-drive",
+    `file=${path},format=raw,if=virtio,snapshot=on,cache=unsafe`,
   ];
-  const file = (name: string): string[] => port(name, `file,id=${name},path=${join(work, name)}`);
+  const port = (name: string, chardev: string): string[] => [
+    "-chardev",
+    `${chardev},id=${name}`,
+    "-device",
+    `virtserialport,chardev=${name},name=${name}`,
+  ];
+  const shell = ["-chardev", "stdio,id=shell,signal=off", "-device", "virtconsole,chardev=shell"];
   return [
-    // The machine ends with this process, however that ends.
-    ...["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"],
-    ...["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2"],
-    ...["-m", String(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-    ...["-kernel", base.kernel, "-initrd", base.initrd, "-append", `${KERNEL_ARGUMENTS}`],
-    ...["-drive", disk(base.disk), "-drive", disk(project)],
-    ...["-serial", `file:${join(work, "console")}`],
-    ...["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"],
-    ...(terminal
-      ? ["-chardev", "stdio,id=shell,signal=off", "-device", "virtconsole,chardev=shell"]
-      : port("output", "stdio,id=output,signal=off")),
-    ...["report", "kernel", "result"].flatMap(file),
+    ...MACHINE.split(" "),
+    "-kernel",
+    base.kernel,
+    "-initrd",
+    base.initrd,
+    "-append",
+    KERNEL_ARGUMENTS,
+    "-serial",
+    `file:${join(work, "console")}`,
+    ...disk(base.disk),
+    ...disk(project),
+    ...(terminal ? shell : port("output", "stdio,signal=off")),
+    ...["report", "kernel", "result"].flatMap((name) => port(name, `file,path=${join(work, name)}`)),
   ];
 }
 
