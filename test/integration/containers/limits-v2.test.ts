@@ -41,7 +41,7 @@ engineSuite("limits of cgroup v2", { needs: ["cgroup2"] }, (engine) => {
 
   test("--cpus and --cpu-shares set quota and weight", async () => {
     expect(await file("cpu.max", "--cpus", "0.5")).toBe("50000 100000");
-    expect(await file("cpu.weight", "--cpu-shares", "1024")).toBe("39");
+    expect(await file("cpu.weight", "--cpu-shares", "1024")).toBe("100");
   });
 
   test("a process started by exec is in the container's cgroup", async () => {
