@@ -9,6 +9,7 @@ export type Requirement =
   | "docker-cli"
   | "cgroup1"
   | "cgroup2"
+  | "apparmor"
   | "busybox"
   | "debootstrap"
   | "cc"
@@ -26,6 +27,10 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   "docker-cli": () => hasCommand("docker"),
   cgroup1: () => readFileSync("/proc/self/mountinfo", "utf8").includes(" - cgroup "),
   cgroup2: () => existsSync("/sys/fs/cgroup/cgroup.controllers"),
+  apparmor: () =>
+    existsSync("/sys/module/apparmor/parameters/enabled") &&
+    readFileSync("/sys/module/apparmor/parameters/enabled", "utf8").startsWith("Y") &&
+    hasCommand("apparmor_parser"),
   busybox: () => existsSync("/bin/busybox"),
   debootstrap: () => hasCommand("debootstrap"),
   cc: () => hasCommand("cc"),
