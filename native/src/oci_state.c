@@ -158,14 +158,19 @@ int oci_state_record (const struct oci_state *s, pid_t pid, struct err *e) {
 
 /* container.json is the last: with it alone `delete` still knows whose remains these are. */
 int oci_state_remove (const struct oci_state *s, struct err *e) {
-  static const char *const files[] = { SOCKET_NAME, "pid.new", "pid", "notify/notify.sock", "container.json" };
+  static const struct {
+    const char *name;
+    int flags;
+  } entries[] = {
+    { SOCKET_NAME, 0 },          { "pid.new", 0 },           { "pid", 0 },
+    { "notify/notify.sock", 0 }, { "notify", AT_REMOVEDIR }, { "rootfs", AT_REMOVEDIR },
+    { "container.json", 0 },
+  };
   struct stat held, named;
 
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-    if (unlinkat (s->fd, files[i], 0) < 0 && errno != ENOENT && errno != ENOTDIR)
-      return err_set (e, errno, "cannot remove \"%s\" of the state directory", files[i]);
-  if (unlinkat (s->fd, "notify", AT_REMOVEDIR) < 0 && errno != ENOENT)
-    return err_set (e, errno, "cannot remove \"notify\" of the state directory");
+  for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
+    if (unlinkat (s->fd, entries[i].name, entries[i].flags) < 0 && errno != ENOENT && errno != ENOTDIR)
+      return err_set (e, errno, "cannot remove \"%s\" of the state directory", entries[i].name);
   /* Somebody may have removed and made it anew. */
   if (fstat (s->fd, &held) < 0 || fstatat (s->parent_fd, s->name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
       held.st_ino != named.st_ino || held.st_dev != named.st_dev)

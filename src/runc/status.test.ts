@@ -13,10 +13,7 @@ test.each([
   ["stopped", { mainIsAlive: false, creatorIsAlive: true, waitsForStart: never, isFrozen: never }],
   ["paused", { mainIsAlive: true, creatorIsAlive: true, waitsForStart: never, isFrozen: yes }],
   ["created", { mainIsAlive: true, creatorIsAlive: false, waitsForStart: yes, isFrozen: no }],
-  [
-    "running",
-    { mainIsAlive: true, creatorIsAlive: false, waitsForStart: no, isFrozen: no },
-  ],
+  ["running", { mainIsAlive: true, creatorIsAlive: false, waitsForStart: no, isFrozen: no }],
 ] as const)("%s", (status, seen) => {
   expect(deriveStatus(seen)).toBe(status);
 });

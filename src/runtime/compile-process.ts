@@ -123,7 +123,8 @@ export function identitySteps({ process, seccomp, facts, hooks, init, warn }: Id
     permitted: mask("permitted"),
     effective: mask("effective"),
     inheritable: mask("inheritable"),
-    ambient: mask("ambient"),
+    // The kernel raises none that is not both: capabilities(7). runc leaves the others out, too.
+    ambient: mask("ambient") & mask("permitted") & mask("inheritable"),
   };
   return [
     bounding,
