@@ -273,11 +273,15 @@ enum sync_event container_sync (struct container *c, struct err *e) {
   struct msghdr message = {
     .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space
   };
-  ssize_t n = recvmsg (c->sync_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  ssize_t n;
 
+  /* ECONNRESET: its end is closed and it has not read "go". That is said once, ahead of what it has sent. */
+  do
+    n = recvmsg (c->sync_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (n < 0 && errno == ECONNRESET);
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return SYNC_AGAIN;
-  if (n <= 0) /* ECONNRESET: it died without having read "go" */
+  if (n <= 0)
     return finish (c, e);
   if (byte == SYNC_CONSOLE) {
     struct cmsghdr *header = CMSG_FIRSTHDR (&message);

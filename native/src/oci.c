@@ -87,12 +87,13 @@ static int read_plan (struct oci *o, struct err *e) {
 static int begin (struct oci *o, struct err *e) {
   if (open_streams (e) < 0 || check_preserved (o->options.preserved_fds, e) < 0)
     return -1;
+  /* Early: from now on a failure removes what gantry-runc made there. */
+  if (o->options.state != NULL && oci_state_open (o->options.state, &o->state, e) < 0)
+    return -1;
   prctl (PR_SET_NAME, "gantry-runc", 0, 0, 0);
   if (o->options.subreaper && prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
     return err_set (e, errno, "cannot become a subreaper");
-  if (oci_process_prepare (&o->process, &o->options, e) < 0 || read_plan (o, e) < 0)
-    return -1;
-  return o->options.state == NULL ? 0 : oci_state_open (o->options.state, &o->state, e);
+  return oci_process_prepare (&o->process, &o->options, e) < 0 ? -1 : read_plan (o, e);
 }
 
 /* The container's init, of which gantry-runc knows when it was started. */
@@ -120,8 +121,8 @@ static int undo (struct oci *o, const struct err *why) {
   bool made_state = o->options.verb == OCI_CREATE || o->options.verb == OCI_RUN;
   struct err e;
 
+  oci_terminal_end (&o->process.terminal); /* the words shall not come out in raw mode */
   oci_report (&o->options, "error", why);
-  oci_terminal_end (&o->process.terminal);
   oci_process_abort (&o->process);
   container_release (&o->process.container);
   if (made_state && o->state.fd >= 0 && oci_state_remove (&o->state, &e) < 0)

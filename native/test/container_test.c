@@ -636,6 +636,25 @@ TEST ("a console whose place is a link, or a devpts that is none, is refused") {
   CHECK_FAILS (run_plan (&b), 0, "the container's /dev/pts/ptmx is not a terminal multiplexer");
 }
 
+TEST ("a terminal arrives although its process has executed, and even ended, without reading \"go\"") {
+  struct builder b;
+  struct container c;
+  struct outcome o;
+  struct err e;
+  siginfo_t info;
+  NEEDS_SANDBOX ();
+
+  begin_container (&b, PLAN_TERMINAL);
+  put_command (&b, "echo there");
+  int out = start_plan (&b, -1, &c, &o);
+  MUST (out >= 0 && container_go (&c, &e) == 0);
+  MUST (waitid (P_PID, (id_t) c.pid, &info, WEXITED | WNOWAIT) == 0);
+  attend (&c, &out, &o);
+  container_release (&c);
+  CHECK (o.started);
+  CHECK_TEXT (o.out, "there\r\n");
+}
+
 /* ---- joining and namespaces by path ---- */
 
 static void put_join (struct builder *b, const char *script) {

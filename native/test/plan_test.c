@@ -382,6 +382,31 @@ TEST ("plan_decode() refuses in a joining plan what only a new container may do"
   CHECK (accepts (&b));
 }
 
+static void put_any_hook (struct builder *b) {
+  put_op (b, OP_HOOK, 0);
+  put_u32 (b, HOOK_POSTSTART);
+  put_str (b, "/bin/true");
+  put_strv (b, STRV ("true"));
+  put_strv (b, STRV ());
+  put_u32 (b, 0);
+  put_str (b, "");
+  put_str (b, "");
+}
+
+TEST ("plan_decode() accepts hooks alone, and with anything else only with EXEC") {
+  struct builder b;
+
+  begin_plan (&b, 0, 0);
+  put_any_hook (&b);
+  put_any_hook (&b);
+  end_plan (&b);
+  CHECK (accepts (&b));
+  begin_plan (&b, 0, 0);
+  put_any_hook (&b);
+  put_op (&b, OP_SYNC, 0);
+  CHECK_REFUSED (&b, "invalid plan: it has no EXEC");
+}
+
 TEST ("plan_decode() refuses ops in excess, ops after EXEC and plans without one") {
   struct builder b;
 
