@@ -92,7 +92,9 @@ enum plan_op {
                                                       mode and owner */
   OP_MASK = 28,         /* str path                   file: bind of a verified char 1:3; directory: one shared empty read-only
                                                       tmpfs. ENOENT/ENOTDIR of the target is fine, anything else is fatal */
-  OP_READONLY = 29,     /* str path                   recursive clone of itself, read-only, moved on top. ENOENT is fine */
+  OP_READONLY = 29,     /* str path                   recursive clone of itself, read-only, moved on top. ENOENT is fine.
+                                                      op_flags & OPF_TOP: the mount that is there itself, alone: those
+                                                      below stay as they are */
   OP_CONSOLE = 30,      /* u32 rows, u32 cols, u32 uid  pty from the container's own devpts (magic and device verified), slave by
                                                       TIOCGPTPEER, bound on /dev/console (not for PLAN_JOIN); the master
                                                       goes to the shim over the sync socket */
@@ -149,6 +151,7 @@ enum plan_op_flags {
   OPF_TARGET_MODE = 1u << 5, /* MOUNT: when the target exists, its mode becomes the option "mode" (a tmpfs over /root is 0700) */
   OPF_COPY_UP = 1u << 6,     /* MOUNT: what is at the target is copied into the new filesystem first */
   OPF_LOOKUP = 1u << 7,
+  OPF_TOP = 1u << 8,
 };
 
 enum plan_hook_stage { HOOK_RUNTIME = 1, HOOK_CONTAINER = 2, HOOK_START = 3, HOOK_POSTSTART = 4, HOOK_POSTSTOP = 5 };

@@ -60,13 +60,16 @@ int step_mask (struct init *in, struct fields *f, uint16_t flags, struct err *e)
 }
 
 int step_readonly (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
-  (void) flags;
   const char *path = take_str (f);
   struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
 
   auto_fd target = inroot_open (in->root_fd, path, O_PATH);
   if (target < 0)
     return errno == ENOENT ? 0 : err_set (e, errno, "cannot write-protect \"%s\"", path);
+  if ((flags & OPF_TOP) != 0)
+    return mount_setattr (target, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0
+               ? 0
+               : err_set (e, errno, "cannot write-protect the mount on \"%s\"", path);
   auto_fd clone = open_tree (target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
   if (clone < 0 || mount_setattr (clone, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0)
     return err_set (e, errno, "cannot write-protect \"%s\"", path);

@@ -52,7 +52,7 @@ static const struct op_shape {
   [OP_SYMLINK] = { "SYMLINK", "s:value s:Hpath", 0 },
   [OP_DIRECTORY] = { "DIRECTORY", "s:Hpath u:mode u:uid u:gid", 0 },
   [OP_MASK] = { "MASK", "s:Hpath", 0 },
-  [OP_READONLY] = { "READONLY", "s:Hpath", 0 },
+  [OP_READONLY] = { "READONLY", "s:Hpath", OPF_TOP },
   [OP_CONSOLE] = { "CONSOLE", "u:rows u:cols u:uid", 0 },
   [OP_PIVOT] = { "PIVOT", "u:root_readonly", 0 },
   [OP_ROOT_PROPAGATION] = { "ROOT_PROPAGATION", "U:propagation", 0 },

@@ -125,6 +125,19 @@ TEST ("masked paths read as empty and read-only ones refuse to be written") {
       "1:3\n1:3\n/proc/fs:\n\n/sys/firmware:\nrefused\nsys/kernel/msgmax\nsysrq-trigger\nirq/default_smp_affinity\n");
 }
 
+TEST ("a mount can be made read-only when all is in it, and leaves those below as they are") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+
+  begin_plan (&b, ALL_NEW, 0);
+  put_root (&b);
+  put_kernel_trees (&b);
+  put_text (&b, OP_READONLY, OPF_TOP, "/dev");
+  put_pivot (&b, false);
+  put_command (&b, "cd /dev; touch x 2> /dev/null || echo read-only; touch shm/y && ls shm; echo > null && echo null");
+  CHECK_RUN (run_plan (&b), "read-only\ny\nnull\n");
+}
+
 TEST ("a tmpfs takes over the mode of the directory that it covers, when the plan asks") {
   struct builder b;
   NEEDS_SANDBOX ();

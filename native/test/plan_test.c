@@ -322,6 +322,7 @@ TEST ("plan_decode() refuses settings that would be the host's") {
   } sysctls[] = {
     { "kernel/core_pattern", "does not belong to a namespace" },
     { "net/ipv4/ip_forward", "belongs to a namespace that the plan neither makes nor joins" },
+    { "user/max_mnt_namespaces", "belongs to a namespace that the plan neither makes nor joins" },
     { "kernel/shmmax", "belongs to a namespace that the plan neither makes nor joins" },
     { "net/../kernel/core_pattern", "is not a plain relative path" },
     { "/net/x", "is not a plain relative path" },

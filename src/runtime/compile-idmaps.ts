@@ -1,6 +1,5 @@
 /** Id-mapped mounts: which mount of the specification has which mapping. mount_setattr(2), MOUNT_ATTR_IDMAP */
 import { idMapText } from "../linux/id-maps.ts";
-import { parseMountOptions } from "../linux/mount-options.ts";
 import { at, invalid } from "../specs/oci-runtime/refusal.ts";
 import type { Spec, SpecMount } from "../specs/oci-runtime/spec.ts";
 import type { Namespaces } from "./compile-namespaces.ts";
@@ -60,6 +59,5 @@ function wantedMaps(mount: SpecMount, path: string): Maps | "container" | "none"
       gidMap: at(`${path}.gidMappings`, () => idMapText(gidMappings)),
     };
   }
-  const { idmap } = at(`${path}.options`, () => parseMountOptions(options));
-  return idmap === "no" ? "none" : "container";
+  return options.some((option) => option === "idmap" || option === "ridmap") ? "container" : "none";
 }

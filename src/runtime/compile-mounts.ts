@@ -33,11 +33,13 @@ export interface PlacedMount {
   readonly destination: string;
   readonly path: string;
   readonly idmap: number;
+  /** Something is made in it later on: what is to be read-only is so at the end. */
+  readonly isFilled: boolean;
 }
 
 /** Relative destinations are below "/", as the specification demands for the sake of old documents. */
 export function placedMounts(spec: Spec, idmaps: readonly number[]): PlacedMount[] {
-  return (spec.mounts ?? []).map((mount, index) => {
+  const placed = (spec.mounts ?? []).map((mount, index) => {
     const path = `mounts[${index}]`;
     const clean = posix.normalize(`/${mount.destination}`);
     const destination = clean.length > 1 && clean.endsWith("/") ? clean.slice(0, -1) : clean;
@@ -45,6 +47,25 @@ export function placedMounts(spec: Spec, idmaps: readonly number[]): PlacedMount
     checkAbsolute(destination, `${path}.destination`);
     return { mount, destination, path, idmap: idmaps[index] ?? IDMAP.none };
   });
+  const devices = ["/dev/null", ...(spec.linux?.devices ?? []).map(({ path }) => path)];
+  return placed.map((one, index) => {
+    const later = [...placed.slice(index + 1).map(({ destination }) => destination), ...devices];
+    return { ...one, isFilled: later.some((other) => other.startsWith(`${one.destination}/`)) };
+  });
+}
+
+/** Read-only file systems that were writable until everything in them was there. */
+export function lateReadonlySteps(mounts: readonly PlacedMount[]): PlanOp[] {
+  return mounts
+    .filter(
+      ({ mount, isFilled }) => isFilled && mount.type === "tmpfs" && !isBindMount(mount) && isReadonly(mount),
+    )
+    .map(({ destination }) => ({ kind: "readonly", top: true, path: destination }));
+}
+
+function isReadonly({ options = [] }: SpecMount): boolean {
+  const { attrs, recursiveAttrs } = parseMountOptions(options);
+  return (changed(recursiveAttrs, attrs).set & MOUNT_ATTR.rdonly) !== 0n;
 }
 
 export function mountSteps(placed: PlacedMount, context: MountContext): PlanOp[] {
@@ -70,7 +91,7 @@ export function mountSteps(placed: PlacedMount, context: MountContext): PlanOp[]
 }
 
 function mountStep(
-  { mount, destination, path, idmap }: PlacedMount,
+  { mount, destination, path, idmap, isFilled }: PlacedMount,
   type: string,
   options: MountOptions,
   { spec, labelOptions }: MountContext,
@@ -95,7 +116,7 @@ function mountStep(
       ...(source.startsWith("/") && (attrs & MOUNT_ATTR.rdonly) !== 0n ? ["ro"] : []),
       ...(NOT_LABELLED.has(type) ? [] : labelOptions),
     ],
-    attrs,
+    attrs: isFilled && type === "tmpfs" ? attrs & ~MOUNT_ATTR.rdonly : attrs,
     propagation: options.propagation,
     dirMode: MOUNTPOINT_MODE,
     idmap,

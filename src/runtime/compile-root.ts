@@ -5,7 +5,7 @@ import { checkAbsolute, invalid, quoted } from "../specs/oci-runtime/refusal.ts"
 import type { LinuxDevice, Process, Spec } from "../specs/oci-runtime/spec.ts";
 import type { CompileOptions } from "./compile.ts";
 import { hooksPlace } from "./compile-hooks.ts";
-import { mountSteps, placedMounts } from "./compile-mounts.ts";
+import { lateReadonlySteps, mountSteps, placedMounts } from "./compile-mounts.ts";
 import { refuseRootWork } from "./compile-namespaces.ts";
 import { consoleStep } from "./compile-process.ts";
 import { HOOK_STAGE, IDMAP, type PlanOp } from "./plan.ts";
@@ -22,8 +22,7 @@ export function rootSteps(options: CompileOptions, idmaps: readonly number[]): P
   // A bound /dev is the user's own: nothing is made in it.
   const hasOwnDev = !mounts.some(({ mount, destination }) => destination === "/dev" && isBindMount(mount));
   return [
-    // Slave, not private: then what the host unmounts meanwhile is not kept busy by the copies in this namespace.
-    { kind: "propagation", propagation: propagation ?? PROPAGATION.slave | PROPAGATION.rec },
+    { kind: "propagation", propagation: setupPropagation(propagation) },
     rootStep(options, labelOptions),
     ...mounts.flatMap((mount) => mountSteps(mount, { spec, taskId, facts, bundle, labelOptions })),
     ...(hasOwnDev ? deviceSteps(spec) : []),
@@ -35,6 +34,7 @@ export function rootSteps(options: CompileOptions, idmaps: readonly number[]): P
       (path) => ({ kind: "mask", path }) as const,
     ),
     ...terminalSteps(spec.process),
+    ...lateReadonlySteps(mounts),
     { kind: "pivot", rootReadonly: spec.root?.readonly ?? false },
     ...(propagation === undefined ? [] : [{ kind: "root-propagation", propagation } as const]),
   ];
@@ -87,6 +87,15 @@ function rootPropagation(spec: Spec): bigint | undefined {
       `${quoted(wish)} is not a root propagation: shared, slave, private, unbindable`,
     );
   return propagation;
+}
+
+/**
+ * Of all mounts while the root is made. By default slave, not private: then what the host unmounts meanwhile is not kept
+ * busy by the copies in this namespace. Not unbindable: the root, a bind mount, could not be made of anything.
+ */
+function setupPropagation(wish: bigint | undefined): bigint {
+  if (wish === undefined) return PROPAGATION.slave | PROPAGATION.rec;
+  return (wish & PROPAGATION.unbindable) === 0n ? wish : PROPAGATION.private | PROPAGATION.rec;
 }
 
 function hiddenPaths(field: string, paths: readonly string[] = []): readonly string[] {

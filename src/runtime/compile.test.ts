@@ -268,6 +268,45 @@ describe("mounts", () => {
     ).not.toThrow();
   });
 
+  test.each([
+    ["", "slave", true, undefined],
+    ["private", "private", false, "private"],
+    ["rslave", "slave", true, "slave"],
+    ["shared", "shared", false, "shared"],
+    ["unbindable", "private", true, "unbindable"],
+  ] as const)(
+    "are made with the propagation %j as %s, and the root then is %s",
+    (wish, first, isRec, last) => {
+      const { ops } = planOf(withLinux({ rootfsPropagation: wish }));
+      const rec = isRec ? PROPAGATION.rec : 0n;
+      expect(ops).toContainEqual({ kind: "propagation", propagation: PROPAGATION[first] | rec });
+      const after = ops.flatMap((op) =>
+        op.kind === "root-propagation" ? [op.propagation & ~PROPAGATION.rec] : [],
+      );
+      expect(after).toEqual(last === undefined ? [] : [PROPAGATION[last]]);
+    },
+  );
+
+  test("that are read-only can be filled before: with devices, and with mounts that are not read-only", () => {
+    const tmpfs = (destination: string): SpecMount => ({
+      destination,
+      type: "tmpfs",
+      options: ["ro", "nosuid"],
+    });
+    const plan = planOf(
+      withMount(tmpfs("/dev"), { destination: "/dev/shm", type: "tmpfs" }, tmpfs("/empty")),
+    );
+    const attrs = plan.ops.flatMap((op) => (op.kind === "mount" ? [[op.target, op.attrs]] : []));
+    expect(attrs).toEqual([
+      ["/dev", MOUNT_ATTR.nosuid],
+      ["/dev/shm", 0n],
+      ["/empty", MOUNT_ATTR.nosuid | MOUNT_ATTR.rdonly],
+    ]);
+    expect(only(plan, "readonly")).toEqual({ kind: "readonly", top: true, path: "/dev" });
+    expect(kinds(plan).lastIndexOf("symlink")).toBeLessThan(kinds(plan).indexOf("readonly"));
+    expect(kinds(plan).indexOf("readonly")).toBeLessThan(kinds(plan).indexOf("pivot"));
+  });
+
   test("on /dev by the user keep everything out of it", () => {
     const plan = planOf(
       withMount({ destination: "/dev", type: "bind", source: "/srv/dev", options: ["rbind"] }),
@@ -477,6 +516,12 @@ describe("the process", () => {
     ],
   ])("with %s is refused", (_, spec, message) => {
     expect(() => planOf(spec)).toThrow(message);
+  });
+
+  test("that is to ask an agent needs to be told which one", () => {
+    const syscalls = [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }] as const;
+    const spec = withLinux({ seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls } });
+    expect(() => planOf(spec)).toThrow("SCMP_ACT_NOTIFY has nobody to ask");
   });
 
   test("without seccomp in the kernel is refused when it wants it", () => {

@@ -22,6 +22,7 @@ export const OP_FLAGS = {
   targetMode: 1 << 5,
   copyUp: 1 << 6,
   lookup: 1 << 7,
+  top: 1 << 8,
 } as const;
 
 export type OpFlag = keyof typeof OP_FLAGS;
@@ -128,7 +129,7 @@ const LAYOUTS: Layouts = {
   symlink: { number: 26, fields: { value: "str", path: "str" }, flags: [] },
   directory: { number: 27, fields: { path: "str", mode: "u32", uid: "u32", gid: "u32" }, flags: [] },
   mask: { number: 28, fields: { path: "str" }, flags: [] },
-  readonly: { number: 29, fields: { path: "str" }, flags: [] },
+  readonly: { number: 29, fields: { path: "str" }, flags: ["top"] },
   console: { number: 30, fields: { rows: "u32", cols: "u32", uid: "u32" }, flags: [] },
   pivot: { number: 31, fields: { rootReadonly: "bool" }, flags: [] },
   "root-propagation": { number: 32, fields: { propagation: "u64" }, flags: [] },

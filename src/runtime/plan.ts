@@ -259,6 +259,8 @@ export interface MaskOp {
 
 export interface ReadonlyOp {
   readonly kind: "readonly";
+  /** The mount that is there itself, without those below it. */
+  readonly top?: boolean;
   readonly path: string;
 }
 

@@ -67,14 +67,13 @@ export class Fields {
   constructor(value: unknown, path: string) {
     if (!isObject(value)) throw wrongType(path === "" ? "(document)" : path, "an object", value);
     this.path = path;
-    const names = new Map<string, string>();
-    for (const [key, entry] of Object.entries(value)) {
+    for (const key of Object.keys(value)) {
       const folded = key.toLowerCase();
-      const other = names.get(folded);
-      if (other !== undefined)
+      if (this.#values.has(folded)) {
+        const other = Object.keys(value).find((name) => name.toLowerCase() === folded);
         throw fail("invalid_argument", `invalid JSON: fields "${other}" and "${key}" differ only in case`);
-      names.set(folded, key);
-      this.#values.set(folded, entry);
+      }
+      this.#values.set(folded, value[key]);
     }
   }
 

@@ -10,7 +10,9 @@ type Defined<T> = {
 /** Leaves out what is undefined: in a Spec, as in the document, an absent field is absent. */
 export function defined<T extends object>(values: T): Defined<T>;
 export function defined(values: object): object {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+  const present: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(values)) if (value !== undefined) present[key] = value;
+  return present;
 }
 
 // ---- text: what goes to the kernel ends at the first NUL there, so none may be in it ----
@@ -33,7 +35,14 @@ export function requiredText(fields: Fields, key: string): string {
 }
 
 export function strings(fields: Fields, key: string): string[] | undefined {
+  const value = fields.raw(key);
+  // Hundreds of system calls: without a path made for each, which only an error needs.
+  if (Array.isArray(value) && value.every(isCleanText)) return value;
   return fields.list(key, cleanText) ?? undefined;
+}
+
+function isCleanText(value: unknown): value is string {
+  return typeof value === "string" && !value.includes("\0");
 }
 
 export function oneOf<T extends string>(fields: Fields, key: string, allowed: readonly T[]): T {
