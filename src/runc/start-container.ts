@@ -130,6 +130,8 @@ function withoutKeyring(plan: Plan): Plan {
 /** Becomes the C program: does not return. Throws when there is nothing that could have been left behind. */
 export function startContainer(context: Context, flags: Flags, id: string, ending: Ending): never {
   checkContainerId(id);
+  if (context.systemdCgroup)
+    throw fail("not_implemented", "--systemd-cgroup is not supported: the cgroups are made without systemd");
   refuseTakenId(context.root, id);
   const { bundle, plan, facts, notify, preserved } = compileStart(context, flags, id);
   checkTerminal(plan.terminal, ending !== "wait", flags.text("console-socket"));
