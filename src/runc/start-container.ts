@@ -26,6 +26,7 @@ import { type NotifySocket, notifySocket, withListenFds, withNotify } from "./ha
 import { type Ending, becomePerformer } from "./performer.ts";
 import { checkTerminal } from "./terminal-rules.ts";
 import type { ContainerRecord } from "./record.ts";
+import { needsStartPlan } from "./start-plan.ts";
 
 export const START_FLAGS: readonly Flag[] = [
   { names: ["bundle", "b"], kind: "text", help: "directory of the bundle (default: the current one)" },
@@ -171,7 +172,7 @@ function recordOf(bundle: Bundle, plan: Plan): ContainerRecord {
     creator: identityOf(process.pid),
     annotations: bundle.spec.annotations ?? {},
     cgroupDirs: plan.ops.flatMap((op) => (op.kind === "cgroup-create" ? [op.dir] : [])),
-    hasPoststart: (bundle.spec.hooks?.poststart ?? []).length > 0,
+    needsStartPlan: needsStartPlan(bundle.spec),
     hasPoststop: (bundle.spec.hooks?.poststop ?? []).length > 0,
     config: bundle.config,
   };
