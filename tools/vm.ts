@@ -7,8 +7,9 @@
  *
  * The machine gets the checkout as it is built now; what is written there is gone at its end.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { program } from "../test/support/programs.ts";
 import { type Job, runInMachine, whyNoMachine } from "../test/support/vm/machine.ts";
 import { SELECTION } from "../test/support/vm/selection.ts";
 
@@ -53,11 +54,18 @@ function summary(report: string): string {
   return `${count("tests") - failed - skipped} passed, ${failed} failed, ${skipped} skipped`;
 }
 
+/** There is no compiler in the machine. */
+async function compilePrograms(): Promise<void> {
+  for (const file of readdirSync(join(root, "test", "support", "programs")))
+    await program(basename(file, ".c"));
+}
+
 const why = whyNoMachine();
 if (why !== undefined) {
   console.log(`skipped: the tests in the emulated machine: ${why}\n0 passed, 0 failed, 1 skipped`);
   process.exit(0);
 }
+await compilePrograms();
 const args = process.argv.slice(2);
 const isShell = args[0] === "--shell";
 const job = isShell ? shellJob(args.slice(1)) : testJob(args.length > 0 ? args : SELECTION);

@@ -108,7 +108,7 @@ export class Runtime {
 
   /** One below the parent that all have in common: that one stays until `close`. */
   #cgroups(): string[] {
-    return namesIn("/sys/fs/cgroup").flatMap((controller) => {
+    return ["", ...namesIn("/sys/fs/cgroup")].flatMap((controller) => {
       const parent = join("/sys/fs/cgroup", controller, this.cgroup);
       return directoriesIn(parent).map((name) => join(parent, name));
     });

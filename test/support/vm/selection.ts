@@ -2,6 +2,7 @@
 export const SELECTION: readonly string[] = [
   "test/vm",
   "test/integration/containers",
+  "test/integration/runtime",
   "test/integration/security",
   "test/integration/system/restore.test.ts",
 ];
