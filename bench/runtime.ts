@@ -141,8 +141,8 @@ const contestants: readonly Contestant[] = [
   { name: "runc", program: "runc", prefix: peer },
 ];
 const versions = contestants.map(({ program, prefix }) => {
-  const [file = "", ...rest] = [...prefix, program, "--version"];
-  return spawnSync(file, rest, { encoding: "utf8" }).stdout.split("\n")[0] ?? "";
+  const [file, ...rest] = [...prefix, program, "--version"];
+  return spawnSync(file ?? program, rest, { encoding: "utf8" }).stdout.split("\n")[0] ?? "";
 });
 for (const who of contestants) prepare(who, readFileSync(timerFile));
 const lines: string[] = [];

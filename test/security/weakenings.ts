@@ -34,7 +34,7 @@ export const WEAKENINGS: readonly Weakening[] = [
       },
       {
         file: "native/src/exec.c",
-        find: "  if (sys_close_range (3, ~0u, CLOSE_RANGE_CLOEXEC) < 0 && !in->is_swept)",
+        find: "  if (sys_close_range (in->first_own_fd, ~0u, CLOSE_RANGE_CLOEXEC) < 0 && !in->is_swept)",
         replace: "  if (fcntl (in->root_fd, F_SETFD, 0) < 0 && dup (in->root_fd) < 0)",
       },
     ],

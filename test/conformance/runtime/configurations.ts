@@ -78,27 +78,13 @@ const CAPABILITIES = [
 ].map((name) => `CAP_${name}`);
 
 /** What the probe is told to look at, besides /dev. */
-export const LOOKED_AT = [
-  ...["acpi", "kcore", "keys", "latency_stats", "timer_list", "sched_debug", "scsi", "interrupts"].map(
-    (name) => `/proc/${name}`,
-  ),
-  ...["bus", "fs", "irq", "sys", "sysrq-trigger"].map((name) => `/proc/${name}`),
-  ...[
-    "/sys/firmware",
-    "/sys",
-    "/sys/fs/cgroup",
-    "/",
-    "/tmp",
-    "/etc",
-    "/dev/shm",
-    "/x",
-    "/x/sub",
-    "/x/file",
-    "/file",
-    "/work",
-  ],
-  ...["/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/kernel/shm_rmid_forced"],
-];
+export const LOOKED_AT = `
+  /proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/sched_debug /proc/scsi /proc/interrupts
+  /proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger /sys/firmware /sys /sys/fs/cgroup
+  / /tmp /etc /dev/shm /x /x/sub /x/file /file /work
+  /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shm_rmid_forced`
+  .trim()
+  .split(/\s+/);
 
 /** `share` is a directory of the host with `file`, `sub/` and a mount of its own on `sub`. */
 export function plain(share: string): Document {
