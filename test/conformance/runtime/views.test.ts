@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeWith } from "../../support/requires.ts";
 import { ACCEPTED, type Accepted } from "./accepted.ts";
-import { configurations } from "./configurations.ts";
+import { type Configuration, configurations } from "./configurations.ts";
 import { compare, type Difference, type Runtime, runtimesHere, type View, Workshop } from "./views.ts";
 
 describeWith("the view from inside", ["root", "busybox", "native", "cgroup1"], () => {
@@ -28,6 +28,29 @@ describeWith("the view from inside", ["root", "busybox", "native", "cgroup1"], (
     );
   }
 
+  /** The others' terminals lose output now and then: a difference counts when it is there three times. */
+  async function unexplainedIn(
+    view: View,
+    other: Runtime,
+    configuration: Configuration,
+  ): Promise<readonly string[]> {
+    let left: readonly string[] = [];
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      left = [];
+      for (const difference of compare(view, await workshop.view(other, configuration))) {
+        const row = explanation(other, configuration.name, difference);
+        if (row !== undefined) used.add(row);
+        else
+          left = [
+            ...left,
+            `${difference.key}: ours "${difference.ours}", ${other.name} "${difference.theirs}"`,
+          ];
+      }
+      if (left.length === 0) break;
+    }
+    return left;
+  }
+
   const all = configurations(join(dir, "share"), process.pid);
 
   test("is compared in at least 60 configurations, each with a name of its own", () => {
@@ -37,19 +60,11 @@ describeWith("the view from inside", ["root", "busybox", "native", "cgroup1"], (
 
   test.each(all.map((configuration) => [configuration.name, configuration] as const))(
     "%s",
-    async (name, configuration) => {
+    async (_, configuration) => {
       if (ours === undefined) throw new Error("gantry-runc is not built");
       const view: View = await workshop.view(ours, configuration);
       const unexplained: string[] = [];
-      for (const other of others)
-        for (const difference of compare(view, await workshop.view(other, configuration))) {
-          const row = explanation(other, name, difference);
-          if (row === undefined)
-            unexplained.push(
-              `${difference.key}: ours "${difference.ours}", ${other.name} "${difference.theirs}"`,
-            );
-          else used.add(row);
-        }
+      for (const other of others) unexplained.push(...(await unexplainedIn(view, other, configuration)));
       expect(unexplained).toEqual([]);
     },
     60_000,
