@@ -11,6 +11,7 @@ export type Requirement =
   | "cgroup2"
   | "busybox"
   | "debootstrap"
+  | "podman"
   | "native";
 
 function hasCommand(name: string): boolean {
@@ -23,6 +24,7 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   cgroup1: () => readFileSync("/proc/self/mountinfo", "utf8").includes(" - cgroup "),
   cgroup2: () => existsSync("/sys/fs/cgroup/cgroup.controllers"),
   busybox: () => existsSync("/bin/busybox"),
+  podman: () => hasCommand("podman"),
   debootstrap: () => hasCommand("debootstrap"),
   /** `make -C native` was run. */
   native: () =>
