@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Finished, run, type RunOptions } from "./run.ts";
 
-const GANTRY = join(import.meta.dirname, "..", "..", "build", "gantry");
+const GANTRY_RUNC = join(import.meta.dirname, "..", "..", "build", "gantry-runc");
 
 export interface BundleOptions {
   readonly args: readonly string[];
@@ -36,7 +36,7 @@ export class Runtime {
   #bundles = 0;
 
   constructor() {
-    symlinkSync(GANTRY, this.program);
+    symlinkSync(GANTRY_RUNC, this.program);
   }
 
   /** Runs one verb to its end. */
