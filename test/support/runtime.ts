@@ -4,7 +4,6 @@ import {
   chmodSync,
   copyFileSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -29,13 +28,18 @@ export interface BundleOptions {
 }
 
 export class Runtime {
-  readonly directory: string = mkdtempSync(join(tmpdir(), "gantry-runc-"));
+  readonly directory: string = join(
+    tmpdir(),
+    `gantry-runc-${process.pid}-${Math.random().toString(36).slice(2, 8)}`,
+  );
   readonly root: string = join(this.directory, "state");
   readonly program: string = join(this.directory, "gantry-runc");
   readonly cgroup: string = `gantry-test-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
   #bundles = 0;
 
-  constructor() {
+  /** To be called first; not by the constructor, which runs for tests that are skipped, too. */
+  open(): void {
+    mkdirSync(this.directory, { mode: 0o700 });
     symlinkSync(GANTRY_RUNC, this.program);
   }
 

@@ -1,12 +1,12 @@
 /** Podman with gantry-runc as its runtime, conmon between them: terminals, exit codes, exec, errors by their words. */
-import { afterAll, afterEach, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { describeWith } from "../../support/requires.ts";
 import { type Finished, run } from "../../support/run.ts";
 import { Runtime } from "../../support/runtime.ts";
 
 describeWith("podman --runtime gantry-runc", ["root", "busybox", "native", "podman"], () => {
   const runtime = new Runtime();
-  const rootfs = `${runtime.bundle({ args: ["true"] })}/rootfs`;
+  let rootfs = "";
   const podman = (...words: string[]): Promise<Finished> =>
     run(["podman", "--runtime", runtime.program, "--cgroup-manager=cgroupfs", ...words], {
       timeoutMs: 60_000,
@@ -14,6 +14,10 @@ describeWith("podman --runtime gantry-runc", ["root", "busybox", "native", "podm
   const podmanRun = (...words: string[]): Promise<Finished> =>
     podman("run", "--rm", "--network", "none", "--rootfs", rootfs, ...words);
 
+  beforeAll(() => {
+    runtime.open();
+    rootfs = `${runtime.bundle({ args: ["true"] })}/rootfs`;
+  });
   afterEach(async () => {
     await podman("rm", "-f", "-t", "0", "gantry-x");
   });
