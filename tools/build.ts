@@ -53,8 +53,7 @@ run(
 // Aside, then rename: a running gantryd keeps its file, a started CLI never sees half of one.
 renameSync(join(staging, "gantry"), join(build, "gantry"));
 rmSync(staging, { recursive: true, force: true });
-for (const name of ["gantryd", "gantry-runc"]) {
-  rmSync(join(build, name), { force: true });
-  symlinkSync("gantry", join(build, name));
-}
+// gantry-runc is a program of its own, which starts this one: native/launcher.
+rmSync(join(build, "gantryd"), { force: true });
+symlinkSync("gantry", join(build, "gantryd"));
 writeFileSync(join(build, "commit"), `${revision}\n`);

@@ -16,6 +16,7 @@ export type Requirement =
   | "libseccomp"
   | "x86_64"
   | "kernel log"
+  | "podman"
   | "native";
 
 function hasCommand(name: string): boolean {
@@ -32,6 +33,7 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
     readFileSync("/sys/module/apparmor/parameters/enabled", "utf8").startsWith("Y") &&
     hasCommand("apparmor_parser"),
   busybox: () => existsSync("/bin/busybox"),
+  podman: () => hasCommand("podman"),
   debootstrap: () => hasCommand("debootstrap"),
   cc: () => hasCommand("cc"),
   x86_64: () => process.arch === "x64",

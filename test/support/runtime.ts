@@ -4,7 +4,6 @@ import {
   chmodSync,
   copyFileSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -16,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Finished, run, type RunOptions } from "./run.ts";
 
-const GANTRY = join(import.meta.dirname, "..", "..", "build", "gantry");
+const GANTRY_RUNC = join(import.meta.dirname, "..", "..", "build", "gantry-runc");
 
 export interface BundleOptions {
   readonly args: readonly string[];
@@ -29,14 +28,19 @@ export interface BundleOptions {
 }
 
 export class Runtime {
-  readonly directory: string = mkdtempSync(join(tmpdir(), "gantry-runc-"));
+  readonly directory: string = join(
+    tmpdir(),
+    `gantry-runc-${process.pid}-${Math.random().toString(36).slice(2, 8)}`,
+  );
   readonly root: string = join(this.directory, "state");
   readonly program: string = join(this.directory, "gantry-runc");
   readonly cgroup: string = `gantry-test-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
   #bundles = 0;
 
-  constructor() {
-    symlinkSync(GANTRY, this.program);
+  /** To be called first; not by the constructor, which runs for tests that are skipped, too. */
+  open(): void {
+    mkdirSync(this.directory, { mode: 0o700 });
+    symlinkSync(GANTRY_RUNC, this.program);
   }
 
   /** Runs one verb to its end. */

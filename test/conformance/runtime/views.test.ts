@@ -36,8 +36,9 @@ describeWith("the view from inside", ["root", "busybox", "native", "cgroup1"], (
   ): Promise<readonly string[]> {
     let left: readonly string[] = [];
     for (let attempt = 1; attempt <= 3; attempt++) {
-      left = [];
-      for (const difference of compare(view, await workshop.view(other, configuration))) {
+      const theirs = await workshop.view(other, configuration).catch((error: unknown) => String(error));
+      left = typeof theirs === "string" ? [`${other.name}: ${theirs}`] : [];
+      for (const difference of typeof theirs === "string" ? [] : compare(view, theirs)) {
         const row = explanation(other, configuration.name, difference);
         if (row !== undefined) used.add(row);
         else

@@ -1,5 +1,5 @@
 /** gantry-runc's verbs on real containers; after each test nothing may be left. */
-import { afterAll, afterEach, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../support/run.ts";
@@ -11,6 +11,7 @@ describeWith("gantry-runc", ["root", "busybox", "native"], () => {
   const runtime = new Runtime();
   const sleeper = (more: object = {}) => runtime.bundle({ args: ["sleep", "1000"], more });
 
+  beforeAll(() => runtime.open());
   afterEach(async () => {
     await until(
       `nothing to be left: ${runtime.remains().join(", ")}`,
