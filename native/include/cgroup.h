@@ -8,9 +8,12 @@ struct cgroup_trail;
 struct err;
 struct plan;
 
-/* Performs the plan's CGROUP_CREATE, CGROUP_WRITE, CGROUP_BPF and OOM_FILE ops. NULL in *out when there are none. After
+/* Performs the plan's CGROUP_CREATE, CGROUP_WRITE, CGROUP_BPF, OOM_FILE and CGROUP_OWNER ops. NULL in *out when there are none. After
    a failure nothing is left. */
 int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err *e);
+
+/* Performs the CGROUP_LEAVE ops: this process is in the cgroup only until the container's first process is. */
+int cgroup_leave (const struct plan *p, struct err *e);
 
 bool cgroup_was_oom_killed (const struct cgroup_trail *trail);
 

@@ -50,6 +50,7 @@ struct init {
   int start_listener; /* where to wait when the parent lets go, or -1; the page's descriptor is for whom comes then */
   int page_fd;
   unsigned first_own_fd; /* those from 3 up to here are the process's */
+  bool is_alone;         /* the parent has let go */
   bool may_go;           /* the parent said so before it was asked */
   int init_pidfd;        /* of the container to join; -1 once that is done */
   struct namespace_fd namespaces[MAX_NAMESPACE_FDS];

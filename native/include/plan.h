@@ -62,6 +62,9 @@ enum plan_op {
                                                       is a warning */
   OP_NETDEV = 9,        /* str name, str new_name     after clone: the host's link goes into the child's network namespace, keeping
                                                       its addresses, and is up there */
+  OP_CGROUP_LEAVE = 10, /* str file                   after clone: who performs the plan has been in the container's cgroup to keep it
+                                                      alive (docs/decisions/0006), and goes: writes "0" to this cgroup.procs */
+  OP_CGROUP_OWNER = 11, /* str dir, u32 uid, strv files   cgroup v2: the directory, and those of its files that exist, get this owner */
 
   /* ---- C: membership ---- */
   OP_CGROUP_JOIN = 16, /* str dir, u32 version       v2: clone3(CLONE_INTO_CGROUP); v1: the child writes "0" to dir/tasks */
@@ -183,7 +186,8 @@ struct plan {
 
 struct err;
 
-/* Decodes and checks every op's fields. 0, or -1 with `e` naming the op and the field. */
+/* Decodes and checks every op's fields. A plan ends with EXEC, or is a list of HOOKs and a SECCOMP alone, for `start`.
+ * 0, or -1 with `e` naming the op and the field. */
 int plan_decode (const uint8_t *buffer, size_t size, struct plan *out, struct err *e);
 void plan_release (struct plan *p);
 

@@ -151,6 +151,23 @@ static int attach_program (const char *path, struct blob instructions, struct er
   return 0;
 }
 
+static int give (const char *path, uint32_t uid, struct strings files, struct err *e) {
+  auto_fd directory = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+  if (directory < 0)
+    return err_set (e, errno, "cannot open the cgroup \"%s\"", path);
+  if (fchown (directory, uid, (gid_t) -1) < 0)
+    return err_set (e, errno, "cannot give \"%s\" to user %u", path, uid);
+  for (uint32_t i = 0; i < files.count; i++) {
+    const char *name = take_str (&files.rest);
+    if (strchr (name, '/') != NULL)
+      return err_set (e, EINVAL, "\"%s\" is not the name of a file in a cgroup", name);
+    if (fchownat (directory, name, uid, (gid_t) -1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+      return err_set (e, errno, "cannot give \"%s/%s\" to user %u", path, name, uid);
+  }
+  return 0;
+}
+
 static int perform (struct cgroup_trail *t, const struct plan_op_view *op, struct err *e) {
   struct fields f = fields_of (op->payload, op->size);
   const char *path = take_str (&f);
@@ -164,6 +181,10 @@ static int perform (struct cgroup_trail *t, const struct plan_op_view *op, struc
     return write_file (path, take_str (&f), (op->flags & OPF_MAY_MISS) != 0, e);
   case OP_CGROUP_BPF:
     return attach_program (path, take_blob (&f), e);
+  case OP_CGROUP_OWNER: {
+    uint32_t uid = take_u32 (&f);
+    return give (path, uid, take_strv (&f), e);
+  }
   default:
     t->oom_fd = open (path, O_RDONLY | O_CLOEXEC);
     return t->oom_fd < 0 ? err_set (e, errno, "cannot open \"%s\"", path) : 0;
@@ -175,7 +196,7 @@ int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err 
 
   *out = NULL;
   for (uint32_t i = 0; i < p->op_count; i++) {
-    if (p->ops[i].kind > OP_OOM_FILE)
+    if (p->ops[i].kind > OP_OOM_FILE && p->ops[i].kind != OP_CGROUP_OWNER)
       continue;
     if (t == NULL && (t = calloc (1, sizeof *t)) == NULL)
       return err_set (e, ENOMEM, "cannot keep track of cgroups");
@@ -192,6 +213,19 @@ int cgroup_prepare (const struct plan *p, struct cgroup_trail **out, struct err 
   /* From here on there may be processes. */
   if (t != NULL)
     t->kills_leftovers = (p->flags & PLAN_HOST_PID) != 0;
+  return 0;
+}
+
+int cgroup_leave (const struct plan *p, struct err *e) {
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    if (p->ops[i].kind != OP_CGROUP_LEAVE)
+      continue;
+    struct fields f = fields_of (p->ops[i].payload, p->ops[i].size);
+    if (write_file (take_str (&f), "0", false, e) < 0) {
+      e->op = i + 1;
+      return -1;
+    }
+  }
   return 0;
 }
 

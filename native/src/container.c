@@ -273,13 +273,10 @@ static int network_of (const struct entrances *n, const struct container *c) {
 static int give_links (const struct plan *p, const struct entrances *n, struct container *c, struct err *e) {
   if (!netdev_is_wanted (p))
     return 0;
-  if (netdev_move (p, network_of (n, c), e) == 0) {
-    progress_answer (&c->progress->links_given);
-    return 0;
-  }
-  sys_pidfd_send_signal (c->pidfd, SIGKILL);
-  waitpid (c->pid, NULL, 0);
-  return -1;
+  if (netdev_move (p, network_of (n, c), e) < 0)
+    return -1;
+  progress_answer (&c->progress->links_given);
+  return 0;
 }
 
 static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd,
@@ -303,7 +300,11 @@ static int spawn (const struct plan *p, const struct container_stdio *io, int in
     return err_set (e, errno, "cannot open the way back to the own pid namespace");
   if (give_birth (p, io, init_pidfd, &n, self_fd, &links, more, c, e) < 0)
     return -1;
-  return give_links (p, &n, c, e);
+  if (cgroup_leave (p, e) == 0 && give_links (p, &n, c, e) == 0)
+    return 0;
+  sys_pidfd_send_signal (c->pidfd, SIGKILL);
+  waitpid (c->pid, NULL, 0);
+  return -1;
 }
 
 static void forget_progress (struct container *c) {

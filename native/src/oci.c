@@ -28,6 +28,7 @@
 #include "fds.h"
 #include "hooks.h"
 #include "kernel.h"
+#include "notify.h"
 #include "plan.h"
 #include "record.h"
 #include "roles.h"
@@ -121,8 +122,8 @@ static int undo (struct oci *o, const struct err *why) {
   bool made_state = o->options.verb == OCI_CREATE || o->options.verb == OCI_RUN;
   struct err e;
 
+  oci_terminal_end (&o->process.terminal); /* the words shall not come out in raw mode */
   oci_report (&o->options, "error", why);
-  oci_terminal_end (&o->process.terminal);
   oci_process_abort (&o->process);
   container_release (&o->process.container);
   if (made_state && o->state.fd >= 0 && oci_state_remove (&o->state, &e) < 0)
@@ -233,6 +234,8 @@ static int bring_to_start (struct oci *o, struct err *e) {
       oci_state_forget_listener (&o->state);
     return explain_absence (pidfd, e);
   }
+  if (notify_prepare (&o->plan, -1, &o->process.container.notify, e) < 0)
+    return -1;
   o->process.container.pid = o->options.init_pid;
   o->process.container.pidfd = fd_release (&pidfd);
   if (container_go (&o->process.container, e) < 0)

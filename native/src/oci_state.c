@@ -156,16 +156,26 @@ int oci_state_record (const struct oci_state *s, pid_t pid, struct err *e) {
   return leave (&back, record_pid (pid, record_start_ticks (pid), e), e);
 }
 
+/* Of a directory a missing one is fine, of a file, too. */
+static int remove_known (const struct oci_state *s, const char *name, int flags, struct err *e) {
+  if (unlinkat (s->fd, name, flags) < 0 && errno != ENOENT && errno != ENOTDIR)
+    return err_set (e, errno, "cannot remove \"%s\" of the state directory", name);
+  return 0;
+}
+
 /* container.json is the last: with it alone `delete` still knows whose remains these are. */
 int oci_state_remove (const struct oci_state *s, struct err *e) {
-  static const char *const files[] = { SOCKET_NAME, "pid.new", "pid", "notify/notify.sock", "container.json" };
+  static const struct {
+    const char *name;
+    int flags;
+  } known[] = { { SOCKET_NAME, 0 },          { "pid.new", 0 },           { "pid", 0 },
+                { "notify/notify.sock", 0 }, { "notify", AT_REMOVEDIR }, { "rootfs", AT_REMOVEDIR },
+                { "container.json", 0 } };
   struct stat held, named;
 
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-    if (unlinkat (s->fd, files[i], 0) < 0 && errno != ENOENT && errno != ENOTDIR)
-      return err_set (e, errno, "cannot remove \"%s\" of the state directory", files[i]);
-  if (unlinkat (s->fd, "notify", AT_REMOVEDIR) < 0 && errno != ENOENT)
-    return err_set (e, errno, "cannot remove \"notify\" of the state directory");
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (remove_known (s, known[i].name, known[i].flags, e) < 0)
+      return -1;
   /* Somebody may have removed and made it anew. */
   if (fstat (s->fd, &held) < 0 || fstatat (s->parent_fd, s->name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
       held.st_ino != named.st_ino || held.st_dev != named.st_dev)

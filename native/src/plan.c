@@ -37,6 +37,8 @@ static const struct op_shape {
   [OP_IDMAP] = { "IDMAP", "u:id s:uid_map s:gid_map", 0 },
   [OP_HOOK] = { "HOOK", "u:stage s:Ppath v:argv v:env u:timeout_s s:state_head s:state_tail", 0 },
   [OP_NETDEV] = { "NETDEV", "s:name s:new_name", 0 },
+  [OP_CGROUP_LEAVE] = { "CGROUP_LEAVE", "s:Pfile", 0 },
+  [OP_CGROUP_OWNER] = { "CGROUP_OWNER", "s:Pdir u:uid v:files", 0 },
   [OP_CGROUP_JOIN] = { "CGROUP_JOIN", "s:Pdir u:version", 0 },
   [OP_UNSHARE] = { "UNSHARE", "u:clone_flags", 0 },
   [OP_TIME_OFFSETS] = { "TIME_OFFSETS", "s:offsets", 0 },
@@ -678,7 +680,9 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
 }
 
 static int check_whole (const struct plan *p, const struct state *s, struct err *e) {
-  if (s->seen[OP_EXEC] == 0)
+  /* What `start` of a container that another process made has to do: see oci.c. */
+  bool is_start = p->op_count > 0 && s->seen[OP_HOOK] + s->seen[OP_SECCOMP] == p->op_count;
+  if (s->seen[OP_EXEC] == 0 && !is_start)
     return err_set (e, 0, "invalid plan: it has no EXEC");
   if (s->rooted && !s->pivoted)
     return err_set (e, 0, "invalid plan: it has a root but no PIVOT");

@@ -1,5 +1,7 @@
 /* What the child and its parent say to each other: hooks, and the state between create and start. */
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -31,17 +33,29 @@ static int hear (struct init *in, char *byte, struct err *e) {
 
 /* ---- hooks ---- */
 
+/* With the hook, which dies with us, as we are its parent. Once we were let go nobody's end is ours. */
+static int run_own_hooks (struct init *in, uint32_t stage, struct err *e) {
+  struct pollfd parent = { .fd = in->sync_fd };
+
+  if (!in->is_alone && prctl (PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+    return err_set (e, errno, "cannot tie the process to its parent");
+  if (!in->is_alone && poll (&parent, 1, 0) == 1) /* it ended before that */
+    _exit (127);
+  umask (in->umask);
+  int result = hooks_run (in->plan, stage, getpid (), e);
+  umask (0);
+  if (!in->is_alone)
+    prctl (PR_SET_PDEATHSIG, 0, 0, 0, 0);
+  return result;
+}
+
 int step_hooks (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
   (void) flags;
   uint32_t stage = take_u32 (f);
   char reply = REPLY_GO;
 
-  if (stage != HOOK_RUNTIME) {
-    umask (in->umask);
-    int result = hooks_run (in->plan, stage, getpid (), e);
-    umask (0);
-    return result;
-  }
+  if (stage != HOOK_RUNTIME)
+    return run_own_hooks (in, stage, e);
   if (say (in, SYNC_HOOKS, e) < 0)
     return -1;
   while (reply != REPLY_HOOKS_DONE) {
@@ -101,6 +115,7 @@ static int await_start (struct init *in, struct err *e) {
   if (in->start_listener < 0)
     return err_set (e, 0, "the parent lets go and nobody can start this container then");
   fd_close (&in->sync_fd);
+  in->is_alone = true;
   for (;;) {
     auto_fd connection = accept4 (in->start_listener, NULL, NULL, SOCK_CLOEXEC);
     if (connection < 0 && errno != EINTR && errno != ECONNABORTED)

@@ -89,6 +89,66 @@ TEST ("a version 2 cgroup is made, joined at birth and removed") {
   CHECK (access (directory, F_OK) < 0);
 }
 
+TEST ("who kept a cgroup alive leaves it once the container is in it") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+  NEEDS_UNIFIED ();
+  const char *directory = task (unified, "");
+  char own[256];
+  snprintf (own, sizeof own, "%s/cgroup.procs", unified);
+
+  MUST (mkdir (directory, 0755) == 0);
+  write_text (task (unified, "/cgroup.procs"), "0");
+  begin_plan (&b, CLONE_NEWNS | CLONE_NEWPID, 0);
+  put_text (&b, OP_CGROUP_LEAVE, 0, own);
+  put_cgroup (&b, directory, 2);
+  put_plain_root (&b);
+  put_command (&b, "grep ^0:: /proc/1/cgroup");
+  struct outcome *o = run_plan (&b);
+  bool is_out = !shows (read_text ("/proc/self/cgroup"), directory);
+  write_text (own, "0");
+  CHECK (o->started && o->code == 0);
+  CHECK (shows (o->out, directory));
+  CHECK (is_out);
+  rmdir (directory);
+}
+
+TEST ("a cgroup is given to a user with the files that are named, as far as they exist") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+  NEEDS_UNIFIED ();
+  const char *directory = task (unified, "");
+
+  begin_plan (&b, CLONE_NEWNS | CLONE_NEWPID, 0);
+  put_cgroup (&b, directory, 2);
+  put_text (&b, OP_CGROUP_OWNER, 0, directory);
+  put_u32 (&b, 100000);
+  put_strv (&b, STRV ("cgroup.procs", "no.such.file"));
+  put_root (&b);
+  put_bind (&b, directory, "/mnt", 0, 0);
+  put_pivot (&b, false);
+  put_command (&b, "stat -c %u:%g /mnt /mnt/cgroup.procs /mnt/cgroup.kill");
+  struct outcome *o = run_plan (&b);
+  CHECK (o->started && o->code == 0);
+  CHECK_TEXT (o->out, "100000:0\n100000:0\n0:0\n");
+}
+
+TEST ("a performer that cannot leave the cgroup starts nothing") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+  NEEDS_UNIFIED ();
+
+  begin_plan (&b, CLONE_NEWNS | CLONE_NEWPID, 0);
+  put_text (&b, OP_CGROUP_LEAVE, 0, "/sys/fs/cgroup/no-such/cgroup.procs");
+  put_cgroup (&b, task (unified, ""), 2);
+  put_plain_root (&b);
+  put_command (&b, "true");
+  struct outcome *o = run_plan (&b);
+  CHECK (!o->started);
+  CHECK (strstr (o->err.text, "no-such") != NULL && o->err.op == 1);
+  CHECK (access (task (unified, ""), F_OK) < 0);
+}
+
 TEST ("a cgroup namespace made after joining hides the way up") {
   struct builder b;
   NEEDS_SANDBOX ();

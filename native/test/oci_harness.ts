@@ -9,6 +9,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmdirSync,
   rmSync,
   symlinkSync,
@@ -148,6 +149,7 @@ export class Place implements AsyncDisposable {
         { kind: "root-bind", source: this.rootfs, staging: this.rootfs, idmap: 0 },
         mount("proc", "/proc"),
         mount("tmpfs", "/dev"),
+        { kind: "device", path: "/dev/null", type: "c", major: 1, minor: 3, mode: 0o666, uid: 0, gid: 0 },
         ...(extra.mounted ?? []),
         { kind: "pivot", rootReadonly: false },
         ...ops,
@@ -269,7 +271,18 @@ export const isAlive = (pid: number): boolean => {
 
 export const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/comm`, "utf8").trim();
 
-/** Processes whose environment names `mark`. */
+/** What the process's descriptors are. One may be closed while they are looked at. */
+export function linksOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Processes whose command line has `mark` in it. */
 export function processesWith(mark: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)

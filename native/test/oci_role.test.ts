@@ -1,5 +1,5 @@
 /** `gantry-shim oci` as its caller sees it. Terminals, sockets with descriptors and systemd's are in oci_role_test.c. */
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "bun:test";
@@ -9,6 +9,7 @@ import {
   hook,
   hooksHere,
   isAlive,
+  linksOf,
   missing,
   Place,
   processesWith,
@@ -71,6 +72,10 @@ describe.if(missing === undefined)("run", () => {
     const plan = { ...place.whole([sh("sleep 1000 & exit 0")]), cloneFlags: 0x20000, hostPid: true };
     expect((await place.oci("run", plan)).status).toBe(0);
     expect(existsSync(place.cgroup)).toBeFalse();
+    await using other = new Place();
+    const left = { ...other.whole([sh("sleep 1000 & exit 0")]), cloneFlags: 0x20000, hostPid: true };
+    expect((await other.oci("run", left, ["--keep"])).stderr).toBe("");
+    expect(other.inCgroup()).toHaveLength(1); // without which the above would prove nothing
   });
 
   test("of what cannot start says why and undoes everything", async () => {
@@ -97,7 +102,9 @@ describe.if(missing === undefined)("run", () => {
   test("leaves a state directory with a foreign file in it alone", async () => {
     await using place = new Place();
     writeFileSync(join(place.state, "foreign"), "");
-    writeFileSync(join(place.state, "container.json"), "{}");
+    for (const name of ["notify", "rootfs"]) mkdirSync(join(place.state, name));
+    for (const name of ["container.json", "start.sock", "notify/notify.sock"])
+      writeFileSync(join(place.state, name), "{}");
     const result = await place.oci("run", place.plain(exec("true")));
     expect(result.status).toBe(0);
     expect(result.stderr).toContain('warning: cannot remove the state directory "c": directory not empty');
@@ -117,9 +124,11 @@ describe.if(missing === undefined)("run", () => {
       },
     );
     expect(result.stdout.replace(/^10\n/m, "")).toBe(`${files[0]}\n${files[1]}\n0\n1\n2\n3\n4\n`);
-    expect(
-      (await new Place().oci("run", place.plain(exec("true")), ["--preserve-fds", "9"])).stderr,
-    ).toContain("the plan's descriptor 3 is among those to preserve");
+    await using other = new Place();
+    const plain = other.plain(exec("true"));
+    expect((await other.oci("run", plain, ["--preserve-fds", "9"])).stderr).toContain(
+      "the plan's descriptor 3 is among those to preserve",
+    );
   });
 });
 
@@ -135,19 +144,17 @@ describe.if(missing === undefined)("create and start", () => {
     expect(await place.start(pid)).toMatchObject({ status: 0, stderr: "" });
     expect(readdirSync(place.state)).toEqual(["pid"]);
     await until(() => place.file("out1") === "started\n");
-    expect(commandOf(pid)).toBe("sleep");
+    await until(() => commandOf(pid) === "sleep");
   });
 
   test("hold no descriptor but those of the process while created", async () => {
     await using place = new Place();
     const pid = await place.create(place.whole([sync(), exec("sleep", "1000")]));
-    const links = (): string[] =>
-      readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
     // Three streams, the root, the listener, the page that start will read. The socket to create is closed a moment after
     // that has ended.
-    await until(() => links().length <= 6);
-    expect(links().filter((link) => link.startsWith("socket:"))).toHaveLength(1);
-    expect(links().filter((link) => link.includes("memfd:"))).toHaveLength(1);
+    await until(() => linksOf(pid).length <= 6);
+    expect(linksOf(pid).filter((link) => link.startsWith("socket:"))).toHaveLength(1);
+    expect(linksOf(pid).filter((link) => link.includes("memfd:"))).toHaveLength(1);
   });
 
   test("create of a program that is not there fails and undoes everything", async () => {
@@ -194,8 +201,7 @@ describe.if(missing === undefined)("create and start", () => {
       expect(refused.map(({ stderr }) => stderr)).toEqual(
         refused.map(() => "gantry-runc: start failed: cannot start an already running container\n"),
       );
-      await until(() => existsSync(join(place.dir, "ran")));
-      expect(place.file("ran")).toBe("x\n");
+      await until(() => existsSync(join(place.dir, "ran")) && place.file("ran") === "x\n");
     }
   });
 
@@ -263,6 +269,28 @@ describe.if(missing === undefined)("create that is killed at any moment", () => 
     }
     expect(created).toBeLessThan(40);
   }, 60_000);
+});
+
+describe.if(missing === undefined)("create that is killed while a hook runs", () => {
+  for (const stage of ["runtime", "container"] as const)
+    test(`takes the hook and init along: ${stage}`, async () => {
+      await using place = new Place();
+      const plan = place.whole([sync(), exec("sleep", "1000")], {
+        before: [hook(stage, "echo $$ >pid-of-hook; exec sleep 1000")],
+        mounted: [hooksHere(stage)],
+      });
+      const run = place.begin("create", plan, ["--state", place.state]);
+      await until(() => existsSync(join(place.dir, "pid-of-hook")) && place.inCgroup().length > 0);
+      const { pid }: { pid: number } = JSON.parse(readFileSync(join(place.state, "pid"), "utf8"));
+      // As the host sees it; that of the container's stage is the other one in the cgroup.
+      const theHook = (): number =>
+        stage === "runtime" ? Number(place.file("pid-of-hook")) : (place.inCgroup()[1] ?? 0);
+      await until(() => isAlive(theHook()));
+      const hookPid = theHook();
+      run.child.kill("SIGKILL");
+      await run.done;
+      await until(() => !isAlive(hookPid) && !isAlive(pid) && place.inCgroup().length === 0);
+    });
 });
 
 describe.if(missing === undefined)("exec", () => {
@@ -435,6 +463,13 @@ describe.if(missing === undefined)("hooks", () => {
     await until(() => processesWith(`98${process.pid}`).length === 0);
   });
 
+  test("get a document of any size whole", async () => {
+    await using place = new Place();
+    const big = { ...hook("runtime", "{ sleep 0.05; cat; } >document"), stateTail: "x".repeat(900_000) };
+    expect((await place.oci("run", place.plain(big, hooksHere("runtime"), exec("true")))).status).toBe(0);
+    expect(place.file("document")).toMatch(/^\{"id":"x","status":"runtime","pid":\d+x{900000}$/);
+  });
+
   test("need not read and may leave somebody behind who holds their output", async () => {
     await using place = new Place();
     const big = { ...hook("runtime", "sleep 3 & exec <&-; exit 0"), stateTail: "x".repeat(900_000) };
@@ -452,6 +487,17 @@ describe.if(missing === undefined)("hooks", () => {
       "gantry-runc: warning: error running hook #0: exit status 1, stdout: , stderr: \n" +
         "gantry-runc: warning: error running hook #0: exit status 2, stdout: , stderr: \n",
     );
+  });
+
+  test("alone are a plan for start, not for run", async () => {
+    await using place = new Place();
+    const pid = await place.create(place.plain(sync(), exec("sleep", "1000")));
+    const late = place.plain(hook("poststart", "echo >>late"));
+    expect((await place.oci("start", late, ["--join", String(pid)])).status).toBe(0);
+    expect(place.file("late")).toBe("\n");
+    await using other = new Place();
+    expect((await other.oci("run", late)).stderr).toEndWith("the plan ended without EXEC\n");
+    expect(existsSync(other.state)).toBeFalse();
   });
 
   test("of poststart are run by start", async () => {
@@ -493,6 +539,7 @@ describe("the command line", () => {
     ["run", "--plan-fd 3", "run needs --state"],
     ["run", "--plan-fd 2 --state /x", 'invalid value "2" for --plan-fd'],
     ["run", "--plan-fd 3x --state /x", 'invalid value "3x" for --plan-fd'],
+    ["run", "--plan-fd +3 --state /x", 'invalid value "+3" for --plan-fd'],
     ["run", "--plan-fd -3 --state /x", 'invalid value "-3" for --plan-fd'],
     ["run", "--plan-fd 3 --plan-fd 3 --state /x", "--plan-fd is given twice"],
     ["run", "--plan-fd 3 --state", "--state needs a value"],

@@ -236,6 +236,7 @@ TEST ("a start that fails puts the own terminal back") {
   put_exec (&b, STRV ("nope"), STRV (), PATH);
   CHECK (end_of (BEGIN (&b, t.slave, "run", "--state", STATE)) == 1);
   CHECK (is_as_before (&t));
+  CHECK (strstr (await_text (t.master, "$PATH\r\n"), "$PATH\r\n") != NULL);
   CHECK (access (STATE, F_OK) < 0);
   close_own (&t);
 }
@@ -402,9 +403,20 @@ TEST ("a process that ends is not waited for to be ready") {
   close (manager);
 }
 
+/* Containers that a failed test left are this process's children. */
+static void end_children (void) {
+  char path[64];
+
+  snprintf (path, sizeof path, "/proc/self/task/%d/children", getpid ());
+  for (const char *at = read_text (path); *at != '\0'; at += strcspn (at, " "), at += *at == ' ')
+    kill (atoi (at), SIGKILL);
+}
+
 int main (int argc, char **argv) {
+  MUST (prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
   open_sandbox ();
   int result = run_tests (argc, argv);
+  end_children ();
   close_sandbox ();
   return result;
 }

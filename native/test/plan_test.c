@@ -78,6 +78,10 @@ static void build_everything (struct builder *b) {
   put_str (b, "{\"pid\":");
   put_str (b, "}");
   put_texts (b, OP_NETDEV, 0, "veth0", "eth0");
+  put_text (b, OP_CGROUP_LEAVE, 0, "/cg/cgroup.procs");
+  put_text (b, OP_CGROUP_OWNER, 0, "/cg/a");
+  put_u32 (b, 100000);
+  put_strv (b, STRV ("cgroup.procs"));
   put_op (b, OP_CGROUP_JOIN, 0);
   put_str (b, "/cg/a");
   put_u32 (b, 2);
@@ -177,9 +181,9 @@ TEST ("plan_decode() takes a plan with an op of every kind and points into its b
   int result = plan_decode (b.bytes, b.size, &p, &e);
   CHECK_TEXT (e.text, "");
   CHECK (result == 0);
-  bool is_right = p.op_count == 47 && p.clone_flags == NEW_ALL && p.flags == (PLAN_TERMINAL | PLAN_HOST_PID);
+  bool is_right = p.op_count == 49 && p.clone_flags == NEW_ALL && p.flags == (PLAN_TERMINAL | PLAN_HOST_PID);
   is_right =
-      is_right && p.ops[0].kind == OP_CGROUP_CREATE && p.ops[46].kind == OP_EXEC && p.ops[1].flags == OPF_MAY_MISS;
+      is_right && p.ops[0].kind == OP_CGROUP_CREATE && p.ops[48].kind == OP_EXEC && p.ops[1].flags == OPF_MAY_MISS;
   struct fields f = fields_of (p.ops[0].payload, p.ops[0].size);
   const char *path = take_str (&f);
   is_right = is_right && strcmp (path, "/cg/a") == 0 && (const uint8_t *) path > b.bytes &&
@@ -246,8 +250,8 @@ TEST ("plan_decode() refuses unknown ops, unknown op flags and payloads that are
   CHECK_REFUSED (&b, "invalid plan: op 1 has the unknown kind 99");
   begin_plan (&b, 0, 0);
   put_op (&b, OP_SYNC, 0);
-  put_op (&b, 10, 0);
-  CHECK_REFUSED (&b, "invalid plan: op 2 has the unknown kind 10");
+  put_op (&b, 15, 0);
+  CHECK_REFUSED (&b, "invalid plan: op 2 has the unknown kind 15");
   CHECK (refusal.op == 2);
   begin_plan (&b, 0, 0);
   put_op (&b, OP_SYNC, OPF_CREATE);
@@ -381,6 +385,31 @@ TEST ("plan_decode() refuses in a joining plan what only a new container may do"
   put_u32 (&b, 0);
   finish (&b);
   CHECK (accepts (&b));
+}
+
+static void put_any_hook (struct builder *b) {
+  put_op (b, OP_HOOK, 0);
+  put_u32 (b, HOOK_POSTSTART);
+  put_str (b, "/bin/true");
+  put_strv (b, STRV ("true"));
+  put_strv (b, STRV ());
+  put_u32 (b, 0);
+  put_str (b, "");
+  put_str (b, "");
+}
+
+TEST ("plan_decode() accepts hooks alone, and with anything else only with EXEC") {
+  struct builder b;
+
+  begin_plan (&b, 0, 0);
+  put_any_hook (&b);
+  put_any_hook (&b);
+  end_plan (&b);
+  CHECK (accepts (&b));
+  begin_plan (&b, 0, 0);
+  put_any_hook (&b);
+  put_op (&b, OP_SYNC, 0);
+  CHECK_REFUSED (&b, "invalid plan: it has no EXEC");
 }
 
 TEST ("plan_decode() refuses ops in excess, ops after EXEC and plans without one") {

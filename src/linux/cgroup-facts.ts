@@ -1,4 +1,5 @@
 /** Which cgroup hierarchies a host has, from its mount table: pure. cgroups(7), proc_pid_mountinfo(5) */
+import { posix } from "node:path";
 import { fail } from "../base/errors.ts";
 import type { CgroupFacts } from "./host-facts.ts";
 
@@ -40,6 +41,28 @@ export function findCgroups(
   if (controllers.size === 0)
     throw fail("unavailable", `no control groups are mounted below ${ROOT}: containers cannot be limited`);
   return { version: 1, controllers };
+}
+
+/**
+ * The cgroup.procs of every cgroup that this process is in, one for each hierarchy that is mounted, named ones such as
+ * systemd's, too: writing "0" to them undoes what moves it elsewhere. Throws `unavailable` when one is out of sight, which
+ * is so in a cgroup namespace whose root is below.
+ */
+export function findOwnMemberFiles(mountinfo: string, ownCgroups: string): string[] {
+  const mounts = mountinfo.split("\n").flatMap(parseMount);
+  return ownCgroups.split("\n").flatMap((line) => {
+    const [, names, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (names === undefined || path === undefined) return [];
+    const mount = mounts.findLast(({ type, options }) =>
+      names === ""
+        ? type === "cgroup2"
+        : type === "cgroup" && names.split(",").every((name) => options.includes(name)),
+    );
+    if (mount === undefined) return [];
+    if (path.startsWith("/.."))
+      throw fail("unavailable", `the own cgroup "${path}" cannot be seen below "${mount.mountPoint}"`);
+    return [posix.join(mount.mountPoint, path, "cgroup.procs")];
+  });
 }
 
 /** Where the resctrl file system is mounted; undefined when it is not. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readyCgroupParents } from "./cgroup-parents.ts";
 import { cgroupDirs } from "./cgroup-paths.ts";
@@ -37,4 +37,35 @@ describe.skipIf(!isRoot)("readyCgroupParents()", () => {
     if (cgroup === undefined) return;
     expect(() => readyCgroupParents(cgroup, "/../x/task")).toThrow("invalid cgroup path");
   });
+});
+
+/** Where version 2 is mounted: alone, or beside version 1. */
+const UNIFIED = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].find((dir) =>
+  existsSync(join(dir, "cgroup.threads")),
+);
+if (!isRoot || UNIFIED === undefined)
+  console.log("skipped: readyCgroupParents() of threaded cgroups: needs root and cgroup v2");
+
+test.skipIf(!isRoot || UNIFIED === undefined)("readyCgroupParents() passes a threaded cgroup by", () => {
+  const mountPoint = UNIFIED ?? "";
+  const top = `/gantry-threaded-${process.pid}`;
+  const controllers = new Set(
+    readFileSync(join(mountPoint, "cgroup.controllers"), "utf8").split(/\s+/).filter(Boolean),
+  );
+  const inner = join(mountPoint, top, "inner");
+  const ofRoot = join(mountPoint, "cgroup.subtree_control");
+  const before = readFileSync(ofRoot, "utf8").split(/\s+/);
+  mkdirSync(inner, { recursive: true });
+  try {
+    // Only controllers of threads may be passed down here.
+    writeFileSync(join(inner, "cgroup.type"), "threaded");
+    readyCgroupParents({ version: 2, mountPoint, own: "/", controllers }, `${top}/inner/task`);
+    expect(readFileSync(join(inner, "cgroup.subtree_control"), "utf8")).not.toContain("hugetlb");
+  } finally {
+    rmdirSync(inner);
+    rmdirSync(join(mountPoint, top));
+    // The host's own root is left as it was.
+    for (const controller of readFileSync(ofRoot, "utf8").split(/\s+/).filter(Boolean))
+      if (!before.includes(controller)) writeFileSync(ofRoot, `-${controller}`);
+  }
 });

@@ -34,6 +34,9 @@ function passControllersDown(facts: CgroupFacts & { readonly version: 2 }, paren
   }
 }
 
+/** EOPNOTSUPP and ENOTSUP are one number, and runtimes differ in what they call it. */
+const NOT_POSSIBLE: ReadonlySet<string> = new Set(["ENOENT", "EINVAL", "EBUSY", "EOPNOTSUPP", "ENOTSUP"]);
+
 /** One by one: the kernel refuses a whole list for one controller that is in use elsewhere. */
 function enable(control: string, controller: string): void {
   try {
@@ -41,7 +44,7 @@ function enable(control: string, controller: string): void {
   } catch (error) {
     const errno = errnoOf(error);
     // Not passed down to here, or held by realtime processes or a threaded cgroup. A limit that needs it fails by name.
-    if (errno !== "ENOENT" && errno !== "EINVAL" && errno !== "EBUSY" && errno !== "EOPNOTSUPP") throw error;
+    if (errno === undefined || !NOT_POSSIBLE.has(errno)) throw error;
   }
 }
 

@@ -1,5 +1,14 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LinuxResources } from "../specs/oci-runtime/resources.ts";
@@ -222,6 +231,15 @@ describe("applySettings()", () => {
   });
 });
 
+/** Any of the host's: for a moment it is limited for nobody. */
+function blockDevice(): number[] | undefined {
+  const [name] = existsSync("/sys/block") ? readdirSync("/sys/block") : [];
+  return name === undefined
+    ? undefined
+    : readFileSync(`/sys/block/${name}/dev`, "utf8").trim().split(":").map(Number);
+}
+if (blockDevice() === undefined) console.log("skipped: a throttled block device: this host has none");
+
 const isV1Root = process.getuid?.() === 0 && readHostFacts().cgroup.version === 1;
 if (!isV1Root) console.log("skipped: updateCgroup() on a real v1 kernel: needs root and cgroup v1");
 
@@ -277,6 +295,17 @@ describe.skipIf(!isV1Root)("updateCgroup() on the real kernel", () => {
         cpuPeriod: period,
         cpuBurst: burst,
       });
+    }
+  });
+
+  test.skipIf(blockDevice() === undefined)("throttles a block device and lets it go", async () => {
+    const dirs = makeGroup();
+    const [major = 0, minor = 0] = blockDevice() ?? [];
+    const blkio = dirs.find((dir) => existsSync(join(dir, "blkio.throttle.read_bps_device"))) ?? "";
+    for (const rate of [1048576n, 0n]) {
+      await updateCgroup(dirs, { blockIO: { throttleReadBpsDevice: [{ major, minor, rate }] } });
+      const text = readFileSync(join(blkio, "blkio.throttle.read_bps_device"), "utf8");
+      expect(text).toBe(rate === 0n ? "" : `${major}:${minor} ${rate}\n`);
     }
   });
 

@@ -5,6 +5,9 @@
  * no. Each bit of the access is decided by the last rule that fits: so the rules are tried backwards, an allowing one
  * takes its bits off those still wanted (yes, when none is left), a denying one says no to any of them.
  * include/uapi/linux/bpf.h; bpf_prog_array in kernel/bpf/cgroup.c
+ *
+ * It is attached once, to a cgroup that nobody is in yet, and stays for life: no update changes device rules (runc's
+ * leaves them, too), so no program is ever replaced and there is no moment without one.
  */
 import type { DeviceRule } from "./device-rules.ts";
 

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { findCgroups, findResctrl } from "./cgroup-facts.ts";
+import { findCgroups, findOwnMemberFiles, findResctrl } from "./cgroup-facts.ts";
 import { readHostFacts } from "./host-facts.ts";
 
 const HYBRID_MOUNTS = `
@@ -52,6 +52,23 @@ describe("findCgroups()", () => {
     expect(() => findCgroups("22 1 0:21 / / rw - ext4 /dev/vda rw\n", "0::/\n", never)).toThrow(
       "no control groups",
     );
+  });
+});
+
+describe("findOwnMemberFiles()", () => {
+  test("has one for each hierarchy that is mounted, named and unified ones, too", () => {
+    const mounts = [
+      "33 25 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct",
+      "34 25 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd",
+      "35 25 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw",
+    ].join("\n");
+    const own = "4:cpuacct,cpu:/a\n3:memory:/b\n1:name=systemd:/c d\n0::/\n";
+    expect(findOwnMemberFiles(mounts, own)).toEqual([
+      "/sys/fs/cgroup/cpu,cpuacct/a/cgroup.procs",
+      "/sys/fs/cgroup/systemd/c d/cgroup.procs",
+      "/sys/fs/cgroup/unified/cgroup.procs",
+    ]);
+    expect(() => findOwnMemberFiles(mounts, "0::/../x\n")).toThrow("cannot be seen");
   });
 });
 

@@ -7,6 +7,8 @@ import { findCgroups, findResctrl } from "./cgroup-facts.ts";
 
 export interface HostFacts {
   readonly cgroup: CgroupFacts;
+  /** What of a cgroup may be given to a user, by file name (/sys/kernel/cgroup/delegate). */
+  readonly cgroupDelegate?: readonly string[];
   /** Where the resctrl file system is mounted. */
   readonly resctrl?: string;
   readonly cpuCount: number;
@@ -19,6 +21,8 @@ export interface HostFacts {
   readonly architecture: "x86_64" | "aarch64" | "riscv64";
   readonly seccomp: boolean;
   readonly apparmor: boolean;
+  /** The loaded profile of containers that ask for none; who loads it adds it. */
+  readonly apparmorDefault?: string;
   readonly selinux: boolean;
   /** /sys/devices/system/cpu/cpuN/thermal_throttle directories that exist, to be masked. */
   readonly thermalThrottlePaths: readonly string[];
@@ -54,6 +58,7 @@ export function readHostFacts(root = ""): HostFacts {
       read(join(mountPoint, "cgroup.controllers")),
     ),
     ...(resctrl === undefined ? {} : { resctrl }),
+    ...delegateFacts(readOptional(join(root, "/sys/kernel/cgroup/delegate"))),
     cpuCount: availableParallelism(),
     memoryBytes: totalmem(),
     kernelRelease: release(),
@@ -65,6 +70,12 @@ export function readHostFacts(root = ""): HostFacts {
     selinux: exists("/sys/fs/selinux/enforce"),
     thermalThrottlePaths: findThermalThrottle(root),
   };
+}
+
+/** Kernels before 4.15 have no such list. */
+function delegateFacts(text: string): Pick<HostFacts, "cgroupDelegate"> {
+  const names = text.split("\n").filter((name) => /^[a-z_]+\.[a-z_.]+$/.test(name));
+  return names.length === 0 ? {} : { cgroupDelegate: names };
 }
 
 function readArchitecture(): HostFacts["architecture"] {

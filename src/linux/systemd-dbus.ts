@@ -131,7 +131,7 @@ export class DBusConnection implements AsyncDisposable {
       // A copy: its alignment counts from its own beginning, and it may be kept.
       const message = decodeMessage(Buffer.from(this.#received.subarray(0, bytes)));
       this.#received = this.#received.subarray(bytes);
-      if (message.type === MESSAGE.signal) for (const listener of [...this.#listeners]) listener(message);
+      if (message.type === MESSAGE.signal) this.#listeners.forEach((listener) => listener(message));
       else if (message.replySerial !== undefined) this.#waiting.get(message.replySerial)?.resolve(message);
     }
   }

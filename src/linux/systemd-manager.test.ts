@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { DBusConnection } from "./systemd-dbus.ts";
-import { DBusReader, DBusWriter, decodeMessage, messageBytes } from "./systemd-dbus-message.ts";
+import { DBusReader } from "./systemd-dbus-message.ts";
 import { SystemdManager } from "./systemd-manager.ts";
 import { scopeProperties } from "./systemd-properties.ts";
+import { answer, message, refusal, removed, type Reply, speakAsSystemd } from "./testing/fake-systemd.ts";
 
 let dir = "";
 let socket = "";
@@ -42,70 +43,9 @@ async function listen(onConnection: (peer: Socket) => void): Promise<void> {
   await promise;
 }
 
-/** A message of another: reply 2, error 3 or signal 4. */
-function message(
-  type: 2 | 3 | 4,
-  fields: {
-    readonly to?: number;
-    readonly error?: string;
-    readonly member?: string;
-    readonly signature?: string;
-  },
-  body: (writer: DBusWriter) => unknown = () => {},
-): Buffer {
-  const content = new DBusWriter();
-  body(content);
-  const writer = new DBusWriter().byte(0x6c).byte(type).byte(0).byte(1).u32(content.bytes().length).u32(99);
-  writer.array(8, () => {
-    if (fields.member !== undefined) writer.align(8).byte(3).signature("s").string(fields.member);
-    if (fields.error !== undefined) writer.align(8).byte(4).signature("s").string(fields.error);
-    if (fields.to !== undefined) writer.align(8).byte(5).signature("u").u32(fields.to);
-    if (fields.signature !== undefined) writer.align(8).byte(8).signature("g").signature(fields.signature);
-  });
-  return Buffer.concat([writer.align(8).bytes(), content.bytes()]);
-}
-
-const removed = (job: string, result: string): Buffer =>
-  message(4, { member: "JobRemoved", signature: "uoss" }, (writer) =>
-    writer.u32(1).string(job).string("x.scope").string(result),
-  );
-const answer = (serial: number, text: string): Buffer =>
-  message(2, { to: serial, signature: "o" }, (writer) => writer.string(text));
-const refusal = (serial: number, name: string): Buffer =>
-  message(3, { to: serial, error: `org.freedesktop.systemd1.${name}`, signature: "s" }, (writer) =>
-    writer.string(`because of ${name}`),
-  );
-
-type Reply = (member: string, serial: number, body: Buffer) => readonly Buffer[];
-
-/** Speaks as systemd does: authentication line by line, then messages. Returns the members that were called. */
 async function fakeSystemd(reply: Reply): Promise<string[]> {
   const called: string[] = [];
-  await listen((peer) => {
-    let received = Buffer.alloc(0);
-    let isReady = false;
-    peer.on("data", (chunk) => {
-      received = Buffer.concat([received, Buffer.from(chunk)]);
-      if (!isReady && received.toString("latin1").endsWith("AUTH EXTERNAL 30\r\n")) {
-        received = Buffer.alloc(0);
-        peer.write("OK 0123456789abcdef\r\n");
-      }
-      if (!isReady && received.toString("latin1").startsWith("BEGIN\r\n")) {
-        received = received.subarray(7);
-        isReady = true;
-      }
-      while (isReady && received.length >= 16 && received.length >= messageBytes(received)) {
-        const bytes = Buffer.from(received.subarray(0, messageBytes(received)));
-        received = received.subarray(bytes.length);
-        const { member = "", body } = decodeMessage(bytes);
-        called.push(member);
-        // In pieces, as a stream may bring them.
-        const all = Buffer.concat(reply(member, bytes.readUInt32LE(8), body));
-        peer.write(all.subarray(0, 5));
-        peer.write(all.subarray(5));
-      }
-    });
-  });
+  await listen((peer) => speakAsSystemd(peer, reply, called));
   return called;
 }
 

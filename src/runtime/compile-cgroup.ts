@@ -9,7 +9,7 @@ import { checkDeviceRulesV1, deviceRuleText, effectiveDeviceRules } from "../lin
 import type { HostFacts } from "../linux/host-facts.ts";
 import { rdtGroup } from "../linux/intel-rdt.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
-import type { PlanOp } from "./plan.ts";
+import type { Plan, PlanOp } from "./plan.ts";
 
 /**
  * The path below the cgroup root. A unit of systemd has been replaced by the path it stands for (`cgroupPlace`) before:
@@ -34,6 +34,7 @@ export function cgroupSetup(spec: Spec, taskId: string, facts: HostFacts): PlanO
     ...deviceSteps(spec, path, facts),
     ...settingSteps(spec, path, facts),
     ...oomStep(path, facts),
+    ...ownerStep(spec, path, facts),
     ...rdtSteps(spec, taskId, facts),
   ];
 }
@@ -51,6 +52,43 @@ export function cgroupJoins(spec: Spec, taskId: string, facts: HostFacts): PlanO
     version: facts.cgroup.version,
   }));
   return [...cgroups, ...rdtJoins(spec, taskId, facts)];
+}
+
+/** cgroups(7), "Cgroup delegation": what every kernel has. */
+const DELEGATED = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"];
+
+/**
+ * runtime-spec config-linux.md, "Cgroup ownership": the container's user may divide its cgroup when it sees that as a root of
+ * its own, writable, which is safe in v2 alone. Its limits stay the host's: their files are not among the given ones.
+ */
+function ownerStep(spec: Spec, path: string, facts: HostFacts): PlanOp[] {
+  const user = spec.process?.user;
+  const isOwnRoot = (spec.linux?.namespaces ?? []).some(
+    (ns) => ns.type === "cgroup" && (ns.path ?? "") === "",
+  );
+  const isWritable = (spec.mounts ?? []).some(
+    ({ destination, source, type, options }) =>
+      destination === CGROUP_ROOT &&
+      (source === "cgroup" || type === "cgroup" || type === "cgroup2") &&
+      !(options ?? []).includes("ro"),
+  );
+  if (facts.cgroup.version !== 2 || !isOwnRoot || !isWritable || user === undefined) return [];
+  if (user.gantryLookup !== undefined) return [];
+  const uid = hostUid(spec, user.uid);
+  const [cgroup] = cgroupDirs(facts.cgroup, path);
+  // Root's it is already.
+  if (uid === undefined || uid === 0 || cgroup === undefined) return [];
+  return [{ kind: "cgroup-owner", dir: cgroup.dir, uid, files: facts.cgroupDelegate ?? DELEGATED }];
+}
+
+const CGROUP_ROOT = "/sys/fs/cgroup";
+
+/** Without maps a user is the same one outside; one that is not mapped is nobody's. */
+function hostUid({ linux }: Spec, uid: number): number | undefined {
+  const maps = linux?.uidMappings ?? [];
+  if (maps.length === 0) return uid;
+  const map = maps.find(({ containerID, size }) => uid >= containerID && uid < containerID + size);
+  return map === undefined ? undefined : map.hostID + uid - map.containerID;
 }
 
 /** A group of its own is a directory like a cgroup's; a shared one is there already (`readyRdtGroup`). */
@@ -73,6 +111,18 @@ function rdtJoins(spec: Spec, taskId: string, facts: HostFacts): PlanOp[] {
   const { dir, monitorDir } = rdtGroup(rdt, taskId, facts.resctrl);
   const dirs = monitorDir === undefined ? [dir] : [dir, monitorDir];
   return dirs.map((group) => ({ kind: "cgroup-join", dir: group, version: 1 }));
+}
+
+/**
+ * The plan of a container whose cgroup is a scope of systemd's: whoever performs it has been put there to keep the scope
+ * alive, and goes back to the cgroups of these cgroup.procs (`findOwnMemberFiles`) as soon as the container's first process
+ * is in. docs/decisions/0006-systemd-cgroups.md
+ */
+export function leavingScope(plan: Plan, memberFiles: readonly string[]): Plan {
+  return {
+    ...plan,
+    ops: [...memberFiles.map((file) => ({ kind: "cgroup-leave", file }) as const), ...plan.ops],
+  };
 }
 
 function deviceSteps(spec: Spec, path: string, facts: HostFacts): PlanOp[] {

@@ -97,7 +97,10 @@ function mutate(root: Json): void {
   if (roll < 0.2) Reflect.deleteProperty(at, key);
   else if (roll < 0.7) Reflect.set(at, key, pick(ODD)());
   else if (roll < 0.85) Reflect.set(at, key, structuredClone(pick(Object.values(pick(all)).concat(null))));
-  else if (Array.isArray(at)) at.push(...structuredClone(at.slice(0, 1 + below(3))));
+  // An array whose prototype was exchanged above has no methods.
+  else if (Array.isArray(at))
+    for (const item of Array.from(at).slice(0, 1 + below(3)))
+      Reflect.set(at, at.length, structuredClone(item));
 }
 
 /** Also what is no JSON any more, and numbers of any length. */

@@ -83,6 +83,8 @@ const LAYOUTS: Layouts = {
     flags: [],
   },
   netdev: { number: 9, fields: { name: "str", newName: "str" }, flags: [] },
+  "cgroup-leave": { number: 10, fields: { file: "str" }, flags: [] },
+  "cgroup-owner": { number: 11, fields: { dir: "str", uid: "u32", files: "strv" }, flags: [] },
   "cgroup-join": { number: 16, fields: { dir: "str", version: "u32" }, flags: [] },
   unshare: { number: 17, fields: { cloneFlags: "u32" }, flags: [] },
   "time-offsets": { number: 18, fields: { offsets: "str" }, flags: [] },

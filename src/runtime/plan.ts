@@ -28,6 +28,8 @@ export type PlanOp =
   | IdmapOp
   | HookOp
   | NetdevOp
+  | CgroupLeaveOp
+  | CgroupOwnerOp
   | CgroupJoinOp
   | UnshareOp
   | TimeOffsetsOp
@@ -144,6 +146,21 @@ export interface NetdevOp {
   readonly kind: "netdev";
   readonly name: string;
   readonly newName: string;
+}
+
+/** After clone: who performs the plan goes out of the container's cgroup, into that of this cgroup.procs. */
+export interface CgroupLeaveOp {
+  readonly kind: "cgroup-leave";
+  readonly file: string;
+}
+
+/** The cgroup becomes this user's to divide further: the directory, and those of its files that exist. */
+export interface CgroupOwnerOp {
+  readonly kind: "cgroup-owner";
+  readonly dir: string;
+  /** Of the host. */
+  readonly uid: number;
+  readonly files: readonly string[];
 }
 
 // ---- the child: membership ----
