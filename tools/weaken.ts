@@ -76,8 +76,11 @@ function run(command: readonly string[]): { readonly status: number | null; read
   return { status: done.status, text: `${done.stdout}${done.stderr}` };
 }
 
+/** Control groups alone are everybody's: what a test of somebody else makes meanwhile looks like left behind. Asked again then. */
 function runTest(test: Weakening["test"]): Outcome {
-  return test.file.endsWith(".c") ? runNativeTest(test) : runBunTest(test);
+  if (test.file.endsWith(".c")) return runNativeTest(test);
+  const outcome = runBunTest(test);
+  return outcome.complaint.startsWith("error: left behind") ? runBunTest(test) : outcome;
 }
 
 function runBunTest({ file, name }: Weakening["test"]): Outcome {
