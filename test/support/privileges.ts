@@ -101,13 +101,17 @@ function said({ code, stdout, stderr }: Finished): string {
 export async function privilegesIn(cli: Cli, mode: Mode, host: Privileges): Promise<Privileges> {
   const answers: Record<string, string> = Object.create(null);
   for (const [key, value] of entries(await ask(cli, mode, ["/privileges", ...PATHS])))
-    answers[key] =
-      /^(namespace|limit)\./.test(key) && host[key] === value
-        ? "host"
-        : value.replace(/^\w+:\[\d+\]$/, "own");
+    answers[key] = toldOf(key, value, host[key]);
   for (const [name, errno] of entries(await ask(cli, mode, ["/attacker", "calls"])))
     answers[`call.${name}`] = verdict(errno);
   return answers;
+}
+
+/** Without numbers of namespaces, and without what the disk below the engine decides. */
+function toldOf(key: string, value: string, ofHost: string | undefined): string {
+  if (/^(namespace|limit)\.|^mount\.\/dev\/shm$/.test(key) && ofHost === value) return "host";
+  if (key === "mount./etc/hosts") return /^\S+ (r[ow])\b/.exec(value)?.[1] ?? value;
+  return value.replace(/^\w+:\[\d+\]$/, "own");
 }
 
 export function entries(text: string): [key: string, value: string][] {
