@@ -13,6 +13,7 @@ int addon_add_function (napi_env env, napi_value exports, const char *name, napi
 
 int addon_register_files (napi_env env, napi_value exports);
 int addon_register_processes (napi_env env, napi_value exports);
+int addon_register_replace (napi_env env, napi_value exports);
 int addon_register_trees (napi_env env, napi_value exports);
 
 /* ---- arguments ---- */

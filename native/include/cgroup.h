@@ -18,4 +18,7 @@ bool cgroup_was_oom_killed (const struct cgroup_trail *trail);
    fine. */
 void cgroup_release (struct cgroup_trail *trail);
 
+/* Releases the trail and leaves the cgroups as they are. NULL is fine. */
+void cgroup_forget (struct cgroup_trail *trail);
+
 #endif

@@ -12,6 +12,12 @@
 #include "fields.h"
 #include "plan.h"
 
+/* A message of the child, next to those of enum sync_event, which container_sync answers by itself. */
+#define SYNC_HOOKS 101
+
+/* What the parent says, one byte each. */
+enum sync_reply { REPLY_GO, REPLY_HOOKS_DONE, REPLY_LET_GO };
+
 enum progress_stage { PROGRESS_SETTING_UP, PROGRESS_EXECUTING, PROGRESS_FAILED };
 
 /* One shared page. The child writes, the shim reads it after the sync socket's end of file. */
@@ -34,7 +40,11 @@ struct init {
   struct progress *progress;
   struct container_stdio io;
   int sync_fd;
-  int init_pidfd; /* of the container to join; -1 once that is done */
+  int start_listener; /* where to wait when the parent lets go, or -1; the page's descriptor is for whom comes then */
+  int page_fd;
+  unsigned first_own_fd; /* those from 3 up to here are the process's */
+  bool may_go;           /* the parent said so before it was asked */
+  int init_pidfd;        /* of the container to join; -1 once that is done */
   struct namespace_fd namespaces[MAX_NAMESPACE_FDS];
   uint32_t namespace_count;
 
@@ -54,6 +64,8 @@ typedef int init_step (struct init *in, struct fields *f, uint16_t flags, struct
 /* Never returns: the process becomes the container's, or tells the shim why not and exits 127. */
 _Noreturn void init_run (struct init *in);
 
+/* sync.c */
+init_step step_sync, step_hooks;
 /* mounts.c */
 init_step step_propagation, step_root_overlay, step_root_bind, step_mount, step_bind, step_pivot, step_root_propagation;
 /* masks.c */
@@ -80,6 +92,7 @@ init_step step_cwd;
 int cwd_retry_as_user (struct init *in, struct err *e);
 /* exec.c */
 init_step step_exec;
+int program_lookup (struct init *in, struct err *e);
 /* reaper.c */
 init_step step_reaper;
 int reaper_fork (struct init *in, struct err *e); /* 0 in the child; the reaper does not return */

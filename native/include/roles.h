@@ -4,6 +4,6 @@
 
 int shim_main (int argc, char **argv);
 int tree_main (int argc, char **argv);
-int init_main (int argc, char **argv);
+int oci_main (int argc, char **argv);
 
 #endif

@@ -290,18 +290,25 @@ static void kill_leftovers (const struct cgroup_trail *t) {
   }
 }
 
+void cgroup_forget (struct cgroup_trail *t) {
+  if (t == NULL)
+    return;
+  while (t->directories != NULL) {
+    struct directory *d = t->directories;
+    t->directories = d->next;
+    free (d);
+  }
+  fd_close (&t->oom_fd);
+  free (t);
+}
+
 void cgroup_release (struct cgroup_trail *t) {
   if (t == NULL)
     return;
   if (t->kills_leftovers)
     kill_leftovers (t);
-  while (t->directories != NULL) {
-    struct directory *d = t->directories;
-    t->directories = d->next;
+  for (const struct directory *d = t->directories; d != NULL; d = d->next)
     if (d->is_made)
       remove_directory (d);
-    free (d);
-  }
-  fd_close (&t->oom_fd);
-  free (t);
+  cgroup_forget (t);
 }

@@ -1,6 +1,7 @@
 #include "container.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -8,12 +9,14 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "cgroup.h"
 #include "err.h"
 #include "fds.h"
 #include "fields.h"
+#include "hooks.h"
 #include "init.h"
 #include "kernel.h"
 #include "plan.h"
@@ -82,7 +85,8 @@ static int return_pid_namespace (int pid_fd, int self_fd, struct err *e) {
 
 static pid_t clone_child (const struct plan *p, const struct entrances *n, int *pidfd, struct err *e) {
   struct clone_args args = {
-    .flags = ((p->flags & PLAN_JOIN) != 0 ? 0 : p->clone_flags) | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (n->cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+    .flags = ((p->flags & PLAN_JOIN) != 0 ? 0 : p->clone_flags) | CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
+             (n->cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
     .pidfd = (uintptr_t) pidfd,
     .exit_signal = SIGCHLD,
     .cgroup = n->cgroup_fd >= 0 ? (uint64_t) n->cgroup_fd : 0,
@@ -94,8 +98,29 @@ static pid_t clone_child (const struct plan *p, const struct entrances *n, int *
   return pid;
 }
 
+/* The child's ends of what connects it with us. */
+struct links {
+  int sync_fd, page_fd;
+};
+
+static void links_close (struct links *l) {
+  fd_close (&l->sync_fd);
+  fd_close (&l->page_fd);
+}
+
+static void fill_init (struct init *in, const struct entrances *n, const struct container *c,
+                       const struct container_more *more) {
+  in->progress = c->progress;
+  memcpy (in->namespaces, n->namespaces, sizeof in->namespaces);
+  in->namespace_count = n->namespace_count;
+  in->start_listener = more->start_listener;
+  in->first_own_fd = 3 + more->preserved_fds;
+  in->root_fd = in->null_fd = in->empty_fd = in->proc_fd = -1;
+}
+
 static int give_birth (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct entrances *n,
-                       int self_fd, int child_sync, struct container *c, struct err *e) {
+                       int self_fd, const struct links *links, const struct container_more *more, struct container *c,
+                       struct err *e) {
   /* The child inherits this, so there is no instant at which its new neighbours could look into it. */
   if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
     return err_set (e, errno, "cannot hide the process");
@@ -103,10 +128,10 @@ static int give_birth (const struct plan *p, const struct container_stdio *io, i
     return -1;
   pid_t pid = clone_child (p, n, &c->pidfd, e);
   if (pid == 0) {
-    struct init in = { .plan = p, .progress = c->progress, .io = *io, .sync_fd = child_sync, .init_pidfd = init_pidfd };
-    memcpy (in.namespaces, n->namespaces, sizeof in.namespaces);
-    in.namespace_count = n->namespace_count;
-    in.root_fd = in.null_fd = in.empty_fd = in.proc_fd = -1;
+    struct init in = { .plan = p, .io = *io, .init_pidfd = init_pidfd };
+    in.sync_fd = links->sync_fd;
+    in.page_fd = links->page_fd;
+    fill_init (&in, n, c, more);
     init_run (&in);
   }
   c->pid = pid;
@@ -119,10 +144,23 @@ static int give_birth (const struct plan *p, const struct container_stdio *io, i
   return pid < 0 ? -1 : 0;
 }
 
-static int make_sync (struct container *c, int *child_sync, struct err *e) {
+/* A page that both see. Sealed, because whoever is handed the descriptor maps it without fear of its shrinking. */
+static int share_page (struct container *c, int *page_fd, struct err *e) {
+  *page_fd = memfd_create ("gantry-progress", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (*page_fd < 0 || ftruncate (*page_fd, sizeof *c->progress) < 0 ||
+      fcntl (*page_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+    return err_set (e, errno, "cannot make a page for the container's first process");
+  c->progress = mmap (NULL, sizeof *c->progress, PROT_READ | PROT_WRITE, MAP_SHARED, *page_fd, 0);
+  return 0;
+}
+
+static int make_links (struct container *c, const struct container_more *more, struct links *links, struct err *e) {
   int pair[2];
 
-  c->progress = mmap (NULL, sizeof *c->progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (more->start_listener < 0)
+    c->progress = mmap (NULL, sizeof *c->progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  else if (share_page (c, &links->page_fd, e) < 0)
+    return -1;
   if (c->progress == MAP_FAILED) {
     c->progress = NULL;
     return err_set (e, errno, "cannot share a page with the container's first process");
@@ -130,24 +168,25 @@ static int make_sync (struct container *c, int *child_sync, struct err *e) {
   if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
     return err_set (e, errno, "cannot make a socket to the container's first process");
   c->sync_fd = pair[0];
-  *child_sync = pair[1];
+  links->sync_fd = pair[1];
   return 0;
 }
 
-static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
-                  struct err *e) {
+static int spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd,
+                  const struct container_more *more, struct container *c, struct err *e) {
   bool joins = (p->flags & PLAN_JOIN) != 0;
   __attribute__ ((cleanup (entrances_close))) struct entrances n = { .cgroup_fd = -1, .pid_fd = -1 };
-  auto_fd child_sync = -1;
+  __attribute__ ((cleanup (links_close))) struct links links = { -1, -1 };
   auto_fd self_fd = -1;
 
   if (joins != (init_pidfd >= 0))
     return err_set (e, 0, "only a joining plan takes the pidfd of a container, and it must");
-  if (cgroup_prepare (p, &c->cgroups, e) < 0 || entrances_open (p, &n, e) < 0 || make_sync (c, &child_sync, e) < 0)
+  if (hooks_copy (p, HOOK_RUNTIME, &c->hooks, e) < 0 || cgroup_prepare (p, &c->cgroups, e) < 0 ||
+      entrances_open (p, &n, e) < 0 || make_links (c, more, &links, e) < 0)
     return -1;
   if (n.pid_fd >= 0 && (self_fd = sys_pidfd_open (getpid ())) < 0)
     return err_set (e, errno, "cannot open the way back to the own pid namespace");
-  return give_birth (p, io, init_pidfd, &n, self_fd, child_sync, c, e);
+  return give_birth (p, io, init_pidfd, &n, self_fd, &links, more, c, e);
 }
 
 static void forget_progress (struct container *c) {
@@ -156,13 +195,18 @@ static void forget_progress (struct container *c) {
   c->progress = NULL;
 }
 
-int container_spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
-                     struct err *e) {
+int container_spawn_with (const struct plan *p, const struct container_stdio *io, int init_pidfd,
+                          const struct container_more *more, struct container *c, struct err *e) {
   *c = (struct container){ .pid = -1, .pidfd = -1, .sync_fd = -1, .console_fd = -1 };
-  if (spawn (p, io, init_pidfd, c, e) == 0)
+  if (spawn (p, io, init_pidfd, more, c, e) == 0)
     return 0;
   container_release (c);
   return -1;
+}
+
+int container_spawn (const struct plan *p, const struct container_stdio *io, int init_pidfd, struct container *c,
+                     struct err *e) {
+  return container_spawn_with (p, io, init_pidfd, &(struct container_more){ .start_listener = -1 }, c, e);
 }
 
 /* ---- its messages ---- */
@@ -205,6 +249,20 @@ static enum sync_event finish (struct container *c, struct err *e) {
   return stage == PROGRESS_EXECUTING ? SYNC_STARTED : SYNC_FAILED;
 }
 
+/* The child waits meanwhile. */
+static enum sync_event run_hooks (struct container *c, struct err *e) {
+  char done = REPLY_HOOKS_DONE;
+
+  if ((c->hooks == NULL || hooks_run (c->hooks, HOOK_RUNTIME, c->pid, e) == 0) &&
+      (send (c->sync_fd, &done, 1, MSG_NOSIGNAL) == 1 || errno == EPIPE || errno == ECONNRESET ||
+       err_set (e, errno, "cannot tell the container's first process that the hooks have run") == 0))
+    return SYNC_AGAIN;
+  sys_pidfd_send_signal (c->pidfd, SIGKILL);
+  fd_close (&c->sync_fd);
+  forget_progress (c);
+  return SYNC_FAILED;
+}
+
 enum sync_event container_sync (struct container *c, struct err *e) {
   char byte = 0;
   struct iovec data = { &byte, 1 };
@@ -227,7 +285,7 @@ enum sync_event container_sync (struct container *c, struct err *e) {
       return SYNC_AGAIN;
     memcpy (&c->console_fd, CMSG_DATA (header), sizeof c->console_fd);
   }
-  return (enum sync_event) byte;
+  return byte == SYNC_HOOKS ? run_hooks (c, e) : (enum sync_event) byte;
 }
 
 int container_go (struct container *c, struct err *e) {
@@ -239,17 +297,85 @@ int container_go (struct container *c, struct err *e) {
   return 0;
 }
 
+/* ---- a child that is left alone ---- */
+
+/* How long a child that is asked may be elsewhere: with another one who asked and went away. */
+#define MEET_MS 10000
+
+int container_let_go (struct container *c, struct err *e) {
+  char byte = REPLY_LET_GO;
+
+  if (c->sync_fd < 0 || send (c->sync_fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    return err_set (e, c->sync_fd < 0 ? ESRCH : errno, "cannot let the container's first process wait alone");
+  fd_close (&c->sync_fd);
+  forget_progress (c);
+  return 0;
+}
+
+/* The greeting: a byte and the page. */
+static int receive_page (int connection, struct err *e) {
+  char byte;
+  struct iovec data = { &byte, 1 };
+  union {
+    struct cmsghdr header;
+    char space[CMSG_SPACE (sizeof (int))];
+  } control;
+  struct msghdr message = {
+    .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space
+  };
+  struct pollfd greeting = { .fd = connection, .events = POLLIN };
+  int page;
+
+  if (poll (&greeting, 1, MEET_MS) == 0)
+    return err_set (e, ETIMEDOUT, "the container's first process does not answer");
+  ssize_t n = recvmsg (connection, &message, MSG_CMSG_CLOEXEC);
+  struct cmsghdr *header = n == 1 ? CMSG_FIRSTHDR (&message) : NULL;
+  if (header == NULL || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN (sizeof (int)))
+    return err_set (e, ECONNRESET, "the container's first process is not waiting");
+  memcpy (&page, CMSG_DATA (header), sizeof page);
+  return page;
+}
+
+int container_meet (int connection, struct container *c, struct err *e) {
+  struct stat st;
+
+  *c = (struct container){ .pid = -1, .pidfd = -1, .sync_fd = connection, .console_fd = -1 };
+  auto_fd page = receive_page (connection, e);
+  if (page < 0)
+    return -1;
+  if (fstat (page, &st) < 0 || st.st_size < (off_t) sizeof *c->progress ||
+      (fcntl (page, F_GET_SEALS) & F_SEAL_SHRINK) == 0)
+    return err_set (e, EPROTO, "the container's first process sent something else than its page");
+  c->progress = mmap (NULL, sizeof *c->progress, PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
+  if (c->progress != MAP_FAILED)
+    return 0;
+  c->progress = NULL;
+  return err_set (e, errno, "cannot see the page of the container's first process");
+}
+
 /* ---- its end ---- */
 
 bool container_was_oom_killed (const struct container *c) {
   return cgroup_was_oom_killed (c->cgroups);
 }
 
-void container_release (struct container *c) {
+static void let_go_of_descriptors (struct container *c) {
   fd_close (&c->sync_fd);
   fd_close (&c->pidfd);
   fd_close (&c->console_fd);
   forget_progress (c);
+  hooks_free (c->hooks);
+  c->hooks = NULL;
+}
+
+void container_release (struct container *c) {
+  let_go_of_descriptors (c);
   cgroup_release (c->cgroups);
+  c->cgroups = NULL;
+}
+
+void container_leave (struct container *c) {
+  let_go_of_descriptors (c);
+  cgroup_forget (c->cgroups);
   c->cgroups = NULL;
 }

@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "fds.h"
 #include "kernel.h"
 
-static init_step step_sync, step_missing;
+static init_step step_missing;
 
 static init_step *const steps[] = {
   [OP_CGROUP_JOIN] = step_cgroup_join,
@@ -49,7 +48,7 @@ static init_step *const steps[] = {
   [OP_EXEC] = step_exec,
   [OP_TIME_OFFSETS] = step_missing,
   [OP_AFFINITY] = step_missing,
-  [OP_HOOKS] = step_missing,
+  [OP_HOOKS] = step_hooks,
   [OP_PERSONALITY] = step_missing,
   [OP_SCHEDULER] = step_missing,
   [OP_IO_PRIORITY] = step_missing,
@@ -91,19 +90,16 @@ static int take_stdio (struct init *in, struct err *e) {
 
 /* The shim's other descriptors are not for a process that others in the container may see already. */
 static int close_foreign (struct init *in, struct err *e) {
-  int kept[2 + MAX_NAMESPACE_FDS];
-  unsigned from = 3;
-  size_t n = 0;
+  int kept[4 + MAX_NAMESPACE_FDS] = { in->sync_fd, in->init_pidfd, in->start_listener, in->page_fd };
+  unsigned from = in->first_own_fd;
+  size_t n = 4;
 
-  kept[n++] = in->sync_fd;
-  if (in->init_pidfd >= 0)
-    kept[n++] = in->init_pidfd;
   for (uint32_t i = 0; i < in->namespace_count; i++)
     kept[n++] = in->namespaces[i].fd;
   for (;;) {
     int next = -1;
     for (size_t i = 0; i < n; i++)
-      if ((unsigned) kept[i] >= from && (next < 0 || kept[i] < next))
+      if (kept[i] >= 0 && (unsigned) kept[i] >= from && (next < 0 || kept[i] < next))
         next = kept[i];
     if (next < 0)
       break;
@@ -128,24 +124,7 @@ static int prepare (struct init *in, struct err *e) {
   return enter_namespace_paths (in, e);
 }
 
-/* ---- the state between create and start ---- */
-
-static int step_sync (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
-  (void) f;
-  (void) flags;
-  char byte = SYNC_CREATED;
-  ssize_t n = recv (in->sync_fd, &byte, 1, MSG_DONTWAIT);
-
-  if (n < 0 && errno == EAGAIN) {
-    prctl (PR_SET_NAME, "gantry:created", 0, 0, 0);
-    if (send (in->sync_fd, &byte, 1, MSG_NOSIGNAL) < 0)
-      return err_set (e, errno, "cannot report \"created\"");
-    n = recv (in->sync_fd, &byte, 1, 0);
-  }
-  if (n == 0)
-    _exit (127); /* the shim is gone: nobody will ever start this container */
-  return n < 0 ? err_set (e, errno, "cannot wait for \"start\"") : 0;
-}
+/* ---- the sequence ---- */
 
 static int step_missing (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
   (void) in;
@@ -153,8 +132,6 @@ static int step_missing (struct init *in, struct fields *f, uint16_t flags, stru
   (void) flags;
   return err_set (e, ENOSYS, "cannot perform this op");
 }
-
-/* ---- the sequence ---- */
 
 static int perform (struct init *in, struct err *e) {
   const struct plan *p = in->plan;

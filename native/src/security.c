@@ -66,7 +66,7 @@ int step_seccomp (struct init *in, struct fields *f, uint16_t flags, struct err 
                                 .filter = (struct sock_filter *) (uintptr_t) filter.data };
 
   /* The filter may forbid it afterwards. */
-  if (sys_close_range (3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+  if (sys_close_range (in->first_own_fd, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
     return err_set (e, errno, "cannot mark descriptors close-on-exec");
   in->is_swept = true;
   if (syscall (SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter_flags, &program) < 0)

@@ -198,3 +198,26 @@ void container_release (struct container *c) {
     *fds[i] = -1;
   }
 }
+
+/* ---- what only a runtime of its own needs ---- */
+
+int container_spawn_with (const struct plan *p, const struct container_stdio *io, int init_pidfd,
+                          const struct container_more *more, struct container *c, struct err *e) {
+  (void) more;
+  return container_spawn (p, io, init_pidfd, c, e);
+}
+
+int container_let_go (struct container *c, struct err *e) {
+  (void) c;
+  return err_set (e, ENOSYS, "the fake does not let go");
+}
+
+int container_meet (int connection, struct container *c, struct err *e) {
+  (void) connection;
+  (void) c;
+  return err_set (e, ENOSYS, "the fake meets nobody");
+}
+
+void container_leave (struct container *c) {
+  container_release (c);
+}

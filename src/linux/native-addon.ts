@@ -15,6 +15,13 @@ interface Addon {
   pidfdOpen(pid: number): unknown;
   pidfdSignal(pidfd: number, signal: number): unknown;
   closeFd(fd: number): unknown;
+  memfd(name: string, bytes: Uint8Array): unknown;
+  replaceProcess(
+    fd: number,
+    argv: readonly string[],
+    env: readonly string[],
+    keep: readonly number[],
+  ): unknown;
   removeTree(path: string): Promise<unknown>;
   /** `cancelled[0]` ≠ 0 stops it; the array must stay reachable until the promise is settled. */
   treeUsage(path: string, cancelled: Int32Array): Promise<unknown>;
@@ -27,6 +34,8 @@ const FUNCTIONS = [
   "pidfdOpen",
   "pidfdSignal",
   "closeFd",
+  "memfd",
+  "replaceProcess",
   "removeTree",
   "treeUsage",
   "syncFilesystem",
@@ -117,6 +126,18 @@ export function loadNative(paths: NativePaths): Native {
 
     closeFd(fd) {
       addon.closeFd(integer("descriptor", fd, 3, MAX_INT)); // never the standard streams
+    },
+
+    memfd: (name, bytes) => descriptor(addon.memfd(name, bytes)),
+
+    replaceProcess({ executable, argv, env, keep }) {
+      addon.replaceProcess(
+        integer("descriptor", executable, 3, MAX_INT),
+        argv,
+        env,
+        keep.map((fd) => integer("descriptor", fd, 3, MAX_INT)),
+      );
+      throw fail("internal", "the addon came back from the program that was to replace this one");
     },
 
     async removeTree(path) {

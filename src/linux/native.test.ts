@@ -367,3 +367,88 @@ describeWith("removeTree() and mounts", ["root", "native"], () => {
     expect(open()).not.toContain(work);
   });
 });
+
+describeWith("becoming another program", ["native"], () => {
+  /** What a program of this process's kind says that has `script` as its body, and `native`. */
+  function runScript(script: string): { status: number | null; stdout: string; stderr: string } {
+    const body = `
+      import { loadNative } from ${JSON.stringify(join(import.meta.dirname, "native-addon.ts"))};
+      import { openSync } from "node:fs";
+      const native = loadNative(${JSON.stringify(NATIVE_PATHS)});
+      const busybox = native.sealedExecutable("/bin/busybox");
+      ${script}`;
+    return spawnSync(process.execPath, ["-e", body], { encoding: "utf8" });
+  }
+
+  test.if(existsSync("/bin/busybox"))(
+    "replaceProcess() keeps pid, standard streams and listed descriptors",
+    () => {
+      const done = runScript(`
+      const kept = native.memfd("kept", new TextEncoder().encode("hello"));
+      const lost = openSync("/dev/zero", "r");
+      process.on("SIGUSR1", () => {});
+      console.log(process.pid);
+      native.replaceProcess({
+        executable: busybox,
+        argv: ["sh", "-c", 'echo $$ $0 $A; cat <&'+kept+'; echo; ls /proc/$$/fd; true', "x y"],
+        env: ["A=b=c", "PATH=/bin"],
+        keep: [kept],
+      });`);
+      expect(done.stderr).toBe("");
+      const [pid, self, text, ...rest] = done.stdout.trim().split("\n");
+      expect(self).toBe(`${pid} x y b=c`);
+      expect(text).toBe("hello");
+      // Besides the three streams only the kept one.
+      expect(rest.filter((line) => /^\d+$/.test(line))).toHaveLength(4);
+    },
+  );
+
+  test.if(existsSync("/bin/busybox"))("replaceProcess() leaves no signal blocked or ignored", () => {
+    const done = runScript(`
+      native.replaceProcess({
+        executable: busybox,
+        argv: ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"],
+        env: [],
+        keep: [],
+      });`);
+    expect(done.stderr).toBe("");
+    expect(done.stdout.replaceAll(/\s+/g, " ")).toBe("SigBlk: 0000000000000000 SigIgn: 0000000000000000 ");
+  });
+
+  test.if(existsSync("/bin/busybox"))("replaceProcess() that fails leaves the program running", () => {
+    const done = runScript(`
+      for (const [what, change] of Object.entries({ executable: { executable: 999 }, keep: { keep: [998] } }))
+        try {
+          native.replaceProcess({ executable: busybox, argv: ["true"], env: [], keep: [], ...change });
+        } catch (error) {
+          console.log(what, error.code, error.syscall);
+        }`);
+    expect(done).toMatchObject({
+      status: 0,
+      stderr: "",
+      stdout: "executable EBADF execveat\nkeep EBADF fcntl\n",
+    });
+  });
+
+  test("memfd() holds the bytes, sealed", () => {
+    const native = builtNative();
+    const bytes = new Uint8Array(300_000).map((_, index) => index % 251);
+    const fd = native.memfd("plan", bytes);
+    try {
+      expect(new Uint8Array(readFileSync(fd))).toEqual(bytes);
+      expect(() => writeSync(fd, "x", 0)).toThrow("EPERM");
+      expect(() => ftruncateSync(fd, 1)).toThrow("EPERM");
+    } finally {
+      native.closeFd(fd);
+    }
+  });
+
+  test("strings that C could not hold are refused", async () => {
+    const native = builtNative();
+    expect(await failureOf(() => native.memfd("a\0b", new Uint8Array()))).toMatchObject({ code: "EINVAL" });
+    const fd = native.memfd("x", new Uint8Array());
+    const refused = () => native.replaceProcess({ executable: fd, argv: ["a\0b"], env: [], keep: [] });
+    expect(await failureOf(refused)).toMatchObject({ code: "EINVAL" });
+    native.closeFd(fd);
+  });
+});

@@ -16,6 +16,17 @@ export interface TreeUsage {
   readonly inodes: number;
 }
 
+/** The program that this one becomes. */
+export interface Replacement {
+  /** Descriptor of it, as from `sealedExecutable`; need not be among `keep`. */
+  readonly executable: number;
+  readonly argv: readonly string[];
+  /** "NAME=value" */
+  readonly env: readonly string[];
+  /** What it inherits besides the standard streams; every other descriptor is closed. */
+  readonly keep: readonly number[];
+}
+
 export interface Native {
   /**
    * A sealed in-memory copy of an executable, as a descriptor that stays open (close-on-exec) for the daemon's life. A
@@ -30,6 +41,16 @@ export interface Native {
   /** Throws an errno error; ESRCH when the process is gone. */
   pidfdSignal(pidfd: number, signal: number): void;
   closeFd(fd: number): void;
+
+  /** A sealed file in memory that holds `bytes`, read from its start; close-on-exec unless `replaceProcess` keeps it. */
+  memfd(name: string, bytes: Uint8Array): number;
+
+  /**
+   * Executes another program in this process's place: same pid, parent, session, standard streams and working directory;
+   * no signal blocked or ignored. Throws an errno error when that is not possible; then this program goes on, with all
+   * descriptors from 3 up close-on-exec except those of `keep`. Output that was not flushed is lost.
+   */
+  replaceProcess(replacement: Replacement): never;
 
   /** Deletes a directory tree: no symbolic link is followed, no mount crossed. A missing one is fine. Runs off the event loop. */
   removeTree(path: string): Promise<void>;

@@ -1,4 +1,5 @@
-/* `gantry-shim init`: the program itself, without sanitizers, on whole plans. Needs root and busybox-static. */
+/* `gantry-shim oci`: the program itself, without sanitizers, on whole plans in whole roots. Needs root and busybox-static.
+ * What a caller sees of it (files, hooks, terminals, kills) is tested by oci_role.test.ts. */
 #include <sys/mman.h>
 
 #include "sandbox.h"
@@ -14,12 +15,14 @@ static struct outcome *run_program (const void *bytes, size_t size, int join_pid
   MUST (pipe2 (pipes, O_CLOEXEC) == 0);
   snprintf (plan_fd, sizeof plan_fd, "%d", plan);
   snprintf (pid, sizeof pid, "%d", join_pid);
+  MUST (mkdir (BOX ("state"), 0711) == 0 || errno == EEXIST || join_pid > 0);
   pid_t child = fork ();
   if (child == 0) {
     dup2 (pipes[1], 1);
     dup2 (pipes[1], 2);
-    execl (getenv ("GANTRY_SHIM"), "gantry-shim", "init", "--plan-fd", plan_fd, join_pid > 0 ? "--join" : NULL, pid,
-           NULL);
+    bool joins = join_pid > 0;
+    execl (getenv ("GANTRY_SHIM"), "gantry-shim", "oci", joins ? "exec" : "run", "--plan-fd", plan_fd,
+           joins ? "--join" : "--state", joins ? pid : BOX ("state"), NULL);
     _exit (99);
   }
   close (pipes[1]);
@@ -45,7 +48,7 @@ static struct outcome *run_program_on (struct builder *b, int join_pid) {
       SKIP ("needs GANTRY_SHIM");                                                                                      \
   } while (0)
 
-TEST ("the init role ends as the process ends") {
+TEST ("the oci role ends as the process ends") {
   struct builder b;
   NEEDS_PROGRAM ();
 
@@ -61,27 +64,30 @@ TEST ("the init role ends as the process ends") {
   CHECK (run_program_on (&b, 0)->code == 128 + SIGTERM);
 }
 
-TEST ("the init role says what failed") {
+TEST ("the oci role says what failed") {
   struct builder b;
   NEEDS_PROGRAM ();
 
   begin_container (&b, 0);
   put_exec (&b, STRV ("foo"), STRV (), PATH);
   struct outcome *o = run_program_on (&b, 0);
-  CHECK_TEXT (o->out, "gantry-shim: exec: \"foo\": executable file not found in $PATH\n");
-  CHECK (o->code == 127);
+  CHECK_TEXT (o->out, "gantry-runc: run failed: unable to start container process: exec: \"foo\": executable file not "
+                      "found in $PATH\n");
+  CHECK (o->code == 1);
   begin_container (&b, 0);
   put_text (&b, OP_CWD, 0, "/etc/passwd");
   put_exec (&b, STRV ("foo"), STRV (), PATH);
   o = run_program_on (&b, 0);
-  CHECK_TEXT (o->out, "gantry-shim: chdir to cwd (\"/etc/passwd\") set in config.json failed: Not a directory\n");
-  CHECK (o->code == 126);
+  CHECK_TEXT (o->out, "gantry-runc: run failed: unable to start container process: chdir to cwd (\"/etc/passwd\") set "
+                      "in config.json failed: not a directory\n");
+  CHECK (o->code == 1);
   o = run_program ("nonsense", 8, 0);
-  CHECK_TEXT (o->out, "gantry-shim: invalid plan: it does not start with the mark of a plan\n");
-  CHECK (o->code == 126);
+  CHECK_TEXT (o->out, "gantry-runc: run failed: unable to start container process: invalid plan: it does not start "
+                      "with the mark of a plan\n");
+  CHECK (o->code == 1);
 }
 
-TEST ("the init role passes a terminal's output on") {
+TEST ("the oci role passes a terminal's output on") {
   struct builder b;
   NEEDS_PROGRAM ();
 
@@ -92,7 +98,7 @@ TEST ("the init role passes a terminal's output on") {
   CHECK (o->code == 4);
 }
 
-TEST ("the init role joins a container") {
+TEST ("the oci role joins a container") {
   struct builder b;
   struct container c;
   struct outcome first;
