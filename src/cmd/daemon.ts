@@ -14,7 +14,7 @@ import { networkRoutes } from "../api/routes/networks.ts";
 import { systemRoutes } from "../api/routes/system.ts";
 import { type ApiServer, createApiServer } from "../api/server.ts";
 import { withDeadline } from "../base/deadline.ts";
-import { messageOf } from "../base/errors.ts";
+import { fail, messageOf } from "../base/errors.ts";
 import { KeyedLock } from "../base/keyed-lock.ts";
 import { Logger } from "../base/log.ts";
 import { runProgram } from "../base/process.ts";
@@ -45,10 +45,13 @@ import {
   defaultMaskedPaths,
 } from "../engine/containers/spec.ts";
 import { chooseRuntimes } from "../engine/containers/runtimes.ts";
+import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
+import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
+import { findAccount } from "../linux/accounts.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
 import { readHostFacts } from "../linux/host-facts.ts";
@@ -57,6 +60,7 @@ import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
 import { defaultSeccomp } from "../linux/seccomp-profile.ts";
 import { loadNative } from "../linux/native-addon.ts";
+import { makeUser, readRanges } from "../linux/remap-user.ts";
 import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
 import { readDaemonConfig } from "./daemon-config.ts";
 import {
@@ -93,6 +97,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const facts = readHostFacts();
   const runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
   const architecture = goArchitecture(facts);
+  const remap = await resolveRemap({ findAccount, readRanges, makeUser }, options.usernsRemap);
 
   const metadata = openMetadata({
     path: roots.metadata,
@@ -120,6 +125,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     answerTimeoutMs: SHIM_ANSWER_MS,
     spawnShim: shimSpawner(pathOfDescriptor(native.sealedExecutable(nativeParts.shim)), "ignore"),
   });
+  if (remap !== undefined) {
+    const layers = await probeLayerIds({ tasks, snapshots }, remap);
+    if (layers.kind === "fixed") throw fail("unavailable", layers.reason);
+    log.info("containers have users of their own", { root: remap.uidMappings[0]?.hostID });
+  } else if (options.usernsRemap !== "")
+    log.warn("root cannot be remapped with itself: user namespaces are off");
   const events = new MemoryEventBus();
   const locks = new KeyedLock();
   const networks = openNetworks(metadata);
@@ -141,6 +152,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     events,
     facts,
     runtimes,
+    remap,
     log,
     buildSpec,
     buildExecProcess,

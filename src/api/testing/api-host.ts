@@ -100,6 +100,7 @@ export class ApiHost implements AsyncDisposable {
       events: this.#recording,
       facts: TEST_FACTS,
       runtimes: TEST_RUNTIMES,
+      remap: undefined,
       containersDir,
       networkIds: new Map(networks.map(({ name, id }) => [name, id])),
       log: NO_LOG,
@@ -126,6 +127,7 @@ export class ApiHost implements AsyncDisposable {
           storageDriver: "overlay2",
           facts: TEST_FACTS,
           runtimes: TEST_RUNTIMES,
+          remap: undefined,
           build: { version: "1.2.3", commit: "abc", builtAt: "", runtime: "bun" },
           daemon: { id: "test", dataRoot: this.directory, debug: false },
           readHostNames: () => ({

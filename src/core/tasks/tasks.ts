@@ -39,7 +39,8 @@ export interface RuntimeProgram {
 export interface RunOptions {
   readonly id: string;
   readonly spec: Spec;
-  readonly rootfs: RootfsMount;
+  /** `idmapped`: the ids of the container's user namespace are unshifted on disk, as `compile` has it. */
+  readonly rootfs: RootfsMount & { readonly idmapped?: boolean };
   /** undefined = keep no log. */
   readonly log: LogSink | undefined;
   readonly stdin: boolean;

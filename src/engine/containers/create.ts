@@ -17,6 +17,7 @@ import type { Runtimes } from "./runtimes.ts";
 import { checkSpecOptions } from "./spec.ts";
 import type { ContainerStore } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
+import { checkUserNamespace, type IdMaps, idMapsOf } from "./user-namespace.ts";
 import { checkNetwork, validateCreate } from "./validate.ts";
 
 export interface CreateDeps {
@@ -26,6 +27,7 @@ export interface CreateDeps {
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
+  readonly remap: IdMaps | undefined;
   readonly containersDir: string;
 }
 
@@ -62,6 +64,7 @@ export async function create(
     imageConfig: image.config,
   });
   const warnings = validateCreate(request.config, container.config, request.host, deps.facts, deps.runtimes);
+  checkUserNamespace(container.host, idMapsOf(container.host, deps.remap));
   checkSpecOptions(container.config, container.host, deps.facts);
   const paths = containerPaths(deps.containersDir, id);
   logSinkOf(container.host.LogConfig, container.config, paths.log);

@@ -75,6 +75,7 @@ function checkModes(host: HostConfig): void {
   oneOf(host.IpcMode, ["", "none", "private", "shareable", "host"], "IPC");
   oneOf(host.UTSMode, ["", "host"], "UTS");
   oneOf(host.CgroupnsMode, ["", "private", "host"], "cgroup namespace");
+  oneOf(host.UsernsMode, ["", "host"], "user namespace");
   if (host.Isolation !== "" && host.Isolation !== "default")
     throw fail("invalid_argument", `Invalid isolation: "${host.Isolation}" - linux only supports 'default'`);
 }
@@ -171,7 +172,6 @@ function refuseUnsupported(user: ContainerConfig, host: HostConfig): void {
     ["HostConfig.VolumeDriver", host.VolumeDriver !== "" && host.VolumeDriver !== "local"],
     ["HostConfig.Links", isFilled(host.Links)],
     ["HostConfig.DeviceRequests", isFilled(host.DeviceRequests)],
-    ["HostConfig.UsernsMode", host.UsernsMode !== "" && host.UsernsMode !== "host"],
     ["HostConfig.StorageOpt", Object.keys(host.StorageOpt ?? {}).length > 0],
     ["HostConfig.Cgroup", host.Cgroup !== ""],
     ["HostConfig.CpuRealtimePeriod", host.CpuRealtimePeriod !== 0],

@@ -4,6 +4,7 @@ import type { Images } from "../../core/images/images.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
+import type { IdMaps } from "../containers/user-namespace.ts";
 import { runtimeTable, type Runtimes } from "../containers/runtimes.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
@@ -15,6 +16,7 @@ export interface InfoDeps {
   readonly storageDriver: string;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
+  readonly remap: IdMaps | undefined;
   readonly build: BuildFacts;
   readonly daemon: { readonly id: string; readonly dataRoot: string; readonly debug: boolean };
   readonly readHostNames: () => HostNames;
@@ -95,6 +97,7 @@ export function info(deps: InfoDeps): SystemInfo {
     InitCommit: { ID: build.commit },
     SecurityOptions: [
       ...(facts.seccomp ? ["name=seccomp,profile=builtin"] : []),
+      ...(deps.remap === undefined ? [] : ["name=userns"]),
       ...(isV1 ? [] : ["name=cgroupns"]),
     ],
     CDISpecDirs: [],
