@@ -14,7 +14,7 @@ import { networkRoutes } from "../api/routes/networks.ts";
 import { systemRoutes } from "../api/routes/system.ts";
 import { type ApiServer, createApiServer } from "../api/server.ts";
 import { withDeadline } from "../base/deadline.ts";
-import { fail, messageOf } from "../base/errors.ts";
+import { messageOf } from "../base/errors.ts";
 import { KeyedLock } from "../base/keyed-lock.ts";
 import { Logger } from "../base/log.ts";
 import { runProgram } from "../base/process.ts";
@@ -45,6 +45,7 @@ import {
   defaultMaskedPaths,
 } from "../engine/containers/spec.ts";
 import { chooseRuntimes } from "../engine/containers/runtimes.ts";
+import type { Remap } from "../engine/containers/user-namespace.ts";
 import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
@@ -97,7 +98,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const facts = readHostFacts();
   const runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
   const architecture = goArchitecture(facts);
-  const remap = await resolveRemap({ findAccount, readRanges, makeUser }, options.usernsRemap);
+  const users = await resolveRemap({ findAccount, readRanges, makeUser }, options.usernsRemap);
 
   const metadata = openMetadata({
     path: roots.metadata,
@@ -125,10 +126,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     answerTimeoutMs: SHIM_ANSWER_MS,
     spawnShim: shimSpawner(pathOfDescriptor(native.sealedExecutable(nativeParts.shim)), "ignore"),
   });
-  if (remap !== undefined) {
-    const layers = await probeLayerIds({ tasks, snapshots }, remap);
-    if (layers.kind === "fixed") throw fail("unavailable", layers.reason);
-    log.info("containers have users of their own", { root: remap.uidMappings[0]?.hostID });
+  let remap: Remap | undefined;
+  if (users !== undefined) {
+    const layers = await probeLayerIds({ tasks, snapshots }, users);
+    remap = { ...users, layers: layers.kind === "mapped" ? "mapped" : "copied" };
+    if (layers.kind === "fixed")
+      log.warn("layers are copied for the remapped users", { reason: layers.reason });
+    log.info("containers have users of their own", { root: users.uidMappings[0]?.hostID });
   } else if (options.usernsRemap !== "")
     log.warn("root cannot be remapped with itself: user namespaces are off");
   const events = new MemoryEventBus();

@@ -186,7 +186,7 @@ function buildLinux(input: SpecInput, rights: Rights): Linux {
   const isOpen = host.Privileged || rights.security.systemPathsUnconfined;
   return {
     namespaces,
-    ...input.idMaps,
+    ...mappings(input.idMaps),
     ...(devices.nodes.length === 0 ? {} : { devices: devices.nodes }),
     cgroupsPath: cgroupsPath(host.CgroupParent, id),
     resources: { devices: devices.rules, ...buildLimits(host, input.devices) },
@@ -262,6 +262,10 @@ function buildSysctls(
     sysctls.set(key, value);
   }
   return Object.fromEntries(sysctls);
+}
+
+function mappings(idMaps: SpecInput["idMaps"]): Pick<Linux, "uidMappings" | "gidMappings"> {
+  return idMaps === undefined ? {} : { uidMappings: idMaps.uidMappings, gidMappings: idMaps.gidMappings };
 }
 
 /** The kernel takes groups only that the user namespace has: those of the range that begins with root's. */

@@ -19,7 +19,14 @@ import { containerPaths } from "./paths.ts";
 import { removeContainer } from "./remove.ts";
 import { programOf, type Runtimes } from "./runtimes.ts";
 import type { SpecInput } from "./spec-input.ts";
-import { checkUserNamespace, type IdMaps, idMapsOf, ownerOf } from "./user-namespace.ts";
+import {
+  checkUserNamespace,
+  type IdMaps,
+  idMapsOf,
+  ownerOf,
+  type Remap,
+  rootfsOf,
+} from "./user-namespace.ts";
 import { failedStart } from "./start-failure.ts";
 import { countsAsRunning, nextStatus } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
@@ -34,7 +41,7 @@ export interface StartDeps extends MonitorDeps {
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
   /** The users of containers that do not ask for the host's. */
-  readonly remap: IdMaps | undefined;
+  readonly remap: Remap | undefined;
   readonly buildSpec: (input: SpecInput) => Spec;
   readonly containersDir: string;
   readonly log: Logger;
@@ -133,7 +140,7 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
     {
       id,
       spec,
-      rootfs: { ...deps.snapshots.mount(id), idmapped: idMaps !== undefined },
+      rootfs: rootfsOf(deps.snapshots, id, idMaps),
       log: logSinkOf(host.LogConfig, config, paths.log),
       stdin: config.OpenStdin,
       stdinOnce: config.StdinOnce,

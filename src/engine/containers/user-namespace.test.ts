@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
+import { FakeSnapshots } from "../testing/fake-snapshots.ts";
 import { hostConfig } from "../testing/host-config.ts";
-import { checkUserNamespace, idMapsOf, ownerOf } from "./user-namespace.ts";
+import { checkUserNamespace, idMapsOf, ownerOf, rootfsOf, shiftOf } from "./user-namespace.ts";
+
+const FILES = { kind: "overlay", lowers: ["/l"], upper: "/u", work: "/w" } as const;
 
 const REMAP = {
   uidMappings: [{ containerID: 0, hostID: 100_000, size: 65_536 }],
@@ -29,4 +32,23 @@ test.each<[Record<string, unknown>, string]>([
   const asked = hostConfig(host);
   expect(() => checkUserNamespace(asked, REMAP)).toThrow(words);
   checkUserNamespace(asked, undefined);
+});
+
+test("a container that was made for other users does not start with these", () => {
+  const snapshots = new FakeSnapshots();
+  const mounted = (shiftedBy: string | undefined): FakeSnapshots =>
+    Object.assign(new FakeSnapshots(), { mount: () => ({ ...FILES, ...(shiftedBy && { shiftedBy }) }) });
+  const copied = { ...REMAP, layers: "copied" } as const;
+  const mapped = { ...REMAP, layers: "mapped" } as const;
+  const shift = shiftOf(copied);
+  if (shift === undefined) throw new Error("nothing to shift");
+  const key = snapshots.keyOf(shift);
+  expect(rootfsOf(mounted(undefined), "c", undefined).idmapped).toBe(false);
+  expect(rootfsOf(mounted(undefined), "c", mapped).idmapped).toBe(true);
+  expect(rootfsOf(mounted(key), "c", copied).idmapped).toBe(false);
+  const words = "made for the users of another userns-remap";
+  expect(() => rootfsOf(mounted(key), "c", undefined)).toThrow(words);
+  expect(() => rootfsOf(mounted(key), "c", mapped)).toThrow(words);
+  expect(() => rootfsOf(mounted(undefined), "c", copied)).toThrow(words);
+  expect(() => rootfsOf(mounted("other"), "c", copied)).toThrow(words);
 });

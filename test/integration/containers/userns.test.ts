@@ -1,16 +1,24 @@
 /** `userns-remap`: containers with users of their own. */
 import { expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Engine } from "../../support/engine.ts";
 import { engineSuite } from "../../support/suite.ts";
+import { busyboxArchive } from "../../support/images.ts";
 import { until } from "../../support/until.ts";
 
 /** Users and their ids are those of a copy of /etc that only the engine sees. */
-const OWN_ETC =
-  "mkdir -p /dev/shm/gt-etc && mount -t tmpfs tmpfs /dev/shm/gt-etc && cp -a /etc/. /dev/shm/gt-etc/ && mount --bind /dev/shm/gt-etc /etc";
-const OWN_USER = `${OWN_ETC} && printf 'remapped:x:4711:4711::/:/bin/false\\n' >> /etc/passwd && printf 'remapped:x:4711:\\n' >> /etc/group && printf 'remapped:700000:60000\\n4711:800000:5536\\n' > /etc/subuid && printf 'remapped:900000:65536\\n' > /etc/subgid`;
+const OWN_ETC = "mkdir /opt/etc; cp -a /etc/. /opt/etc/; mount --bind /opt/etc /etc";
+const OWN_USER = `mount -t tmpfs tmpfs /opt; ${OWN_ETC}; printf 'remapped:x:4711:4711::/:/bin/false\\n' >> /etc/passwd; printf 'remapped:x:4711:\\n' >> /etc/group; printf 'remapped:700000:60000\\n4711:800000:5536\\n' > /etc/subuid; printf 'remapped:900000:65536\\n' > /etc/subgid`;
 
 const hostIds = (pid: string): string =>
   readFileSync(`/proc/${pid}/status`, "utf8")
@@ -233,14 +241,81 @@ engineSuite("userns-remap", { flags: ["--userns-remap", "remapped"], host: OWN_U
   });
 });
 
-engineSuite("userns-remap=default", { flags: ["--userns-remap", "default"], host: OWN_ETC }, (engine) => {
-  const inside = (current: Engine): Promise<string> =>
-    current.ok(["run", "--rm", "--network", "none", "busybox", "cat", "/proc/self/uid_map"]);
+engineSuite(
+  "userns-remap=default",
+  { flags: ["--userns-remap", "default"], host: `mount -t tmpfs tmpfs /opt; ${OWN_ETC}` },
+  (engine) => {
+    const inside = (current: Engine): Promise<string> =>
+      current.ok(["run", "--rm", "--network", "none", "busybox", "cat", "/proc/self/uid_map"]);
 
-  test("dockremap is made once, with ids of his own", async () => {
-    const before = await inside(engine());
-    expect(before.trim().split(/\s+/)).toEqual(["0", expect.stringMatching(/^[1-9]\d{5,}$/), "65536"]);
-    await engine().restart();
-    expect(await inside(engine())).toBe(before);
-  });
-});
+    test("dockremap is made once, with ids of his own", async () => {
+      const before = await inside(engine());
+      expect(before.trim().split(/\s+/)).toEqual(["0", expect.stringMatching(/^[1-9]\d{5,}$/), "65536"]);
+      await engine().restart();
+      expect(await inside(engine())).toBe(before);
+    });
+  },
+);
+
+/** A file system whose mounts cannot have other owners. */
+const FIXED_OWNERS = OWN_USER.replace("mount -t tmpfs tmpfs /opt", "mount -t ramfs ramfs /opt");
+
+engineSuite(
+  "userns-remap where the kernel cannot map layers",
+  { flags: ["--userns-remap", "remapped", "--data-root", "/opt/data"], host: FIXED_OWNERS },
+  (engine) => {
+    const NONE = ["--network", "none"];
+    const started = (...flags: string[]): Promise<string> =>
+      engine().ok(["run", "-d", ...NONE, ...flags, "busybox", "sleep", "100"]);
+    const inspect = (id: string, format: string): Promise<string> =>
+      engine().ok(["inspect", "-f", format, id]);
+    /** A path as the engine sees it. */
+    const seen = (path: string): string => `/proc/${engine().pid}/root${path}`;
+
+    test("containers stand on copies that belong to them", async () => {
+      const id = await started();
+      expect(hostIds(await inspect(id, "{{.State.Pid}}"))).toBe("700000 900000");
+      expect(await engine().ok(["exec", id, "stat", "-c", "%u:%g", "/", "/bin/busybox", "/tmp"])).toBe(
+        "0:0\n0:0\n0:0",
+      );
+      await engine().ok([
+        "exec",
+        id,
+        "sh",
+        "-c",
+        "echo a > /a; chown 1000:50 /a; rm /etc/group; mkdir /home/user/d",
+      ]);
+      const upper = await inspect(id, "{{.GraphDriver.Data.UpperDir}}");
+      expect([user(seen(upper)), user(seen(join(upper, "a")))]).toEqual(["700000:900000", "701000:900050"]);
+      const lower = await inspect(id, "{{.GraphDriver.Data.LowerDir}}");
+      expect(lower).toContain("/shifted/");
+      expect(user(seen(join(lower, "bin/busybox")))).toBe("700000:900000");
+    });
+
+    test("a container with the host's users has the image's own layers", async () => {
+      const id = await started("--userns=host");
+      expect(await inspect(id, "{{.GraphDriver.Data.LowerDir}}")).toContain("/layers/");
+      expect(await engine().ok(["exec", id, "stat", "-c", "%u", "/bin/busybox"])).toBe("0");
+    });
+
+    test("copies are made once, survive the daemon, and go with the image", async () => {
+      const shifted = (...path: string[]): string => seen(join("/opt/data/snapshots/shifted", ...path));
+      const copies = (): string[] =>
+        readdirSync(shifted()).flatMap((key) =>
+          readdirSync(shifted(key)).map((name) => `${statSync(shifted(key, name, "diff")).ino}`),
+        );
+      const id = await engine().ok(["create", ...NONE, "busybox", "cat", "/proc/self/uid_map"]);
+      const before = copies();
+      expect(before).toHaveLength(1);
+      await engine().kill9();
+      await engine().launch();
+      expect(await engine().ok(["start", "-a", id])).toContain("700000");
+      await engine().ok(["run", "--rm", ...NONE, "busybox", "true"]);
+      expect(copies()).toEqual(before);
+      await engine().ok(["rm", id]);
+      await engine().ok(["rmi", "busybox"]);
+      expect(copies()).toEqual([]);
+      await engine().ok(["load", "-q", "-i", await busyboxArchive()]);
+    });
+  },
+);
