@@ -232,6 +232,22 @@ engineSuite("userns-remap", { flags: ["--userns-remap", "remapped"], host: OWN_U
     expect(stderr).toContain("containers that have different users");
   });
 
+  test("other ids for the same user are those of the next start, with the files as they were", async () => {
+    const script = "test -e /x || { touch /x; chown 1000:50 /x; }; stat -c %u:%g /x; cat /proc/self/uid_map";
+    const id = await engine().ok(["create", ...NONE, "busybox", "sh", "-c", script]);
+    const ids = `/proc/${engine().pid}/root/etc/subuid`;
+    const before = readFileSync(ids, "utf8");
+    expect(await engine().ok(["start", "-a", id])).toMatch(/^1000:50\n +0 +700000 +60000\n/);
+    try {
+      writeFileSync(ids, "remapped:500000:65536\n");
+      await engine().restart();
+      expect(await engine().ok(["start", "-a", id])).toMatch(/^1000:50\n +0 +500000 +65536$/);
+    } finally {
+      writeFileSync(`/proc/${engine().pid}/root/etc/subuid`, before);
+      await engine().restart();
+    }
+  });
+
   test("containers outlive the daemon with their users", async () => {
     const id = await started();
     await engine().kill9();
