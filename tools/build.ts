@@ -4,7 +4,7 @@
  * `no-compile-autoload` ones the executable would run code from a bunfig.toml or .env of the current directory.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
@@ -53,4 +53,7 @@ run(
 // Aside, then rename: a running gantryd keeps its file, a started CLI never sees half of one.
 renameSync(join(staging, "gantry"), join(build, "gantry"));
 rmSync(staging, { recursive: true, force: true });
+// gantry-runc is a program of its own, which starts this one: native/launcher.
+rmSync(join(build, "gantryd"), { force: true });
+symlinkSync("gantry", join(build, "gantryd"));
 writeFileSync(join(build, "commit"), `${revision}\n`);

@@ -68,6 +68,12 @@ const steps: readonly Step[] = [
   bunTest("shim", "native/test"),
   bunTest("unit", "src", "tools"),
   bunTest("integration", "test/integration"),
+  {
+    name: "vm",
+    command: [bin("bun"), "tools/vm.ts"],
+    count: "lines",
+    timeoutMs: 20 * 60_000,
+  },
 ];
 
 function run(step: Step): Promise<{ readonly code: number; readonly output: string }> {

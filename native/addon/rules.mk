@@ -1,10 +1,10 @@
-# The addon for the daemon's process and the program of the built-in hello image.
+# The addon for the daemon's process, the program of the built-in hello image, and what starts gantry-runc.
 ADDON_SOURCES := $(wildcard addon/*.c) src/err.c src/tree_remove.c src/tree_usage.c src/tree_inodes.c src/tree_open.c \
   src/tree_path.c
 ADDON_OBJECTS := $(ADDON_SOURCES:%.c=$(BUILD)/native-addon/%.o)
 NODE_API := ../node_modules/node-api-headers/include
 
-all: $(BUILD)/gantry.node $(BUILD)/hello
+all: $(BUILD)/gantry.node $(BUILD)/hello $(BUILD)/gantry-runc
 
 $(BUILD)/gantry.node: $(ADDON_OBJECTS)
 	$(CC) -shared -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -s -o $@ $^
@@ -20,9 +20,13 @@ $(BUILD)/hello: hello/hello.c addon/rules.mk
 	$(CC) -std=gnu11 $(WARNINGS) -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie \
 	  -nostdlib -static -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none -s -o $@ $<
 
+$(BUILD)/gantry-runc: launcher/launcher.c addon/rules.mk
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(COMMON_CFLAGS) $(CFLAGS) -Os -fstack-protector-strong -static -s -o $@ $<
+
 clean: clean-addon
 .PHONY: clean-addon
 clean-addon:
-	rm -rf $(BUILD)/gantry.node $(BUILD)/hello $(BUILD)/native-addon
+	rm -rf $(BUILD)/gantry.node $(BUILD)/hello $(BUILD)/gantry-runc $(BUILD)/native-addon
 
 -include $(ADDON_OBJECTS:.o=.d)

@@ -186,7 +186,7 @@ struct plan {
 
 struct err;
 
-/* Decodes and checks every op's fields. A plan ends with EXEC, or is a list of HOOKs alone, for who runs nothing else.
+/* Decodes and checks every op's fields. A plan ends with EXEC, or is a list of HOOKs and a SECCOMP alone, for `start`.
  * 0, or -1 with `e` naming the op and the field. */
 int plan_decode (const uint8_t *buffer, size_t size, struct plan *out, struct err *e);
 void plan_release (struct plan *p);

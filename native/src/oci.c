@@ -28,6 +28,7 @@
 #include "fds.h"
 #include "hooks.h"
 #include "kernel.h"
+#include "notify.h"
 #include "plan.h"
 #include "record.h"
 #include "roles.h"
@@ -233,6 +234,8 @@ static int bring_to_start (struct oci *o, struct err *e) {
       oci_state_forget_listener (&o->state);
     return explain_absence (pidfd, e);
   }
+  if (notify_prepare (&o->plan, -1, &o->process.container.notify, e) < 0)
+    return -1;
   o->process.container.pid = o->options.init_pid;
   o->process.container.pidfd = fd_release (&pidfd);
   if (container_go (&o->process.container, e) < 0)

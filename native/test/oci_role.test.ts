@@ -124,9 +124,11 @@ describe.if(missing === undefined)("run", () => {
       },
     );
     expect(result.stdout.replace(/^10\n/m, "")).toBe(`${files[0]}\n${files[1]}\n0\n1\n2\n3\n4\n`);
-    expect(
-      (await new Place().oci("run", place.plain(exec("true")), ["--preserve-fds", "9"])).stderr,
-    ).toContain("the plan's descriptor 3 is among those to preserve");
+    await using other = new Place();
+    const plain = other.plain(exec("true"));
+    expect((await other.oci("run", plain, ["--preserve-fds", "9"])).stderr).toContain(
+      "the plan's descriptor 3 is among those to preserve",
+    );
   });
 });
 

@@ -73,7 +73,7 @@ describe.if(isRoot)("a container with its own process namespace", () => {
     const fields = execFields(
       "one",
       flags.stream | allOutput | flags.stdin,
-      plan(sh("echo $$; cat"), { join: true }),
+      plan(sh("echo $$; cat"), { join: true, ...own }),
     );
     await stream.ok(kinds.exec, ...fields);
     stream.send("hi\n");

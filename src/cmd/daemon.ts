@@ -55,7 +55,8 @@ import { goArchitecture } from "../engine/system/version.ts";
 import { findAccount } from "../linux/accounts.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
-import { readHostFacts } from "../linux/host-facts.ts";
+import { loadDefaultProfile } from "../linux/apparmor-load.ts";
+import { type HostFacts, readHostFacts } from "../linux/host-facts.ts";
 import { countDescriptors, readHostNames } from "../linux/host-names.ts";
 import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
@@ -95,8 +96,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const nativeParts = findNativeParts();
   const native = loadNative(nativeParts);
   const roots = openRoots(native, options.dataRoot, options.execRoot);
-  const facts = readHostFacts();
   const runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
+  const facts = await confine(readHostFacts(), roots.execRoot, log);
   const architecture = goArchitecture(facts);
   const users = await resolveRemap({ findAccount, readRanges, makeUser }, options.usernsRemap);
 
@@ -229,6 +230,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 function closeServer(server: ApiServer): void {
   server.close();
   server.closeAllConnections();
+}
+
+/** Without the profile containers run as on a host without AppArmor: said in the log and by `info`. */
+async function confine(facts: HostFacts, execRoot: string, log: Logger): Promise<HostFacts> {
+  if (!facts.apparmor) return facts;
+  try {
+    return { ...facts, apparmorDefault: await loadDefaultProfile(execRoot) };
+  } catch (error) {
+    log.warn("containers are not confined by AppArmor", { error: messageOf(error) });
+    return facts;
+  }
 }
 
 /** Identifies this engine for as long as its data root lives. */

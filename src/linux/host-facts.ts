@@ -21,6 +21,8 @@ export interface HostFacts {
   readonly architecture: "x86_64" | "aarch64" | "riscv64";
   readonly seccomp: boolean;
   readonly apparmor: boolean;
+  /** The loaded profile of containers that ask for none; who loads it adds it. */
+  readonly apparmorDefault?: string;
   readonly selinux: boolean;
   /** /sys/devices/system/cpu/cpuN/thermal_throttle directories that exist, to be masked. */
   readonly thermalThrottlePaths: readonly string[];

@@ -41,6 +41,25 @@ export function loadContainer(root: string, id: string): Container {
   return { id, directory, record: decodeRecord(text) };
 }
 
+/**
+ * What the C program leaves when it is killed while it removes a directory, container.json being the last: nothing that was a
+ * container's. True when there was something.
+ */
+export function removeRemains(root: string, id: string): boolean {
+  const directory = directoryOf(root, id);
+  if (
+    statSync(directory, { throwIfNoEntry: false }) === undefined ||
+    isThere(join(directory, "container.json"))
+  )
+    return false;
+  release(root, id);
+  return true;
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
 /** Ids in order; empty when the root is missing. */
 export function listIds(root: string): string[] {
   try {
@@ -56,7 +75,7 @@ export function listIds(root: string): string[] {
 
 /** Throws `conflict` in runc's words. Only `reserve` decides; this spares the work before it. */
 export function refuseTakenId(root: string, id: string): void {
-  if (statSync(directoryOf(root, id), { throwIfNoEntry: false }) !== undefined) throw taken();
+  if (isThere(join(directoryOf(root, id), "container.json"))) throw taken();
 }
 
 function taken(): Error {
@@ -81,6 +100,7 @@ export function reserve(
   try {
     for (const name of ["rootfs", ...directories]) mkdirSync(join(aside, name), { mode: 0o755 });
     writeFileSync(join(aside, "container.json"), encodeRecord(record), { mode: 0o600, flag: "wx" });
+    removeRemains(root, id);
     // A directory with anything in it is not replaced: rename(2).
     renameSync(aside, directory);
     return directory;

@@ -44,6 +44,7 @@ const GLOBAL_FLAGS: readonly Flag[] = [
 const HELP_FLAG: Flag = { names: ["help", "h"], kind: "switch", help: "show this" };
 
 const VERBS: Readonly<Record<string, () => Promise<{ readonly verb: Verb }>>> = {
+  checkpoint: () => import("./verbs/checkpoint.ts"),
   create: () => import("./verbs/create.ts"),
   delete: () => import("./verbs/delete.ts"),
   events: () => import("./verbs/events.ts"),
@@ -54,6 +55,7 @@ const VERBS: Readonly<Record<string, () => Promise<{ readonly verb: Verb }>>> = 
   pause: () => import("./verbs/pause.ts"),
   plan: () => import("./verbs/plan.ts"),
   ps: () => import("./verbs/ps.ts"),
+  restore: () => import("./verbs/restore.ts"),
   resume: () => import("./verbs/resume.ts"),
   run: () => import("./verbs/run.ts"),
   spec: () => import("./verbs/spec.ts"),

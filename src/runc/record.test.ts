@@ -10,7 +10,7 @@ const RECORD: ContainerRecord = {
   creator: { pid: 12, startTicks: 34n },
   annotations: { a: "b" },
   cgroupDirs: ["/sys/fs/cgroup/x"],
-  hasPoststart: false,
+  needsStartPlan: false,
   hasPoststop: true,
   config: '{"n":9223372036854775807}',
 };

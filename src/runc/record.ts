@@ -17,8 +17,8 @@ export interface ContainerRecord {
   readonly annotations: Readonly<Record<string, string>>;
   /** The directories that belong to this container alone: all that is in them may be killed. */
   readonly cgroupDirs: readonly string[];
-  /** Whether there are hooks of these stages: those run by `start` and `delete`. */
-  readonly hasPoststart: boolean;
+  /** What `start` and `delete` have to do besides: hooks, and handing a descriptor to a seccomp agent. */
+  readonly needsStartPlan: boolean;
   readonly hasPoststop: boolean;
   /** The text of config.json when the container was created: a string, since few verbs look into it. */
   readonly config: string;
@@ -40,7 +40,7 @@ export function decodeRecord(text: string): ContainerRecord {
     creator: identity(objectOf(value["creator"])),
     annotations: annotationsOf(value["annotations"]),
     cgroupDirs: directoriesOf(value["cgroupDirs"]),
-    hasPoststart: value["hasPoststart"] === true,
+    needsStartPlan: value["needsStartPlan"] === true,
     hasPoststop: value["hasPoststop"] === true,
     config: textOf(value, "config"),
   };

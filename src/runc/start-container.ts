@@ -26,6 +26,7 @@ import { type NotifySocket, notifySocket, withListenFds, withNotify } from "./ha
 import { type Ending, becomePerformer } from "./performer.ts";
 import { checkTerminal } from "./terminal-rules.ts";
 import type { ContainerRecord } from "./record.ts";
+import { needsStartPlan } from "./start-plan.ts";
 
 export const START_FLAGS: readonly Flag[] = [
   { names: ["bundle", "b"], kind: "text", help: "directory of the bundle (default: the current one)" },
@@ -130,6 +131,8 @@ function withoutKeyring(plan: Plan): Plan {
 /** Becomes the C program: does not return. Throws when there is nothing that could have been left behind. */
 export function startContainer(context: Context, flags: Flags, id: string, ending: Ending): never {
   checkContainerId(id);
+  if (context.systemdCgroup)
+    throw fail("not_implemented", "--systemd-cgroup is not supported: the cgroups are made without systemd");
   refuseTakenId(context.root, id);
   const { bundle, plan, facts, notify, preserved } = compileStart(context, flags, id);
   checkTerminal(plan.terminal, ending !== "wait", flags.text("console-socket"));
@@ -169,7 +172,7 @@ function recordOf(bundle: Bundle, plan: Plan): ContainerRecord {
     creator: identityOf(process.pid),
     annotations: bundle.spec.annotations ?? {},
     cgroupDirs: plan.ops.flatMap((op) => (op.kind === "cgroup-create" ? [op.dir] : [])),
-    hasPoststart: (bundle.spec.hooks?.poststart ?? []).length > 0,
+    needsStartPlan: needsStartPlan(bundle.spec),
     hasPoststop: (bundle.spec.hooks?.poststop ?? []).length > 0,
     config: bundle.config,
   };

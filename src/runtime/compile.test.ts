@@ -411,7 +411,8 @@ describe("the process", () => {
           bounding: ["CAP_CHOWN", "CAP_SYS_ADMIN"],
           permitted: ["CAP_FOWNER"],
           effective: [],
-          ambient: ["CAP_DAC_OVERRIDE"],
+          inheritable: ["CAP_FOWNER", "CAP_DAC_OVERRIDE"],
+          ambient: ["CAP_FOWNER", "CAP_DAC_OVERRIDE", "CAP_CHOWN"],
         },
       }),
       facts,
@@ -421,8 +422,8 @@ describe("the process", () => {
       kind: "caps",
       permitted: 8n,
       effective: 0n,
-      inheritable: 0n,
-      ambient: 0n,
+      inheritable: 10n,
+      ambient: 8n,
     });
   });
 

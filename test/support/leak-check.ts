@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import type { Engine } from "./engine.ts";
-import { until } from "./until.ts";
+import { SLOWNESS, until } from "./until.ts";
 
 export interface Inventory {
   readonly [kind: string]: ReadonlySet<string>;
@@ -84,7 +84,7 @@ function mounts(path: string, dir: string): Set<string> {
 }
 
 /** Descriptors by what they point to; equal ones are numbered, so that one more of them is a new entry and one less is none. */
-function descriptors(pid: number): Set<string> {
+export function descriptors(pid: number): Set<string> {
   const counts = new Map<string, number>();
   const found = new Set<string>();
   for (const fd of names(`/proc/${pid}/fd`)) {
@@ -163,7 +163,7 @@ export async function expectNoLeaks(engine: Engine, before: Inventory): Promise<
         leaks = difference(before, inventory(engine));
         return leaks.length === 0;
       },
-      5000,
+      5000 * SLOWNESS,
     );
   } catch {
     throw new Error(`left behind:\n  ${leaks.join("\n  ")}`);

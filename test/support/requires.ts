@@ -9,12 +9,14 @@ export type Requirement =
   | "docker-cli"
   | "cgroup1"
   | "cgroup2"
+  | "apparmor"
   | "busybox"
   | "debootstrap"
   | "cc"
   | "libseccomp"
   | "x86_64"
   | "kernel log"
+  | "podman"
   | "native";
 
 function hasCommand(name: string): boolean {
@@ -26,7 +28,12 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   "docker-cli": () => hasCommand("docker"),
   cgroup1: () => readFileSync("/proc/self/mountinfo", "utf8").includes(" - cgroup "),
   cgroup2: () => existsSync("/sys/fs/cgroup/cgroup.controllers"),
+  apparmor: () =>
+    existsSync("/sys/module/apparmor/parameters/enabled") &&
+    readFileSync("/sys/module/apparmor/parameters/enabled", "utf8").startsWith("Y") &&
+    hasCommand("apparmor_parser"),
   busybox: () => existsSync("/bin/busybox"),
+  podman: () => hasCommand("podman"),
   debootstrap: () => hasCommand("debootstrap"),
   cc: () => hasCommand("cc"),
   x86_64: () => process.arch === "x64",

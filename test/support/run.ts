@@ -1,5 +1,6 @@
 /** Runs a program to its end and keeps what it said. For tests: caps, a deadline, no shell. */
 import { spawn } from "node:child_process";
+import { SLOWNESS } from "./until.ts";
 
 export interface Finished {
   /** 128+n when killed by signal n, as a shell reports it. */
@@ -33,14 +34,11 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
+  const timeoutMs = options.timeoutMs ?? 30_000 * SLOWNESS;
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
-    reject(
-      new Error(
-        `still running after ${options.timeoutMs ?? 30_000} ms: ${command.join(" ")}\n${stdout}\n${stderr}`,
-      ),
-    );
-  }, options.timeoutMs ?? 30_000);
+    reject(new Error(`still running after ${timeoutMs} ms: ${command.join(" ")}\n${stdout}\n${stderr}`));
+  }, timeoutMs);
   let stdout = "";
   let stderr = "";
   child.stdout?.on("data", (chunk: Buffer) => {

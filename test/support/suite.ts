@@ -2,8 +2,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from "bun:test";
 import { Engine } from "./engine.ts";
 import { busyboxArchive } from "./images.ts";
-import { expectNoLeaks, inventory, type Inventory } from "./leak-check.ts";
+import { descriptors, expectNoLeaks, inventory, type Inventory } from "./leak-check.ts";
 import { describeWith, type Requirement } from "./requires.ts";
+import { until } from "./until.ts";
 
 export interface SuiteOptions {
   readonly needs?: readonly Requirement[];
@@ -31,9 +32,12 @@ export function engineSuite(
       engine = await Engine.start(options.flags, options.host);
       await engine.ok(["load", "-q", "-i", archive]);
       // Whatever the daemon makes once and keeps (an inotify descriptor, a prepared statement) is made now.
-      await engine.ok(["run", "-d", "--name", "warm-up", "--network", "none", "busybox", "sleep", "0.1"]);
-      await engine.ok(["logs", "-f", "warm-up"]);
-      await engine.ok(["rm", "warm-up"]);
+      await engine.ok(["run", "-d", "--name", "warm-up", "--network", "none", "busybox", "sleep", "100"]);
+      const following = engine.ok(["logs", "-f", "warm-up"]);
+      const { pid } = engine;
+      await until("the daemon to watch a log", () => descriptors(pid).has("anon_inode:inotify (1)"));
+      await engine.ok(["rm", "-f", "warm-up"]);
+      await following;
     }, 120_000);
     beforeEach(() => {
       before = inventory(current());

@@ -6,6 +6,7 @@ import type { ExecConfig, ExecInspect, ExecStartRequest } from "../../specs/engi
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import type { Process } from "../../specs/oci-runtime/spec.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import { apparmorProfile } from "./apparmor-label.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import type { Exec } from "./exec-record.ts";
@@ -134,7 +135,7 @@ function execError(exec: Exec, error: unknown): unknown {
 /** The container's own process with another command. */
 function execProcess(deps: ExecDeps, container: Container, config: ExecConfig): Process {
   const { config: own, host } = container;
-  return deps.buildExecProcess(
+  const process = deps.buildExecProcess(
     {
       ...own,
       Entrypoint: null,
@@ -147,6 +148,9 @@ function execProcess(deps: ExecDeps, container: Container, config: ExecConfig): 
     config.Privileged ? { ...host, Privileged: true } : host,
     deps.facts,
   );
+  // A privileged exec stays under the container's profile, as with Docker.
+  const profile = apparmorProfile(host, deps.facts);
+  return profile === undefined ? process : { ...process, apparmorProfile: profile };
 }
 
 export function inspectExec(exec: Exec): ExecInspect {

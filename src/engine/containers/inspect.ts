@@ -1,4 +1,6 @@
 /** GET /containers/{id}/json. Reads a snapshot; never waits for a lock. */
+import type { HostFacts } from "../../linux/host-facts.ts";
+import { apparmorProfile } from "./apparmor-label.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter, SnapshotUsage } from "../../core/snapshots/snapshotter.ts";
 import { networkNamespaceOf } from "../../linux/namespace-path.ts";
@@ -11,6 +13,7 @@ import { countsAsRunning } from "./state.ts";
 import { formatTime } from "./timestamp.ts";
 
 export interface InspectDeps {
+  readonly facts: HostFacts;
   readonly images: Pick<Images, "resolve">;
   readonly snapshots: Pick<Snapshotter, "driver" | "describe" | "usage">;
   readonly containersDir: string;
@@ -44,7 +47,7 @@ export async function inspect(
     Platform: "linux",
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: "",
+    AppArmorProfile: apparmorProfile(host, deps.facts) ?? "",
     ExecIDs: execIds(container),
     HostConfig: hostDocument(host),
     GraphDriver: { Data: deps.snapshots.describe(container.id), Name: deps.snapshots.driver },

@@ -21,11 +21,12 @@ interface CustomSeccomp {
 
 /**
  * Throws `invalid_argument` for an unknown option or value: nothing that is misspelt runs unconfined. What the host has
- * no use for (AppArmor, SELinux labels) is accepted without effect, as by Docker; where it has, `not_implemented`.
+ * no use for (AppArmor profiles, SELinux labels) is accepted without effect, as by Docker; SELinux labels are
+ * `not_implemented` where it has. Whether a profile is loaded the kernel says at the start.
  */
 export function parseSecurityOptions(
   options: readonly string[],
-  facts: Pick<HostFacts, "apparmor" | "selinux">,
+  facts: Pick<HostFacts, "selinux">,
 ): SecurityOptions {
   let seccomp: SecurityOptions["seccomp"] = { kind: "default" };
   let noNewPrivileges = false;
@@ -38,15 +39,10 @@ export function parseSecurityOptions(
     else if (value === undefined) throw invalid(1, option);
     else if (key === "seccomp") seccomp = parseSeccomp(value, option);
     else if (key === "systempaths" && value === "unconfined") systemPathsUnconfined = true;
-    else if (key === "apparmor") apparmor = value;
+    else if (key === "apparmor") apparmor = parseProfileName(value, option);
     else if (key === "label") checkLabel(value, option, facts);
     else throw invalid(2, option);
   }
-  if (facts.apparmor && apparmor !== undefined && apparmor !== "unconfined")
-    throw fail(
-      "not_implemented",
-      `AppArmor profile "${apparmor}" cannot be applied: AppArmor is not supported yet`,
-    );
   return { seccomp, noNewPrivileges, systemPathsUnconfined, apparmor };
 }
 
@@ -67,6 +63,13 @@ function parseSeccomp(value: string, option: string): SecurityOptions["seccomp"]
   if (value === "unconfined" || value === "builtin") return { kind: value };
   if (value === "") throw invalid(1, option);
   return { kind: "profile", profile: decodeProfile(value) };
+}
+
+/** No blanks at its ends and no control characters: it becomes part of a command to the kernel. */
+function parseProfileName(value: string, option: string): string {
+  if (value === "" || value.length > 500 || value.trim() !== value || /\p{Cc}/u.test(value))
+    throw invalid(2, option);
+  return value;
 }
 
 function checkLabel(value: string, option: string, { selinux }: Pick<HostFacts, "selinux">): void {

@@ -10,6 +10,7 @@ import { defaultSeccomp, resolveProfile } from "../../linux/seccomp-profile.ts";
 import { checkSysctl } from "../../linux/sysctl.ts";
 import type { ContainerConfig, HostConfig, Ulimit } from "../../specs/engine/container.ts";
 import type { Linux, NamespaceType, Process, Seccomp, Spec, SpecUser } from "../../specs/oci-runtime/spec.ts";
+import { apparmorProfile } from "./apparmor-label.ts";
 import { parseSecurityOptions, type SecurityOptions } from "./security-options.ts";
 import type { SpecInput } from "./spec-input.ts";
 import { buildMounts, rootPropagation } from "./spec-mounts.ts";
@@ -93,6 +94,8 @@ export function checkSpecOptions(config: ContainerConfig, host: HostConfig, fact
 interface Rights {
   readonly capabilities: bigint;
   readonly security: SecurityOptions;
+  /** AppArmor's; undefined where it is off. */
+  readonly profile: string | undefined;
 }
 
 function rightsOf(host: HostConfig, facts: HostFacts): Rights {
@@ -100,13 +103,14 @@ function rightsOf(host: HostConfig, facts: HostFacts): Rights {
   return {
     security: parseSecurityOptions(host.SecurityOpt ?? [], facts),
     capabilities: chooseCapabilities(wishes, facts.capabilities),
+    profile: apparmorProfile(host, facts),
   };
 }
 
 function buildProcess(
   config: ContainerConfig,
   host: HostConfig,
-  { capabilities, security }: Rights,
+  { capabilities, security, profile }: Rights,
 ): Process {
   const args = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   if (args.length === 0) throw fail("invalid_argument", "no command specified");
@@ -129,6 +133,7 @@ function buildProcess(
     capabilities: { bounding: names, effective: names, permitted: names },
     ...(host.Ulimits === null ? {} : { rlimits: host.Ulimits.map(rlimit) }),
     ...(security.noNewPrivileges ? { noNewPrivileges: true } : {}),
+    ...(profile === undefined ? {} : { apparmorProfile: profile }),
     oomScoreAdj: oomScore(host.OomScoreAdj),
   };
 }

@@ -96,12 +96,15 @@ export function info(deps: InfoDeps): SystemInfo {
     RuncCommit: { ID: build.commit },
     InitCommit: { ID: build.commit },
     SecurityOptions: [
+      ...(facts.apparmor ? ["name=apparmor"] : []),
       ...(facts.seccomp ? ["name=seccomp,profile=builtin"] : []),
       ...(deps.remap === undefined ? [] : ["name=userns"]),
       ...(isV1 ? [] : ["name=cgroupns"]),
     ],
     CDISpecDirs: [],
-    // Claimed only when it is so: no profile is applied yet.
-    Warnings: facts.apparmor ? ["WARNING: AppArmor is on, but containers are not confined by it yet"] : null,
+    Warnings:
+      facts.apparmor && facts.apparmorDefault === undefined
+        ? ["WARNING: AppArmor is on, but its default profile could not be loaded: containers run without it"]
+        : null,
   };
 }

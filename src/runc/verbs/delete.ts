@@ -1,6 +1,7 @@
 import { fail, isCategory } from "../../base/errors.ts";
 import type { Verb } from "../context.ts";
 import { checkContainerId } from "../container-id.ts";
+import { removeRemains } from "../container.ts";
 import { deleteContainer } from "../delete-container.ts";
 
 export const verb: Verb = {
@@ -18,7 +19,7 @@ export const verb: Verb = {
       await deleteContainer(context, id, force);
       return 0;
     } catch (error) {
-      if (force && isCategory(error, "not_found")) return 0;
+      if (isCategory(error, "not_found") && (removeRemains(context.root, id) || force)) return 0;
       throw isCategory(error, "not_found") ? fail("not_found", "container does not exist", error) : error;
     }
   },

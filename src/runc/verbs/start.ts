@@ -33,14 +33,14 @@ async function startCreated(context: Context, container: Container): Promise<nev
   const main = mainProcess(container);
   if (main === undefined) throw fail("conflict", "cannot start a container that has stopped");
   const notify = notifySocket(context.environment, container.directory);
-  const { hooksPlan } = container.record.hasPoststart
-    ? await import("../poststart-plan.ts")
-    : { hooksPlan: undefined };
+  const { startPlan } = container.record.needsStartPlan
+    ? await import("../start-plan.ts")
+    : { startPlan: undefined };
   return becomePerformer(context, {
     verb: "start",
     state: container.directory,
     join: main,
-    ...(hooksPlan === undefined ? {} : { plan: hooksPlan(container) }),
+    ...(startPlan === undefined ? {} : { plan: startPlan(container) }),
     // Its directory is bound into the container only if there was a service manager when it was created.
     notify: notify !== undefined && existsSync(notify.directory) ? notify : undefined,
   });
