@@ -44,6 +44,7 @@ import {
   DEFAULT_READONLY_PATHS,
   defaultMaskedPaths,
 } from "../engine/containers/spec.ts";
+import { chooseRuntimes } from "../engine/containers/runtimes.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
@@ -57,7 +58,14 @@ import { compileSeccomp } from "../linux/seccomp-compile.ts";
 import { defaultSeccomp } from "../linux/seccomp-profile.ts";
 import { loadNative } from "../linux/native-addon.ts";
 import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
-import { DAEMON_HELP, type DaemonOptions, parseDaemonOptions } from "./daemon-options.ts";
+import { readDaemonConfig } from "./daemon-config.ts";
+import {
+  configFileOf,
+  DAEMON_HELP,
+  daemonOptions,
+  type DaemonOptions,
+  parseDaemonFlags,
+} from "./daemon-options.ts";
 import { openRoots } from "./daemon-roots.ts";
 import { listenOn } from "./daemon-socket.ts";
 import { findNativeParts } from "./native-parts.ts";
@@ -83,6 +91,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const native = loadNative(nativeParts);
   const roots = openRoots(native, options.dataRoot, options.execRoot);
   const facts = readHostFacts();
+  const runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
   const architecture = goArchitecture(facts);
 
   const metadata = openMetadata({
@@ -119,6 +128,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     maskedPaths: defaultMaskedPaths(facts),
     readonlyPaths: DEFAULT_READONLY_PATHS,
     hostname: hostname(),
+    runtime: runtimes.defaultName,
   });
   let isStopping = false;
 
@@ -130,6 +140,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     images,
     events,
     facts,
+    runtimes,
     log,
     buildSpec,
     buildExecProcess,
@@ -221,11 +232,15 @@ function engineId(metadata: Metadata): string {
 /** `gantryd`: runs until a signal ends it. */
 export async function runDaemon(words: readonly string[]): Promise<void> {
   try {
-    const options = parseDaemonOptions(words);
-    if (options === "help") process.stdout.write(DAEMON_HELP);
-    else if (options === "version") process.stdout.write(`gantryd version ${VERSION}, build ${COMMIT}\n`);
+    const flags = parseDaemonFlags(words);
+    if (flags === "help") process.stdout.write(DAEMON_HELP);
+    else if (flags === "version") process.stdout.write(`gantryd version ${VERSION}, build ${COMMIT}\n`);
     else if (process.getuid?.() !== 0) throw new Error("the engine must be run as root");
-    else serve(await startDaemon(options), options);
+    else {
+      const file = configFileOf(flags);
+      const options = daemonOptions(flags, await readDaemonConfig(file.path, file.mustExist));
+      serve(await startDaemon(options), options);
+    }
   } catch (error) {
     process.stderr.write(`gantryd: ${messageOf(error)}\n`);
     process.exit(1);

@@ -99,6 +99,7 @@ function runOptions(id: string, args: readonly string[], more: Partial<RunOption
     stdinOnce: false,
     consoleSize: { rows: 0, cols: 0 },
     init: false,
+    runtime: undefined,
     attach: [],
     ...more,
   };

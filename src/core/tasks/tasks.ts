@@ -30,6 +30,12 @@ export interface LogSink {
   readonly attrs: string;
 }
 
+/** An OCI runtime that is not the built-in one: a program that takes runc's command line. */
+export interface RuntimeProgram {
+  readonly path: string;
+  readonly args: readonly string[];
+}
+
 export interface RunOptions {
   readonly id: string;
   readonly spec: Spec;
@@ -41,6 +47,8 @@ export interface RunOptions {
   readonly consoleSize: { readonly rows: number; readonly cols: number };
   /** Keep PID 1 as a reaping, signal-forwarding init. */
   readonly init: boolean;
+  /** Undefined = the built-in one. */
+  readonly runtime: RuntimeProgram | undefined;
   /** Streams that are there before the process runs a single instruction of the image, and so miss nothing. */
   readonly attach: readonly EarlyAttach[];
 }

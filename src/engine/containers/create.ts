@@ -13,6 +13,7 @@ import { logSinkOf } from "./log-options.ts";
 import { checkBindSources } from "./mounts.ts";
 import { checkName, generateName } from "./names.ts";
 import { containerPaths } from "./paths.ts";
+import type { Runtimes } from "./runtimes.ts";
 import { checkSpecOptions } from "./spec.ts";
 import type { ContainerStore } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
@@ -24,6 +25,7 @@ export interface CreateDeps {
   readonly snapshots: Pick<Snapshotter, "prepare" | "remove">;
   readonly events: EventSink;
   readonly facts: HostFacts;
+  readonly runtimes: Runtimes;
   readonly containersDir: string;
 }
 
@@ -59,7 +61,7 @@ export async function create(
     host: request.host,
     imageConfig: image.config,
   });
-  const warnings = validateCreate(request.config, container.config, request.host, deps.facts);
+  const warnings = validateCreate(request.config, container.config, request.host, deps.facts, deps.runtimes);
   checkSpecOptions(container.config, container.host, deps.facts);
   const paths = containerPaths(deps.containersDir, id);
   logSinkOf(container.host.LogConfig, container.config, paths.log);

@@ -17,6 +17,7 @@ import { resolveMounts } from "./mounts.ts";
 import { writeNetworkFiles } from "./network-files.ts";
 import { containerPaths } from "./paths.ts";
 import { removeContainer } from "./remove.ts";
+import { programOf, type Runtimes } from "./runtimes.ts";
 import type { SpecInput } from "./spec-input.ts";
 import { failedStart } from "./start-failure.ts";
 import { countsAsRunning, nextStatus } from "./state.ts";
@@ -30,6 +31,7 @@ export interface StartDeps extends MonitorDeps {
   readonly snapshots: Snapshotter;
   readonly events: EventSink;
   readonly facts: HostFacts;
+  readonly runtimes: Runtimes;
   readonly buildSpec: (input: SpecInput) => Spec;
   readonly containersDir: string;
   readonly log: Logger;
@@ -130,6 +132,7 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
       stdinOnce: config.StdinOnce,
       consoleSize: { rows, cols },
       init: host.Init === true,
+      runtime: programOf(deps.runtimes, host.Runtime),
       attach: container.takeAttaching(),
     },
     AbortSignal.timeout(START_DEADLINE_MS),

@@ -119,6 +119,7 @@ export function runOptions(id: string, more: Partial<RunOptions> = {}): RunOptio
     stdinOnce: false,
     consoleSize: { rows: 0, cols: 0 },
     init: false,
+    runtime: undefined,
     attach: [],
     ...more,
   };
