@@ -30,6 +30,7 @@ import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
 import { openOverlaySnapshots } from "../core/snapshots/overlay.ts";
 import type { LogSink } from "../core/tasks/tasks.ts";
+import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
 import { RunDirectories } from "../core/tasks/run-directory.ts";
 import { runtimePlanner } from "../core/tasks/runtime-planner.ts";
@@ -118,14 +119,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     metadata,
     log,
   });
+  const directories = new RunDirectories(roots.tasks, (path) => native.removeTree(path));
+  const shim = pathOfDescriptor(native.sealedExecutable(nativeParts.shim));
   const tasks = new TaskManager({
-    directories: new RunDirectories(roots.tasks),
+    directories,
     planner: runtimePlanner(facts),
+    foreign: new ForeignRuntimes({ facts, directories, shim, runProgram, log }),
     cgroups: { freeze, thaw, isFrozen, clear },
     pidfds: native,
     log,
     answerTimeoutMs: SHIM_ANSWER_MS,
-    spawnShim: shimSpawner(pathOfDescriptor(native.sealedExecutable(nativeParts.shim)), "ignore"),
+    spawnShim: shimSpawner(shim, "ignore"),
   });
   let remap: Remap | undefined;
   if (users !== undefined) {

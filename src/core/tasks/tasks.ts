@@ -3,7 +3,8 @@
  * shim owns stdio, log and exit status, so a task goes on when this process dies: `reconnect` finds all of them again.
  *
  * Run directory of a task, `<state>/tasks/<id>/`, mode 0700: `shim.sock`, `pid`, `exit` (written by the shim),
- * `config.json` (the OCI spec), `rootfs/` (the empty directory init attaches the root to in its own mount namespace).
+ * `config.json` (the OCI spec), `rootfs/` (the empty directory init attaches the root to in its own mount namespace). Of
+ * another runtime's also `runtime.json`, and what is named in foreign-commands.ts: the runtime's state, logs and sockets.
  */
 import type { Duplex } from "node:stream";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
@@ -56,7 +57,8 @@ export interface RunOptions {
 
 /** Where a start failed decides the exit code that Docker shows: 126, 127 or 128. */
 export interface StartFailure {
-  readonly stage: "setup" | "exec";
+  /** "runtime": another runtime refused it, and the message is its own. */
+  readonly stage: "setup" | "exec" | "runtime";
   readonly errno: string;
 }
 
