@@ -37,14 +37,23 @@ describeWith("gantry-runc --systemd-cgroup", ["root", "busybox", "native", "syst
     return found.stdout.trim();
   }
   const cgroupOf = (pid: number): string => readFileSync(`/proc/${pid}/cgroup`, "utf8");
+  /** In v1's other hierarchies systemd moves whom it likes while a scope begins. */
+  const bySystemd = (pid: number): string | undefined =>
+    cgroupOf(pid)
+      .split("\n")
+      .find((line) => /^\d+:(name=systemd)?:/.test(line));
   const pidOf = async (id: string): Promise<number> => Number((await runtime.state(id))["pid"]);
   const whenStopped = (id: string): Promise<void> =>
     until(`${id} to stop`, async () => (await runtime.state(id))["status"] === "stopped");
 
   beforeAll(() => runtime.open());
   afterEach(async () => {
+    // What a failed test left shall not fail those after it.
+    const left = (await runtime.ok("list", "-q")).split("\n").filter(Boolean);
+    for (const id of left) await runtime.ok("delete", "--force", id);
     await until(`nothing to be left: ${runtime.remains().join(", ")}`, () => runtime.remains().length === 0);
     await until("every scope to be gone", async () => (await units()) === "");
+    expect(left).toEqual([]);
   });
   afterAll(() => runtime.close());
 
@@ -64,7 +73,7 @@ describeWith("gantry-runc --systemd-cgroup", ["root", "busybox", "native", "syst
       async () => (await units()) !== "" && existsSync(join(runtime.root, "h", "pid")),
     );
     await until("it to be alone", () => !cgroupOf(runner.pid ?? 0).includes(unitOf("h")));
-    expect(cgroupOf(runner.pid ?? 0)).toBe(cgroupOf(process.pid));
+    expect(bySystemd(runner.pid ?? 0)).toBe(bySystemd(process.pid));
     expect(cgroupOf(await pidOf("h"))).toContain(unitOf("h"));
     await runtime.ok("kill", "h", "KILL");
     await until("the runner to end", () => runner.exitCode !== null);
@@ -122,7 +131,7 @@ describeWith("gantry-runc --systemd-cgroup", ["root", "busybox", "native", "syst
     await runtime.ok("delete", "c");
   });
 
-  test("delete --force ends what runs, a paused one with cgroups of its own, too", async () => {
+  test("delete --force ends what runs, a paused one, too", async () => {
     expect(await start("run", "-d", "-b", sleeper("d"), "d")).toBe(0);
     await runtime.ok("pause", "d");
     await runtime.ok("delete", "--force", "d");
