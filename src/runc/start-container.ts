@@ -161,7 +161,8 @@ export function startContainer(context: Context, flags: Flags, id: string, endin
   }
 }
 
-function recordOf(bundle: Bundle, plan: Plan): ContainerRecord {
+/** What is written of a container that begins. */
+export function recordOf(bundle: Bundle, plan: Plan): ContainerRecord {
   return {
     ociVersion: bundle.spec.ociVersion,
     bundle: bundle.path,
@@ -178,8 +179,8 @@ function recordOf(bundle: Bundle, plan: Plan): ContainerRecord {
   };
 }
 
-/** All that is in a container's cgroup is killed with it: it must be nobody else's. */
-function refuseUsedCgroups(dirs: readonly string[]): void {
+/** All that is in a container's cgroup is killed with it: it must be nobody else's. Throws `conflict`. */
+export function refuseUsedCgroups(dirs: readonly string[]): void {
   for (const dir of dirs) {
     const members = cgroupMembers([dir]);
     if (members.length > 0)
