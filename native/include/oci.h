@@ -7,6 +7,7 @@
  *     oci_attend.c    a process in the foreground: its end, signals, terminal
  *     oci_terminal.c  the terminal itself, or its way to the console socket
  *     oci_notify.c    systemd's readiness messages
+ *     oci_restore.c   criu, and the process that it brings back
  *     oci_report.c    errors: standard error and the log file
  *
  * Single-threaded. All signals are blocked from the first moment on. */
@@ -24,7 +25,7 @@
 struct err;
 struct plan;
 
-enum oci_verb { OCI_CREATE, OCI_RUN, OCI_START, OCI_EXEC };
+enum oci_verb { OCI_CREATE, OCI_RUN, OCI_START, OCI_EXEC, OCI_RESTORE };
 
 struct oci_options {
   enum oci_verb verb;
@@ -34,6 +35,7 @@ struct oci_options {
   unsigned preserved_fds; /* --preserve-fds */
   const char *state;      /* --state; not of exec */
   const char *pid_file, *console_socket, *log, *notify_socket, *notify_dir; /* NULL when not given */
+  const char *rootfs, *criu_log, *network, *pids;                           /* of restore; the last two may be NULL */
   bool detach, keep, subreaper, log_json;
 };
 
@@ -67,6 +69,9 @@ int oci_state_record (const struct oci_state *s, pid_t pid, struct err *e);
 
 /* Removes the known files and then the directory; a foreign file in it is an error and stays. */
 int oci_state_remove (const struct oci_state *s, struct err *e);
+
+/* Where criu writes the pid of the process that it restored. */
+#define RESTORED_NAME "restored"
 
 /* The pid in decimal and nothing else, aside and then in place. */
 int oci_write_pid_file (const char *path, pid_t pid, struct err *e);
@@ -139,5 +144,18 @@ void oci_process_await_ready (struct oci_process *p);
 /* Kills what did not become a process, and reaps it. */
 void oci_process_abort (struct oci_process *p);
 void oci_process_close (struct oci_process *p);
+
+/* ---- oci_restore.c ---- */
+
+/* Opens the namespaces that are given by path, from descriptor 3 up, as preserved ones. Nothing else may be open but the
+   plan, which is moved out of the way. */
+int oci_restore_open_namespaces (struct oci_options *o, struct err *e);
+
+/* Between the two everything that is cloned has the root as a mount point. `back` is closed by the second, or by `auto_fd`. */
+int oci_restore_enter_mounts (const struct oci_options *o, int *back, struct err *e);
+int oci_restore_leave_mounts (int *back, struct err *e);
+
+/* Waits for criu, which is the process of `p`; afterwards that is the restored one, not yet reaped should it have ended. */
+int oci_restore_adopt (struct oci_process *p, const struct oci_state *s, struct err *e);
 
 #endif

@@ -13,6 +13,9 @@
  *   run, at its end                     a stopped container, perhaps without        delete: POSTSTOP hooks run again, as
  *                                       cgroups                                     nobody knows whether they were done
  *   run, while it removes its state     `container.json` alone, or nothing          delete
+ *   restore, while criu works           the state directory without `pid`, cgroups  delete --force, which kills what is in the
+ *                                       with criu and what it has restored          cgroups
+ *   restore, later                      as run
  *   exec                                the process goes on                         the end of the container
  *
  * Mounts are never left: they live in the child's mount namespace. */
@@ -86,10 +89,17 @@ static int read_plan (struct oci *o, struct err *e) {
 }
 
 static int begin (struct oci *o, struct err *e) {
-  if (open_streams (e) < 0 || check_preserved (o->options.preserved_fds, e) < 0)
+  struct err second;
+
+  if (open_streams (e) < 0)
+    return -1;
+  int opened = o->options.verb == OCI_RESTORE ? oci_restore_open_namespaces (&o->options, e) : 0;
+  if (check_preserved (o->options.preserved_fds, opened < 0 ? &second : e) < 0)
     return -1;
   /* Early: from now on a failure removes what gantry-runc made there. */
-  if (o->options.state != NULL && oci_state_open (o->options.state, &o->state, e) < 0)
+  if (o->options.state != NULL && oci_state_open (o->options.state, &o->state, opened < 0 ? &second : e) < 0)
+    return -1;
+  if (opened < 0)
     return -1;
   prctl (PR_SET_NAME, "gantry-runc", 0, 0, 0);
   if (o->options.subreaper && prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
@@ -119,7 +129,7 @@ static int spawn (struct oci *o, int init_pidfd, int listener, struct err *e) {
 
 /* Of a container that did not come to life nothing stays. */
 static int undo (struct oci *o, const struct err *why) {
-  bool made_state = o->options.verb == OCI_CREATE || o->options.verb == OCI_RUN;
+  bool made_state = o->options.verb != OCI_START && o->options.verb != OCI_EXEC;
   struct err e;
 
   oci_terminal_end (&o->process.terminal); /* the words shall not come out in raw mode */
@@ -211,6 +221,39 @@ static int run (struct oci *o) {
   return code;
 }
 
+/* ---- restore ---- */
+
+static int bring_back (struct oci *o, struct err *e) {
+  auto_fd back = -1;
+  struct err second;
+  int entered = oci_restore_enter_mounts (&o->options, &back, e);
+  int spawned = entered < 0 ? -1 : spawn (o, -1, -1, e);
+
+  if (oci_restore_leave_mounts (&back, spawned < 0 ? &second : e) < 0 || spawned < 0)
+    return -1;
+  if (container_go (&o->process.container, e) < 0 || oci_process_await (&o->process, e) != SYNC_STARTED)
+    return -1;
+  if (oci_restore_adopt (&o->process, &o->state, e) < 0)
+    return -1;
+  if (oci_state_record (&o->state, o->process.container.pid, e) < 0)
+    return -1;
+  return write_pid_file (o, e);
+}
+
+static int restore (struct oci *o) {
+  struct err e;
+
+  if (bring_back (o, &e) < 0)
+    return undo (o, &e);
+  if (o->options.detach) {
+    container_leave (&o->process.container);
+    return 0;
+  }
+  int code = oci_process_attend (&o->process);
+  clear_away (o);
+  return code;
+}
+
 /* ---- start ---- */
 
 /* Whoever else was faster, or the container's own end, has closed the socket. */
@@ -286,8 +329,9 @@ static int exec (struct oci *o) {
 }
 
 int oci_main (int argc, char **argv) {
-  static int (*const verbs[]) (
-      struct oci *) = { [OCI_CREATE] = create, [OCI_RUN] = run, [OCI_START] = start, [OCI_EXEC] = exec };
+  static int (*const verbs[]) (struct oci *) = {
+    [OCI_CREATE] = create, [OCI_RUN] = run, [OCI_START] = start, [OCI_EXEC] = exec, [OCI_RESTORE] = restore
+  };
   struct oci o = { .state = { .fd = -1, .parent_fd = -1 }, .process.container = { .pid = -1, .pidfd = -1 } };
   struct err e;
   int code;

@@ -9,14 +9,15 @@
 #include "oci.h"
 
 #define VERB(v) (1u << (v))
-#define ALL (VERB (OCI_CREATE) | VERB (OCI_RUN) | VERB (OCI_START) | VERB (OCI_EXEC))
+#define RESTORE VERB (OCI_RESTORE)
+#define ALL (VERB (OCI_CREATE) | VERB (OCI_RUN) | VERB (OCI_START) | VERB (OCI_EXEC) | RESTORE)
 #define MAKING (VERB (OCI_CREATE) | VERB (OCI_RUN))
 #define PROCESS (MAKING | VERB (OCI_EXEC))
 /* More than any caller has, and no more than may be looked at one by one. */
 #define MAX_PRESERVED 65536
 
 static const char *const verbs[] = {
-  [OCI_CREATE] = "create", [OCI_RUN] = "run", [OCI_START] = "start", [OCI_EXEC] = "exec"
+  [OCI_CREATE] = "create", [OCI_RUN] = "run", [OCI_START] = "start", [OCI_EXEC] = "exec", [OCI_RESTORE] = "restore"
 };
 
 enum kind { FLAG, TEXT, NUMBER, FORMAT };
@@ -27,18 +28,22 @@ static const struct option {
   uint32_t verbs, required;
   size_t offset; /* of a FLAG or TEXT; what a NUMBER is for, its name says */
 } options[] = {
-  { "--plan-fd", NUMBER, ALL, PROCESS, 0 },
+  { "--plan-fd", NUMBER, ALL, PROCESS | RESTORE, 0 },
   { "--state", TEXT, ALL & ~VERB (OCI_EXEC), ALL & ~VERB (OCI_EXEC), offsetof (struct oci_options, state) },
-  { "--detach", FLAG, VERB (OCI_RUN) | VERB (OCI_EXEC), 0, offsetof (struct oci_options, detach) },
-  { "--keep", FLAG, VERB (OCI_RUN), 0, offsetof (struct oci_options, keep) },
-  { "--subreaper", FLAG, VERB (OCI_RUN) | VERB (OCI_EXEC), 0, offsetof (struct oci_options, subreaper) },
-  { "--pid-file", TEXT, PROCESS, 0, offsetof (struct oci_options, pid_file) },
+  { "--detach", FLAG, VERB (OCI_RUN) | VERB (OCI_EXEC) | RESTORE, 0, offsetof (struct oci_options, detach) },
+  { "--keep", FLAG, VERB (OCI_RUN) | RESTORE, 0, offsetof (struct oci_options, keep) },
+  { "--subreaper", FLAG, VERB (OCI_RUN) | VERB (OCI_EXEC) | RESTORE, 0, offsetof (struct oci_options, subreaper) },
+  { "--pid-file", TEXT, PROCESS | RESTORE, 0, offsetof (struct oci_options, pid_file) },
   { "--console-socket", TEXT, PROCESS, 0, offsetof (struct oci_options, console_socket) },
   { "--preserve-fds", NUMBER, PROCESS, 0, 0 },
   { "--join", NUMBER, VERB (OCI_EXEC) | VERB (OCI_START), VERB (OCI_EXEC) | VERB (OCI_START), 0 },
   { "--start-ticks", NUMBER, VERB (OCI_EXEC) | VERB (OCI_START), 0, 0 },
   { "--notify-socket", TEXT, VERB (OCI_RUN) | VERB (OCI_START), 0, offsetof (struct oci_options, notify_socket) },
   { "--notify-dir", TEXT, VERB (OCI_RUN) | VERB (OCI_START), 0, offsetof (struct oci_options, notify_dir) },
+  { "--rootfs", TEXT, RESTORE, RESTORE, offsetof (struct oci_options, rootfs) },
+  { "--criu-log", TEXT, RESTORE, RESTORE, offsetof (struct oci_options, criu_log) },
+  { "--network", TEXT, RESTORE, 0, offsetof (struct oci_options, network) },
+  { "--pids", TEXT, RESTORE, 0, offsetof (struct oci_options, pids) },
   { "--log", TEXT, ALL, 0, offsetof (struct oci_options, log) },
   { "--log-format", FORMAT, ALL, 0, 0 },
 };
@@ -120,7 +125,7 @@ int oci_options_parse (int argc, char **argv, struct oci_options *o, struct err 
   while (argc > 1 && verb < sizeof verbs / sizeof *verbs && strcmp (argv[1], verbs[verb]) != 0)
     verb++;
   if (argc < 2 || verb == sizeof verbs / sizeof *verbs)
-    return err_set (e, 0, "usage: gantry-shim oci create|run|start|exec OPTION...");
+    return err_set (e, 0, "usage: gantry-shim oci create|run|start|exec|restore OPTION...");
   o->verb = (enum oci_verb) verb;
   for (int i = 2, used; i < argc; i += used) {
     used = take_option (argv + i, o, &seen, e);

@@ -22,6 +22,8 @@ static const char *prefix_of (enum oci_verb verb) {
     return "run failed: unable to start container process: ";
   case OCI_EXEC:
     return "exec failed: unable to start container process: ";
+  case OCI_RESTORE:
+    return "restore failed: ";
   default:
     return "start failed: ";
   }

@@ -168,8 +168,13 @@ int oci_state_remove (const struct oci_state *s, struct err *e) {
   static const struct {
     const char *name;
     int flags;
-  } known[] = { { SOCKET_NAME, 0 },          { "pid.new", 0 },           { "pid", 0 },
-                { "notify/notify.sock", 0 }, { "notify", AT_REMOVEDIR }, { "rootfs", AT_REMOVEDIR },
+  } known[] = { { SOCKET_NAME, 0 },
+                { "pid.new", 0 },
+                { "pid", 0 },
+                { RESTORED_NAME, 0 },
+                { "notify/notify.sock", 0 },
+                { "notify", AT_REMOVEDIR },
+                { "rootfs", AT_REMOVEDIR },
                 { "container.json", 0 } };
   struct stat held, named;
 

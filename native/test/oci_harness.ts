@@ -95,7 +95,7 @@ export class Place implements AsyncDisposable {
   readonly state = join(this.dir, "state/c");
   readonly pidFile = join(this.dir, "pid");
   readonly cgroup: string;
-  readonly #cgroupVersion: number;
+  readonly cgroupVersion: number;
   #runs = 0;
 
   constructor() {
@@ -106,7 +106,7 @@ export class Place implements AsyncDisposable {
     for (const name of ["sh", "cat", "echo", "sleep", "true", "ls", "kill", "readlink"])
       symlinkSync("busybox", join(this.rootfs, "bin", name));
     const isUnified = existsSync("/sys/fs/cgroup/cgroup.controllers");
-    this.#cgroupVersion = isUnified ? 2 : 1;
+    this.cgroupVersion = isUnified ? 2 : 1;
     this.cgroup = join(
       isUnified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids",
       this.dir.slice(tmpdir().length + 1),
@@ -144,7 +144,7 @@ export class Place implements AsyncDisposable {
       ops: [
         { kind: "cgroup-create", dir: this.cgroup },
         ...(extra.before ?? []),
-        { kind: "cgroup-join", dir: this.cgroup, version: this.#cgroupVersion },
+        { kind: "cgroup-join", dir: this.cgroup, version: this.cgroupVersion },
         { kind: "propagation", propagation: MS_PRIVATE },
         { kind: "root-bind", source: this.rootfs, staging: this.rootfs, idmap: 0 },
         mount("proc", "/proc"),

@@ -12,6 +12,7 @@ import {
   linksOf,
   missing,
   Place,
+  type Result,
   processesWith,
   sh,
   startTicksOf,
@@ -531,10 +532,73 @@ describe.if(missing === undefined)("errors in the log", () => {
   });
 });
 
+describe.if(missing === undefined)("restore", () => {
+  /** A shell stands in for criu: what it does decides what becomes of the container. */
+  async function restoreBy(place: Place, script: string, ...more: string[]): Promise<Result> {
+    mkdirSync(join(place.state, "rootfs"));
+    const { ops, ...plan } = place.plain(sh(script));
+    const joined = { kind: "cgroup-join", dir: place.cgroup, version: place.cgroupVersion } as const;
+    const words = ["--rootfs", place.rootfs, "--criu-log", join(place.dir, "criu.log"), ...more];
+    return await place.oci(
+      "restore",
+      {
+        ...plan,
+        cloneFlags: 0,
+        hostPid: true,
+        ops: [{ kind: "cgroup-create", dir: place.cgroup }, joined, ...ops],
+      },
+      words,
+    );
+  }
+
+  test("a criu that fails is explained by the end of its log, and nothing is left", async () => {
+    await using place = new Place();
+    const lines = [1, 2, 3, 4].map((n) => `echo "(00.1) Error (criu/x.c:${n}): no ${n}"`).join(";");
+    const done = await restoreBy(place, `sleep 1000 & (${lines}; echo fine) >criu.log; exit 3`);
+    expect(done.stderr).toBe(
+      "gantry-runc: restore failed: criu failed with exit status 3: " +
+        "Error (criu/x.c:2): no 2; Error (criu/x.c:3): no 3; Error (criu/x.c:4): no 4\n",
+    );
+    expect(done.status).toBe(1);
+    expect(existsSync(place.state)).toBe(false);
+    expect(existsSync(place.cgroup)).toBe(false);
+  });
+
+  test.each([
+    "true",
+    "echo 1 >state/c/restored",
+    "echo x >state/c/restored",
+    "echo 999999999999 >state/c/restored",
+  ])("a criu that names no child of ours has not restored: %s", async (script) => {
+    await using place = new Place();
+    const done = await restoreBy(place, script);
+    expect(done.stderr).toBe("gantry-runc: restore failed: criu has not said which process it restored\n");
+    expect(existsSync(place.state)).toBe(false);
+  });
+
+  test("criu finds the root mounted, and namespaces from descriptor 3 up", async () => {
+    await using place = new Place();
+    const own = "/proc/self/ns/net";
+    const script = "ls state/c/rootfs; readlink /proc/self/fd/3 /proc/self/fd/4; exit 1";
+    const done = await restoreBy(place, script, "--network", own, "--pids", "/proc/self/ns/pid");
+    expect(done.stdout).toMatch(/^bin\ndev\nproc\nsys\ntmp\nnet:\[\d+\]\npid:\[\d+\]\n$/);
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(place.dir);
+  });
+
+  test("a namespace that is not there is named, and nothing is left", async () => {
+    await using place = new Place();
+    const done = await restoreBy(place, "true", "--network", "/nowhere");
+    expect(done.stderr).toBe(
+      'gantry-runc: restore failed: cannot open the namespace "/nowhere": no such file or directory\n',
+    );
+    expect(existsSync(place.state)).toBe(false);
+  });
+});
+
 describe("the command line", () => {
   const wrong: readonly (readonly [string, string, string])[] = [
-    ["", "", "usage: gantry-shim oci create|run|start|exec OPTION..."],
-    ["stop", "", "usage: gantry-shim oci create|run|start|exec OPTION..."],
+    ["", "", "usage: gantry-shim oci create|run|start|exec|restore OPTION..."],
+    ["stop", "", "usage: gantry-shim oci create|run|start|exec|restore OPTION..."],
     ["run", "--state /x", "run needs --plan-fd"],
     ["run", "--plan-fd 3", "run needs --state"],
     ["run", "--plan-fd 2 --state /x", 'invalid value "2" for --plan-fd'],
@@ -553,6 +617,11 @@ describe("the command line", () => {
     ["start", "--state /x --join 0", 'invalid value "0" for --join'],
     ["exec", "--plan-fd 3 --join 1 --state /x", "exec does not take --state"],
     ["exec", "--plan-fd 3 --join 1 more", 'unknown argument "more"'],
+    ["restore", "--plan-fd 3 --state /x --rootfs /r", "restore needs --criu-log"],
+    ["restore", "--plan-fd 3 --state /x --criu-log /l", "restore needs --rootfs"],
+    ["restore", "--state /x --rootfs /r --criu-log /l", "restore needs --plan-fd"],
+    ["restore", "--plan-fd 3 --preserve-fds 1", "restore does not take --preserve-fds"],
+    ["run", "--plan-fd 3 --state /x --rootfs /r", "run does not take --rootfs"],
   ];
   test.each(wrong)("%s %s: %s", async (verb, args, text) => {
     await using place = new Place();

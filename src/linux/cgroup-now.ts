@@ -10,7 +10,7 @@ const FREEZE_TIMEOUT_MS = 10_000;
 const POLL_MS = 1;
 const MOST_CGROUPS = 10_000;
 
-interface Freezer {
+export interface Freezer {
   readonly version: 1 | 2;
   readonly dir: string;
 }
@@ -75,7 +75,8 @@ export function thawNow(dirs: readonly string[]): void {
   set(freezerOf(dirs), false);
 }
 
-function freezerOf(dirs: readonly string[]): Freezer {
+/** Throws `not_implemented` when there is none. */
+export function freezerOf(dirs: readonly string[]): Freezer {
   const freezer = findFreezer(dirs);
   if (freezer === undefined) throw fail("not_implemented", "the container has no cgroup that can be frozen");
   return freezer;

@@ -87,8 +87,9 @@ export function features(version: string, commit: string): object {
     annotations: {
       "dev.gantry.runtime.version": version,
       "dev.gantry.runtime.commit": commit,
+      // runc's, by which callers know that there is `checkpoint`; whether there is criu shows when it is called.
+      "org.opencontainers.runc.checkpoint.enabled": "true",
     },
-    // No annotation of config.json changes what is done.
-    potentiallyUnsafeConfigAnnotations: [],
+    potentiallyUnsafeConfigAnnotations: ["org.criu.config"],
   };
 }

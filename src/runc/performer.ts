@@ -9,7 +9,7 @@ import type { NotifySocket } from "./handed-down.ts";
 export type Ending = "create" | "detach" | "wait";
 
 export interface Performance {
-  readonly verb: "create" | "run" | "start" | "exec";
+  readonly verb: "create" | "run" | "start" | "exec" | "restore";
   /** The state directory; undefined for an exec. */
   readonly state?: string;
   /** Encoded. */
@@ -25,6 +25,11 @@ export interface Performance {
   readonly notify?: NotifySocket | undefined;
   /** Of an exec or a start: the container's main process. */
   readonly join?: ProcessIdentity;
+  /** Of a restore, absolute: the root, criu's log, and namespaces that are given by path; "" = none. */
+  readonly rootfs?: string;
+  readonly criuLog?: string;
+  readonly network?: string;
+  readonly pids?: string;
 }
 
 const FIRST_PRESERVED = 3;
@@ -70,6 +75,10 @@ function performerWords(
     ...option("start-ticks", join?.startTicks),
     ...option("notify-socket", notify?.host),
     ...option("notify-dir", notify?.directory),
+    ...option("rootfs", wanted.rootfs),
+    ...option("criu-log", wanted.criuLog),
+    ...option("network", wanted.network),
+    ...option("pids", wanted.pids),
     ...option("log", log.file),
     ...(log.file === "" ? [] : option("log-format", log.format)),
   ];

@@ -186,7 +186,8 @@ export async function startContainer(
   }
 }
 
-function recordOf({ bundle, plan, placed: { spec, scope }, rdt }: CompiledStart): ContainerRecord {
+/** What is written of a container that begins. */
+export function recordOf({ bundle, plan, placed: { spec, scope }, rdt }: CompiledStart): ContainerRecord {
   return {
     ociVersion: spec.ociVersion,
     bundle: bundle.path,
@@ -205,8 +206,8 @@ function recordOf({ bundle, plan, placed: { spec, scope }, rdt }: CompiledStart)
   };
 }
 
-/** All that is in a container's cgroup is killed with it: it must be nobody else's. */
-function refuseUsedCgroups(dirs: readonly string[]): void {
+/** All that is in a container's cgroup is killed with it: it must be nobody else's. Throws `conflict`. */
+export function refuseUsedCgroups(dirs: readonly string[]): void {
   for (const dir of dirs) {
     const members = cgroupMembers([dir]);
     if (members.length > 0)
