@@ -41,8 +41,8 @@ export const WEAKENINGS: readonly Weakening[] = [
     edits: [
       {
         file: "src/cmd/daemon.ts",
-        find: 'pathOfDescriptor(native.sealedExecutable(nativeParts.shim))',
-        replace: 'nativeParts.shim',
+        find: "pathOfDescriptor(native.sealedExecutable(nativeParts.shim))",
+        replace: "nativeParts.shim",
       },
     ],
     test: { file: ESCAPE, name: "neither the shim nor init can be overwritten from inside" },
