@@ -52,7 +52,7 @@ import { openNetworks } from "../engine/networks/networks.ts";
 import { goArchitecture } from "../engine/system/version.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
-import { readHostFacts } from "../linux/host-facts.ts";
+import { readCgroupMounts, readHostFacts } from "../linux/host-facts.ts";
 import { countDescriptors, readHostNames } from "../linux/host-names.ts";
 import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
@@ -117,7 +117,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const tasks = new TaskManager({
     directories,
     planner: runtimePlanner(facts),
-    foreign: new ForeignRuntimes({ facts, directories, shim, runProgram, log }),
+    foreign: new ForeignRuntimes({
+      facts,
+      directories,
+      cgroupMounts: readCgroupMounts(),
+      shim,
+      runProgram,
+      log,
+    }),
     cgroups: { freeze, thaw, isFrozen, clear },
     pidfds: native,
     log,
