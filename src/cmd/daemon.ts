@@ -57,7 +57,7 @@ import { findAccount } from "../linux/accounts.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
 import { loadDefaultProfile } from "../linux/apparmor-load.ts";
-import { type HostFacts, readHostFacts } from "../linux/host-facts.ts";
+import { type HostFacts, readCgroupMounts, readHostFacts } from "../linux/host-facts.ts";
 import { countDescriptors, readHostNames } from "../linux/host-names.ts";
 import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
@@ -124,7 +124,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const tasks = new TaskManager({
     directories,
     planner: runtimePlanner(facts),
-    foreign: new ForeignRuntimes({ facts, directories, shim, runProgram, log }),
+    foreign: new ForeignRuntimes({
+      facts,
+      directories,
+      cgroupMounts: readCgroupMounts(),
+      shim,
+      runProgram,
+      log,
+    }),
     cgroups: { freeze, thaw, isFrozen, clear },
     pidfds: native,
     log,

@@ -65,6 +65,12 @@ export function findOwnMemberFiles(mountinfo: string, ownCgroups: string): strin
   });
 }
 
+/** Every hierarchy that is mounted, those without controllers, too: other runtimes have a cgroup in each. */
+export function findCgroupMounts(mountinfo: string): readonly string[] {
+  const mounts = mountinfo.split("\n").flatMap(parseMount);
+  return [...new Set(mounts.map(({ mountPoint }) => mountPoint))];
+}
+
 /** Where the resctrl file system is mounted; undefined when it is not. */
 export function findResctrl(mountinfo: string): string | undefined {
   return mountinfo

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { findCgroups, findOwnMemberFiles, findResctrl } from "./cgroup-facts.ts";
+import { findCgroupMounts, findCgroups, findOwnMemberFiles, findResctrl } from "./cgroup-facts.ts";
 import { readHostFacts } from "./host-facts.ts";
 
 const HYBRID_MOUNTS = `
@@ -53,6 +53,16 @@ describe("findCgroups()", () => {
       "no control groups",
     );
   });
+});
+
+test("findCgroupMounts() names every hierarchy once, those without controllers, too", () => {
+  expect(findCgroupMounts(HYBRID_MOUNTS)).toEqual([
+    "/sys/fs/cgroup/cpu,cpuacct",
+    "/sys/fs/cgroup/memory",
+    "/sys/fs/cgroup/systemd",
+    "/sys/fs/cgroup/unified",
+    "/mnt/with space",
+  ]);
 });
 
 describe("findOwnMemberFiles()", () => {

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readdirSync, readSync } from "node:fs"
 import { arch, availableParallelism, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { errnoOf, fail } from "../base/errors.ts";
-import { findCgroups, findOwnMemberFiles, findResctrl } from "./cgroup-facts.ts";
+import { findCgroupMounts, findCgroups, findOwnMemberFiles, findResctrl } from "./cgroup-facts.ts";
 
 export interface HostFacts {
   readonly cgroup: CgroupFacts;
@@ -81,6 +81,11 @@ export function readOwnMemberFiles(): string[] {
 function delegateFacts(text: string): Pick<HostFacts, "cgroupDelegate"> {
   const names = text.split("\n").filter((name) => /^[a-z_]+\.[a-z_.]+$/.test(name));
   return names.length === 0 ? {} : { cgroupDelegate: names };
+}
+
+/** Where cgroup hierarchies are mounted now. */
+export function readCgroupMounts(): readonly string[] {
+  return findCgroupMounts(readCapped("/proc/self/mountinfo"));
 }
 
 function readArchitecture(): HostFacts["architecture"] {

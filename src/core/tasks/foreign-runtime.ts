@@ -12,6 +12,7 @@ import { errnoOf, fail, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { ProgramLimits, ProgramResult } from "../../base/process.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import { cgroupPathOf } from "../../runtime/compile-cgroup.ts";
 import { foreignExecPlan, foreignRunPlan, identityPlan } from "../../runtime/foreign-plan.ts";
 import { decodeIdentity, foreignProcess, foreignSpec } from "../../runtime/foreign-spec.ts";
 import { encodePlan } from "../../runtime/plan-codec.ts";
@@ -28,6 +29,8 @@ import { type ExecOptions, type RunOptions, type RuntimeProgram, TaskStartError 
 export interface ForeignDeps {
   readonly facts: HostFacts;
   readonly directories: RunDirectories;
+  /** Where the host's cgroup hierarchies are mounted. */
+  readonly cgroupMounts: readonly string[];
   /** gantry-shim, which looks users up. */
   readonly shim: string;
   readonly runProgram: (
@@ -162,6 +165,12 @@ export class ForeignContainer {
   async isPaused(): Promise<boolean> {
     const state: unknown = JSON.parse(await this.#ask(this.#commands.ask("state")));
     return typeof state === "object" && state !== null && Reflect.get(state, "status") === "paused";
+  }
+
+  /** A runtime that was killed half-way may have left its cgroup in any hierarchy. */
+  cgroupDirs(spec: Spec): readonly string[] {
+    const path = cgroupPathOf(spec, this.#id);
+    return this.#deps.cgroupMounts.map((mount) => join(mount, path));
   }
 
   /** Whatever state it is in; a runtime that knows nothing of it is fine. */

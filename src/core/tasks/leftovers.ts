@@ -104,7 +104,10 @@ async function clearTask(deps: LeftoverDeps, id: string): Promise<void> {
   });
   await attempt(deps, id, "clear the cgroups", async () => {
     const spec = await readSpec(deps, id);
-    if (spec !== undefined) await deps.cgroups.clear(deps.planner.cgroupDirs(id, spec), deps.pidfds);
+    if (spec === undefined) return;
+    const container = await deps.foreign.find(id);
+    const dirs = container?.cgroupDirs(spec) ?? deps.planner.cgroupDirs(id, spec);
+    await deps.cgroups.clear(dirs, deps.pidfds);
   });
 }
 

@@ -111,6 +111,13 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
   const paths = containerPaths(deps.containersDir, id);
   const idMaps = idMapsOf(host, deps.remap);
   checkUserNamespace(host, idMaps);
+  const runtime = programOf(deps.runtimes, host.Runtime);
+  // It would have to be told of the layers' mapping, which no configuration can say.
+  if (runtime !== undefined && idMaps !== undefined)
+    throw fail(
+      "not_implemented",
+      `the runtime "${host.Runtime}" cannot be used with userns-remap: only the built-in one maps the layers (or run with --userns=host)`,
+    );
   const network = joinNetwork(deps.store, container);
   writeNetworkFiles(paths, {
     hostname: config.Hostname,
@@ -146,7 +153,7 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
       stdinOnce: config.StdinOnce,
       consoleSize: { rows, cols },
       init: host.Init === true,
-      runtime: programOf(deps.runtimes, host.Runtime),
+      runtime,
       attach: container.takeAttaching(),
     },
     AbortSignal.timeout(START_DEADLINE_MS),

@@ -250,7 +250,9 @@ engineSuite("other runtimes", { flags }, (engine) => {
       await engine().kill9();
       await until("the end of the short one", async () => !(await processOf(short)));
       await engine().launch();
-      expect(await ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", short)).toBe("exited 42");
+      const end = (): Promise<string> => ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", short);
+      await until("its end to be told", async () => (await end()) !== "running 0");
+      expect(await end()).toBe("exited 42");
       await ok("rm", "-f", id);
     });
 
