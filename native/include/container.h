@@ -20,7 +20,7 @@
  *                                      ── end of file ─────────────────────▶ container_sync()
  *
  * A child whose step failed _exit(127)s; the caller reaps it, as it does after a success.
- * Nothing here blocks the shim's loop, except hooks and agents: container_spawn returns right after clone3, sync_fd is
+ * Nothing here blocks the shim's loop, except hooks, agents and FINALLY: container_spawn returns right after clone3, sync_fd is
  * polled. Into a user namespace the way is longer: what the host's rights are needed for has been done, mounts included,
  * when it returns.
  */
@@ -45,13 +45,16 @@ struct container_more {
 };
 
 struct container {
-  pid_t pid; /* in the shim's pid namespace. For a joining plan, until SYNC_STARTED, of who sets it up */
+  pid_t
+      pid; /* in the shim's pid namespace. For a joining plan, until SYNC_STARTED, and for that of another runtime, until
+                SYNC_CREATED or else SYNC_STARTED, of who sets it up */
   int pidfd;
   int sync_fd;                  /* poll for input; -1 once closed */
   int console_fd;               /* pty master after SYNC_CONSOLE, else -1; the shim takes it */
   struct cgroup_trail *cgroups; /* what OP_CGROUP_CREATE made and OP_OOM_FILE opened; NULL for an exec */
   struct notify *notify;        /* where a seccomp notification descriptor goes, else NULL */
   struct plan *hooks;           /* those that container_sync runs; NULL when there are none */
+  struct plan *finally;         /* what container_release runs; NULL when there is nothing */
   struct progress *progress;    /* own business of container.c; NULL once SYNC_STARTED or SYNC_FAILED was returned */
 };
 
@@ -89,7 +92,7 @@ int container_meet (int connection, struct container *c, struct err *e);
 /* After the child was reaped: whether the kernel's OOM killer struck in its cgroup. */
 bool container_was_oom_killed (const struct container *c);
 
-/* Kills what is left in the task's cgroups (needed when it had no pid namespace of its own) and removes the
+/* Runs the FINALLY ops, kills what is left in the task's cgroups (needed when it had no pid namespace of its own) and removes the
    directories that container_spawn made, retrying while the kernel still counts zombies. Closes all descriptors. */
 void container_release (struct container *c);
 

@@ -8,9 +8,8 @@
 struct err;
 struct plan;
 
-/* The HOOK ops of one stage alone, copied, for a time when the plan is gone. NULL in *out when there are none. */
+/* The HOOK ops of one stage alone: plan_copy.h. */
 int hooks_copy (const struct plan *p, uint32_t stage, struct plan **out, struct err *e);
-void hooks_free (struct plan *copy);
 
 /* Runs those of `stage`, one after the other, each in a process group of its own, with the state document on its standard
  * input and `pid` in that; waits for each. The first that does not end with 0, or not in time, is the error, with the end

@@ -25,8 +25,9 @@ enum progress_stage { PROGRESS_SETTING_UP, PROGRESS_EXECUTING, PROGRESS_FAILED }
 struct progress {
   uint32_t stage; /* enum progress_stage */
   uint32_t op;    /* 1 + index of the op at work */
-  pid_t pid;      /* of a joining plan's process, once it has been born into the container; written by the kernel */
-  int listener;   /* the child's number of its seccomp notification descriptor, when it says SYNC_LISTENER */
+  pid_t pid; /* of a joining plan's process, once it has been born into the container; written by the kernel. Or of the
+                     one that a COMMAND has made */
+  int listener;            /* the child's number of its seccomp notification descriptor, when it says SYNC_LISTENER */
   uint32_t listener_taken; /* the parent's answer to that: see await_parent */
   uint32_t links_given;    /* the parent has performed the NETDEV ops */
   struct err err;          /* when PROGRESS_FAILED */
@@ -107,6 +108,9 @@ init_step step_mask, step_readonly;
 init_step step_device, step_symlink, step_directory;
 /* console.c */
 init_step step_console;
+int console_send (int sync_fd, int master, struct err *e); /* SYNC_CONSOLE with the descriptor */
+/* command.c */
+init_step step_command, step_leave;
 /* procfs.c */
 init_step step_sysctl, step_oom_score_adj;
 /* membership.c */

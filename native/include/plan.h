@@ -38,6 +38,8 @@ enum plan_flags {
                               before execve: a seccomp filter must allow clone */
   PLAN_TERMINAL = 1u << 1, /* has a CONSOLE op: stdio is the pty's slave */
   PLAN_HOST_PID = 1u << 2, /* no new pid namespace: when the main process ends the rest of its cgroup must be killed */
+  PLAN_FOREIGN = 1u << 3,  /* another runtime makes the process: COMMAND ops, and LEAVE at the end (docs/decisions/0007). A container,
+                              or with no clone_flags an exec. TERMINAL: a COMMAND has a console_socket, no CONSOLE */
 };
 
 enum plan_op {
@@ -47,7 +49,8 @@ enum plan_op {
                                                       it gets its parent's CPUs and memory nodes */
   OP_CGROUP_WRITE = 2,  /* str file, str value        one write(2); op_flags & OPF_MAY_MISS: ENOENT is fine */
   OP_CGROUP_BPF = 3,    /* str dir, blob insns        load a CGROUP_DEVICE program and attach it (cgroup v2) */
-  OP_OOM_FILE = 4,      /* str file                   opened now; read when the task ended; "oom_kill N", N > 0 -> oom */
+  OP_OOM_FILE = 4,      /* str file                   opened now; read when the task ended; "oom_kill N", N > 0 -> oom. op_flags:
+                                                      OPF_MAY_MISS: opened at the end, when somebody else has made it, or not */
   OP_NS_PATH = 5,       /* u32 clone_flag, str path   opened now; the child setns()es into it first of all. CLONE_NEWUSER: as USERNS,
                                                       with an existing one. CLONE_NEWNS: the plan has no root then */
   OP_USERNS = 6,        /* str uid_map, str gid_map   a user namespace with these maps ("0 100000 65536" lines). The child is born in it,
@@ -65,6 +68,9 @@ enum plan_op {
   OP_CGROUP_LEAVE = 10, /* str file                   after clone: who performs the plan has been in the container's cgroup to keep it
                                                       alive (docs/decisions/0006), and goes: writes "0" to this cgroup.procs */
   OP_CGROUP_OWNER = 11, /* str dir, u32 uid, strv files   cgroup v2: the directory, and those of its files that exist, get this owner */
+
+  OP_FINALLY = 12, /* strv argv, strv env, u32 timeout_s   of a FOREIGN plan: run when the task has ended or did not come to life,
+                                                      before its cgroups are removed. argv[0]: an absolute path */
 
   /* ---- C: membership ---- */
   OP_CGROUP_JOIN = 16, /* str dir, u32 version       v2: clone3(CLONE_INTO_CGROUP); v1: the child writes "0" to dir/tasks */
@@ -131,7 +137,9 @@ enum plan_op {
                                                       etc/group (regular file, <= 10 MiB): see docs/decisions/0002.
                                                       setgroups, setgid, setuid with capabilities kept, effective ones too, so
                                                       that SECCOMP may follow; stdio becomes the user's. want_home: if HOME is
-                                                      missing or empty in the environment it becomes the passwd field, else "/" */
+                                                      missing or empty in the environment it becomes the passwd field, else "/".
+                                                      op_flags: OPF_REPORT, after PIVOT: takes EXEC's place at the end. Becomes
+                                                      nobody, but prints "UID GID\nHOME\nGID GID ...\n" and exits with 0 */
   OP_CAPS = 58,          /* u64 permitted, u64 effective, u64 inheritable, u64 ambient */
   OP_CWD = 59,           /* str path                  op_flags & OPF_CREATE: mkdir -p first. afterwards getcwd() must be inside. Ahead of
                                                       IDENTITY: tried as root, on EACCES again as the user */
@@ -148,6 +156,15 @@ enum plan_op {
                                                       sched_setattr(2); nice as two's complement, times in ns */
   OP_IO_PRIORITY = 65,   /* u32 ioprio                ioprio_set(2): class << 13 | priority */
   OP_LABEL = 66,         /* u32 module, str label     of what EXEC executes (enum plan_label_module), through a private procfs, read back */
+  OP_COMMAND = 67,       /* strv argv, strv env, u32 timeout_s, str pid_file, str console_socket
+                                                      of a FOREIGN plan: runs argv[0], an absolute path, and waits for it;
+                                                      anything but exit status 0 is the plan's failure. pid_file: "", or where
+                                                      it leaves the number of the process it has made, which has its standard
+                                                      streams. console_socket: "", or a name of at most 107 bytes, listened
+                                                      at meanwhile, to which it sends the terminal's master. Relative paths start
+                                                      at the run directory */
+  OP_LEAVE = 68,         /* (nothing)                 of a FOREIGN plan: takes EXEC's place at the end. Exits: the process of the
+                                                      COMMAND with a pid_file is the container's, or the exec's */
 };
 
 enum plan_op_flags {
@@ -161,6 +178,7 @@ enum plan_op_flags {
   OPF_LOOKUP = 1u << 7,
   OPF_TOP = 1u << 8,
   OPF_INHERIT = 1u << 9,
+  OPF_REPORT = 1u << 10,
 };
 
 enum plan_hook_stage { HOOK_RUNTIME = 1, HOOK_CONTAINER = 2, HOOK_START = 3, HOOK_POSTSTART = 4, HOOK_POSTSTOP = 5 };
@@ -186,7 +204,8 @@ struct plan {
 
 struct err;
 
-/* Decodes and checks every op's fields. A plan ends with EXEC, or is a list of HOOKs and a SECCOMP alone, for `start`.
+/* Decodes and checks every op's fields. A plan ends with EXEC, LEAVE or an IDENTITY that reports, or is a list of HOOKs and
+ * a SECCOMP alone, for `start`.
  * 0, or -1 with `e` naming the op and the field. */
 int plan_decode (const uint8_t *buffer, size_t size, struct plan *out, struct err *e);
 void plan_release (struct plan *p);

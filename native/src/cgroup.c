@@ -26,6 +26,7 @@ struct directory {
 struct cgroup_trail {
   struct directory *directories; /* the latest first: a child before its parent */
   int oom_fd;
+  char *oom_path; /* of one that somebody else will make; NULL when there is none */
   bool kills_leftovers;
 };
 
@@ -186,6 +187,8 @@ static int perform (struct cgroup_trail *t, const struct plan_op_view *op, struc
     return give (path, uid, take_strv (&f), e);
   }
   default:
+    if ((op->flags & OPF_MAY_MISS) != 0)
+      return (t->oom_path = strdup (path)) == NULL ? err_set (e, ENOMEM, "cannot remember \"%s\"", path) : 0;
     t->oom_fd = open (path, O_RDONLY | O_CLOEXEC);
     return t->oom_fd < 0 ? err_set (e, errno, "cannot open \"%s\"", path) : 0;
   }
@@ -233,7 +236,9 @@ int cgroup_leave (const struct plan *p, struct err *e) {
 
 bool cgroup_was_oom_killed (const struct cgroup_trail *t) {
   char text[1024];
-  ssize_t n = t == NULL || t->oom_fd < 0 ? -1 : pread (t->oom_fd, text, sizeof text - 1, 0);
+  auto_fd late = t == NULL || t->oom_path == NULL ? -1 : open (t->oom_path, O_RDONLY | O_CLOEXEC);
+  int file = t == NULL ? -1 : late >= 0 ? late : t->oom_fd;
+  ssize_t n = file < 0 ? -1 : pread (file, text, sizeof text - 1, 0);
 
   if (n < 0)
     return false;
@@ -364,6 +369,7 @@ void cgroup_forget (struct cgroup_trail *t) {
     free (d);
   }
   fd_close (&t->oom_fd);
+  free (t->oom_path);
   free (t);
 }
 

@@ -51,7 +51,7 @@ static int bind_console (struct init *in, int slave, struct err *e) {
   return mount_attach (mount, target, "/dev/console", e);
 }
 
-static int send_master (int sync_fd, int master, struct err *e) {
+int console_send (int sync_fd, int master, struct err *e) {
   char byte = SYNC_CONSOLE;
   struct iovec data = { &byte, 1 };
   union {
@@ -93,7 +93,7 @@ int step_console (struct init *in, struct fields *f, uint16_t flags, struct err 
   /* Where somebody else's mount namespace was entered, /dev/console is somebody else's. */
   if (owns_mounts && bind_console (in, slave, e) < 0)
     return -1;
-  if (send_master (in->sync_fd, master, e) < 0)
+  if (console_send (in->sync_fd, master, e) < 0)
     return -1;
   /* The session was made when the process began; that of a joining one is made later, with this. */
   if ((in->plan->flags & PLAN_JOIN) == 0 && ioctl (slave, TIOCSCTTY, 0) < 0)

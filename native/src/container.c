@@ -17,12 +17,14 @@
 #include "err.h"
 #include "fds.h"
 #include "fields.h"
+#include "finally.h"
 #include "hooks.h"
 #include "init.h"
 #include "kernel.h"
 #include "netdev.h"
 #include "notify.h"
 #include "plan.h"
+#include "plan_copy.h"
 #include "userns.h"
 
 /* ---- what the child needs of the host ---- */
@@ -298,7 +300,7 @@ static int spawn (const struct plan *p, const struct container_stdio *io, int in
     return -1;
   if (n.pid_fd >= 0 && (self_fd = sys_pidfd_open (getpid ())) < 0)
     return err_set (e, errno, "cannot open the way back to the own pid namespace");
-  if (give_birth (p, io, init_pidfd, &n, self_fd, &links, more, c, e) < 0)
+  if (finally_copy (p, &c->finally, e) < 0 || give_birth (p, io, init_pidfd, &n, self_fd, &links, more, c, e) < 0)
     return -1;
   if (cgroup_leave (p, e) == 0 && give_links (p, &n, c, e) == 0)
     return 0;
@@ -329,7 +331,7 @@ int container_spawn (const struct plan *p, const struct container_stdio *io, int
 
 /* ---- its messages ---- */
 
-/* The pid of a joining plan's process once there is one, else 0. */
+/* The pid of the process that a joining plan or a COMMAND has made, once there is one, else 0. */
 static pid_t born_inside (const struct container *c) {
   return c->progress == NULL ? 0 : __atomic_load_n (&c->progress->pid, __ATOMIC_ACQUIRE);
 }
@@ -427,6 +429,8 @@ enum sync_event container_sync (struct container *c, struct err *e) {
   }
   if (byte == SYNC_LISTENER)
     return give_listener (c, e);
+  if (byte == SYNC_CREATED)
+    adopt (c);
   return byte == SYNC_HOOKS ? run_hooks (c, e) : (enum sync_event) byte;
 }
 
@@ -508,11 +512,14 @@ static void let_go_of_descriptors (struct container *c) {
   forget_progress (c);
   free (c->notify);
   c->notify = NULL;
-  hooks_free (c->hooks);
+  plan_copy_free (c->hooks);
   c->hooks = NULL;
+  plan_copy_free (c->finally);
+  c->finally = NULL;
 }
 
 void container_release (struct container *c) {
+  finally_run (c->finally);
   let_go_of_descriptors (c);
   cgroup_release (c->cgroups);
   c->cgroups = NULL;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -118,14 +119,26 @@ static int keep_home (struct init *in, const char *home, struct err *e) {
   return 0;
 }
 
+/* For who asks for numbers only. Never returns: nothing of the image is run. */
+static _Noreturn void report (const struct account *user, const struct group_search *s) {
+  bool written = dprintf (STDOUT_FILENO, "%u %u\n%s\n", user->uid, user->gid, user->home) > 0;
+
+  for (uint32_t i = 0; i < s->count; i++)
+    written = dprintf (STDOUT_FILENO, i == 0 ? "%u" : " %u", s->groups[i]) > 0 && written;
+  _exit (dprintf (STDOUT_FILENO, "\n") > 0 && written ? 0 : 1);
+}
+
 int step_identity (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
-  (void) flags;
   struct wish w = take_wish (f);
   struct account user;
   struct group_search search = { 0 };
 
   if (find_user (in, &w, &user, e) < 0 || find_groups (in, &w, &user, &search, e) < 0)
     return -1;
+  if ((flags & OPF_REPORT) != 0) {
+    __atomic_store_n (&in->progress->stage, PROGRESS_EXECUTING, __ATOMIC_RELEASE);
+    report (&user, &search);
+  }
   if (w.home && keep_home (in, user.home, e) < 0)
     return -1;
   if (give_stdio (user.uid, e) < 0 || become (&user, &search, e) < 0)

@@ -57,6 +57,8 @@ static init_step *const steps[] = {
   [OP_SCHEDULER] = step_scheduler,
   [OP_IO_PRIORITY] = step_io_priority,
   [OP_LABEL] = step_label,
+  [OP_COMMAND] = step_command,
+  [OP_LEAVE] = step_leave,
 };
 
 /* ---- preparation ---- */

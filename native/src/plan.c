@@ -13,9 +13,10 @@
 #include "init.h"
 #include "kernel.h"
 
-#define LAST_KIND OP_LABEL
+#define LAST_KIND OP_LEAVE
 #define PATH_LIMIT 4096     /* PATH_MAX, with its NUL */
 #define UNIX_PATH_LIMIT 108 /* of sockaddr_un */
+#define MAX_COMMAND_S 3600
 
 #define MAX_MAP_BYTES 4096 /* what the kernel takes for one uid_map: a page */
 #define MOUNT_ATTRS                                                                                                    \
@@ -31,7 +32,7 @@ static const struct op_shape {
   [OP_CGROUP_CREATE] = { "CGROUP_CREATE", "s:Pdir", OPF_INHERIT },
   [OP_CGROUP_WRITE] = { "CGROUP_WRITE", "s:Pfile s:value", OPF_MAY_MISS },
   [OP_CGROUP_BPF] = { "CGROUP_BPF", "s:Pdir b:insns", 0 },
-  [OP_OOM_FILE] = { "OOM_FILE", "s:Pfile", 0 },
+  [OP_OOM_FILE] = { "OOM_FILE", "s:Pfile", OPF_MAY_MISS },
   [OP_NS_PATH] = { "NS_PATH", "u:clone_flag s:Ppath", 0 },
   [OP_USERNS] = { "USERNS", "s:uid_map s:gid_map", 0 },
   [OP_IDMAP] = { "IDMAP", "u:id s:uid_map s:gid_map", 0 },
@@ -39,6 +40,7 @@ static const struct op_shape {
   [OP_NETDEV] = { "NETDEV", "s:name s:new_name", 0 },
   [OP_CGROUP_LEAVE] = { "CGROUP_LEAVE", "s:Pfile", 0 },
   [OP_CGROUP_OWNER] = { "CGROUP_OWNER", "s:Pdir u:uid v:files", 0 },
+  [OP_FINALLY] = { "FINALLY", "v:argv v:env u:timeout_s", 0 },
   [OP_CGROUP_JOIN] = { "CGROUP_JOIN", "s:Pdir u:version", 0 },
   [OP_UNSHARE] = { "UNSHARE", "u:clone_flags", 0 },
   [OP_TIME_OFFSETS] = { "TIME_OFFSETS", "s:offsets", 0 },
@@ -71,7 +73,8 @@ static const struct op_shape {
   [OP_SYNC] = { "SYNC", "", OPF_LOOKUP },
   [OP_REAPER] = { "REAPER", "", 0 },
   [OP_BOUNDING] = { "BOUNDING", "U:keep_mask", 0 },
-  [OP_IDENTITY] = { "IDENTITY", "u:user_kind u:uid s:user u:group_kind u:gid s:group v:add_groups u:want_home", 0 },
+  [OP_IDENTITY] = { "IDENTITY", "u:user_kind u:uid s:user u:group_kind u:gid s:group v:add_groups u:want_home",
+                    OPF_REPORT },
   [OP_CAPS] = { "CAPS", "U:permitted U:effective U:inheritable U:ambient", 0 },
   [OP_CWD] = { "CWD", "s:Ppath", OPF_CREATE },
   [OP_NO_NEW_PRIVS] = { "NO_NEW_PRIVS", "", 0 },
@@ -81,15 +84,17 @@ static const struct op_shape {
   [OP_SCHEDULER] = { "SCHEDULER", "u:policy U:sched_flags u:nice u:priority U:runtime U:deadline U:period", 0 },
   [OP_IO_PRIORITY] = { "IO_PRIORITY", "u:ioprio", 0 },
   [OP_LABEL] = { "LABEL", "u:module s:label", 0 },
+  [OP_COMMAND] = { "COMMAND", "v:argv v:env u:timeout_s s:pid_file s:console_socket", 0 },
+  [OP_LEAVE] = { "LEAVE", "", 0 },
 };
 
 /* What the ops before the current one have established. */
 struct state {
   const struct plan *plan;
   uint32_t namespaces; /* made or joined so far */
-  uint32_t unified_joins, idmaps, listeners;
+  uint32_t unified_joins, idmaps, listeners, lookups, pid_files, consoles;
   uint32_t seen[LAST_KIND + 1];
-  bool rooted, pivoted, in_child, enters_mounts;
+  bool rooted, pivoted, in_child, enters_mounts, ended;
   const struct op_shape *shape;
   uint32_t index;
   struct err *e;
@@ -425,15 +430,43 @@ static int check_label (struct state *s, struct fields *f) {
   return take_str (f)[0] == '\0' ? refuse (s, "label", "is empty") : 0;
 }
 
-static int check_exec (struct state *s, struct fields *f) {
-  struct strings argv = take_strv (f), env = take_strv (f);
-
-  if (argv.count == 0)
-    return refuse (s, "argv", "is empty");
+static int check_environment (struct state *s, struct strings env) {
   for (uint32_t i = 0; i < env.count; i++)
     if (strcspn (take_str (&env.rest), "=") == 0)
       return refuse (s, "env", "holds an entry without a name");
   return 0;
+}
+
+static int check_exec (struct state *s, struct fields *f) {
+  if (take_strv (f).count == 0)
+    return refuse (s, "argv", "is empty");
+  return check_environment (s, take_strv (f));
+}
+
+static int check_program (struct state *s, struct fields *f) {
+  struct strings argv = take_strv (f);
+
+  if (argv.count == 0 || take_str (&argv.rest)[0] != '/')
+    return refuse (s, "argv", "does not begin with an absolute path");
+  if (check_environment (s, take_strv (f)) < 0)
+    return -1;
+  uint32_t timeout_s = take_u32 (f);
+  return timeout_s == 0 || timeout_s > MAX_COMMAND_S ? refuse (s, "timeout_s", "is not 1 to 3600") : 0;
+}
+
+static int check_command (struct state *s, struct fields *f) {
+  if (check_program (s, f) < 0)
+    return -1;
+  const char *pid_file = take_str (f), *console = take_str (f);
+  if (strlen (pid_file) >= PATH_LIMIT)
+    return refuse (s, "pid_file", "is too long");
+  if (strlen (console) >= UNIX_PATH_LIMIT)
+    return refuse (s, "console_socket", "does not fit a socket address");
+  if (console[0] != '\0' && pid_file[0] == '\0')
+    return refuse (s, "console_socket", "is for the command that has a pid_file");
+  s->pid_files += pid_file[0] != '\0';
+  s->consoles += console[0] != '\0';
+  return s->pid_files > 1 ? refuse (s, "pid_file", "is a second one") : 0;
 }
 
 static int check_numbers (struct state *s, uint16_t kind, struct fields *f) {
@@ -556,6 +589,10 @@ static int check_values (struct state *s, const struct plan_op_view *op) {
     return check_seccomp (s, &f);
   case OP_EXEC:
     return check_exec (s, &f);
+  case OP_FINALLY:
+    return check_program (s, &f);
+  case OP_COMMAND:
+    return check_command (s, &f);
   default:
     return check_numbers (s, op->kind, &f);
   }
@@ -578,6 +615,7 @@ static bool happens_once (uint16_t kind) {
   case OP_CAPS:
   case OP_CWD:
   case OP_EXEC:
+  case OP_LEAVE:
     return true;
   }
   return false;
@@ -625,14 +663,42 @@ static int check_ns_path (struct state *s, uint32_t clone_flag) {
   return 0;
 }
 
+/* The commands of another runtime are programs of the host's: nothing of the container may have been set up around them but
+   the root, and no program must be run in it. */
+static int check_foreign (struct state *s, uint16_t kind) {
+  bool is_own = kind == OP_FINALLY || kind == OP_COMMAND || kind == OP_LEAVE;
+
+  if ((s->plan->flags & PLAN_FOREIGN) == 0)
+    return is_own ? refuse (s, "", "is for plans of another runtime") : 0;
+  return is_own || kind == OP_OOM_FILE || kind == OP_PROPAGATION || kind == OP_ROOT_OVERLAY || kind == OP_ROOT_BIND ||
+                 kind == OP_SYNC
+             ? 0
+             : refuse (s, "", "is not possible in a plan of another runtime");
+}
+
+/* What is the last op, or looks at what is. */
+static int check_end (struct state *s, const struct plan_op_view *op) {
+  bool reports = (op->flags & OPF_REPORT) != 0;
+
+  if (s->ended)
+    return refuse (s, "", "comes after the plan's end");
+  if (reports && !s->pivoted)
+    return refuse (s, "", "reports before PIVOT");
+  if (op->kind == OP_LEAVE && s->pid_files == 0)
+    return refuse (s, "", "would leave no process behind");
+  s->ended = op->kind == OP_EXEC || op->kind == OP_LEAVE || reports;
+  s->lookups += (op->flags & OPF_LOOKUP) != 0;
+  return 0;
+}
+
 static int check_order (struct state *s, const struct plan_op_view *op) {
   struct fields f = fields_of (op->payload, op->size);
   bool joins = (s->plan->flags & PLAN_JOIN) != 0;
 
   if (s->seen[op->kind]++ > 0 && happens_once (op->kind))
     return refuse (s, "", "comes twice");
-  if (s->seen[OP_EXEC] != 0 && op->kind != OP_EXEC)
-    return refuse (s, "", "comes after EXEC");
+  if (check_end (s, op) < 0 || check_foreign (s, op->kind) < 0)
+    return -1;
   if (joins &&
       (op->kind < OP_CGROUP_JOIN || op->kind == OP_REAPER || op->kind == OP_TIME_OFFSETS || op->kind == OP_HOOKS))
     return refuse (s, "", "is not possible in a joined container");
@@ -680,13 +746,17 @@ static int check_order (struct state *s, const struct plan_op_view *op) {
 }
 
 static int check_whole (const struct plan *p, const struct state *s, struct err *e) {
+  bool is_foreign = (p->flags & PLAN_FOREIGN) != 0;
   /* What `start` of a container that another process made has to do: see oci.c. */
   bool is_start = p->op_count > 0 && s->seen[OP_HOOK] + s->seen[OP_SECCOMP] == p->op_count;
-  if (s->seen[OP_EXEC] == 0 && !is_start)
-    return err_set (e, 0, "invalid plan: it has no EXEC");
-  if (s->rooted && !s->pivoted)
+
+  if (!s->ended && (is_foreign || !is_start))
+    return err_set (e, 0, "invalid plan: it has no %s", is_foreign ? "LEAVE" : "EXEC");
+  if (s->lookups > 0 && s->seen[OP_EXEC] == 0)
+    return err_set (e, 0, "invalid plan: it looks for a program and has no EXEC");
+  if (s->rooted && !s->pivoted && !is_foreign)
     return err_set (e, 0, "invalid plan: it has a root but no PIVOT");
-  if (((p->flags & PLAN_TERMINAL) != 0) != (s->seen[OP_CONSOLE] != 0))
+  if (((p->flags & PLAN_TERMINAL) != 0) != (s->seen[OP_CONSOLE] + s->consoles != 0))
     return err_set (e, 0, "invalid plan: terminal flag and CONSOLE must go together");
   return 0;
 }
@@ -707,10 +777,13 @@ static int read_header (struct fields *f, size_t size, struct plan *out, struct 
     return err_set (e, 0, "invalid plan: reserved header fields are not 0");
   if (out->op_count > PLAN_MAX_OPS || out->op_count > f->left / 8)
     return err_set (e, 0, "invalid plan: %u ops are too many", out->op_count);
-  if ((out->flags & ~(uint32_t) (PLAN_JOIN | PLAN_TERMINAL | PLAN_HOST_PID)) != 0)
+  if ((out->flags & ~(uint32_t) (PLAN_JOIN | PLAN_TERMINAL | PLAN_HOST_PID | PLAN_FOREIGN)) != 0)
     return err_set (e, 0, "invalid plan: unknown plan flags 0x%x", out->flags);
   if ((out->flags & PLAN_JOIN) != 0 && (out->clone_flags & CLONE_NEWNS) == 0)
     return err_set (e, 0, "invalid plan: a joining plan stays in the host's mount namespace");
+  if ((out->flags & PLAN_FOREIGN) != 0 &&
+      ((out->flags & PLAN_JOIN) != 0 || (out->clone_flags & ~(uint32_t) CLONE_NEWNS) != 0))
+    return err_set (e, 0, "invalid plan: one of another runtime makes a mount namespace at most, and joins nothing");
   uint32_t possible = CLONE_NAMESPACES | ((out->flags & PLAN_JOIN) != 0 ? CLONE_NEWUSER : 0u);
   if ((out->clone_flags & ~possible) != 0)
     return err_set (e, 0, "invalid plan: clone flags 0x%x name more than supported namespaces", out->clone_flags);

@@ -98,10 +98,11 @@ int process_spawn (struct shim *s, struct process *p, const struct spawn_options
   int result = -1;
   if (((plan.flags & PLAN_TERMINAL) != 0) != p->terminal)
     err_set (e, EINVAL, "cannot use a plan and flags that disagree about the terminal");
-  else if (((plan.flags & PLAN_JOIN) != 0) != (p != &s->main))
+  else if (((plan.flags & PLAN_JOIN) != 0) != (p != &s->main) && (plan.flags & PLAN_FOREIGN) == 0)
     err_set (e, EINVAL, "cannot use a plan of the other kind, container or exec");
   else if (open_stdio (s, p, options->flags, &theirs, e) == 0)
-    result = container_spawn (&plan, &theirs, p == &s->main ? -1 : s->main.container.pidfd, &p->container, e);
+    result = container_spawn (&plan, &theirs, (plan.flags & PLAN_JOIN) == 0 ? -1 : s->main.container.pidfd,
+                              &p->container, e);
   close_fd (&theirs.in);
   close_fd (&theirs.out);
   close_fd (&theirs.err);
@@ -147,10 +148,24 @@ void process_fail (struct process *p) {
   pidfd_send_signal (p->container.pidfd, SIGKILL, NULL, 0);
 }
 
+/* Until now there was another process, which has set this one up. */
+static void take_process (struct shim *s, struct process *p, pid_t before) {
+  if (p->container.pid == before)
+    return;
+  p->start_ticks = record_start_ticks (p->container.pid);
+  if (p->failed) /* the other one was killed for it */
+    pidfd_send_signal (p->container.pidfd, SIGKILL, NULL, 0);
+  else if (p == &s->main && record_pid (p->container.pid, p->start_ticks, &p->failure) < 0)
+    process_fail (p);
+}
+
 /* One message of the child. False when there is no more for now. */
 static bool take_sync (struct shim *s, struct process *p) {
   struct err e;
-  switch (container_sync (&p->container, &e)) {
+  pid_t before = p->container.pid;
+  enum sync_event event = container_sync (&p->container, &e);
+  take_process (s, p, before);
+  switch (event) {
   case SYNC_AGAIN:
     p->sync.ready &= ~(uint32_t) EPOLLIN;
     return false;
@@ -166,8 +181,6 @@ static bool take_sync (struct shim *s, struct process *p) {
   case SYNC_STARTED:
     if (p->go && !p->failed) {
       p->state = PROCESS_RUNNING;
-      if (p != &s->main) /* it has been set up by another process */
-        p->start_ticks = record_start_ticks (p->container.pid);
       control_reply_started (p);
     } else if (p->state == PROCESS_SETTING_UP && !p->failed) {
       err_set (&p->failure, 0, "cannot set up the process: it was killed");

@@ -23,7 +23,11 @@ static bool takes (const struct conn *c, const struct process *p, const struct o
   return c->mode == CONN_STREAM && c->process == p && !c->output_gone && (c->streams & wanted) != 0;
 }
 
+/* Another runtime hands the process's streams down, and may complain there itself: a start that fails has no output. And an
+   exec's peer takes nothing before it was told that there is a process. */
 static bool is_held_back (const struct shim *s, const struct process *p, const struct output *o) {
+  if (p->failed || p->state < PROCESS_RUNNING)
+    return true;
   size_t limit = p->state < PROCESS_ENDED ? PEER_QUEUE_BYTES : PEER_QUEUE_AT_END_BYTES;
   for (const struct conn *c = s->conns; c != NULL; c = c->next)
     if (takes (c, p, o) && c->out.bytes >= limit)

@@ -1,21 +1,28 @@
 /* The role `tree`: work inside directory trees whose content nobody vouches for.
  *
  *     gantry-shim tree apply [--base] DIR < layer.tar
+ *     gantry-shim tree shift UID_MAP GID_MAP FROM TO
  *
- * applies an uncompressed layer below DIR. For an overlayfs layer directory whiteouts become overlayfs's own; with --base,
- * for a complete tree, they delete. Success: {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit
- * status 1 when the archive is at fault, 2 when this host is (disk full, wrong usage); DIR is left half-done. */
+ * `apply` applies an uncompressed layer below DIR. For an overlayfs layer directory whiteouts become overlayfs's own; with
+ * --base, for a complete tree, they delete. `shift` copies the tree FROM into the empty directory TO of the same file system
+ * with all ids mapped (tree_shift.h).
+ *
+ * Success: {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit status 1 when the archive or the tree
+ * is at fault, 2 when this host is (disk full, wrong usage); the directory is left half-done. */
 #include "err.h"
+#include "fds.h"
 #include "roles.h"
 #include "tree_apply.h"
 #include "tree_input.h"
 #include "tree_path.h"
 #include "tree_sandbox.h"
+#include "tree_shift.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,6 +67,13 @@ static int report (const struct apply_result *result, const struct err *e) {
   return result != NULL && is_archives_fault (e->code) ? OF_ARCHIVE : OF_HOST;
 }
 
+static int report_usage (const struct tree_usage *u) {
+  char line[96];
+  int used = snprintf (line, sizeof line, "{\"sizeBytes\":%lld,\"inodes\":%lld}\n", (long long) u->bytes,
+                       (long long) u->inodes);
+  return write (STDOUT_FILENO, line, (size_t) used) == used ? 0 : OF_HOST;
+}
+
 static int apply (const char *path, bool overlay) {
   struct err e = { 0 };
   struct input in;
@@ -76,12 +90,43 @@ static int apply (const char *path, bool overlay) {
   if (tree_apply (root, overlay, &in, &result, &e) < 0)
     return report (&result, &e);
 
-  char line[96];
-  int used = snprintf (line, sizeof line, "{\"sizeBytes\":%lld,\"inodes\":%lld}\n", (long long) result.usage.bytes,
-                       (long long) result.usage.inodes);
-  if (write (STDOUT_FILENO, line, (size_t) used) != used)
+  return report_usage (&result.usage);
+}
+
+static int report_shift (const char *path, const struct err *e) {
+  char name[300], line[sizeof name + sizeof e->text + 200];
+  int used = snprintf (line, sizeof line, "tree: \"%s\": %s: %s\n", path_escape (name, sizeof name, path), e->text,
+                       strerror (e->code));
+  if (write (STDERR_FILENO, line, (size_t) used) < 0)
     return OF_HOST;
-  return 0;
+  return e->code == EINVAL ? OF_ARCHIVE : OF_HOST;
+}
+
+/* Two descriptors for each directory on the way down. */
+static void raise_descriptor_limit (void) {
+  struct rlimit limit;
+  if (getrlimit (RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit (RLIMIT_NOFILE, &limit);
+  }
+}
+
+static int shift (const struct shift_maps *maps, const char *from_path, const char *to_path) {
+  char name[TREE_NAME_BYTES];
+  struct tree_usage usage;
+  struct err e = { 0 };
+
+  umask (0);
+  raise_descriptor_limit ();
+  auto_fd from = open (from_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  auto_fd to = open (to_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (from < 0 || to < 0) {
+    err_set (&e, errno, "cannot open the directory");
+    return report_shift (from < 0 ? from_path : to_path, &e);
+  }
+  if (tree_shift (from, to, maps, &usage, name, &e) < 0)
+    return report_shift (name[0] == '\0' ? "." : name, &e);
+  return report_usage (&usage);
 }
 
 int tree_main (int argc, char **argv) {
@@ -89,6 +134,10 @@ int tree_main (int argc, char **argv) {
     return apply (argv[2], true);
   if (argc == 4 && strcmp (argv[1], "apply") == 0 && strcmp (argv[2], "--base") == 0)
     return apply (argv[3], false);
-  fputs ("usage: gantry-shim tree apply [--base] DIR < layer.tar\n", stderr);
+  if (argc == 6 && strcmp (argv[1], "shift") == 0)
+    return shift (&(struct shift_maps){ argv[2], argv[3] }, argv[4], argv[5]);
+  fputs ("usage: gantry-shim tree apply [--base] DIR < layer.tar\n"
+         "       gantry-shim tree shift UID_MAP GID_MAP FROM TO\n",
+         stderr);
   return OF_HOST;
 }

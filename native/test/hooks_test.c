@@ -1,5 +1,6 @@
 /* Hooks as the shim runs them: by container_sync, under the sanitizers. Needs root and busybox-static. */
 #include "hooks.h"
+#include "plan_copy.h"
 
 #include "fields.h"
 
@@ -91,7 +92,7 @@ TEST ("hooks_copy keeps one stage, in order, when the plan is gone") {
     take_strv (&f);
     CHECK (take_u32 (&f) == (i == 0 ? 1 : 3));
   }
-  hooks_free (copy);
+  plan_copy_free (copy);
 }
 
 int main (int argc, char **argv) {

@@ -21,10 +21,29 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   bool hooks_alone = true;
   for (uint32_t i = 0; i < p.op_count; i++)
     hooks_alone = hooks_alone && p.ops[i].kind == OP_HOOK;
-  if (p.op_count == 0 || !(hooks_alone || (last->kind == OP_EXEC && argv.count > 0)))
+  bool is_end = last->kind == OP_EXEC
+                    ? argv.count > 0
+                    : last->kind == OP_LEAVE || (last->kind == OP_IDENTITY && (last->flags & OPF_REPORT) != 0);
+  if (p.op_count == 0 || !(hooks_alone || is_end))
     abort ();
   plan_release (&p);
   return 0;
+}
+
+static void put_foreign (struct builder *b) {
+  begin_plan (b, CLONE_NEWNS, PLAN_FOREIGN | PLAN_TERMINAL);
+  put_op (b, OP_FINALLY, 0);
+  put_strv (b, STRV ("/bin/runtime", "delete"));
+  put_strv (b, STRV ("A=1"));
+  put_u32 (b, 5);
+  put_op (b, OP_COMMAND, 0);
+  put_strv (b, STRV ("/bin/runtime", "create"));
+  put_strv (b, STRV ("A=1"));
+  put_u32 (b, 5);
+  put_str (b, "pid");
+  put_str (b, "console");
+  put_op (b, OP_SYNC, 0);
+  put_op (b, OP_LEAVE, 0);
 }
 
 static void put_start (struct builder *b) {
@@ -71,7 +90,10 @@ size_t fuzz_seed (unsigned n, uint8_t *out, size_t room) {
 
   if (n == 0)
     put_start (&b);
-  else {
+  else if (n == 1) {
+    put_foreign (&b);
+    end_plan (&b);
+  } else {
     begin_plan (&b, JOIN_ALL, PLAN_JOIN);
     put_op (&b, OP_IDENTITY, 0);
     put_u32 (&b, ID_NAME);

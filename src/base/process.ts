@@ -1,5 +1,6 @@
 /** Running a host program to its end. */
 import { spawn } from "node:child_process";
+import { Writable } from "node:stream";
 import { fail, messageOf } from "./errors.ts";
 
 export interface ProgramResult {
@@ -15,6 +16,10 @@ export interface ProgramLimits {
   readonly maxBytes: number;
   /** Standard input: none unless it says otherwise; "inherit" for a program that works on the caller's terminal. */
   readonly input?: "inherit";
+  /** All of its environment; that of this process when absent. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What it can read from descriptor 3; no such descriptor when absent. */
+  readonly descriptor3?: Uint8Array;
 }
 
 /** Runs `file` (found in the search path) without a shell. Throws `unavailable` when it cannot run or takes too long. */
@@ -24,16 +29,35 @@ export function runProgram(
   limits: ProgramLimits,
 ): Promise<ProgramResult> {
   const { promise, resolve, reject } = Promise.withResolvers<ProgramResult>();
-  const child = spawn(file, args, { stdio: [limits.input ?? "ignore", "pipe", "pipe"] });
+  const { env, descriptor3 } = limits;
+  const child = spawn(file, args, {
+    stdio: [
+      limits.input ?? "ignore",
+      "pipe",
+      "pipe",
+      ...(descriptor3 === undefined ? [] : (["pipe"] as const)),
+    ],
+    ...(env === undefined ? {} : { env }),
+  });
+  const { stdout, stderr } = child;
+  if (stdout === null || stderr === null) throw fail("unavailable", `cannot run "${file}"`);
+  const extra = child.stdio[3];
+  if (descriptor3 !== undefined && extra instanceof Writable) {
+    extra.on("error", () => {}); // it need not read: its exit status counts
+    extra.end(descriptor3);
+  }
   const output: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
   const stop = (why: string): void => {
     reject(fail("unavailable", `"${file}" ${why}`));
     child.kill("SIGKILL");
   };
   const timer = setTimeout(() => stop(`did not end within ${limits.timeoutMs} ms`), limits.timeoutMs);
-  for (const name of ["stdout", "stderr"] as const) {
+  for (const [name, stream] of [
+    ["stdout", stdout],
+    ["stderr", stderr],
+  ] as const) {
     let bytes = 0;
-    child[name].on("data", (chunk: Buffer) => {
+    stream.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes > limits.maxBytes) stop(`wrote more than ${limits.maxBytes} bytes`);
       else output[name].push(chunk);

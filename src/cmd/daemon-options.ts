@@ -1,7 +1,9 @@
-/** The daemon's command line. */
+/** The daemon's options: its command line, and the configuration file that goes with it (daemon-config.ts). */
 import { isAbsolute, resolve } from "node:path";
 import { fail } from "../base/errors.ts";
 import type { Level } from "../base/log.ts";
+import type { RuntimeProgram } from "../core/tasks/tasks.ts";
+import { checkRuntime, type DaemonConfig, DEFAULT_CONFIG_FILE } from "./daemon-config.ts";
 
 export interface DaemonOptions {
   /** Absolute path of the unix socket. */
@@ -13,23 +15,44 @@ export interface DaemonOptions {
   readonly logLevel: Level;
   /** "" = none. */
   readonly pidFile: string;
+  /** Runtimes besides the built-in one, by name. */
+  readonly runtimes: ReadonlyMap<string, RuntimeProgram>;
+  /** "" = the built-in one. */
+  readonly defaultRuntime: string;
+  /** "default", "user", "user:group" or "uid:gid"; "" = containers have the host's users. */
+  readonly usernsRemap: string;
+}
+
+/** What the command line says. Absent = it does not say. */
+export interface DaemonFlags extends Omit<DaemonConfig, "runtimes"> {
+  readonly configFile?: string;
+  readonly runtimes: Readonly<Record<string, RuntimeProgram>>;
 }
 
 export const DAEMON_HELP = `Usage: gantryd [OPTIONS]
 
 Runs the container engine.
 
-      --data-root PATH   state that is kept (default "/var/lib/gantry")
-  -D, --debug            log everything
-      --exec-root PATH   state of what runs (default "/run/gantry")
-  -G, --group NAME       group that may use the socket (default "docker")
-  -H, --host URL         socket to listen on (default "unix://<exec-root>/gantry.sock")
-  -l, --log-level LEVEL  debug, info, warn or error (default "info")
-  -p, --pidfile PATH     write the process id there
-  -v, --version          print the version
+      --add-runtime NAME=PATH  offer an OCI runtime besides the built-in one; can be repeated
+      --config-file PATH       options as a file (default "/etc/gantry/daemon.json")
+      --data-root PATH         state that is kept (default "/var/lib/gantry")
+  -D, --debug                  log everything
+      --default-runtime NAME   runtime of containers that name none (default "gantry-runc")
+      --exec-root PATH         state of what runs (default "/run/gantry")
+  -G, --group NAME             group that may use the socket (default "docker")
+  -H, --host URL               socket to listen on (default "unix://<exec-root>/gantry.sock")
+  -l, --log-level LEVEL        debug, info, warn or error (default "info")
+  -p, --pidfile PATH           write the process id there
+      --userns-remap USER      give containers the subordinate ids of this user ("default": of dockremap)
+  -v, --version                print the version
 `;
 
-const VALUES: ReadonlyMap<string, string> = new Map([
+type ValueKey = Exclude<keyof DaemonFlags, "runtimes">;
+
+const VALUES: ReadonlyMap<string, ValueKey> = new Map([
+  ["--config-file", "configFile"],
+  ["--default-runtime", "defaultRuntime"],
+  ["--userns-remap", "usernsRemap"],
   ["--host", "host"],
   ["-H", "host"],
   ["--data-root", "dataRoot"],
@@ -47,34 +70,82 @@ const LEVELS: readonly Level[] = ["debug", "info", "warn", "error"];
 const SOCKET_PATH_LIMIT = 107;
 
 /** Throws `invalid_argument` with one sentence. */
-export function parseDaemonOptions(words: readonly string[]): DaemonOptions | "help" | "version" {
-  const given = new Map<string, string>();
+export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help" | "version" {
+  const given: { [K in ValueKey]?: string } = {};
+  const runtimes: Record<string, RuntimeProgram> = {};
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
     if (word === "--help" || word === "-h") return "help";
     if (word === "--version" || word === "-v") return "version";
     if (word === "--debug" || word === "-D") {
-      given.set("logLevel", "debug");
+      given.logLevel = "debug";
       continue;
     }
     const at = word.startsWith("--") ? word.indexOf("=") : -1;
-    const key = VALUES.get(at < 0 ? word : word.slice(0, at));
-    if (key === undefined) throw fail("invalid_argument", `unknown option "${word}"; see gantryd --help`);
+    const name = at < 0 ? word : word.slice(0, at);
+    const key = VALUES.get(name);
+    if (key === undefined && name !== "--add-runtime")
+      throw fail("invalid_argument", `unknown option "${word}"; see gantryd --help`);
     const value = at < 0 ? words[++i] : word.slice(at + 1);
     if (value === undefined || value === "") throw fail("invalid_argument", `option "${word}" needs a value`);
-    if (key === "host" && given.has("host"))
+    if (key === "host" && given.host !== undefined)
       throw fail("invalid_argument", 'option "--host" can be given once only: one socket is served');
-    given.set(key, value);
+    if (key === undefined) addRuntime(runtimes, value);
+    else given[key] = value;
   }
-  const execRoot = resolve(given.get("execRoot") ?? "/run/gantry");
+  return { ...given, runtimes };
+}
+
+function addRuntime(runtimes: Record<string, RuntimeProgram>, text: string): void {
+  const at = text.indexOf("=");
+  if (at < 0) throw fail("invalid_argument", `"--add-runtime ${text}" is not NAME=PATH`);
+  const name = text.slice(0, at);
+  const path = text.slice(at + 1);
+  checkRuntime(name, path);
+  if (Object.hasOwn(runtimes, name)) throw fail("invalid_argument", `runtime "${name}" is added twice`);
+  Object.defineProperty(runtimes, name, { value: { path, args: [] }, enumerable: true });
+}
+
+/** Where the file is, and whether it has to be there: a file that was named is not optional. */
+export function configFileOf(flags: DaemonFlags): { readonly path: string; readonly mustExist: boolean } {
+  const { configFile } = flags;
+  return { path: resolve(configFile ?? DEFAULT_CONFIG_FILE), mustExist: configFile !== undefined };
+}
+
+/** Throws `invalid_argument` when both say the same thing, or something that makes no sense. */
+export function daemonOptions(flags: DaemonFlags, config: DaemonConfig): DaemonOptions {
+  refuseDoubled(flags, config);
+  const given = { ...config, ...flags };
+  const runtimes = new Map(Object.entries({ ...config.runtimes, ...flags.runtimes }));
+  const execRoot = resolve(given.execRoot ?? "/run/gantry");
   return {
-    socketPath: socketPath(given.get("host") ?? `unix://${execRoot}/gantry.sock`),
-    dataRoot: resolve(given.get("dataRoot") ?? "/var/lib/gantry"),
+    socketPath: socketPath(given.host ?? `unix://${execRoot}/gantry.sock`),
+    dataRoot: resolve(given.dataRoot ?? "/var/lib/gantry"),
     execRoot,
-    group: given.get("group") ?? "docker",
-    logLevel: logLevel(given.get("logLevel") ?? "info"),
-    pidFile: given.has("pidFile") ? resolve(given.get("pidFile") ?? "") : "",
+    group: given.group ?? "docker",
+    logLevel: logLevel(given.logLevel ?? "info"),
+    pidFile: (given.pidFile ?? "") === "" ? "" : resolve(given.pidFile ?? ""),
+    runtimes,
+    defaultRuntime: given.defaultRuntime ?? "",
+    usernsRemap: given.usernsRemap ?? "",
   };
+}
+
+/** As dockerd: whoever reads the file must be able to rely on it. */
+function refuseDoubled(flags: DaemonFlags, config: DaemonConfig): void {
+  const values = [...new Set(VALUES)].filter(([name]) => name.startsWith("--"));
+  const doubled = values
+    .filter(([, key]) => key !== "configFile" && flags[key] !== undefined && config[key] !== undefined)
+    .map(([name, key]) =>
+      key === "configFile" ? name : `${name.slice(2)}: (from flag: ${flags[key]}, from file: ${config[key]})`,
+    );
+  const runtimes = Object.keys(flags.runtimes).filter((name) => Object.hasOwn(config.runtimes ?? {}, name));
+  const all = [...doubled, ...runtimes.map((name) => `runtimes: ${name}`)];
+  if (all.length > 0)
+    throw fail(
+      "invalid_argument",
+      `the following directives are specified both as a flag and in the configuration file: ${all.join(", ")}`,
+    );
 }
 
 function socketPath(host: string): string {

@@ -30,6 +30,7 @@ import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
 import { openOverlaySnapshots } from "../core/snapshots/overlay.ts";
 import type { LogSink } from "../core/tasks/tasks.ts";
+import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
 import { RunDirectories } from "../core/tasks/run-directory.ts";
 import { runtimePlanner } from "../core/tasks/runtime-planner.ts";
@@ -44,10 +45,15 @@ import {
   DEFAULT_READONLY_PATHS,
   defaultMaskedPaths,
 } from "../engine/containers/spec.ts";
+import { chooseRuntimes } from "../engine/containers/runtimes.ts";
+import type { Remap } from "../engine/containers/user-namespace.ts";
+import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
+import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
+import { findAccount } from "../linux/accounts.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
 import { loadDefaultProfile } from "../linux/apparmor-load.ts";
@@ -57,8 +63,16 @@ import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
 import { defaultSeccomp } from "../linux/seccomp-profile.ts";
 import { loadNative } from "../linux/native-addon.ts";
+import { makeUser, readRanges } from "../linux/remap-user.ts";
 import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
-import { DAEMON_HELP, type DaemonOptions, parseDaemonOptions } from "./daemon-options.ts";
+import { readDaemonConfig } from "./daemon-config.ts";
+import {
+  configFileOf,
+  DAEMON_HELP,
+  daemonOptions,
+  type DaemonOptions,
+  parseDaemonFlags,
+} from "./daemon-options.ts";
 import { openRoots } from "./daemon-roots.ts";
 import { listenOn } from "./daemon-socket.ts";
 import { findNativeParts } from "./native-parts.ts";
@@ -83,8 +97,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const nativeParts = findNativeParts();
   const native = loadNative(nativeParts);
   const roots = openRoots(native, options.dataRoot, options.execRoot);
+  const runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
   const facts = await confine(readHostFacts(), roots.execRoot, log);
   const architecture = goArchitecture(facts);
+  const users = await resolveRemap({ findAccount, readRanges, makeUser }, options.usernsRemap);
 
   const metadata = openMetadata({
     path: roots.metadata,
@@ -103,15 +119,27 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     metadata,
     log,
   });
+  const directories = new RunDirectories(roots.tasks, (path) => native.removeTree(path));
+  const shim = pathOfDescriptor(native.sealedExecutable(nativeParts.shim));
   const tasks = new TaskManager({
-    directories: new RunDirectories(roots.tasks),
+    directories,
     planner: runtimePlanner(facts),
+    foreign: new ForeignRuntimes({ facts, directories, shim, runProgram, log }),
     cgroups: { freeze, thaw, isFrozen, clear },
     pidfds: native,
     log,
     answerTimeoutMs: SHIM_ANSWER_MS,
-    spawnShim: shimSpawner(pathOfDescriptor(native.sealedExecutable(nativeParts.shim)), "ignore"),
+    spawnShim: shimSpawner(shim, "ignore"),
   });
+  let remap: Remap | undefined;
+  if (users !== undefined) {
+    const layers = await probeLayerIds({ tasks, snapshots }, users);
+    remap = { ...users, layers: layers.kind === "mapped" ? "mapped" : "copied" };
+    if (layers.kind === "fixed")
+      log.warn("layers are copied for the remapped users", { reason: layers.reason });
+    log.info("containers have users of their own", { root: users.uidMappings[0]?.hostID });
+  } else if (options.usernsRemap !== "")
+    log.warn("root cannot be remapped with itself: user namespaces are off");
   const events = new MemoryEventBus();
   const locks = new KeyedLock();
   const networks = openNetworks(metadata);
@@ -120,6 +148,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     maskedPaths: defaultMaskedPaths(facts),
     readonlyPaths: DEFAULT_READONLY_PATHS,
     hostname: hostname(),
+    runtime: runtimes.defaultName,
   });
   let isStopping = false;
 
@@ -131,6 +160,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     images,
     events,
     facts,
+    runtimes,
+    remap,
     log,
     buildSpec,
     buildExecProcess,
@@ -233,11 +264,15 @@ function engineId(metadata: Metadata): string {
 /** `gantryd`: runs until a signal ends it. */
 export async function runDaemon(words: readonly string[]): Promise<void> {
   try {
-    const options = parseDaemonOptions(words);
-    if (options === "help") process.stdout.write(DAEMON_HELP);
-    else if (options === "version") process.stdout.write(`gantryd version ${VERSION}, build ${COMMIT}\n`);
+    const flags = parseDaemonFlags(words);
+    if (flags === "help") process.stdout.write(DAEMON_HELP);
+    else if (flags === "version") process.stdout.write(`gantryd version ${VERSION}, build ${COMMIT}\n`);
     else if (process.getuid?.() !== 0) throw new Error("the engine must be run as root");
-    else serve(await startDaemon(options), options);
+    else {
+      const file = configFileOf(flags);
+      const options = daemonOptions(flags, await readDaemonConfig(file.path, file.mustExist));
+      serve(await startDaemon(options), options);
+    }
   } catch (error) {
     process.stderr.write(`gantryd: ${messageOf(error)}\n`);
     process.exit(1);

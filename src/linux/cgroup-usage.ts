@@ -2,6 +2,8 @@
  * What a cgroup has used, in one form for both versions: runc's `events --stats`, whose field names these are. Counters
  * are bigint (they have 64 bits, and "no limit" is the greatest); times in nanoseconds, sizes in bytes.
  */
+import type { RdtStats } from "./intel-rdt-stats.ts";
+
 export interface CgroupStats {
   readonly cpu: CpuStats;
   readonly cpuset: CpusetStats;
@@ -12,6 +14,8 @@ export interface CgroupStats {
   readonly hugetlb: Readonly<Record<string, HugetlbStats>>;
   /** runc reads it, too, but does not print it. */
   readonly rdma: readonly RdmaStats[];
+  /** Of the class of service, by who knows that: `readRdtStats`. */
+  readonly intel_rdt?: RdtStats | undefined;
 }
 
 export interface CpuStats {

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readdirSync, readSync } from "node:fs"
 import { arch, availableParallelism, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { errnoOf, fail } from "../base/errors.ts";
-import { findCgroups, findResctrl } from "./cgroup-facts.ts";
+import { findCgroups, findOwnMemberFiles, findResctrl } from "./cgroup-facts.ts";
 
 export interface HostFacts {
   readonly cgroup: CgroupFacts;
@@ -70,6 +70,11 @@ export function readHostFacts(root = ""): HostFacts {
     selinux: exists("/sys/fs/selinux/enforce"),
     thermalThrottlePaths: findThermalThrottle(root),
   };
+}
+
+/** Of this process, at this moment: see `findOwnMemberFiles`. */
+export function readOwnMemberFiles(): string[] {
+  return findOwnMemberFiles(readCapped("/proc/self/mountinfo"), readCapped("/proc/self/cgroup"));
 }
 
 /** Kernels before 4.15 have no such list. */

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { IntelRdt } from "../specs/oci-runtime/resources.ts";
-import { parseSchemata, type RdtGroup, rdtGroup, readyRdtGroup } from "./intel-rdt.ts";
+import { changeRdtGroup, parseSchemata, type RdtGroup, rdtGroup, readyRdtGroup } from "./intel-rdt.ts";
 import { readRdtStats } from "./intel-rdt-stats.ts";
 
 const ROOT = "/sys/fs/resctrl";
@@ -82,6 +82,19 @@ describe("in a directory like resctrl", () => {
     const group = rdtGroup({ closID: "gold", l3CacheSchema: "L3:1=1f" }, "c1", root);
     expect(() => readyRdtGroup(group)).toThrow("Need to specify cache id");
     expect(existsSync(join(root, "gold"))).toBe(false);
+  });
+
+  test("changeRdtGroup() writes both lines, of a class that is there and not everybody's", () => {
+    put("c1/schemata", "");
+    const own = rdtGroup({}, "c1", root);
+    changeRdtGroup(own, { l3CacheSchema: "L3:0=f\nMB:0=9", memBwSchema: "MB:0=20" });
+    expect(readFileSync(join(root, "c1/schemata"), "utf8")).toBe("L3:0=f\nMB:0=20\n");
+    const change = { l3CacheSchema: "L3:0=f" };
+    put("info/last_cmd_status", "Need to specify cache id\n");
+    expect(() => changeRdtGroup(rdtGroup({}, "c2", root), change)).toThrow("Need to specify cache id");
+    expect(() => changeRdtGroup(rdtGroup({ closID: "/" }, "c1", root), change)).toThrow("default class");
+    expect(() => changeRdtGroup(own, { memBwSchema: "L3:0=f" })).toThrow('begins with "MB:"');
+    expect(readFileSync(join(root, "c1/schemata"), "utf8")).toBe("L3:0=f\nMB:0=20\n");
   });
 
   test("readRdtStats() reads both resources and each domain", async () => {

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { posix } from "node:path";
-import { fail } from "../base/errors.ts";
+import { errnoOf, fail } from "../base/errors.ts";
 import type { IntelRdt } from "../specs/oci-runtime/resources.ts";
 
 export interface RdtGroup {
@@ -77,6 +77,26 @@ export function readyRdtGroup({ dir, isOwn, schemata }: RdtGroup): void {
       `"${dir}" does not take ${JSON.stringify(schemata)}${lastStatus(dir)}`,
       cause,
     );
+  }
+}
+
+/**
+ * New lines for the class of a living container; a shared class changes for all that are in it, as with runc. Throws
+ * `invalid_argument` for the default class, or in the kernel's words for what it does not take; `not_found` for a class that
+ * is gone.
+ */
+export function changeRdtGroup(
+  { dir }: RdtGroup,
+  change: Pick<IntelRdt, "l3CacheSchema" | "memBwSchema">,
+): void {
+  if (existsSync(posix.join(dir, "info")))
+    throw fail("invalid_argument", "the default class of service cannot be changed");
+  const lines = schemataLines(change).join("\n");
+  try {
+    writeFileSync(posix.join(dir, "schemata"), `${lines}\n`, { flag: "r+" });
+  } catch (cause) {
+    const category = errnoOf(cause) === "ENOENT" ? "not_found" : "invalid_argument";
+    throw fail(category, `"${dir}" does not take ${JSON.stringify(lines)}${lastStatus(dir)}`, cause);
   }
 }
 

@@ -7,3 +7,8 @@ export function networkNamespaceOf(pid: number): string {
 export function pidNamespaceOf(pid: number): string {
   return `/proc/${pid}/ns/pid`;
 }
+
+/** A process's user namespace, likewise. */
+export function userNamespaceOf(pid: number): string {
+  return `/proc/${pid}/ns/user`;
+}

@@ -6,6 +6,7 @@ import { isAbsolute } from "node:path";
 import process from "node:process";
 import { fail } from "../base/errors.ts";
 import { applyLayer } from "./apply-layer.ts";
+import { shiftTree } from "./shift-tree.ts";
 import type { Native, NativePaths, TreeUsage } from "./native.ts";
 
 /** What the addon exports; it returns what it says here, but nobody checked that yet. */
@@ -149,6 +150,8 @@ export function loadNative(paths: NativePaths): Native {
     async syncFilesystem(path) {
       await addon.syncFilesystem(absolutePath(path));
     },
+
+    shiftTree: (from, to, maps) => shiftTree(shim, absolutePath(from), absolutePath(to), maps),
 
     applyLayer: (directory, tar, signal) => applyLayer(shim, absolutePath(directory), tar, signal),
   };

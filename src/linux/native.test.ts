@@ -75,7 +75,8 @@ describeWith("the addon", ["native"], () => {
     const fd = native.sealedExecutable("/bin/true");
     try {
       expect(fstatSync(fd).size).toBe(statSync("/bin/true").size);
-      expect(() => writeSync(fd, "x")).toThrow(/EPERM/);
+      expect(() => writeSync(fd, "x")).toThrow(/EPERM/); // would grow
+      expect(() => writeSync(fd, "x", 0)).toThrow(/EPERM/);
       expect(() => ftruncateSync(fd, 0)).toThrow(/EPERM/);
       expect(spawnSync(`/proc/self/fd/${fd}`).status).toBe(0);
       expect(spawnSync("sh", ["-c", `: >/proc/self/fd/${fd}`]).status).not.toBe(0); // close-on-exec

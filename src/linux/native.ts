@@ -58,6 +58,17 @@ export interface Native {
   /** Bytes and inodes below `path` (hard links once). Runs off the event loop. */
   treeUsage(path: string, signal: AbortSignal): Promise<TreeUsage>;
 
+  /**
+   * Copies the tree `from` into the empty directory `to` of the same file system in a child, with the ids of owners and
+   * ACLs mapped ("inside outside count" lines) and everything else kept. Rejects `invalid_argument`, naming the file, for an
+   * id that is not mapped; `to` is half-done then. Nobody may change `from` meanwhile.
+   */
+  shiftTree(
+    from: string,
+    to: string,
+    maps: { readonly uid: string; readonly gid: string },
+  ): Promise<TreeUsage>;
+
   /** syncfs of the filesystem that holds `path`. Runs off the event loop. */
   syncFilesystem(path: string): Promise<void>;
 

@@ -55,7 +55,9 @@ export class DBusConnection implements AsyncDisposable {
     const connection = new DBusConnection(connect({ path }));
     const ready = connection.#authenticated?.promise;
     const hex = Buffer.from(String(uid)).toString("hex");
-    connection.#socket.write(`\0AUTH EXTERNAL ${hex}\r\n`);
+    // In one piece, as sd-bus's own clients do: a BEGIN that systemd reads together with the first message leaves that
+    // message lying until another comes (observed with 252).
+    connection.#socket.write(`\0AUTH EXTERNAL ${hex}\r\nBEGIN\r\n`);
     try {
       await withDeadline(`authentication at "${path}"`, AUTH_TIMEOUT_MS, Promise.resolve(ready));
     } catch (cause) {
@@ -119,7 +121,6 @@ export class DBusConnection implements AsyncDisposable {
     if (!line.startsWith("OK "))
       throw fail("unavailable", `authentication was refused: ${JSON.stringify(line.slice(0, 100))}`);
     this.#received = this.#received.subarray(end + 2);
-    this.#socket.write("BEGIN\r\n");
     this.#authenticated = undefined;
     authenticated.resolve();
   }

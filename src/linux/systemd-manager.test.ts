@@ -70,17 +70,18 @@ describe("SystemdManager", () => {
     expect(String(error)).toContain('cannot start "a.scope": the job ended with "timeout"');
   });
 
-  test("clears a failed unit of the same name away, once", async () => {
+  test("clears a failed unit of the same name away, waits for one that ends, and no longer", async () => {
     let starts = 0;
     const called = await fakeSystemd((member, serial) => {
       if (member === "ResetFailedUnit") return [message(2, { to: serial })];
-      return ++starts === 2 ? [answer(serial, "/j"), removed("/j", "done")] : [refusal(serial, "UnitExists")];
+      return ++starts === 3 ? [answer(serial, "/j"), removed("/j", "done")] : [refusal(serial, "UnitExists")];
     });
     await using systemd = await open();
     await systemd.startTransient("a.scope", []);
-    expect(called).toEqual(["StartTransientUnit", "ResetFailedUnit", "StartTransientUnit"]);
+    const again = ["StartTransientUnit", "ResetFailedUnit"];
+    expect(called).toEqual([...again, ...again, "StartTransientUnit"]);
     starts = 5;
-    const error: unknown = await systemd.startTransient("a.scope", []).catch((e: unknown) => e);
+    const error: unknown = await systemd.startTransient("a.scope", [], 20).catch((e: unknown) => e);
     expect(error).toMatchObject({ category: "conflict" });
   });
 

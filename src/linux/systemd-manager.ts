@@ -1,5 +1,6 @@
 /** systemd's manager, as far as containers need it. org.freedesktop.systemd1(5) */
 import { existsSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { withDeadline } from "../base/deadline.ts";
 import { fail } from "../base/errors.ts";
 import { DBusConnection, DBusError } from "./systemd-dbus.ts";
@@ -16,6 +17,9 @@ const BUS = "org.freedesktop.DBus";
 
 /** As runc: starting a scope is a matter of milliseconds, but not while the manager reloads. */
 const JOB_TIMEOUT_MS = 30_000;
+/** How long a scope without processes may take to end: systemd hears of it after whoever has reaped the last. */
+const END_TIMEOUT_MS = 3_000;
+const POLL_MS = 5;
 /** Jobs of others are announced, too; ours ends soon after it began. */
 const MAX_RESULTS = 10_000;
 
@@ -103,10 +107,14 @@ export class SystemdManager implements AsyncDisposable {
   }
 
   /**
-   * Makes a transient unit; returns when it is there. One of that name that failed before is cleared away first. Throws
-   * `conflict` when it is alive.
+   * Makes a transient unit; returns when it is there. One of that name that failed before is cleared away first, one that
+   * is about to end is waited for. Throws `conflict` when it lives on.
    */
-  async startTransient(unit: string, properties: readonly Property[]): Promise<void> {
+  async startTransient(
+    unit: string,
+    properties: readonly Property[],
+    endTimeoutMs = END_TIMEOUT_MS,
+  ): Promise<void> {
     const start = (): Promise<void> =>
       this.#job(`cannot start "${unit}"`, "StartTransientUnit", "ssa(sv)a(sa(sv))", (writer) => {
         // No auxiliary units.
@@ -116,18 +124,17 @@ export class SystemdManager implements AsyncDisposable {
           .properties(properties)
           .array(8, () => {});
       });
-    try {
-      await start();
-    } catch (error) {
-      if (!isNamed(error, "UnitExists")) throw error;
-      await this.resetFailed(unit);
+    const deadline = performance.now() + endTimeoutMs;
+    for (;;)
       try {
         await start();
-      } catch (again) {
-        if (isNamed(again, "UnitExists")) throw fail("conflict", `the unit "${unit}" exists already`, again);
-        throw again;
+        return;
+      } catch (error) {
+        if (!isNamed(error, "UnitExists")) throw error;
+        if (performance.now() > deadline) throw fail("conflict", `the unit "${unit}" exists already`, error);
+        await this.resetFailed(unit);
+        await pause(POLL_MS);
       }
-    }
   }
 
   /** For as long as the unit lives. Throws `not_found` when there is none. */

@@ -27,6 +27,10 @@ export async function deleteContainer(context: Context, id: string, force: boole
   endMain(context, container, force);
   endCreator(context, container, force);
   await clearCgroups(context, container);
+  if (container.record.scope !== undefined) {
+    const { removeScope } = await import("./scope.ts");
+    await removeScope(container.record.scope);
+  }
   if (container.record.hasPoststop) {
     const { runPoststopHooks } = await import("./poststop.ts");
     await runPoststopHooks(context, container);

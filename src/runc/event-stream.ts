@@ -3,6 +3,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { isCategory } from "../base/errors.ts";
 import { oomKills } from "../linux/cgroup-oom.ts";
 import { encodeStats, readCgroupStats } from "../linux/cgroup-stats.ts";
+import { type HostFacts, readHostFacts } from "../linux/host-facts.ts";
+import type { RdtStats } from "../linux/intel-rdt-stats.ts";
 import { isAlive } from "../linux/process-state.ts";
 import { type Container, mainProcess } from "./container.ts";
 import type { Context } from "./context.ts";
@@ -10,9 +12,21 @@ import type { Context } from "./context.ts";
 /** How long the end of the container may stay unnoticed. */
 const LOOK_MS = 200;
 
-export async function statsLine({ id, record }: Container): Promise<string> {
-  const stats = encodeStats(await readCgroupStats(record.cgroupDirs));
+/** `readFacts` is asked about a class of service alone. */
+export async function statsLine(container: Container, readFacts = readHostFacts): Promise<string> {
+  const { id, record } = container;
+  const ofCgroup = await readCgroupStats(record.cgroupDirs);
+  const stats = encodeStats(
+    record.hasRdt ? { ...ofCgroup, intel_rdt: await rdtStats(container, readFacts()) } : ofCgroup,
+  );
   return `{"type":"stats","id":${JSON.stringify(id)},"data":${stats}}\n`;
+}
+
+async function rdtStats(container: Container, facts: HostFacts): Promise<RdtStats | undefined> {
+  const { rdtGroupOf, recordedSpec } = await import("./cgroup-driver.ts");
+  const { readRdtStats } = await import("../linux/intel-rdt-stats.ts");
+  const group = rdtGroupOf(recordedSpec(container), container.id, facts);
+  return group === undefined || facts.resctrl === undefined ? undefined : readRdtStats(facts.resctrl, group);
 }
 
 /** Until the container has ended. */

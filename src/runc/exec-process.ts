@@ -6,8 +6,9 @@ import type { ProcessIdentity } from "../linux/process-state.ts";
 import { markHostNamespaces } from "../linux/own-namespaces.ts";
 import { compileExec } from "../runtime/compile.ts";
 import { encodePlan } from "../runtime/plan-codec.ts";
-import { decodeProcessDocument, decodeSpec } from "../specs/oci-runtime/decode.ts";
+import { decodeProcessDocument } from "../specs/oci-runtime/decode.ts";
 import type { Capabilities, Process } from "../specs/oci-runtime/spec.ts";
+import { recordedSpec } from "./cgroup-driver.ts";
 import { type Container, loadContainer, mainProcess } from "./container.ts";
 import type { Context } from "./context.ts";
 import { readDocument } from "./files.ts";
@@ -49,7 +50,7 @@ export function execInContainer(context: Context, flags: Flags, args: readonly s
   const [id = "", ...words] = args;
   const container = loadContainer(context.root, id);
   const main = livingMain(container, flags.isOn("ignore-paused"));
-  const spec = markHostNamespaces(decodeSpec(container.record.config));
+  const spec = markHostNamespaces(recordedSpec(container));
   const listening = listenFds(context.environment);
   const wanted = withEnvironment(
     wantedProcess(context, flags, words, spec.process),

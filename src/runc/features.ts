@@ -76,11 +76,11 @@ export function features(version: string, commit: string): object {
     linux: {
       namespaces: NAMESPACES,
       capabilities: capabilityNames(ALL_CAPABILITIES),
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: true, v2: true, systemd: true, systemdUser: false, rdma: true },
       seccomp: { enabled: true, actions, operators, archs, knownFlags: flags, supportedFlags: flags },
       apparmor: { enabled: true },
       selinux: { enabled: true },
-      intelRdt: { enabled: false },
+      intelRdt: { enabled: true },
       mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: true },
     },

@@ -10,6 +10,8 @@ const RECORD: ContainerRecord = {
   creator: { pid: 12, startTicks: 34n },
   annotations: { a: "b" },
   cgroupDirs: ["/sys/fs/cgroup/x"],
+  scope: "p-x.scope",
+  hasRdt: true,
   needsStartPlan: false,
   hasPoststop: true,
   config: '{"n":9223372036854775807}',
@@ -18,6 +20,8 @@ const RECORD: ContainerRecord = {
 describe("container.json", () => {
   test("comes back as it was written", () => {
     expect(decodeRecord(encodeRecord(RECORD))).toEqual(RECORD);
+    const { scope: _scope, ...own } = RECORD;
+    expect(decodeRecord(encodeRecord(own))).toStrictEqual(own);
   });
 
   test.each([
@@ -28,6 +32,7 @@ describe("container.json", () => {
     [encodeRecord(RECORD).replace('"pid":12', '"pid":0'), "pid"],
     [encodeRecord(RECORD).replace('"pid":12', '"pid":-1'), "pid"],
     [encodeRecord(RECORD).replace("/sys/fs/cgroup/x", "relative"), "cgroupDirs"],
+    [encodeRecord(RECORD).replace('"p-x.scope"', "7"), "scope"],
     [encodeRecord(RECORD).replace('"a":"b"', '"a":1'), "annotations"],
     [encodeRecord(RECORD).replace('"owner":0', '"owner":"root"'), "owner"],
   ])("damaged: %s", (text, what) => {

@@ -17,6 +17,10 @@ export interface ContainerRecord {
   readonly annotations: Readonly<Record<string, string>>;
   /** The directories that belong to this container alone: all that is in them may be killed. */
   readonly cgroupDirs: readonly string[];
+  /** The unit of systemd's that the cgroup is; undefined: we made it ourselves. */
+  readonly scope?: string;
+  /** Whether it has a class of service (`linux.intelRdt`). */
+  readonly hasRdt: boolean;
   /** What `start` and `delete` have to do besides: hooks, and handing a descriptor to a seccomp agent. */
   readonly needsStartPlan: boolean;
   readonly hasPoststop: boolean;
@@ -40,6 +44,8 @@ export function decodeRecord(text: string): ContainerRecord {
     creator: identity(objectOf(value["creator"])),
     annotations: annotationsOf(value["annotations"]),
     cgroupDirs: directoriesOf(value["cgroupDirs"]),
+    ...(value["scope"] === undefined ? {} : { scope: textOf(value, "scope") }),
+    hasRdt: value["hasRdt"] === true,
     needsStartPlan: value["needsStartPlan"] === true,
     hasPoststop: value["hasPoststop"] === true,
     config: textOf(value, "config"),

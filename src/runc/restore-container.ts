@@ -25,10 +25,14 @@ import { compileStart, recordOf, refuseUsedCgroups } from "./start-container.ts"
 export function restoreContainer(context: Context, flags: Flags, id: string): never {
   checkContainerId(id);
   if (context.systemdCgroup)
-    throw fail("not_implemented", "--systemd-cgroup is not supported: the cgroups are made without systemd");
+    throw fail(
+      "not_implemented",
+      "--systemd-cgroup is not supported by restore: the cgroups are made without systemd",
+    );
   refuseTakenId(context.root, id);
   // What systemd hands down is for a process that has not begun.
-  const { bundle, plan, facts } = compileStart({ ...context, environment: {} }, flags, id);
+  const compiled = compileStart({ ...context, environment: {} }, flags, id);
+  const { bundle, plan, facts } = compiled;
   refuseUnrestorable(bundle.spec);
   const places = criuPlaces(context, flags, false);
   const cgroupPath = cgroupPathOf(bundle.spec, id);
@@ -44,7 +48,7 @@ export function restoreContainer(context: Context, flags: Flags, id: string): ne
     pidFile: join(directory, "restored"),
     streams: readStreams(places.images),
   });
-  const record = recordOf(bundle, plan);
+  const record = recordOf(compiled);
   refuseUsedCgroups(record.cgroupDirs);
   readyCgroupParents(facts.cgroup, cgroupPath);
   const bytes = encodePlan(criuPlan(plan, words, context.environment["PATH"] ?? ""));

@@ -9,14 +9,16 @@ import { errnoOf, fail } from "../base/errors.ts";
 import { markFileBinds } from "../linux/bind-sources.ts";
 import { readyCgroupParents } from "../linux/cgroup-parents.ts";
 import { cgroupMembers } from "../linux/cgroup-now.ts";
-import { type HostFacts, readHostFacts } from "../linux/host-facts.ts";
+import { type HostFacts, readHostFacts, readOwnMemberFiles } from "../linux/host-facts.ts";
+import { type RdtGroup, readyRdtGroup } from "../linux/intel-rdt.ts";
 import { markHostNamespaces } from "../linux/own-namespaces.ts";
-import { cgroupPathOf } from "../runtime/compile-cgroup.ts";
+import { cgroupPathOf, leavingScope } from "../runtime/compile-cgroup.ts";
 import { compile } from "../runtime/compile.ts";
 import { encodePlan } from "../runtime/plan-codec.ts";
 import type { Plan } from "../runtime/plan.ts";
 import { decodeSpec } from "../specs/oci-runtime/decode.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
+import { type Placed, placeCgroup, rdtGroupOf } from "./cgroup-driver.ts";
 import { checkContainerId } from "./container-id.ts";
 import { directoryOf, identityOf, refuseTakenId, release, reserve } from "./container.ts";
 import type { Context } from "./context.ts";
@@ -90,6 +92,8 @@ export interface CompiledStart {
   readonly bundle: Bundle;
   readonly plan: Plan;
   readonly facts: HostFacts;
+  readonly placed: Placed;
+  readonly rdt: RdtGroup | undefined;
   readonly notify: NotifySocket | undefined;
   readonly preserved: number;
 }
@@ -101,7 +105,12 @@ export function compileStart(context: Context, flags: Flags, id: string): Compil
   const directory = directoryOf(context.root, id);
   const notify = notifySocket(context.environment, directory);
   const { spec: listening, count } = withListenFds(bundle.spec, context.environment);
-  const spec = notify === undefined ? listening : withNotify(listening, notify);
+  const placed = placeCgroup(
+    notify === undefined ? listening : withNotify(listening, notify),
+    id,
+    context.systemdCgroup,
+  );
+  const { spec } = placed;
   const plan = compile({
     spec,
     rootfs: { kind: "bind", source: bundle.rootfs },
@@ -116,12 +125,19 @@ export function compileStart(context: Context, flags: Flags, id: string): Compil
   const preserved = count + (flags.integer("preserve-fds") ?? 0);
   if (preserved < 0) throw fail("invalid_argument", "--preserve-fds must not be negative");
   return {
-    bundle: { ...bundle, spec },
-    plan: flags.isOn("no-new-keyring") ? withoutKeyring(plan) : plan,
+    bundle,
+    plan: finished(plan, flags, placed),
     facts,
+    placed,
+    rdt: rdtGroupOf(spec, id, facts),
     notify,
     preserved,
   };
+}
+
+function finished(plan: Plan, flags: Flags, { scope }: Placed): Plan {
+  const wanted = flags.isOn("no-new-keyring") ? withoutKeyring(plan) : plan;
+  return scope === undefined ? wanted : leavingScope(wanted, readOwnMemberFiles());
 }
 
 function withoutKeyring(plan: Plan): Plan {
@@ -129,19 +145,28 @@ function withoutKeyring(plan: Plan): Plan {
 }
 
 /** Becomes the C program: does not return. Throws when there is nothing that could have been left behind. */
-export function startContainer(context: Context, flags: Flags, id: string, ending: Ending): never {
+export async function startContainer(
+  context: Context,
+  flags: Flags,
+  id: string,
+  ending: Ending,
+): Promise<never> {
   checkContainerId(id);
-  if (context.systemdCgroup)
-    throw fail("not_implemented", "--systemd-cgroup is not supported: the cgroups are made without systemd");
   refuseTakenId(context.root, id);
-  const { bundle, plan, facts, notify, preserved } = compileStart(context, flags, id);
+  const compiled = compileStart(context, flags, id);
+  const { plan, facts, placed, notify, preserved } = compiled;
   checkTerminal(plan.terminal, ending !== "wait", flags.text("console-socket"));
-  const record = recordOf(bundle, plan);
+  const record = recordOf(compiled);
   refuseUsedCgroups(record.cgroupDirs);
-  readyCgroupParents(facts.cgroup, cgroupPathOf(bundle.spec, id));
+  if (compiled.rdt !== undefined) readyRdtGroup(compiled.rdt);
+  if (placed.scope === undefined) readyCgroupParents(facts.cgroup, cgroupPathOf(placed.spec, id));
   const bytes = encodePlan(plan);
   const state = reserve(context.root, id, record, notify === undefined ? [] : ["notify"]);
   try {
+    if (placed.scope !== undefined) {
+      const { enterScope } = await import("./scope.ts");
+      await enterScope(id, placed, facts);
+    }
     return becomePerformer(context, {
       verb: ending === "create" ? "create" : "run",
       state,
@@ -162,19 +187,21 @@ export function startContainer(context: Context, flags: Flags, id: string, endin
 }
 
 /** What is written of a container that begins. */
-export function recordOf(bundle: Bundle, plan: Plan): ContainerRecord {
+export function recordOf({ bundle, plan, placed: { spec, scope }, rdt }: CompiledStart): ContainerRecord {
   return {
-    ociVersion: bundle.spec.ociVersion,
+    ociVersion: spec.ociVersion,
     bundle: bundle.path,
     rootfs: bundle.rootfs,
     created: new Date().toISOString(),
     owner: process.geteuid?.() ?? 0,
     // The C program has the same number: it takes this one's place.
     creator: identityOf(process.pid),
-    annotations: bundle.spec.annotations ?? {},
+    annotations: spec.annotations ?? {},
     cgroupDirs: plan.ops.flatMap((op) => (op.kind === "cgroup-create" ? [op.dir] : [])),
-    needsStartPlan: needsStartPlan(bundle.spec),
-    hasPoststop: (bundle.spec.hooks?.poststop ?? []).length > 0,
+    ...(scope === undefined ? {} : { scope: scope.unit }),
+    hasRdt: rdt !== undefined,
+    needsStartPlan: needsStartPlan(spec),
+    hasPoststop: (spec.hooks?.poststop ?? []).length > 0,
     config: bundle.config,
   };
 }

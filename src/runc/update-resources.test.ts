@@ -54,7 +54,7 @@ describe("resourcesFrom()", () => {
     expect(() => from("-r", "missing.json")).toThrow("ENOENT");
   });
 
-  test("what cannot be changed is refused by name", () => {
-    expect(() => from("--l3-cache-schema", "x")).toThrow("--l3-cache-schema is not supported");
+  test("a class of service is no resource", () => {
+    expect(from("--l3-cache-schema", "L3:0=f", "--mem-bw-schema", "MB:0=20")).toEqual({});
   });
 });

@@ -7,8 +7,6 @@ import type { LinuxResources } from "../specs/oci-runtime/resources.ts";
 import { readDocument, readStandardInput } from "./files.ts";
 import type { Flag, Flags } from "./flags.ts";
 
-const RDT = "the cache and memory bandwidth of a living container cannot be changed";
-
 export const UPDATE_FLAGS: readonly Flag[] = [
   {
     names: ["resources", "r"],
@@ -32,8 +30,8 @@ export const UPDATE_FLAGS: readonly Flag[] = [
   { names: ["memory-reservation"], kind: "text", help: "memory that is left to it when memory is short" },
   { names: ["memory-swap"], kind: "text", help: "limit of memory and swap together; -1: none" },
   { names: ["pids-limit"], kind: "integer", help: "number of processes and threads" },
-  { names: ["l3-cache-schema"], kind: "text", refused: RDT },
-  { names: ["mem-bw-schema"], kind: "text", refused: RDT },
+  { names: ["l3-cache-schema"], kind: "text", help: "share of the cache, as resctrl's schemata" },
+  { names: ["mem-bw-schema"], kind: "text", help: "share of the memory bandwidth, as resctrl's schemata" },
 ];
 
 /** Throws `invalid_argument` naming the flag or the field. */

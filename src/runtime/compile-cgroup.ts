@@ -9,7 +9,7 @@ import { checkDeviceRulesV1, deviceRuleText, effectiveDeviceRules } from "../lin
 import type { HostFacts } from "../linux/host-facts.ts";
 import { rdtGroup } from "../linux/intel-rdt.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
-import type { Plan, PlanOp } from "./plan.ts";
+import type { OomFileOp, Plan, PlanOp } from "./plan.ts";
 
 /**
  * The path below the cgroup root. A unit of systemd has been replaced by the path it stands for (`cgroupPlace`) before:
@@ -161,7 +161,12 @@ function settingDir(controller: string, path: string, facts: HostFacts): string 
     : controllerDir(facts.cgroup, path, controller);
 }
 
-function oomStep(path: string, facts: HostFacts): PlanOp[] {
+/** Of a cgroup that another runtime will make. */
+export function lateOomFile(spec: Spec, taskId: string, facts: HostFacts): PlanOp[] {
+  return oomStep(cgroupPathOf(spec, taskId), facts).map((op) => ({ ...op, mayMiss: true }));
+}
+
+function oomStep(path: string, facts: HostFacts): OomFileOp[] {
   const dir = controllerDir(facts.cgroup, path, "memory");
   if (dir === undefined) return [];
   const file = facts.cgroup.version === 2 ? "memory.events" : "memory.oom_control";

@@ -47,11 +47,25 @@ export function placedMounts(spec: Spec, idmaps: readonly number[]): PlacedMount
     checkAbsolute(destination, `${path}.destination`);
     return { mount, destination, path, idmap: idmaps[index] ?? IDMAP.none };
   });
-  const devices = ["/dev/null", ...(spec.linux?.devices ?? []).map(({ path }) => path)];
-  return placed.map((one, index) => {
-    const later = [...placed.slice(index + 1).map(({ destination }) => destination), ...devices];
-    return { ...one, isFilled: later.some((other) => other.startsWith(`${one.destination}/`)) };
+  const filled = new Set<string>();
+  for (const device of ["/dev/null", ...(spec.linux?.devices ?? []).map(({ path }) => path)])
+    addDirectoriesAbove(device, filled);
+  // Backwards, so that what is known of is what comes later; each once, however many mounts there are.
+  const result = placed.toReversed().map((one) => {
+    const isFilled = filled.has(one.destination);
+    addDirectoriesAbove(one.destination, filled);
+    return { ...one, isFilled };
   });
+  return result.reverse();
+}
+
+/** "/a/b/c": "/a/b" and "/a". What is known already has those above it known, too. */
+function addDirectoriesAbove(path: string, known: Set<string>): void {
+  for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
+    const above = path.slice(0, at);
+    if (known.has(above)) return;
+    known.add(above);
+  }
 }
 
 /** Read-only file systems that were writable until everything in them was there. */

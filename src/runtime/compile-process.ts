@@ -157,7 +157,8 @@ function knownMask(
   return capabilityMask(names.filter(isCapability)) & facts.capabilities;
 }
 
-function identityStep(user: SpecUser): IdentityOp {
+/** The look-up is done where the step is performed. */
+export function identityStep(user: SpecUser): IdentityOp {
   const lookup = user.gantryLookup;
   if (lookup === undefined)
     return {

@@ -11,7 +11,7 @@ export const PLAN_HEADER_BYTES = 32;
 export const PLAN_MAX_BYTES = 16 << 20;
 export const PLAN_MAX_OPS = 65536;
 
-export const PLAN_FLAGS = { join: 1 << 0, terminal: 1 << 1, hostPid: 1 << 2 } as const;
+export const PLAN_FLAGS = { join: 1 << 0, terminal: 1 << 1, hostPid: 1 << 2, foreign: 1 << 3 } as const;
 
 export const OP_FLAGS = {
   mayMiss: 1 << 0,
@@ -24,6 +24,7 @@ export const OP_FLAGS = {
   lookup: 1 << 7,
   top: 1 << 8,
   inherit: 1 << 9,
+  report: 1 << 10,
 } as const;
 
 export type OpFlag = keyof typeof OP_FLAGS;
@@ -65,7 +66,7 @@ const LAYOUTS: Layouts = {
   "cgroup-create": { number: 1, fields: { dir: "str" }, flags: ["inherit"] },
   "cgroup-write": { number: 2, fields: { file: "str", value: "str" }, flags: ["mayMiss"] },
   "cgroup-bpf": { number: 3, fields: { dir: "str", insns: "blob" }, flags: [] },
-  "oom-file": { number: 4, fields: { file: "str" }, flags: [] },
+  "oom-file": { number: 4, fields: { file: "str" }, flags: ["mayMiss"] },
   "ns-path": { number: 5, fields: { cloneFlag: "u32", path: "str" }, flags: [] },
   userns: { number: 6, fields: { uidMap: "str", gidMap: "str" }, flags: [] },
   idmap: { number: 7, fields: { id: "u32", uidMap: "str", gidMap: "str" }, flags: [] },
@@ -85,6 +86,7 @@ const LAYOUTS: Layouts = {
   netdev: { number: 9, fields: { name: "str", newName: "str" }, flags: [] },
   "cgroup-leave": { number: 10, fields: { file: "str" }, flags: [] },
   "cgroup-owner": { number: 11, fields: { dir: "str", uid: "u32", files: "strv" }, flags: [] },
+  finally: { number: 12, fields: { argv: "strv", env: "strv", timeoutS: "u32" }, flags: [] },
   "cgroup-join": { number: 16, fields: { dir: "str", version: "u32" }, flags: [] },
   unshare: { number: 17, fields: { cloneFlags: "u32" }, flags: [] },
   "time-offsets": { number: 18, fields: { offsets: "str" }, flags: [] },
@@ -160,7 +162,7 @@ const LAYOUTS: Layouts = {
       addGroups: "strv",
       wantHome: "bool",
     },
-    flags: [],
+    flags: ["report"],
   },
   caps: {
     number: 58,
@@ -191,6 +193,12 @@ const LAYOUTS: Layouts = {
   },
   "io-priority": { number: 65, fields: { ioprio: "u32" }, flags: [] },
   label: { number: 66, fields: { module: "u32", label: "str" }, flags: [] },
+  command: {
+    number: 67,
+    fields: { argv: "strv", env: "strv", timeoutS: "u32", pidFile: "str", consoleSocket: "str" },
+    flags: [],
+  },
+  leave: { number: 68, fields: {}, flags: [] },
 };
 
 /** One row of the table in a form that code can walk. */
@@ -242,7 +250,8 @@ function planFlags(plan: Plan): number {
   return (
     (plan.join ? PLAN_FLAGS.join : 0) |
     (plan.terminal ? PLAN_FLAGS.terminal : 0) |
-    (plan.hostPid ? PLAN_FLAGS.hostPid : 0)
+    (plan.hostPid ? PLAN_FLAGS.hostPid : 0) |
+    (plan.foreign === true ? PLAN_FLAGS.foreign : 0)
   );
 }
 
@@ -317,6 +326,7 @@ export interface DecodedPlan {
   readonly join: boolean;
   readonly terminal: boolean;
   readonly hostPid: boolean;
+  readonly foreign: boolean;
   readonly ops: readonly DecodedOp[];
 }
 
@@ -343,6 +353,7 @@ export function decodePlan(bytes: Uint8Array): DecodedPlan {
     join: (flags & PLAN_FLAGS.join) !== 0,
     terminal: (flags & PLAN_FLAGS.terminal) !== 0,
     hostPid: (flags & PLAN_FLAGS.hostPid) !== 0,
+    foreign: (flags & PLAN_FLAGS.foreign) !== 0,
     ops,
   };
 }

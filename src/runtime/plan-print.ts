@@ -12,7 +12,7 @@ export function printPlan(plan: Plan): string {
 }
 
 export function printDecodedPlan(plan: DecodedPlan): string {
-  const flags = (["join", "terminal", "hostPid"] as const).filter((flag) => plan[flag]);
+  const flags = (["join", "terminal", "hostPid", "foreign"] as const).filter((flag) => plan[flag]);
   const header = `plan namespaces=${cloneNames(plan.cloneFlags)}${flags.map((flag) => ` ${flag}`).join("")}`;
   return `${[header, ...plan.ops.map(printOp)].join("\n")}\n`;
 }

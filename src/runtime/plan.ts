@@ -15,6 +15,8 @@ export interface Plan {
   readonly terminal: boolean;
   /** No pid namespace of its own: when the main process ends the rest of its cgroup must be killed. */
   readonly hostPid: boolean;
+  /** Another runtime makes the process: `command` ops, `leave` at the end. */
+  readonly foreign?: boolean;
   readonly ops: readonly PlanOp[];
 }
 
@@ -30,6 +32,7 @@ export type PlanOp =
   | NetdevOp
   | CgroupLeaveOp
   | CgroupOwnerOp
+  | FinallyOp
   | CgroupJoinOp
   | UnshareOp
   | TimeOffsetsOp
@@ -68,7 +71,9 @@ export type PlanOp =
   | PersonalityOp
   | SchedulerOp
   | IoPriorityOp
-  | LabelOp;
+  | LabelOp
+  | CommandOp
+  | LeaveOp;
 
 export type PlanOpKind = PlanOp["kind"];
 
@@ -98,6 +103,8 @@ export interface CgroupBpfOp {
 
 export interface OomFileOp {
   readonly kind: "oom-file";
+  /** Opened when the task has ended: somebody else makes it. */
+  readonly mayMiss?: boolean;
   readonly file: string;
 }
 
@@ -161,6 +168,15 @@ export interface CgroupOwnerOp {
   /** Of the host. */
   readonly uid: number;
   readonly files: readonly string[];
+}
+
+/** Run by the shim when the task has ended or has not come to life. */
+export interface FinallyOp {
+  readonly kind: "finally";
+  /** The first is an absolute path. */
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly timeoutS: number;
 }
 
 // ---- the child: membership ----
@@ -374,6 +390,8 @@ export type IdKind = "none" | "number" | "name";
 
 export interface IdentityOp {
   readonly kind: "identity";
+  /** Takes exec's place: prints "UID GID", the home directory and the groups, a line each, and exits. */
+  readonly report?: boolean;
   readonly userKind: IdKind;
   readonly uid: number;
   readonly user: string;
@@ -453,4 +471,22 @@ export interface LabelOp {
   /** One of LABEL_MODULE. */
   readonly module: number;
   readonly label: string;
+}
+
+/** A program of the host's, run to its end. Relative paths start at the task's run directory. */
+export interface CommandOp {
+  readonly kind: "command";
+  /** The first is an absolute path. */
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly timeoutS: number;
+  /** Where it leaves the number of the process that it makes, "" = makes none. */
+  readonly pidFile: string;
+  /** Socket to which it sends the process's terminal, "" = none. */
+  readonly consoleSocket: string;
+}
+
+/** Takes exec's place where a command has made the process. */
+export interface LeaveOp {
+  readonly kind: "leave";
 }

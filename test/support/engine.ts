@@ -26,19 +26,21 @@ export class Engine {
   readonly socket: string;
   readonly host: string;
   readonly #flags: readonly string[];
+  readonly #hostSetup: string;
   #daemon: ChildProcess | undefined;
 
-  private constructor(flags: readonly string[]) {
+  private constructor(flags: readonly string[], hostSetup: string) {
     this.dir = mkdtempSync(join(process.env["GANTRY_TEST_DIR"] ?? tmpdir(), "gt-"));
     mkdirSync(join(this.dir, "log"));
     this.runDir = mkdtempSync("/dev/shm/gt-");
     this.socket = join(this.dir, "sock");
     this.host = `unix://${this.socket}`;
     this.#flags = flags;
+    this.#hostSetup = hostSetup;
   }
 
-  static async start(flags: readonly string[] = []): Promise<Engine> {
-    const engine = new Engine(flags);
+  static async start(flags: readonly string[] = [], hostSetup = ":"): Promise<Engine> {
+    const engine = new Engine(flags, hostSetup);
     await engine.launch();
     return engine;
   }
@@ -102,7 +104,7 @@ export class Engine {
           "private",
           "sh",
           "-c",
-          `ip link set lo up && : > "${ready}" && exec sleep infinity`,
+          `set -e; ip link set lo up; ${this.#hostSetup}; : > "${ready}"; exec sleep infinity`,
         ],
         { stdio: "ignore" },
       );

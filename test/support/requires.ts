@@ -17,6 +17,7 @@ export type Requirement =
   | "x86_64"
   | "kernel log"
   | "podman"
+  | "systemd"
   | "native";
 
 function hasCommand(name: string): boolean {
@@ -34,6 +35,8 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
     hasCommand("apparmor_parser"),
   busybox: () => existsSync("/bin/busybox"),
   podman: () => hasCommand("podman"),
+  /** As init: sd_booted(3). */
+  systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
   debootstrap: () => hasCommand("debootstrap"),
   cc: () => hasCommand("cc"),
   x86_64: () => process.arch === "x64",

@@ -10,6 +10,8 @@ export interface SuiteOptions {
   readonly needs?: readonly Requirement[];
   /** Daemon flags. */
   readonly flags?: readonly string[];
+  /** Shell text that prepares the host, in mount and network namespaces that only the engine sees. */
+  readonly host?: string;
 }
 
 /** `busybox:latest` is loaded; containers a test leaves are removed before the leak check, which then judges that removal. */
@@ -27,7 +29,7 @@ export function engineSuite(
     };
     beforeAll(async () => {
       const archive = await busyboxArchive();
-      engine = await Engine.start(options.flags);
+      engine = await Engine.start(options.flags, options.host);
       await engine.ok(["load", "-q", "-i", archive]);
       // Whatever the daemon makes once and keeps (an inotify descriptor, a prepared statement) is made now.
       await engine.ok(["run", "-d", "--name", "warm-up", "--network", "none", "busybox", "sleep", "100"]);

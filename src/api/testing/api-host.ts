@@ -13,6 +13,7 @@ import { NO_LOG } from "../../base/log.ts";
 import type { Metadata } from "../../core/metadata/metadata.ts";
 import { openMetadata } from "../../core/metadata/sqlite-metadata.ts";
 import type { Container } from "../../engine/containers/container.ts";
+import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
 import { openNetworks } from "../../engine/networks/networks.ts";
@@ -51,6 +52,8 @@ export interface Answer {
   readonly json: unknown;
 }
 
+const TEST_RUNTIMES = chooseRuntimes(new Map(), "");
+
 export class ApiHost implements AsyncDisposable {
   readonly directory: string;
   readonly socketPath: string;
@@ -85,6 +88,7 @@ export class ApiHost implements AsyncDisposable {
       maskedPaths: ["/proc/kcore"],
       readonlyPaths: ["/proc/sys"],
       hostname: "testhost",
+      runtime: "gantry-runc",
     });
     const networks = openNetworks(this.metadata);
     const deps: ContainerRouteDeps = {
@@ -95,6 +99,8 @@ export class ApiHost implements AsyncDisposable {
       images: this.images,
       events: this.#recording,
       facts: TEST_FACTS,
+      runtimes: TEST_RUNTIMES,
+      remap: undefined,
       containersDir,
       networkIds: new Map(networks.map(({ name, id }) => [name, id])),
       log: NO_LOG,
@@ -120,6 +126,8 @@ export class ApiHost implements AsyncDisposable {
           images: this.images,
           storageDriver: "overlay2",
           facts: TEST_FACTS,
+          runtimes: TEST_RUNTIMES,
+          remap: undefined,
           build: { version: "1.2.3", commit: "abc", builtAt: "", runtime: "bun" },
           daemon: { id: "test", dataRoot: this.directory, debug: false },
           readHostNames: () => ({

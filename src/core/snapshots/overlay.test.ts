@@ -1,5 +1,5 @@
-import { afterEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isCategory } from "../../base/errors.ts";
@@ -108,4 +108,77 @@ test("a layer cannot be removed between the commit of its child and the child's 
   await commit.catch(() => {});
   await Promise.all(removals);
   expect(snapshots.hasLayer(B) && !snapshots.hasLayer(A)).toBe(false);
+});
+
+describe("a snapshot with other owners", () => {
+  const SHIFT = { uid: `0 ${process.getuid?.() ?? 0} 1\n`, gid: `0 ${process.getgid?.() ?? 0} 1\n` };
+  const withFile = async (directory: string): Promise<typeof USAGE> => {
+    writeFileSync(join(directory, "file"), "content");
+    return USAGE;
+  };
+  const copiesIn = (root: string): string[] =>
+    readdirSync(join(root, "shifted")).flatMap((key) => readdirSync(join(root, "shifted", key)));
+
+  test("stands on copies of its layers, which are made once for all", async () => {
+    const root = newRoot();
+    const native = new PlainTrees();
+    const snapshots = openOverlaySnapshots(root, native, NO_LOG);
+    await snapshots.createLayer(A, undefined, withFile);
+    await snapshots.createLayer(B, A, empty);
+    await Promise.all([snapshots.prepare("c1", B, SHIFT), snapshots.prepare("c2", B, SHIFT)]);
+    await snapshots.prepare("c3", B);
+    expect(native.shifts).toBe(2);
+    const { lowers, shiftedBy } = snapshots.mount("c1");
+    expect(lowers.map((path) => existsSync(join(path, "file")))).toEqual([false, true]);
+    expect(lowers.every((path) => path.startsWith(join(root, "shifted")))).toBe(true);
+    expect(shiftedBy).toBe(snapshots.keyOf(SHIFT));
+    expect(snapshots.mount("c3").shiftedBy).toBeUndefined();
+    expect(snapshots.mount("c3").lowers[0]).toStartWith(join(root, "layers"));
+
+    const next = openOverlaySnapshots(root, native, NO_LOG);
+    expect(next.mount("c1")).toEqual(snapshots.mount("c1"));
+    await next.prepare("c4", B, SHIFT);
+    expect(native.shifts).toBe(2);
+  });
+
+  test("has copies of its own for every mapping, and they go with their layer", async () => {
+    const root = newRoot();
+    const snapshots = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
+    await snapshots.createLayer(A, undefined, withFile);
+    await snapshots.prepare("c1", A, SHIFT);
+    await snapshots.prepare("c2", A, { ...SHIFT, uid: `${SHIFT.uid}1 500000 1\n` });
+    expect(copiesIn(root)).toEqual([hexOf(A), hexOf(A)]);
+    await snapshots.remove("c1");
+    await snapshots.remove("c2");
+    await snapshots.removeLayer(A);
+    expect(copiesIn(root)).toEqual([]);
+    await snapshots.settled();
+  });
+
+  test("is not made when a copy fails, and nothing of it is left", async () => {
+    const root = newRoot();
+    const native = new PlainTrees();
+    const snapshots = openOverlaySnapshots(root, native, NO_LOG);
+    await snapshots.createLayer(A, undefined, withFile);
+    native.shiftFailure = new Error("no");
+    expect(String(await rejection(snapshots.prepare("c1", A, SHIFT)))).toContain("no");
+    await snapshots.settled();
+    expect([snapshots.active(), copiesIn(root), readdirSync(join(root, "staging"))]).toEqual([[], [], []]);
+    await snapshots.removeLayer(A);
+    await snapshots.settled();
+  });
+
+  test("loses copies that have no mark or no layer at the next start", async () => {
+    const root = newRoot();
+    const first = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
+    await first.createLayer(A, undefined, withFile);
+    await first.createLayer(B, A, empty);
+    await first.prepare("c1", B, SHIFT);
+    const key = first.keyOf(SHIFT);
+    rmSync(join(root, "shifted", key, hexOf(A), "complete"));
+    mkdirSync(join(root, "shifted", key, "stranger"));
+    const next = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
+    await next.settled();
+    expect(copiesIn(root)).toEqual([hexOf(B)]);
+  });
 });

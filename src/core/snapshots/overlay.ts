@@ -3,23 +3,27 @@
  *
  *     layers/<chainID hex>/{diff,complete}   committed layers; the mark names the parent and the usage
  *     staging/<random>/{diff,complete}       layers being made
- *     active/<id>/{parent,work,upper}        writable layers; `parent` is a symbolic link whose text is the chainID
+ *     shifted/<mapping>/<chainID hex>/…      copies of layers with other owners (shifted-layers.ts)
+ *     active/<id>/{parent,ids,work,upper}    writable layers; `parent` is a symbolic link whose text is the chainID, `ids`,
+ *                                            of those on shifted layers alone, one whose text names the mapping
  *     empty/                                 the lower directory of a snapshot without parent
  *     trash/<random>                         what is being deleted
  *
  * `prepare` syncs nothing: it is on the path of every container start, and a container that a power cut took has no use
  * for its directories. `upper` is made last, so its presence says that the rest is there.
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { syncDirectorySync } from "../../base/sync-directory.ts";
 import { isDiskFull } from "../../base/disk-full.ts";
-import { fail, GantryError, messageOf } from "../../base/errors.ts";
+import { errnoOf, fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Native } from "../../linux/native.ts";
 import { OverlayLayers } from "./overlay-layers.ts";
+import { shiftKey, ShiftedLayers } from "./shifted-layers.ts";
 import type {
   CommittedLayer,
+  IdShift,
   NamedLayer,
   RootfsMount,
   Snapshotter,
@@ -28,7 +32,7 @@ import type {
 } from "./snapshotter.ts";
 import { Trash } from "./trash.ts";
 
-export type OverlayNative = Pick<Native, "removeTree" | "treeUsage" | "syncFilesystem">;
+export type OverlayNative = Pick<Native, "removeTree" | "treeUsage" | "syncFilesystem" | "shiftTree">;
 
 /** Opens the snapshots below `root` (created when missing) and starts to delete what a crash left half-made. */
 export function openOverlaySnapshots(root: string, native: OverlayNative, log: Logger): Snapshotter {
@@ -41,13 +45,20 @@ const NO_PARENT = "none";
 /** Container ids, and nothing that could be a path. */
 const ACTIVE_ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 
+interface Active {
+  readonly parent: string | undefined;
+  /** Key of the mapping that the files' owners come from. */
+  readonly shiftedBy: string | undefined;
+}
+
 class OverlaySnapshotter implements Snapshotter {
   readonly driver = "overlay2";
   readonly #root: string;
   readonly #native: OverlayNative;
   readonly #trash: Trash;
   readonly #layers: OverlayLayers;
-  readonly #active = new Map<string, { readonly parent: string | undefined }>();
+  readonly #shifted: ShiftedLayers;
+  readonly #active = new Map<string, Active>();
   readonly #creating = new Map<string, Promise<void>>();
 
   constructor(root: string, native: OverlayNative, log: Logger) {
@@ -60,6 +71,8 @@ class OverlaySnapshotter implements Snapshotter {
     const syncFilesystem = (path: string): Promise<void> => native.syncFilesystem(path);
     this.#layers = new OverlayLayers({ root, trash: this.#trash, syncFilesystem });
     this.#layers.recover(log);
+    this.#shifted = new ShiftedLayers({ root, trash: this.#trash, native });
+    this.#shifted.recover((chainId) => this.hasLayer(chainId), log);
     this.#recoverActive(log);
   }
 
@@ -126,46 +139,83 @@ class OverlaySnapshotter implements Snapshotter {
   async removeLayer(chainId: string): Promise<void> {
     try {
       this.#layers.remove(chainId);
+      this.#shifted.remove(chainId);
     } catch (error) {
       throw cannot(`remove layer "${chainId}"`, error);
     }
   }
 
-  async prepare(id: string, parent: string | undefined): Promise<void> {
+  async prepare(id: string, parent: string | undefined, shift?: IdShift): Promise<void> {
     try {
-      this.#prepare(id, parent);
+      this.#checkNew(id, parent);
+      if (shift !== undefined) await this.#makeShifted(parent, shift);
+      this.#prepare(id, parent, shift);
     } catch (error) {
       throw cannot(`prepare the root filesystem of "${id}"`, error);
     }
   }
 
-  #prepare(id: string, parent: string | undefined): void {
+  keyOf(shift: IdShift): string {
+    return shiftKey(shift);
+  }
+
+  /** The layers are held meanwhile, as nothing stands on them yet. */
+  async #makeShifted(parent: string | undefined, shift: IdShift): Promise<void> {
+    this.#layers.hold(parent);
+    try {
+      const sources = this.#chainOf(parent).map((chainId) => ({
+        chainId,
+        diff: join(this.#layers.path(chainId), "diff"),
+      }));
+      await this.#shifted.ensure(sources, shift);
+    } finally {
+      this.#layers.release(parent);
+    }
+  }
+
+  /** A layer and all below it, topmost first. */
+  #chainOf(top: string | undefined): readonly string[] {
+    const chain: string[] = [];
+    for (let at = top; at !== undefined; at = this.#layers.get(at)?.parent) chain.push(at);
+    return chain;
+  }
+
+  #checkNew(id: string, parent: string | undefined): void {
     if (!ACTIVE_ID.test(id)) throw fail("invalid_argument", `invalid snapshot id "${id}"`);
     if (this.#active.has(id)) throw fail("conflict", `snapshot "${id}" exists already`);
     const below = parent === undefined ? undefined : this.#layers.get(parent);
     if (parent !== undefined && below === undefined)
       throw fail("not_found", `layer "${parent}" below "${id}" does not exist`);
+  }
+
+  #prepare(id: string, parent: string | undefined, shift: IdShift | undefined): void {
+    this.#checkNew(id, parent);
+    const shiftedBy = shift === undefined ? undefined : shiftKey(shift);
     const path = this.#activePath(id);
     mkdirSync(path, { mode: 0o700 });
     try {
       symlinkSync(parent ?? NO_PARENT, join(path, "parent"));
       mkdirSync(join(path, "work"), { mode: 0o700 });
-      makeUpper(join(path, "upper"));
+      if (shiftedBy !== undefined) symlinkSync(shiftedBy, join(path, "ids"));
+      makeUpper(join(path, "upper"), shift);
     } catch (error) {
       this.#trash.take(path);
       throw error;
     }
     this.#layers.hold(parent);
-    this.#active.set(id, { parent });
+    this.#active.set(id, { parent, shiftedBy });
   }
 
   mount(id: string): RootfsMount {
     const path = this.#activePath(id);
+    const lowers = this.#lowersOf(id);
+    const shiftedBy = this.#active.get(id)?.shiftedBy;
     return {
       kind: "overlay",
-      lowers: this.#lowersOf(id),
+      lowers,
       upper: join(path, "upper"),
       work: join(path, "work"),
+      ...(shiftedBy === undefined ? {} : { shiftedBy }),
     };
   }
 
@@ -176,7 +226,10 @@ class OverlaySnapshotter implements Snapshotter {
     const below = this.#layers.get(snapshot.parent);
     if (below === undefined)
       throw fail("unavailable", `layer "${snapshot.parent}" below snapshot "${id}" is missing`);
-    return below.lowers;
+    const { shiftedBy, parent } = snapshot;
+    return shiftedBy === undefined
+      ? below.lowers
+      : this.#chainOf(parent).map((chainId) => this.#shifted.diffOf(shiftedBy, chainId));
   }
 
   async remove(id: string): Promise<void> {
@@ -233,7 +286,7 @@ class OverlaySnapshotter implements Snapshotter {
       if (parent !== undefined && !this.hasLayer(parent))
         log.error("a container's image layer is missing", { id, layer: parent });
       this.#layers.hold(parent);
-      this.#active.set(id, { parent });
+      this.#active.set(id, { parent, shiftedBy: readShift(path) });
     }
   }
 }
@@ -242,9 +295,26 @@ class OverlaySnapshotter implements Snapshotter {
  * The root of a container looks like its upper directory, and with Docker that is always 0755 of root, whatever the image's
  * layers say: an image packed from a private directory works for users other than root.
  */
-function makeUpper(path: string): void {
+function makeUpper(path: string, shift: IdShift | undefined): void {
   mkdirSync(path, { mode: 0o755 });
+  if (shift !== undefined) chownSync(path, rootIn(shift.uid), rootIn(shift.gid));
   chmodSync(path, 0o755); // the process's umask had its say in mkdir
+}
+
+/** Where a mapping has id 0. */
+function rootIn(map: string): number {
+  const root = /^0 (\d{1,10}) /m.exec(map)?.[1];
+  if (root === undefined) throw fail("invalid_argument", "the id mapping has no root");
+  return Number(root);
+}
+
+function readShift(path: string): string | undefined {
+  try {
+    return readlinkSync(join(path, "ids"));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** What a snapshot stands on; an unreadable link names a layer that never exists, so that the upper directory is kept. */

@@ -15,7 +15,15 @@ export type RootfsMount = {
   readonly lowers: readonly string[];
   readonly upper: string;
   readonly work: string;
+  /** The files have the owners of this mapping (`IdShift`, `keyOf`), not the image's; absent = the image's. */
+  readonly shiftedBy?: string;
 };
+
+/** The owners that files are to have on disk: for users and groups, lines of "id in the image, id on disk, count". */
+export interface IdShift {
+  readonly uid: string;
+  readonly gid: string;
+}
 
 export interface SnapshotUsage {
   readonly sizeBytes: number;
@@ -84,8 +92,15 @@ export interface Snapshotter {
 
   layers(): readonly CommittedLayer[];
 
-  /** Makes the active snapshot `id` on top of `parent` (undefined = an empty root). `conflict` if it exists. */
-  prepare(id: string, parent: string | undefined): Promise<void>;
+  /**
+   * Makes the active snapshot `id` on top of `parent` (undefined = an empty root). `conflict` if it exists. With `shift`
+   * it stands on copies of the layers with other owners, which are made when they are missing and go with their layers;
+   * `invalid_argument`, naming the file, when an owner has no place in the mapping.
+   */
+  prepare(id: string, parent: string | undefined, shift?: IdShift): Promise<void>;
+
+  /** How `mount` names a mapping. */
+  keyOf(shift: IdShift): string;
 
   /** All active snapshots: for whoever knows which containers exist, and to tell what layers are in use. */
   active(): readonly { readonly id: string; readonly parent: string | undefined }[];

@@ -12,6 +12,7 @@ import {
   processesRunning,
 } from "../../linux/process-identity.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
+import type { ForeignRuntimes } from "./foreign-runtime.ts";
 import type { Planner } from "./planner.ts";
 import type { RunDirectories } from "./run-directory.ts";
 import { shimArguments } from "./spawn-shim.ts";
@@ -28,6 +29,7 @@ export interface TaskCgroups {
 export interface LeftoverDeps {
   readonly directories: RunDirectories;
   readonly planner: Planner;
+  readonly foreign: Pick<ForeignRuntimes, "find" | "make">;
   readonly cgroups: TaskCgroups;
   readonly pidfds: Pidfds;
   readonly log: Logger;
@@ -37,7 +39,7 @@ export interface LeftoverDeps {
 
 /**
  * Kills the task's shim, if there still is one, its main process and everything in its cgroups, and removes the
- * cgroups. Each step is tried whatever became of the others; failures are logged. The run directory stays.
+ * cgroups; another runtime is told to delete what it knows of it. Each step is tried whatever became of the others; failures are logged. The run directory stays.
  */
 export async function killLeftover(deps: LeftoverDeps, id: string): Promise<void> {
   const { directories, pidfds } = deps;
@@ -49,7 +51,7 @@ export async function killLeftover(deps: LeftoverDeps, id: string): Promise<void
     const identity = await directories.readPid(id);
     if (identity !== undefined) killProcess(pidfds, identity);
   });
-  await clearCgroups(deps, id);
+  await clearTask(deps, id);
 }
 
 /** Undefined when config.json is missing or cut short: then the shim was never told what to make. */
@@ -74,7 +76,7 @@ export async function readSpec(
 export async function settleLeftover(deps: LeftoverDeps, id: string): Promise<TaskExit> {
   const recorded = await readExit(deps, id);
   if (recorded !== undefined) {
-    await clearCgroups(deps, id);
+    await clearTask(deps, id);
     return recorded;
   }
   await killLeftover(deps, id);
@@ -95,7 +97,11 @@ export async function readExit(
   }
 }
 
-async function clearCgroups(deps: LeftoverDeps, id: string): Promise<void> {
+async function clearTask(deps: LeftoverDeps, id: string): Promise<void> {
+  await attempt(deps, id, "delete the container", async () => {
+    const container = await deps.foreign.find(id);
+    await container?.destroy();
+  });
   await attempt(deps, id, "clear the cgroups", async () => {
     const spec = await readSpec(deps, id);
     if (spec !== undefined) await deps.cgroups.clear(deps.planner.cgroupDirs(id, spec), deps.pidfds);

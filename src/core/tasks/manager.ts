@@ -10,6 +10,8 @@ import type { RunOptions, Task, Tasks } from "./tasks.ts";
 
 /** For a shim to remove its cgroups and hand out the last output after its process has ended. */
 const SHIM_END_TIMEOUT_MS = 5_000;
+/** For one that has another runtime delete the container: what foreign-plan.ts gives it for that, and some. */
+const FOREIGN_END_TIMEOUT_MS = 25_000;
 
 export class TaskManager implements Tasks {
   readonly #deps: StartDeps;
@@ -66,7 +68,8 @@ export class TaskManager implements Tasks {
   /** A new task's cgroups have the names of the old one's, so the old shim must be through with them. */
   async #shimEnded(task: ShimTask): Promise<void> {
     try {
-      await withDeadline(`end of the shim of "${task.id}"`, SHIM_END_TIMEOUT_MS, task.shimGone);
+      const timeoutMs = task.foreign === undefined ? SHIM_END_TIMEOUT_MS : FOREIGN_END_TIMEOUT_MS;
+      await withDeadline(`end of the shim of "${task.id}"`, timeoutMs, task.shimGone);
     } catch (error) {
       this.#deps.log.warn("shim lives on after its task", { id: task.id, error: messageOf(error) });
     }

@@ -9,6 +9,8 @@ export interface EncodedPlan {
   readonly bytes: Uint8Array;
   /** Whether the plan's step with this number (1 = the first) is the execve of the program itself. */
   isExec(op: number): boolean;
+  /** Whether it is a call of another runtime. */
+  isCommand?(op: number): boolean;
 }
 
 export interface Planner {

@@ -65,7 +65,11 @@ afterAll(() => {
 function newManager(answerTimeoutMs = 2000): TaskManager {
   const native = loadNative(paths);
   return new TaskManager({
-    directories: new RunDirectories(join(root, "tasks")),
+    directories: new RunDirectories(join(root, "tasks"), async () => {}),
+    foreign: {
+      find: async () => undefined,
+      make: () => Promise.reject(new Error("there are no other runtimes here")),
+    },
     planner: runtimePlanner(readHostFacts()),
     cgroups: { clear, freeze, isFrozen, thaw },
     pidfds: native,
@@ -99,6 +103,7 @@ function runOptions(id: string, args: readonly string[], more: Partial<RunOption
     stdinOnce: false,
     consoleSize: { rows: 0, cols: 0 },
     init: false,
+    runtime: undefined,
     attach: [],
     ...more,
   };

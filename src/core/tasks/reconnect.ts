@@ -39,10 +39,10 @@ async function discard(deps: LeftoverDeps, id: string): Promise<void> {
 
 /** Undefined when the task never ran: its start was cut short. */
 async function findTask(deps: LeftoverDeps, id: string): Promise<ShimTask | undefined> {
-  const { directories, planner, cgroups } = deps;
+  const { directories } = deps;
   const spec = await readSpec(deps, id);
   if (spec === undefined) return undefined;
-  const task = new ShimTask(deps, id, spec);
+  const task = new ShimTask(deps, id, spec, await deps.foreign.find(id));
   const identity = await readIdentity(deps, id);
   if (identity !== undefined) task.setProcess(identity);
   if ((await readExit(deps, id)) !== undefined) {
@@ -51,8 +51,20 @@ async function findTask(deps: LeftoverDeps, id: string): Promise<ShimTask | unde
   }
   const hasProcess = await converse(deps, task, task.adopt(directories.connect(id)));
   if (!hasProcess) return undefined;
-  if (!task.isEnded) task.setPaused(await cgroups.isFrozen(planner.cgroupDirs(id, spec)));
+  if (!task.isEnded) task.setPaused(await isPaused(deps, task));
   return task;
+}
+
+/** A runtime that does not say so in time is taken to run it. */
+async function isPaused({ planner, cgroups, log }: LeftoverDeps, task: ShimTask): Promise<boolean> {
+  const { id, spec, foreign } = task;
+  if (foreign === undefined) return cgroups.isFrozen(planner.cgroupDirs(id, spec));
+  try {
+    return await foreign.isPaused();
+  } catch (error) {
+    log.warn("cannot ask a runtime whether a task is paused", { id, error: messageOf(error) });
+    return false;
+  }
 }
 
 /** Undefined when no process was made, or the record is damaged. */

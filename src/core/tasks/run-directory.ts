@@ -3,7 +3,7 @@
  * files.) Nothing here is synced: the directory lies on a tmpfs, and a task does not survive the machine.
  */
 import { constants, mkdirSync, openSync, writeFileSync } from "node:fs";
-import { type FileHandle, access, open, readdir, rmdir, unlink } from "node:fs/promises";
+import { type FileHandle, access, open, readdir, rm, rmdir, unlink } from "node:fs/promises";
 import { type Socket, connect } from "node:net";
 import { join } from "node:path";
 import { errnoOf, fail } from "../../base/errors.ts";
@@ -13,17 +13,23 @@ import type { TaskExit } from "./tasks.ts";
 
 const RECORD_MAX_BYTES = 4096;
 const CONFIG_MAX_BYTES = 16 << 20;
+const LOG_TAIL_BYTES = 64 << 10;
 /** As a part of a path and as an argument of the shim. */
 const ID_PATTERN = /^[a-zA-Z0-9][\w.-]{0,127}$/;
+
+/** Deletes a directory tree: no link is followed, no mount crossed. A missing one is fine. */
+export type RemoveTree = (path: string) => Promise<void>;
 
 export class RunDirectories {
   readonly #root: string;
   readonly #rootFd: number;
+  readonly #removeTree: RemoveTree;
 
   /** Makes `root` (mode 0700) when it is missing, and keeps it open for good. */
-  constructor(root: string) {
+  constructor(root: string, removeTree: RemoveTree) {
     mkdirSync(root, { recursive: true, mode: 0o700 });
     this.#root = root;
+    this.#removeTree = removeTree;
     this.#rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   }
 
@@ -47,14 +53,8 @@ export class RunDirectories {
     return { path, staging };
   }
 
-  async exists(id: string): Promise<boolean> {
-    try {
-      await access(this.pathOf(id));
-      return true;
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return false;
-      throw error;
-    }
+  exists(id: string): Promise<boolean> {
+    return isThere(this.pathOf(id));
   }
 
   async list(): Promise<string[]> {
@@ -67,11 +67,42 @@ export class RunDirectories {
   }
 
   writeConfig(id: string, text: string): void {
-    writeFileSync(join(this.pathOf(id), "config.json"), text, { mode: 0o600 });
+    this.writeText(id, "config.json", text);
   }
 
   readConfig(id: string): Promise<string | undefined> {
-    return readBounded(join(this.pathOf(id), "config.json"), CONFIG_MAX_BYTES);
+    return this.readText(id, "config.json");
+  }
+
+  writeText(id: string, name: string, text: string): void {
+    writeFileSync(join(this.pathOf(id), name), text, { mode: 0o600 });
+  }
+
+  /** Undefined when it is missing. Throws `internal` when it is larger than any file of ours. */
+  readText(id: string, name: string): Promise<string | undefined> {
+    return readBounded(join(this.pathOf(id), name), CONFIG_MAX_BYTES);
+  }
+
+  /** The end of a log, its first line perhaps cut. Undefined when it is missing. */
+  readTail(id: string, name: string): Promise<string | undefined> {
+    return withFile(join(this.pathOf(id), name), async (file, { size }) => {
+      const tail = Buffer.alloc(Math.min(size, LOG_TAIL_BYTES));
+      const { bytesRead } = await file.read(tail, 0, tail.length, size - tail.length);
+      return tail.toString("utf8", 0, bytesRead);
+    });
+  }
+
+  async has(id: string, name: string): Promise<boolean> {
+    return isThere(join(this.pathOf(id), name));
+  }
+
+  /** Missing ones are fine. */
+  async removeFiles(id: string, names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => rm(join(this.pathOf(id), name), { force: true })));
+  }
+
+  removeTree(id: string, name: string): Promise<void> {
+    return this.#removeTree(join(this.pathOf(id), name));
   }
 
   /** The main process, or undefined when none was made. Throws `internal` for a damaged record. */
@@ -94,13 +125,15 @@ export class RunDirectories {
     return { exitCode, signal, oomKilled, exitedAtNs: BigInt(exitedAtNs), lost: false };
   }
 
-  /** Deletes what is in the directory, one level deep and nothing below a mount, and the directory. Missing is fine. */
+  /** Deletes the directory with all that is in it, and nothing below a mount. Missing is fine. */
   async remove(id: string): Promise<void> {
     const path = this.pathOf(id);
     try {
       for (const entry of await readdir(path, { withFileTypes: true })) {
         const each = join(path, entry.name);
-        await (entry.isDirectory() ? rmdir(each) : unlink(each));
+        if (!entry.isDirectory()) await unlink(each);
+        else if (entry.name === "rootfs") await rmdir(each);
+        else await this.#removeTree(each);
       }
       await rmdir(path);
     } catch (cause) {
@@ -130,8 +163,28 @@ function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
 /** Undefined when the file is missing. Throws `internal` when it is longer than `maxBytes` or no regular file. */
-async function readBounded(path: string, maxBytes: number): Promise<string | undefined> {
+function readBounded(path: string, maxBytes: number): Promise<string | undefined> {
+  return withFile(path, (file, { size }) => {
+    if (size > maxBytes) throw fail("internal", `"${path}" is not what it should be`);
+    return file.readFile("utf8");
+  });
+}
+
+async function withFile(
+  path: string,
+  read: (file: FileHandle, facts: { readonly size: number }) => Promise<string>,
+): Promise<string | undefined> {
   let file: FileHandle;
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -141,9 +194,8 @@ async function readBounded(path: string, maxBytes: number): Promise<string | und
   }
   try {
     const facts = await file.stat();
-    if (!facts.isFile() || facts.size > maxBytes)
-      throw fail("internal", `"${path}" is not what it should be`);
-    return await file.readFile("utf8");
+    if (!facts.isFile()) throw fail("internal", `"${path}" is not what it should be`);
+    return await read(file, facts);
   } finally {
     await file.close();
   }

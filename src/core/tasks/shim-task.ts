@@ -1,7 +1,7 @@
 /** A task as this daemon sees it: the control connection to its shim, and what is known from its events. */
 import type { Duplex } from "node:stream";
 import { errnoText } from "../../base/errno.ts";
-import { fail, isCategory } from "../../base/errors.ts";
+import { fail, isCategory, messageOf } from "../../base/errors.ts";
 import { ShimConnection, ShimRefusal } from "../../shim/client.ts";
 import {
   type ProcessIdentity,
@@ -10,6 +10,7 @@ import {
   decodeProcess,
 } from "../../shim/protocol.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
+import type { ForeignContainer, ForeignExec } from "./foreign-runtime.ts";
 import type { LeftoverDeps } from "./leftovers.ts";
 import type { EncodedPlan } from "./planner.ts";
 import {
@@ -35,6 +36,8 @@ export class ShimTask implements Task {
   readonly id: string;
   readonly terminal: boolean;
   readonly spec: Spec;
+  /** Undefined when the built-in runtime made it. */
+  readonly foreign: ForeignContainer | undefined;
   readonly #deps: LeftoverDeps;
   readonly #exited = Promise.withResolvers<TaskExit>();
   readonly #execs = new Map<string, (exit: ExecExit) => void>();
@@ -43,8 +46,9 @@ export class ShimTask implements Task {
   #isEnded = false;
   #isPaused = false;
 
-  constructor(deps: LeftoverDeps, id: string, spec: Spec) {
+  constructor(deps: LeftoverDeps, id: string, spec: Spec, foreign: ForeignContainer | undefined) {
     this.#deps = deps;
+    this.foreign = foreign;
     this.id = id;
     this.spec = spec;
     this.terminal = spec.process?.terminal ?? false;
@@ -102,7 +106,12 @@ export class ShimTask implements Task {
 
   async signal(signal: number, execId = ""): Promise<void> {
     this.#mustLive("not_found");
-    await this.#ask({ kind: "signal", execId, signal });
+    if (this.foreign === undefined || execId !== "") return this.#ask({ kind: "signal", execId, signal });
+    try {
+      await this.foreign.signal(signal);
+    } catch (error) {
+      throw this.#isEnded || isCategory(error, "not_found") ? this.#notRunning("not_found", error) : error;
+    }
   }
 
   async resize(rows: number, cols: number, execId = ""): Promise<void> {
@@ -124,9 +133,28 @@ export class ShimTask implements Task {
     this.#mustLive("conflict");
     if (this.#isPaused)
       throw fail("conflict", `container ${this.id} is paused, unpause the container before exec`);
-    const { execId, stdin, stream, consoleSize } = options;
+    const { execId } = options;
     if (this.#execs.has(execId)) throw fail("conflict", `exec "${execId}" runs already`);
-    const plan = this.#deps.planner.exec(this.id, this.spec, options);
+    const foreign = await this.foreign?.exec(options);
+    try {
+      return await this.#exec(options, foreign);
+    } finally {
+      // Nobody waits for it: the stream may have ended already, and its reader must come before that is noticed.
+      if (foreign !== undefined) void this.#finish(foreign);
+    }
+  }
+
+  async #finish(exec: ForeignExec): Promise<void> {
+    try {
+      await exec.finish();
+    } catch (error) {
+      this.#deps.log.warn("cannot remove the files of an exec", { id: this.id, error: messageOf(error) });
+    }
+  }
+
+  async #exec(options: ExecOptions, foreign: ForeignExec | undefined): Promise<ExecProcess> {
+    const { execId, stdin, stream, consoleSize } = options;
+    const plan = foreign?.plan ?? this.#deps.planner.exec(this.id, this.spec, options);
     const { control } = this;
     const { promise: exited, resolve } = Promise.withResolvers<ExecExit>();
     // Before the request: the event of a short-lived process may come first, for it takes another connection.
@@ -148,20 +176,24 @@ export class ShimTask implements Task {
       return { pid: decodeProcess(answer.body).pid, stream: answer.stream, exited };
     } catch (error) {
       this.#execs.delete(execId);
-      if (error instanceof ShimRefusal && error.op > 0) throw startError(error, plan);
+      if (error instanceof ShimRefusal && error.op > 0) throw startError(error, plan, await foreign?.words());
       throw this.#refined(error, "conflict", control);
     }
   }
 
   async pause(): Promise<void> {
     this.#mustLive("conflict");
-    await this.#deps.cgroups.freeze(this.#deps.planner.cgroupDirs(this.id, this.spec));
+    if (this.foreign === undefined)
+      await this.#deps.cgroups.freeze(this.#deps.planner.cgroupDirs(this.id, this.spec));
+    else await this.foreign.pause();
     this.#isPaused = true;
   }
 
   async resume(): Promise<void> {
     this.#mustLive("conflict");
-    await this.#deps.cgroups.thaw(this.#deps.planner.cgroupDirs(this.id, this.spec));
+    if (this.foreign === undefined)
+      await this.#deps.cgroups.thaw(this.#deps.planner.cgroupDirs(this.id, this.spec));
+    else await this.foreign.resume();
     this.#isPaused = false;
   }
 
@@ -215,10 +247,21 @@ export class ShimTask implements Task {
   }
 }
 
-/** A shim's refusal as the start's failure. */
-export function startError(refusal: ShimRefusal, plan: EncodedPlan): TaskStartError {
+/** A shim's refusal as the start's failure; `words`: of another runtime, if it has left any. */
+export function startError(
+  refusal: ShimRefusal,
+  plan: EncodedPlan,
+  words: string | undefined,
+): TaskStartError {
+  const { errno } = refusal;
+  if (plan.isCommand?.(refusal.op) === true)
+    return new TaskStartError(
+      words ?? startMessage(refusal),
+      { stage: "runtime", errno },
+      { cause: refusal },
+    );
   const stage = plan.isExec(refusal.op) ? "exec" : "setup";
-  return new TaskStartError(startMessage(refusal), { stage, errno: refusal.errno }, { cause: refusal });
+  return new TaskStartError(startMessage(refusal), { stage, errno }, { cause: refusal });
 }
 
 /** Texts in Docker's own words are complete (native/include/err.h); to others the reason is added. */

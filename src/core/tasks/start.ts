@@ -35,12 +35,14 @@ export async function startTask(
   signal: AbortSignal,
 ): Promise<ShimTask> {
   signal.throwIfAborted();
-  const { id, spec } = options;
+  const { id, spec, runtime, rootfs } = options;
   const { path, staging } = deps.directories.create(id);
-  const task = new ShimTask(deps, id, spec);
+  let task: ShimTask | undefined;
   let shim: ShimProcess | undefined;
   let plan: EncodedPlan | undefined;
   try {
+    const foreign = runtime === undefined ? undefined : await deps.foreign.make(id, runtime, rootfs);
+    task = new ShimTask(deps, id, spec, foreign);
     // First of all, so that it gets ready while the plan is made here.
     shim = deps.spawnShim(id, path, options.attach.length);
     const control = task.adopt(shim.control);
@@ -48,15 +50,30 @@ export async function startTask(
       const early = options.attach[index];
       if (early !== undefined) void attachEarly(deps, id, socket, early);
     }
-    plan = deps.planner.run(options, staging);
-    deps.directories.writeConfig(id, deps.planner.encodeSpec(spec));
+    const prepared =
+      foreign === undefined
+        ? { plan: deps.planner.run(options, staging), spec }
+        : await foreign.prepare(options);
+    plan = prepared.plan;
+    deps.directories.writeConfig(id, deps.planner.encodeSpec(prepared.spec));
     await abortable(signal, bringToLife(task, control, options, plan));
     return task;
   } catch (error) {
     if (shim === undefined) for (const { deliver } of options.attach) deliver(undefined);
     const isRefused = error instanceof ShimRefusal;
-    await undo(deps, task, { shim, isRefused });
-    throw isRefused && plan !== undefined ? startError(error, plan) : error;
+    const words = isRefused ? await lastWords(deps, task) : undefined;
+    await undo(deps, id, { task, shim, isRefused });
+    throw isRefused && plan !== undefined ? startError(error, plan, words) : error;
+  }
+}
+
+/** Never throws: what cannot be read has not been said. */
+async function lastWords(deps: StartDeps, task: ShimTask | undefined): Promise<string | undefined> {
+  try {
+    return await task?.foreign?.words();
+  } catch (error) {
+    deps.log.warn("cannot read what a runtime has said", { id: task?.id, error: messageOf(error) });
+    return undefined;
   }
 }
 
@@ -112,22 +129,25 @@ async function abortable(signal: AbortSignal, work: Promise<void>): Promise<void
   }
 }
 
+interface FailedStart {
+  readonly task: ShimTask | undefined;
+  readonly shim: ShimProcess | undefined;
+  readonly isRefused: boolean;
+}
+
 /**
  * A shim that has refused leaves nothing and ends by itself; in every other case it is killed, and whatever it had
- * made is cleared away as for a task whose shim has died. Never throws: the start's own failure is what counts.
+ * made is cleared away as for a task whose shim has died. What another runtime leaves nobody knows: that is always
+ * looked after. Never throws: the start's own failure is what counts.
  */
-async function undo(
-  deps: StartDeps,
-  task: ShimTask,
-  { shim, isRefused }: { readonly shim: ShimProcess | undefined; readonly isRefused: boolean },
-): Promise<void> {
-  const { id } = task;
+async function undo(deps: StartDeps, id: string, failed: FailedStart): Promise<void> {
+  const { task, shim, isRefused } = failed;
   try {
-    if (shim !== undefined && !(isRefused && (await hasEnded(task)))) {
+    if (shim !== undefined && task !== undefined && !(isRefused && (await hasEnded(task)))) {
       shim.kill();
       task.control.close();
       await killLeftover(deps, id);
-    }
+    } else if (task?.foreign !== undefined) await killLeftover(deps, id);
     await deps.directories.remove(id);
   } catch (error) {
     deps.log.error("cannot undo a failed start", { id, error: messageOf(error) });

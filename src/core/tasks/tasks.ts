@@ -3,7 +3,8 @@
  * shim owns stdio, log and exit status, so a task goes on when this process dies: `reconnect` finds all of them again.
  *
  * Run directory of a task, `<state>/tasks/<id>/`, mode 0700: `shim.sock`, `pid`, `exit` (written by the shim),
- * `config.json` (the OCI spec), `rootfs/` (the empty directory init attaches the root to in its own mount namespace).
+ * `config.json` (the OCI spec), `rootfs/` (the empty directory init attaches the root to in its own mount namespace). Of
+ * another runtime's also `runtime.json`, and what is named in foreign-commands.ts: the runtime's state, logs and sockets.
  */
 import type { Duplex } from "node:stream";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
@@ -30,10 +31,17 @@ export interface LogSink {
   readonly attrs: string;
 }
 
+/** An OCI runtime that is not the built-in one: a program that takes runc's command line. */
+export interface RuntimeProgram {
+  readonly path: string;
+  readonly args: readonly string[];
+}
+
 export interface RunOptions {
   readonly id: string;
   readonly spec: Spec;
-  readonly rootfs: RootfsMount;
+  /** `idmapped`: the ids of the container's user namespace are unshifted on disk, as `compile` has it. */
+  readonly rootfs: RootfsMount & { readonly idmapped?: boolean };
   /** undefined = keep no log. */
   readonly log: LogSink | undefined;
   readonly stdin: boolean;
@@ -41,13 +49,16 @@ export interface RunOptions {
   readonly consoleSize: { readonly rows: number; readonly cols: number };
   /** Keep PID 1 as a reaping, signal-forwarding init. */
   readonly init: boolean;
+  /** Undefined = the built-in one. */
+  readonly runtime: RuntimeProgram | undefined;
   /** Streams that are there before the process runs a single instruction of the image, and so miss nothing. */
   readonly attach: readonly EarlyAttach[];
 }
 
 /** Where a start failed decides the exit code that Docker shows: 126, 127 or 128. */
 export interface StartFailure {
-  readonly stage: "setup" | "exec";
+  /** "runtime": another runtime refused it, and the message is its own. */
+  readonly stage: "setup" | "exec" | "runtime";
   readonly errno: string;
 }
 

@@ -13,9 +13,11 @@ import { logSinkOf } from "./log-options.ts";
 import { checkBindSources } from "./mounts.ts";
 import { checkName, generateName } from "./names.ts";
 import { containerPaths } from "./paths.ts";
+import type { Runtimes } from "./runtimes.ts";
 import { checkSpecOptions } from "./spec.ts";
 import type { ContainerStore } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
+import { checkUserNamespace, idMapsOf, type Remap, shiftOf } from "./user-namespace.ts";
 import { checkNetwork, validateCreate } from "./validate.ts";
 
 export interface CreateDeps {
@@ -24,6 +26,8 @@ export interface CreateDeps {
   readonly snapshots: Pick<Snapshotter, "prepare" | "remove">;
   readonly events: EventSink;
   readonly facts: HostFacts;
+  readonly runtimes: Runtimes;
+  readonly remap: Remap | undefined;
   readonly containersDir: string;
 }
 
@@ -59,7 +63,9 @@ export async function create(
     host: request.host,
     imageConfig: image.config,
   });
-  const warnings = validateCreate(request.config, container.config, request.host, deps.facts);
+  const warnings = validateCreate(request.config, container.config, request.host, deps.facts, deps.runtimes);
+  const remap = idMapsOf(container.host, deps.remap);
+  checkUserNamespace(container.host, remap);
   checkSpecOptions(container.config, container.host, deps.facts);
   const paths = containerPaths(deps.containersDir, id);
   logSinkOf(container.host.LogConfig, container.config, paths.log);
@@ -70,7 +76,7 @@ export async function create(
   scope.defer("release name", () => deps.store.releaseName(container.name));
   mkdirSync(paths.directory, { mode: 0o710 });
   scope.defer("remove directory", () => rmSync(paths.directory, { recursive: true, force: true }));
-  await deps.snapshots.prepare(id, container.record.layer);
+  await deps.snapshots.prepare(id, container.record.layer, shiftOf(remap));
   scope.defer("remove snapshot", () => deps.snapshots.remove(id));
   deps.store.add(container);
   scope.release();

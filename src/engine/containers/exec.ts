@@ -13,7 +13,7 @@ import type { Exec } from "./exec-record.ts";
 import { mergeEnvironment } from "./merge.ts";
 import type { Size } from "./resize.ts";
 import { notRunning } from "./signal-task.ts";
-import { failedExec } from "./start-failure.ts";
+import { failedExec, runtimeExitCode } from "./start-failure.ts";
 import type { ContainerStore } from "./store.ts";
 
 export interface ExecDeps {
@@ -124,6 +124,11 @@ function end(container: Container, exec: Exec, exitCode: number): void {
 
 function execError(exec: Exec, error: unknown): unknown {
   if (!(error instanceof TaskStartError)) return error;
+  if (error.stage === "runtime") {
+    const code = runtimeExitCode(error.message);
+    if (code !== undefined) exec.exitCode = code === "not a directory" ? 127 : code;
+    return new ExecFailure(`OCI runtime exec failed: ${error.message}: unknown`, { cause: error });
+  }
   const { exitCode, text } = failedExec(error, exec.config.Cmd[0] ?? "");
   if (error.stage === "exec") exec.exitCode = exitCode;
   if (error.message.startsWith("unable to find ")) return new ExecFailure(error.message, { cause: error });

@@ -47,7 +47,13 @@ test("mergeEnvironment() puts the user's first and lets a bare name remove the i
 });
 
 test("mergeHost() fills Docker's defaults", () => {
-  const defaults = { cgroupVersion: 2, maskedPaths: ["/m"], readonlyPaths: ["/r"], hostname: "h" } as const;
+  const defaults = {
+    cgroupVersion: 2,
+    maskedPaths: ["/m"],
+    readonlyPaths: ["/r"],
+    hostname: "h",
+    runtime: "gantry-runc",
+  } as const;
   const merged = mergeHost(hostConfig({ Memory: 8 << 20 }), image, defaults);
   expect(merged).toMatchObject({
     NetworkMode: "none",
@@ -67,7 +73,13 @@ test("mergeHost() fills Docker's defaults", () => {
 });
 
 test("defaultHostname() is the short id, or the host's name on the host's network", () => {
-  const defaults = { cgroupVersion: 1, maskedPaths: [], readonlyPaths: [], hostname: "host" } as const;
+  const defaults = {
+    cgroupVersion: 1,
+    maskedPaths: [],
+    readonlyPaths: [],
+    hostname: "host",
+    runtime: "gantry-runc",
+  } as const;
   expect(defaultHostname("f".repeat(64), hostConfig({}), defaults)).toBe("ffffffffffff");
   expect(defaultHostname("f".repeat(64), hostConfig({ NetworkMode: "host" }), defaults)).toBe("host");
   expect(defaultHostname("f".repeat(64), hostConfig({ UTSMode: "host" }), defaults)).toBe("host");

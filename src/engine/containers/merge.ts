@@ -3,7 +3,6 @@ import { fail } from "../../base/errors.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import { emptyMap } from "../../specs/engine/fields.decode.ts";
 
-export const DEFAULT_RUNTIME = "gantry-runc";
 export const DEFAULT_SHM_BYTES = 64 << 20;
 
 /**
@@ -84,6 +83,8 @@ export interface HostDefaults {
   readonly readonlyPaths: readonly string[];
   /** The host's own name. */
   readonly hostname: string;
+  /** The runtime of who names none. */
+  readonly runtime: string;
 }
 
 /** A container's name for itself unless the user gave one: the host's where it shares the host's network or names. */
@@ -108,7 +109,7 @@ export function mergeHost(user: HostConfig, config: ContainerConfig, defaults: H
     CgroupnsMode: user.CgroupnsMode === "" ? defaultCgroupns(user, defaults) : user.CgroupnsMode,
     IpcMode: user.IpcMode === "" ? "private" : user.IpcMode,
     ShmSize: user.ShmSize === 0 ? DEFAULT_SHM_BYTES : user.ShmSize,
-    Runtime: user.Runtime === "" ? DEFAULT_RUNTIME : user.Runtime,
+    Runtime: user.Runtime === "" ? defaults.runtime : user.Runtime,
     OomKillDisable: user.OomKillDisable ?? (defaults.cgroupVersion === 1 ? false : null),
     MemorySwap: user.Memory > 0 && user.MemorySwap === 0 ? user.Memory * 2 : user.MemorySwap,
     MaskedPaths: user.MaskedPaths ?? (unmasked ? [] : defaults.maskedPaths),

@@ -3,8 +3,9 @@
  * They are a few hundred bytes on the daemon's own disk, so they are written synchronously: that is quicker than a trip
  * through the thread pool.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { chownSync, readFileSync, writeFileSync } from "node:fs";
 import type { ContainerPaths } from "./paths.ts";
+import type { HostOwner } from "./user-namespace.ts";
 
 export interface NetworkFilesInput {
   readonly hostname: string;
@@ -15,6 +16,8 @@ export interface NetworkFilesInput {
   readonly dnsOptions: readonly string[];
   /** With the host's network the host's own files are the base. */
   readonly isHostNetwork: boolean;
+  /** The container's root, who may write to them, as the host knows him. */
+  readonly owner: HostOwner;
 }
 
 const LOOPBACK_HOSTS = `127.0.0.1\tlocalhost
@@ -26,9 +29,15 @@ ff02::2\tip6-allrouters
 `;
 
 export function writeNetworkFiles(paths: ContainerPaths, input: NetworkFilesInput): void {
-  writeFileSync(paths.hosts, hostsText(input), { mode: 0o644 });
-  writeFileSync(paths.hostname, `${input.hostname}\n`, { mode: 0o644 });
-  writeFileSync(paths.resolvConf, resolvConfText(input), { mode: 0o644 });
+  const { uid, gid } = input.owner;
+  for (const [path, text] of [
+    [paths.hosts, hostsText(input)],
+    [paths.hostname, `${input.hostname}\n`],
+    [paths.resolvConf, resolvConfText(input)],
+  ] as const) {
+    writeFileSync(path, text, { mode: 0o644 });
+    chownSync(path, uid, gid);
+  }
 }
 
 function hostsText(input: NetworkFilesInput): string {

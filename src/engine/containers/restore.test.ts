@@ -18,7 +18,13 @@ afterEach(async () => {
   await host[Symbol.asyncDispose]();
 });
 
-const DEFAULTS = { cgroupVersion: 1, maskedPaths: [], readonlyPaths: [], hostname: "h" } as const;
+const DEFAULTS = {
+  cgroupVersion: 1,
+  maskedPaths: [],
+  readonlyPaths: [],
+  hostname: "h",
+  runtime: "gantry-runc",
+} as const;
 
 interface Restored {
   readonly store: ContainerStore;

@@ -2,6 +2,7 @@
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { ResolvedDevices } from "../../linux/device-nodes.ts";
+import type { IdMaps } from "./user-namespace.ts";
 
 /** One mount the user asked for, already checked; destinations are absolute and clean. */
 export type ResolvedMount =
@@ -44,8 +45,10 @@ export interface SpecInput {
     | { readonly kind: "none" }
     | { readonly kind: "host" }
     | { readonly kind: "path"; readonly path: string };
-  /** Namespaces of other containers, for PidMode "container:ID". */
-  readonly join?: { readonly pid?: string };
+  /** The container's users as the host's; absent = they are the host's. */
+  readonly idMaps?: IdMaps | undefined;
+  /** Namespaces of other containers, for PidMode and NetworkMode "container:ID". */
+  readonly join?: { readonly pid?: string; readonly user?: string };
   /** What `resolveDevices` (linux/device-nodes.ts) found for the host configuration; absent = nothing was looked for. */
   readonly devices?: ResolvedDevices;
   readonly facts: HostFacts;

@@ -122,6 +122,39 @@ describe("namespaces", () => {
   });
 });
 
+describe("users of one's own", () => {
+  const idMaps = {
+    uidMappings: [{ containerID: 0, hostID: 100_000, size: 65_536 }],
+    gidMappings: [
+      { containerID: 0, hostID: 200_000, size: 1000 },
+      { containerID: 1000, hostID: 300_000, size: 10 },
+    ],
+  };
+
+  test("are a user namespace with its mappings", () => {
+    const linux = linuxOf(hostSpec({}, { idMaps }));
+    expect(linux.namespaces).toContainEqual({ type: "user" });
+    expect(linux).toMatchObject(idMaps);
+    expect(types(hostSpec({}))).not.toContain("user");
+    expect(linuxOf(hostSpec({})).uidMappings).toBeUndefined();
+  });
+
+  test("are those of the container whose namespaces are shared", () => {
+    const join = { user: "/proc/8/ns/user" };
+    expect(linuxOf(hostSpec({}, { idMaps, join })).namespaces).toContainEqual({
+      type: "user",
+      path: "/proc/8/ns/user",
+    });
+  });
+
+  test("may ping as far as the mapping goes", () => {
+    const groups = (changes: Partial<SpecInput>): unknown =>
+      linuxOf(hostSpec({}, changes)).sysctl?.["net.ipv4.ping_group_range"];
+    expect(groups({ idMaps })).toBe("0 999");
+    expect(groups({})).toBe("0 2147483647");
+  });
+});
+
 describe("sysctls", () => {
   test("let a container with its own network open low ports and ping", () => {
     expect(linuxOf(hostSpec({ Sysctls: { "net.ipv4.ip_unprivileged_port_start": "80" } })).sysctl).toEqual({

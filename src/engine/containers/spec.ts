@@ -19,6 +19,9 @@ import { parseGroup, parseUser } from "./user.ts";
 
 const OCI_VERSION = "1.2.0";
 
+const MAX_GROUP = 0x7fff_ffff;
+const ALL_GROUPS = 0x1_0000_0000;
+
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Files that tell about the host or reach its hardware: Docker's list, and Podman's for SELinux. */
@@ -188,6 +191,7 @@ function buildLinux(input: SpecInput, rights: Rights): Linux {
   const isOpen = host.Privileged || rights.security.systemPathsUnconfined;
   return {
     namespaces,
+    ...mappings(input.idMaps),
     ...(devices.nodes.length === 0 ? {} : { devices: devices.nodes }),
     cgroupsPath: cgroupsPath(host.CgroupParent, id),
     resources: { devices: devices.rules, ...buildLimits(host, input.devices) },
@@ -199,8 +203,17 @@ function buildLinux(input: SpecInput, rights: Rights): Linux {
   };
 }
 
-function buildNamespaces({ host, network, join, facts }: SpecInput): NonNullable<Linux["namespaces"]> {
+function buildNamespaces({
+  host,
+  network,
+  idMaps,
+  join,
+  facts,
+}: SpecInput): NonNullable<Linux["namespaces"]> {
   const namespaces: { readonly type: NamespaceType; readonly path?: string }[] = [{ type: "mount" }];
+  // What another user namespace owns can be entered from there alone.
+  if (idMaps !== undefined)
+    namespaces.push({ type: "user", ...(join?.user === undefined ? {} : { path: join.user }) });
   if (network.kind === "path") namespaces.push({ type: "network", path: network.path });
   else if (network.kind === "none") namespaces.push({ type: "network" });
   if (host.UTSMode !== "host") namespaces.push({ type: "uts" });
@@ -237,7 +250,7 @@ function cgroupsPath(parent: string, id: string): string {
 
 /** In a network namespace of its own a container may open low ports and ping without any capability. */
 function buildSysctls(
-  { host, network }: SpecInput,
+  { host, network, idMaps }: SpecInput,
   notHost: ReadonlySet<NamespaceType>,
 ): Record<string, string> {
   const isShared = network.kind === "host" || host.NetworkMode.startsWith("container:");
@@ -246,7 +259,7 @@ function buildSysctls(
       ? []
       : [
           ["net.ipv4.ip_unprivileged_port_start", "0"],
-          ["net.ipv4.ping_group_range", "0 2147483647"],
+          ["net.ipv4.ping_group_range", `0 ${lastGroup(idMaps)}`],
         ],
   );
   for (const [key, value] of Object.entries(host.Sysctls ?? {})) {
@@ -254,6 +267,16 @@ function buildSysctls(
     sysctls.set(key, value);
   }
   return Object.fromEntries(sysctls);
+}
+
+function mappings(idMaps: SpecInput["idMaps"]): Pick<Linux, "uidMappings" | "gidMappings"> {
+  return idMaps === undefined ? {} : { uidMappings: idMaps.uidMappings, gidMappings: idMaps.gidMappings };
+}
+
+/** The kernel takes groups only that the user namespace has: those of the range that begins with root's. */
+function lastGroup(idMaps: SpecInput["idMaps"]): number {
+  const first = idMaps?.gidMappings.find(({ containerID }) => containerID === 0);
+  return Math.min(MAX_GROUP, (first?.size ?? ALL_GROUPS) - 1);
 }
 
 function seccompOf(

@@ -11,6 +11,7 @@ export interface FailedStart {
   readonly error: GantryError;
 }
 
+const RUNTIME_PREFIX = "failed to create shim task: OCI runtime create failed: ";
 const PREFIX = "failed to create task for container: ";
 const WRONG_TYPE =
   "Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type";
@@ -23,6 +24,10 @@ export function failedStart(error: unknown, program: string): FailedStart {
       const message = `${PREFIX}unable to start container process: ${text}`;
       return { exitCode, error: fail("invalid_argument", message, error) };
     }
+    if (error.stage === "runtime") {
+      const message = `${PREFIX}${RUNTIME_PREFIX}${error.message}: unknown`;
+      return failedRuntime(runtimeExitCode(error.message), message, error);
+    }
     if (error.errno === "ENOTDIR" && error.message.includes("mount"))
       return {
         exitCode: 127,
@@ -34,6 +39,28 @@ export function failedStart(error: unknown, program: string): FailedStart {
   }
   if (error instanceof GantryError) return { exitCode: 128, error };
   return { exitCode: 128, error: fail("internal", `${PREFIX}${messageOf(error)}`, error) };
+}
+
+/** The words that Docker looks for in what a runtime says, and in that order; undefined when there are none. */
+export function runtimeExitCode(words: string): 126 | 127 | "not a directory" | undefined {
+  if (/not a directory/i.test(words)) return "not a directory";
+  if (/permission denied|is a directory/i.test(words)) return 126;
+  return /executable file not found|no such file or directory|system cannot find the file specified/i.test(
+    words,
+  )
+    ? 127
+    : undefined;
+}
+
+function failedRuntime(
+  code: ReturnType<typeof runtimeExitCode>,
+  message: string,
+  cause: TaskStartError,
+): FailedStart {
+  if (code === undefined) return { exitCode: 128, error: fail("internal", message, cause) };
+  if (code === "not a directory")
+    return { exitCode: 127, error: fail("invalid_argument", `${message}: ${WRONG_TYPE}`, cause) };
+  return { exitCode: code, error: fail("invalid_argument", message, cause) };
 }
 
 /** Text and exit code of a program that could not be executed: for a container's main process and for execs. */

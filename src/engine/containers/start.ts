@@ -6,7 +6,7 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task, Tasks } from "../../core/tasks/tasks.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import { resolveDevices } from "../../linux/device-nodes.ts";
-import { networkNamespaceOf, pidNamespaceOf } from "../../linux/namespace-path.ts";
+import { networkNamespaceOf, pidNamespaceOf, userNamespaceOf } from "../../linux/namespace-path.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
@@ -17,7 +17,16 @@ import { resolveMounts } from "./mounts.ts";
 import { writeNetworkFiles } from "./network-files.ts";
 import { containerPaths } from "./paths.ts";
 import { removeContainer } from "./remove.ts";
+import { programOf, type Runtimes } from "./runtimes.ts";
 import type { SpecInput } from "./spec-input.ts";
+import {
+  checkUserNamespace,
+  type IdMaps,
+  idMapsOf,
+  ownerOf,
+  type Remap,
+  rootfsOf,
+} from "./user-namespace.ts";
 import { failedStart } from "./start-failure.ts";
 import { countsAsRunning, nextStatus } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
@@ -30,6 +39,9 @@ export interface StartDeps extends MonitorDeps {
   readonly snapshots: Snapshotter;
   readonly events: EventSink;
   readonly facts: HostFacts;
+  readonly runtimes: Runtimes;
+  /** The users of containers that do not ask for the host's. */
+  readonly remap: Remap | undefined;
   readonly buildSpec: (input: SpecInput) => Spec;
   readonly containersDir: string;
   readonly log: Logger;
@@ -97,6 +109,8 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
 async function runTask(deps: StartDeps, container: Container): Promise<Task> {
   const { id, config, host } = container;
   const paths = containerPaths(deps.containersDir, id);
+  const idMaps = idMapsOf(host, deps.remap);
+  checkUserNamespace(host, idMaps);
   const network = joinNetwork(deps.store, container);
   writeNetworkFiles(paths, {
     hostname: config.Hostname,
@@ -106,6 +120,7 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
     dnsSearch: host.DnsSearch ?? [],
     dnsOptions: host.DnsOptions ?? [],
     isHostNetwork: network.kind === "host",
+    owner: ownerOf(idMaps),
   });
   const spec = deps.buildSpec({
     id,
@@ -115,7 +130,8 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
     mounts: container.mounts.length === 0 ? [] : await resolveMounts(container.mounts),
     files: bindableFiles(container, paths),
     network,
-    ...joinProcesses(deps.store, container),
+    idMaps,
+    join: joinNamespaces(deps.store, container, idMaps),
     devices: resolveDevices(host),
     facts: deps.facts,
   });
@@ -124,12 +140,13 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
     {
       id,
       spec,
-      rootfs: deps.snapshots.mount(id),
+      rootfs: rootfsOf(deps.snapshots, id, idMaps),
       log: logSinkOf(host.LogConfig, config, paths.log),
       stdin: config.OpenStdin,
       stdinOnce: config.StdinOnce,
       consoleSize: { rows, cols },
       init: host.Init === true,
+      runtime: programOf(deps.runtimes, host.Runtime),
       attach: container.takeAttaching(),
     },
     AbortSignal.timeout(START_DEADLINE_MS),
@@ -160,14 +177,41 @@ function joinNetwork(store: ContainerStore, container: Container): SpecInput["ne
   };
 }
 
-function joinProcesses(
+function joinNamespaces(
   store: ContainerStore,
   container: Container,
-): { readonly join?: { readonly pid: string } } {
-  const { PidMode } = container.host;
-  if (!PidMode.startsWith("container:")) return {};
-  const other = PidMode.slice("container:".length);
-  return { join: { pid: pidNamespaceOf(sharedProcess(store, container, other, "PID namespace")) } };
+  idMaps: IdMaps | undefined,
+): NonNullable<SpecInput["join"]> {
+  const { NetworkMode, PidMode } = container.host;
+  const sharing = [NetworkMode, PidMode].filter((mode) => mode.startsWith("container:"));
+  const user = idMaps === undefined ? undefined : sharedUsers(store, container, sharing);
+  return {
+    ...(PidMode.startsWith("container:")
+      ? { pid: pidNamespaceOf(sharedProcess(store, container, otherOf(PidMode), "PID namespace")) }
+      : {}),
+    ...(user === undefined ? {} : { user }),
+  };
+}
+
+/** Namespaces belong to a user namespace, and whoever shares them has to be in it. */
+function sharedUsers(
+  store: ContainerStore,
+  container: Container,
+  modes: readonly string[],
+): string | undefined {
+  const owners = new Set(modes.map((mode) => store.find(otherOf(mode))));
+  const [owner] = owners;
+  if (owner === undefined) return undefined;
+  if (owners.size > 1 || owner.host.UsernsMode === "host")
+    throw fail(
+      "conflict",
+      "cannot share namespaces of containers that have different users: this one needs --userns=host",
+    );
+  return userNamespaceOf(sharedProcess(store, container, owner.id, "user namespace"));
+}
+
+function otherOf(mode: string): string {
+  return mode.slice("container:".length);
 }
 
 /** The main process of the running container whose namespace is shared. */

@@ -1,10 +1,19 @@
 import { expect, test } from "bun:test";
 import { containerConfig, hostConfig } from "../testing/host-config.ts";
+import { chooseRuntimes } from "./runtimes.ts";
 import { validateCreate } from "./validate.ts";
+
+const RUNTIMES = chooseRuntimes(new Map([["crun", { path: "/usr/bin/crun", args: [] }]]), "");
 
 function validate(host: Record<string, unknown>, config: Record<string, unknown> = {}): readonly string[] {
   const merged = containerConfig({ Cmd: ["sh"], ...config });
-  return validateCreate(merged, merged, hostConfig({ NetworkMode: "none", ...host }), { cpuCount: 2 });
+  return validateCreate(
+    merged,
+    merged,
+    hostConfig({ NetworkMode: "none", ...host }),
+    { cpuCount: 2 },
+    RUNTIMES,
+  );
 }
 
 test("values out of range are refused with Docker's words", () => {

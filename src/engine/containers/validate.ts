@@ -6,12 +6,10 @@ import { isIP } from "node:net";
 import { fail } from "../../base/errors.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
-import { DEFAULT_RUNTIME } from "./merge.ts";
+import { isRuntime, type Runtimes, unknownRuntime } from "./runtimes.ts";
 import { parseSignal } from "./signals.ts";
 
 const MINIMUM_MEMORY = 6 << 20;
-/** Docker's names for its default runtime mean ours. */
-const RUNTIMES = ["", DEFAULT_RUNTIME, "runc", "io.containerd.runc.v2"];
 
 /** `config` is merged with the image's already; `user` is what the request itself said. Returns warnings. */
 export function validateCreate(
@@ -19,10 +17,12 @@ export function validateCreate(
   config: ContainerConfig,
   host: HostConfig,
   facts: Pick<HostFacts, "cpuCount">,
+  runtimes: Runtimes,
 ): readonly string[] {
   const warnings: string[] = [];
   checkProcess(config);
   checkModes(host);
+  if (!isRuntime(runtimes, host.Runtime)) throw unknownRuntime(host.Runtime);
   checkResources(host, facts.cpuCount);
   checkRestart(host);
   checkNameService(host);
@@ -75,10 +75,9 @@ function checkModes(host: HostConfig): void {
   oneOf(host.IpcMode, ["", "none", "private", "shareable", "host"], "IPC");
   oneOf(host.UTSMode, ["", "host"], "UTS");
   oneOf(host.CgroupnsMode, ["", "private", "host"], "cgroup namespace");
+  oneOf(host.UsernsMode, ["", "host"], "user namespace");
   if (host.Isolation !== "" && host.Isolation !== "default")
     throw fail("invalid_argument", `Invalid isolation: "${host.Isolation}" - linux only supports 'default'`);
-  if (!RUNTIMES.includes(host.Runtime))
-    throw fail("invalid_argument", `unknown or invalid runtime name: ${host.Runtime}`);
 }
 
 function checkResources(host: HostConfig, cpuCount: number): void {
@@ -173,7 +172,6 @@ function refuseUnsupported(user: ContainerConfig, host: HostConfig): void {
     ["HostConfig.VolumeDriver", host.VolumeDriver !== "" && host.VolumeDriver !== "local"],
     ["HostConfig.Links", isFilled(host.Links)],
     ["HostConfig.DeviceRequests", isFilled(host.DeviceRequests)],
-    ["HostConfig.UsernsMode", host.UsernsMode !== "" && host.UsernsMode !== "host"],
     ["HostConfig.StorageOpt", Object.keys(host.StorageOpt ?? {}).length > 0],
     ["HostConfig.Cgroup", host.Cgroup !== ""],
     ["HostConfig.CpuRealtimePeriod", host.CpuRealtimePeriod !== 0],

@@ -4,7 +4,8 @@ import type { Images } from "../../core/images/images.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
-import { DEFAULT_RUNTIME } from "../containers/merge.ts";
+import type { IdMaps } from "../containers/user-namespace.ts";
+import { runtimeTable, type Runtimes } from "../containers/runtimes.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
 import type { BuildFacts } from "./version.ts";
@@ -14,6 +15,8 @@ export interface InfoDeps {
   readonly images: Pick<Images, "list">;
   readonly storageDriver: string;
   readonly facts: HostFacts;
+  readonly runtimes: Runtimes;
+  readonly remap: IdMaps | undefined;
   readonly build: BuildFacts;
   readonly daemon: { readonly id: string; readonly dataRoot: string; readonly debug: boolean };
   readonly readHostNames: () => HostNames;
@@ -76,8 +79,8 @@ export function info(deps: InfoDeps): SystemInfo {
     Labels: [],
     ExperimentalBuild: false,
     ServerVersion: build.version,
-    Runtimes: { [DEFAULT_RUNTIME]: { path: "gantry-runc" }, runc: { path: "gantry-runc" } },
-    DefaultRuntime: DEFAULT_RUNTIME,
+    Runtimes: runtimeTable(deps.runtimes),
+    DefaultRuntime: deps.runtimes.defaultName,
     Swarm: {
       NodeID: "",
       NodeAddr: "",
@@ -95,6 +98,7 @@ export function info(deps: InfoDeps): SystemInfo {
     SecurityOptions: [
       ...(facts.apparmor ? ["name=apparmor"] : []),
       ...(facts.seccomp ? ["name=seccomp,profile=builtin"] : []),
+      ...(deps.remap === undefined ? [] : ["name=userns"]),
       ...(isV1 ? [] : ["name=cgroupns"]),
     ],
     CDISpecDirs: [],

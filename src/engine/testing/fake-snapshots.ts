@@ -1,6 +1,7 @@
 /** Active snapshots as names only. */
 import { fail } from "../../base/errors.ts";
 import type {
+  IdShift,
   RootfsMount,
   Snapshotter,
   SnapshotUsage,
@@ -38,6 +39,10 @@ export class FakeSnapshots implements Snapshotter {
   prepare(id: string, parent: string | undefined): Promise<void> {
     this.actives.set(id, parent);
     return Promise.resolve();
+  }
+
+  keyOf({ uid, gid }: IdShift): string {
+    return `${uid}/${gid}`;
   }
 
   active(): readonly { readonly id: string; readonly parent: string | undefined }[] {

@@ -38,18 +38,18 @@ export const refusal = (serial: number, name: string): Buffer =>
 
 export type Reply = (member: string, serial: number, body: Buffer) => readonly Buffer[];
 
-/** Speaks as systemd does: authentication line by line, then messages. The members that were called go to `called`. */
+/**
+ * Speaks as systemd does: authentication, then messages. The members that were called go to `called`. A BEGIN that is not there
+ * with AUTH is not answered at all: sd-bus may read it together with a message then, and not look at that.
+ */
 export function speakAsSystemd(peer: Socket, reply: Reply, called: string[]): void {
   let received = Buffer.alloc(0);
   const state = { isReady: false };
   peer.on("data", (chunk) => {
     received = Buffer.concat([received, Buffer.from(chunk)]);
-    if (!state.isReady && received.toString("latin1").endsWith("AUTH EXTERNAL 30\r\n")) {
+    if (!state.isReady && received.toString("latin1") === "\0AUTH EXTERNAL 30\r\nBEGIN\r\n") {
       received = Buffer.alloc(0);
       peer.write("OK 0123456789abcdef\r\n");
-    }
-    if (!state.isReady && received.toString("latin1").startsWith("BEGIN\r\n")) {
-      received = received.subarray(7);
       state.isReady = true;
     }
     while (state.isReady && received.length >= 16 && received.length >= messageBytes(received)) {

@@ -1,5 +1,5 @@
 /** The OCI specification as config.json. */
-import type { Spec } from "./spec.ts";
+import type { Process, Spec } from "./spec.ts";
 
 declare global {
   interface JSON {
@@ -10,7 +10,16 @@ declare global {
 
 /** 64-bit values become JSON numbers with all their digits; `decodeSpec` reads them back. */
 export function encodeSpec(spec: Spec): string {
-  return JSON.stringify(spec, (_, value: unknown) =>
+  return encode(spec);
+}
+
+/** As `exec --process` of a runtime reads it. */
+export function encodeProcess(process: Process): string {
+  return encode(process);
+}
+
+function encode(document: Spec | Process): string {
+  return JSON.stringify(document, (_, value: unknown) =>
     typeof value === "bigint" ? JSON.rawJSON(value.toString()) : value,
   );
 }

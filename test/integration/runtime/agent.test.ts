@@ -13,6 +13,7 @@ describeWith("gantry-runc with a seccomp agent", ["root", "busybox", "native"], 
   let agent: Server;
 
   beforeAll(async () => {
+    runtime.open();
     agent = createServer((connection) => {
       connection.on("data", (bytes: Buffer) => heard.push(bytes.toString()));
     });

@@ -83,6 +83,14 @@ engineSuite("identity", {}, (engine) => {
     expect(await groups("-u", "user")).toBe("1000 10");
     expect(await groups("-u", "12345")).toBe("0");
     expect(await groups("-u", "1000:1000", "--group-add", "7", "--group-add", "staff")).toBe("1000 7 50");
+    // id(1) would name the primary group even if the list had it not.
+    const listed = async (...args: string[]): Promise<string> =>
+      (
+        await run(...args, "busybox", "sed", "-n", "s/^Groups:[[:space:]]*//p", "/proc/self/status")
+      ).stdout.trim();
+    expect(await listed("-u", "1000:1000")).toBe("1000");
+    expect(await listed("-u", "1000:1000", "--group-add", "7")).toBe("7 1000");
+    expect(await listed("-u", "12345")).toBe("0");
     // A file that denies its group denies it to a process which is in that group by any way.
     const denied =
       "touch /tmp/f && chmod 0704 /tmp/f && chgrp 1000 /tmp/f && su user -c 'cat /tmp/f' || true";

@@ -85,6 +85,8 @@ engineSuite("links in images", {}, (engine) => {
     });
     const id = await engine().ok(["run", "-d", "--network", "none", "cwd", "sleep", "1000"]);
     for (const way of ["abs", "rel", "chain0"]) {
+      await run("-w", `/${way}/new`, "cwd", "true");
+      victim.expectUntouched(`${way}/new`);
       const started = await run(
         "-w",
         `/${way}/new/deep`,
@@ -159,6 +161,41 @@ engineSuite("links in images", {}, (engine) => {
     await engine().ok(["rmi", "-f", "odd"]);
   });
 
+  test("an image whose /proc, /sys or /dev is a link, even within it, does not start", async () => {
+    for (const [place, starts] of [
+      ["proc", false],
+      ["sys", false],
+      ["dev", false],
+      ["var", true],
+    ] as const) {
+      await hostileImage(engine(), "linked", (tree) => {
+        mkdirSync(join(tree, "elsewhere"));
+        symlinkSync("elsewhere", join(tree, place));
+      });
+      const done = await run("-w", "/var/x", "linked");
+      expect([place, done.stdout]).toEqual([place, starts ? "ran\n" : ""]);
+      await engine().ok(["rmi", "-f", "linked"]);
+    }
+  });
+
+  test("a volume is not led into the kernel's own files by a link", async () => {
+    const evil = join(engine().dir, "led");
+    mkdirSync(join(evil, "attr"), { recursive: true });
+    await hostileImage(engine(), "leads", (tree) => {
+      symlinkSync("/proc/sys", join(tree, "settings"));
+      symlinkSync("/sys/kernel", join(tree, "kernel"));
+      mkdirSync(join(tree, "real"));
+      symlinkSync("/real", join(tree, "plain"));
+    });
+    for (const target of ["/settings/net", "/settings", "/kernel"]) {
+      const done = await run("-v", `${evil}:${target}`, "leads");
+      expect([target, done.stdout]).toEqual([target, ""]);
+      expect(done.stderr, target).toContain("kernel's own files");
+    }
+    expect((await run("-v", `${evil}:/plain`, "leads", "ls", "/real")).stdout).toBe("attr\n");
+    await engine().ok(["rmi", "-f", "leads"]);
+  });
+
   test("sysctls are written to the kernel, not to what lies over /proc", async () => {
     const evil = join(engine().dir, "fake-sys");
     mkdirSync(join(evil, "net", "ipv4"), { recursive: true });
@@ -175,6 +212,8 @@ engineSuite("links in images", {}, (engine) => {
       "/proc/sys/net/ipv4/ip_unprivileged_port_start",
     );
     expect(done).toMatchObject({ code: 0, stdout: "77\n" });
+    // Whether this is refused or not: the file is not written. Privileged, because then nothing write-protects it.
+    await run("--privileged", "-v", `${evil}:/proc/sys`, "--sysctl", `${key}=78`, "busybox", "true");
     expect(readFileSync(join(evil, "net", "ipv4", "ip_unprivileged_port_start"), "utf8")).toBe("fake");
     await engine().ok(["rmi", "-f", "sys"]);
   });

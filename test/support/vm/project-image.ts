@@ -1,5 +1,14 @@
 /** The checkout as a read-only disk: what tests need of it, the guest's own files and the job. */
-import { cpSync, existsSync, linkSync, lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { ROOT } from "../engine.ts";
 import { busyboxArchive } from "../images.ts";
@@ -34,7 +43,11 @@ async function projectFiles(): Promise<string[]> {
   const list = ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "--", ...SOURCES];
   const listed = (await must(list)).split("\n").filter((name) => name !== "");
   const built = BUILT.map((name) => join("build", name));
-  return [...listed, ...built, ...OTHERS].filter((name) => existsSync(join(ROOT, name)));
+  const programs = join("build", "test-programs");
+  const compiled = existsSync(join(ROOT, programs)) ? readdirSync(join(ROOT, programs)) : [];
+  return [...listed, ...built, ...compiled.map((name) => join(programs, name)), ...OTHERS].filter((name) =>
+    existsSync(join(ROOT, name)),
+  );
 }
 
 /** Linked where possible: nothing here is written to, and the executables are large. */

@@ -1,6 +1,6 @@
 /** The native part's tree functions in plain Node, for tests without root: same promises, no protection. */
 import { lstatSync, readdirSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { TreeUsage } from "../../../linux/native.ts";
 import type { OverlayNative } from "../overlay.ts";
@@ -17,6 +17,18 @@ export class PlainTrees implements OverlayNative {
 
   treeUsage(path: string, _signal: AbortSignal): Promise<TreeUsage> {
     return Promise.resolve(usageOf(path));
+  }
+
+  shifts = 0;
+  /** What shiftTree fails with, after half of its work. */
+  shiftFailure: Error | undefined;
+
+  /** A copy whose files belong to whoever runs the test. */
+  async shiftTree(from: string, to: string): Promise<TreeUsage> {
+    this.shifts++;
+    await cp(from, to, { recursive: true });
+    if (this.shiftFailure !== undefined) throw this.shiftFailure;
+    return usageOf(to);
   }
 
   syncFilesystem(_path: string): Promise<void> {

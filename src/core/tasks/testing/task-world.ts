@@ -1,11 +1,13 @@
 /** A task manager on a temporary directory whose shims are fakes in this process and whose kernel only takes notes. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NO_LOG } from "../../../base/log.ts";
 import type { ProcessIdentity } from "../../../shim/protocol.ts";
 import { FakeShim } from "../../../shim/testing/fake-shim.ts";
 import type { Spec } from "../../../specs/oci-runtime/spec.ts";
+import type { LeftoverDeps } from "../leftovers.ts";
 import { TaskManager } from "../manager.ts";
 import type { Planner } from "../planner.ts";
 import { RunDirectories } from "../run-directory.ts";
@@ -40,6 +42,12 @@ export class TaskWorld implements Disposable {
   onSpawn: (shim: FakeShim, id: string) => void = () => {};
   answerTimeoutMs = 2_000;
   readonly frozen = new Set<string>();
+  foreign: LeftoverDeps["foreign"] = {
+    find: async () => undefined,
+    make: async () => {
+      throw new Error("there are no other runtimes here");
+    },
+  };
 
   constructor() {
     this.root = mkdtempSync(join(tmpdir(), "tasks-"));
@@ -48,8 +56,11 @@ export class TaskWorld implements Disposable {
   /** A manager as of a freshly started daemon. */
   manager(): TaskManager {
     return new TaskManager({
-      directories: new RunDirectories(join(this.root, "tasks")),
+      directories: new RunDirectories(join(this.root, "tasks"), (path) =>
+        rm(path, { recursive: true, force: true }),
+      ),
       planner: PLANNER,
+      foreign: this.foreign,
       log: NO_LOG,
       answerTimeoutMs: this.answerTimeoutMs,
       pidfds: {
@@ -119,6 +130,7 @@ export function runOptions(id: string, more: Partial<RunOptions> = {}): RunOptio
     stdinOnce: false,
     consoleSize: { rows: 0, cols: 0 },
     init: false,
+    runtime: undefined,
     attach: [],
     ...more,
   };

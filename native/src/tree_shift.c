@@ -1,0 +1,324 @@
+#include "tree_shift.h"
+
+#include "err.h"
+#include "fds.h"
+#include "tree_open.h"
+#include "tree_path.h"
+#include "userns.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <search.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* What the kernel gives for one list or one value: XATTR_LIST_MAX, XATTR_SIZE_MAX. */
+enum { MAX_ATTRIBUTES = 65536 };
+
+struct level {
+  DIR *from;
+  int to;
+  size_t path; /* length of the path up to here */
+  struct stat st;
+};
+
+/* A file with several names that has been copied under the first of them. */
+struct linked {
+  dev_t device;
+  ino_t inode;
+  char path[];
+};
+
+struct shift {
+  const struct shift_maps *maps;
+  struct tree_usage *usage;
+  struct level *levels; /* owned; TREE_MAX_DEPTH + 1 of them */
+  size_t depth;
+  char *path;   /* of what is being copied, from the top, without a slash in front */
+  void *linked; /* tsearch(3) */
+  int top;      /* the copy's */
+  char list[MAX_ATTRIBUTES], value[MAX_ATTRIBUTES];
+};
+
+/* ---- owners ---- */
+
+static int shift_owner (const struct shift *s, const struct stat *st, uid_t *uid, gid_t *gid, struct err *e) {
+  if (!userns_host_id (s->maps->uid, st->st_uid, uid))
+    return err_set (e, EINVAL, "user %u cannot be mapped to a host id", st->st_uid);
+  if (!userns_host_id (s->maps->gid, st->st_gid, gid))
+    return err_set (e, EINVAL, "group %u cannot be mapped to a host id", st->st_gid);
+  return 0;
+}
+
+/* acl(5) as an attribute: a version, and entries of a tag, permissions and an id, all little-endian. */
+struct acl_entry {
+  uint16_t tag, permissions;
+  uint32_t id;
+};
+
+enum { ACL_HEADER = 4, ACL_OF_USER = 2, ACL_OF_GROUP = 8 };
+
+static int shift_acl (struct shift *s, size_t size, struct err *e) {
+  for (size_t at = ACL_HEADER; at + sizeof (struct acl_entry) <= size; at += sizeof (struct acl_entry)) {
+    struct acl_entry entry;
+    uint32_t id;
+    memcpy (&entry, s->value + at, sizeof entry);
+    uint16_t tag = le16toh (entry.tag);
+    if (tag != ACL_OF_USER && tag != ACL_OF_GROUP)
+      continue;
+    if (!userns_host_id (tag == ACL_OF_USER ? s->maps->uid : s->maps->gid, le32toh (entry.id), &id))
+      return err_set (e, EINVAL, "id %u of its ACL cannot be mapped to a host id", le32toh (entry.id));
+    entry.id = htole32 (id);
+    memcpy (s->value + at, &entry, sizeof entry);
+  }
+  return 0;
+}
+
+/* ---- one inode ---- */
+
+/* By name in the current directory, because attributes of links and devices have no descriptor. */
+static int copy_attribute (struct shift *s, int from, int to, const char *file, const char *name, struct err *e) {
+  ssize_t n = fchdir (from) < 0 ? -1 : lgetxattr (file, name, s->value, sizeof s->value);
+  if (n < 0)
+    return err_set (e, errno, "cannot read its attribute \"%.100s\"", name);
+  if (strncmp (name, "system.posix_acl_", 17) == 0 && shift_acl (s, (size_t) n, e) < 0)
+    return -1;
+  if (fchdir (to) < 0 || lsetxattr (file, name, s->value, (size_t) n, 0) < 0)
+    return err_set (e, errno, "cannot set its attribute \"%.100s\"", name);
+  return 0;
+}
+
+static int copy_attributes (struct shift *s, int from, int to, const char *file, struct err *e) {
+  ssize_t size = fchdir (from) < 0 ? -1 : llistxattr (file, s->list, sizeof s->list);
+  if (size < 0)
+    return errno == EOPNOTSUPP ? 0 : err_set (e, errno, "cannot list its attributes");
+  for (const char *name = s->list; name < s->list + size; name += strlen (name) + 1)
+    if (copy_attribute (s, from, to, file, name, e) < 0)
+      return -1;
+  return 0;
+}
+
+/* The owner first: it takes set-id bits and capabilities away. The times last. */
+static int copy_metadata (struct shift *s, int from, int to, const char *file, const struct stat *st, struct err *e) {
+  const struct timespec times[2] = { st->st_atim, st->st_mtim };
+  uid_t uid;
+  gid_t gid;
+
+  if (shift_owner (s, st, &uid, &gid, e) < 0)
+    return -1;
+  if (fchownat (to, file, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_set (e, errno, "cannot set its owner");
+  if (!S_ISLNK (st->st_mode) && fchmodat (to, file, st->st_mode & 07777, 0) < 0)
+    return err_set (e, errno, "cannot set its mode");
+  if (copy_attributes (s, from, to, file, e) < 0)
+    return -1;
+  return utimensat (to, file, times, AT_SYMLINK_NOFOLLOW) < 0 ? err_set (e, errno, "cannot set its times") : 0;
+}
+
+/* From `at`, which holds data, to the next hole. -1 with errno. */
+static int copy_extent (int from, int to, off_t at, off_t end) {
+  off_t target = at;
+  while (at < end) {
+    ssize_t n = copy_file_range (from, &at, to, &target, (size_t) (end - at), 0);
+    if (n < 0)
+      return -1;
+    if (n == 0) {
+      errno = EIO; /* it has become shorter, which nothing in a layer does */
+      return -1;
+    }
+  }
+  return 0;
+}
+
+static int copy_data (int from, int to, off_t size) {
+  off_t at = 0;
+
+  if (ioctl (to, FICLONE, from) == 0)
+    return 0;
+  while (at < size && (at = lseek (from, at, SEEK_DATA)) >= 0) {
+    off_t end = lseek (from, at, SEEK_HOLE);
+    if (end < 0 || copy_extent (from, to, at, end) < 0)
+      return -1;
+    at = end;
+  }
+  if (at < 0 && errno != ENXIO) /* a hole is all that is left */
+    return -1;
+  return ftruncate (to, size);
+}
+
+static int copy_file (int from, int to, const char *name, off_t size, struct err *e) {
+  int source = open_entry (from, name, O_RDONLY);
+  if (source < 0)
+    return err_set (e, -source, "cannot open it");
+  auto_fd held = source;
+  auto_fd target = openat (to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (target < 0)
+    return err_set (e, errno, "cannot make its copy");
+  return copy_data (held, target, size) < 0 ? err_set (e, errno, "cannot copy its content") : 0;
+}
+
+static int copy_link (int from, int to, const char *name, struct err *e) {
+  char target[PATH_MAX];
+  ssize_t n = readlinkat (from, name, target, sizeof target);
+  if (n < 0 || n == sizeof target)
+    return err_set (e, n < 0 ? errno : ENAMETOOLONG, "cannot read the link");
+  target[n] = '\0';
+  return symlinkat (target, to, name) < 0 ? err_set (e, errno, "cannot make its copy") : 0;
+}
+
+static int copy_inode (struct shift *s, int from, int to, const char *name, const struct stat *st, struct err *e) {
+  int result;
+  if (S_ISREG (st->st_mode))
+    result = copy_file (from, to, name, st->st_size, e);
+  else if (S_ISLNK (st->st_mode))
+    result = copy_link (from, to, name, e);
+  else
+    result = mknodat (to, name, st->st_mode, st->st_rdev) < 0 ? err_set (e, errno, "cannot make its copy") : 0;
+  if (result < 0)
+    return -1;
+  usage_add (s->usage, st);
+  return copy_metadata (s, from, to, name, st, e);
+}
+
+/* ---- hard links ---- */
+
+static int compare_linked (const void *a, const void *b) {
+  const struct linked *x = a, *y = b;
+  if (x->inode != y->inode)
+    return x->inode < y->inode ? -1 : 1;
+  return x->device < y->device ? -1 : x->device > y->device;
+}
+
+/* The entry of the inode, with the path of its first name; NULL when out of memory. */
+static const struct linked *remember (struct shift *s, const struct stat *st) {
+  size_t room = strlen (s->path) + 1;
+  struct linked *wanted = malloc (sizeof *wanted + room);
+  if (wanted == NULL)
+    return NULL;
+  wanted->device = st->st_dev;
+  wanted->inode = st->st_ino;
+  memcpy (wanted->path, s->path, room);
+  struct linked *const *found = tsearch (wanted, &s->linked, compare_linked);
+  if (found == NULL || *found != wanted)
+    free (wanted);
+  return found == NULL ? NULL : *found;
+}
+
+static int copy_other (struct shift *s, int from, int to, const char *name, const struct stat *st, struct err *e) {
+  if (st->st_nlink < 2)
+    return copy_inode (s, from, to, name, st, e);
+  const struct linked *first = remember (s, st);
+  if (first == NULL)
+    return err_set (e, ENOMEM, "cannot remember a hard link");
+  if (strcmp (first->path, s->path) == 0)
+    return copy_inode (s, from, to, name, st, e);
+  return linkat (s->top, first->path, to, name, 0) < 0 ? err_set (e, errno, "cannot link it to \"%.200s\"", first->path)
+                                                       : 0;
+}
+
+/* ---- the walk ---- */
+
+/* `from` and `to` become the new level's, also when this fails. */
+static int enter (struct shift *s, int from, int to, struct err *e) {
+  struct level *l = &s->levels[s->depth];
+  *l = (struct level){ .from = fdopendir (from), .to = to, .path = strlen (s->path) };
+  s->depth++;
+  if (l->from != NULL && fstat (from, &l->st) == 0)
+    return 0;
+  err_set (e, errno, "cannot read it");
+  if (l->from == NULL)
+    close (from);
+  return -1;
+}
+
+static int copy_directory (struct shift *s, int from, int to, const char *name, struct err *e) {
+  if (s->depth > TREE_MAX_DEPTH)
+    return err_set (e, ELOOP, "it is too deep");
+  int source = open_entry (from, name, O_RDONLY | O_DIRECTORY);
+  if (source < 0)
+    return err_set (e, -source, "cannot open it");
+  auto_fd held = source;
+  auto_fd target = mkdirat (to, name, 0700) < 0 ? -1 : open_entry (to, name, O_RDONLY | O_DIRECTORY);
+  if (target < 0)
+    return err_set (e, errno, "cannot make its copy");
+  return enter (s, fd_release (&held), fd_release (&target), e);
+}
+
+static int copy_entry (struct shift *s, const char *name, struct err *e) {
+  struct level *l = &s->levels[s->depth - 1];
+  struct stat st;
+
+  int n = snprintf (s->path + l->path, TREE_NAME_BYTES - l->path, "%s%s", l->path == 0 ? "" : "/", name);
+  if (n < 0 || (size_t) n >= TREE_NAME_BYTES - l->path)
+    return err_set (e, ENAMETOOLONG, "the path is too long");
+  if (fstatat (dirfd (l->from), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_set (e, errno, "cannot look at it");
+  return S_ISDIR (st.st_mode) ? copy_directory (s, dirfd (l->from), l->to, name, e)
+                              : copy_other (s, dirfd (l->from), l->to, name, &st, e);
+}
+
+/* Its metadata comes when it is full: new entries change the times, and so may its mode forbid them. */
+static int finish_level (struct shift *s, struct err *e) {
+  struct level *l = &s->levels[s->depth - 1];
+  s->path[l->path] = '\0';
+  usage_add (s->usage, &l->st);
+  return copy_metadata (s, dirfd (l->from), l->to, ".", &l->st, e);
+}
+
+static void leave (struct shift *s) {
+  struct level *l = &s->levels[--s->depth];
+  if (l->from != NULL)
+    closedir (l->from);
+  close (l->to);
+}
+
+static int walk (struct shift *s, struct err *e) {
+  while (s->depth > 0) {
+    struct level *l = &s->levels[s->depth - 1];
+    errno = 0;
+    const struct dirent *entry = readdir (l->from);
+    if (entry == NULL && errno != 0)
+      return err_set (e, errno, "cannot read it");
+    if (entry == NULL) {
+      if (finish_level (s, e) < 0)
+        return -1;
+      leave (s);
+    } else if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0 &&
+               copy_entry (s, entry->d_name, e) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+int tree_shift (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e) {
+  struct shift *s = calloc (1, sizeof *s);
+  struct level *levels = calloc (TREE_MAX_DEPTH + 1, sizeof *levels);
+  int source = fcntl (from, F_DUPFD_CLOEXEC, 3), target = fcntl (to, F_DUPFD_CLOEXEC, 3);
+  int result = -1;
+
+  name[0] = '\0';
+  *u = (struct tree_usage){ 0 };
+  if (s == NULL || levels == NULL || source < 0 || target < 0) {
+    err_set (e, s == NULL || levels == NULL ? ENOMEM : errno, "cannot copy the tree");
+    fd_close (&source);
+    fd_close (&target);
+  } else {
+    *s = (struct shift){ .maps = maps, .usage = u, .levels = levels, .path = name, .top = to };
+    result = enter (s, source, target, e) < 0 ? -1 : walk (s, e);
+    while (s->depth > 0)
+      leave (s);
+    tdestroy (s->linked, free);
+  }
+  free (levels);
+  free (s);
+  return result;
+}

@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { decodeDaemonConfig, readDaemonConfig } from "./daemon-config.ts";
+
+test("every key", () => {
+  const document = {
+    "data-root": "/d",
+    "exec-root": "/e",
+    group: "g",
+    hosts: ["unix:///s"],
+    debug: true,
+    pidfile: "/p",
+    "userns-remap": "default",
+    "default-runtime": "crun",
+    runtimes: { crun: { path: "/usr/bin/crun" }, runsc: { path: "runsc", runtimeArgs: ["--debug"] } },
+  };
+  expect(decodeDaemonConfig(JSON.stringify(document))).toEqual({
+    dataRoot: "/d",
+    execRoot: "/e",
+    group: "g",
+    host: "unix:///s",
+    logLevel: "debug",
+    pidFile: "/p",
+    usernsRemap: "default",
+    defaultRuntime: "crun",
+    runtimes: Object.assign(Object.create(null), {
+      crun: { path: "/usr/bin/crun", args: [] },
+      runsc: { path: "runsc", args: ["--debug"] },
+    }),
+  });
+});
+
+test("an empty document, an empty list and false say nothing", () => {
+  for (const text of ["", " \n", "{}", '{"hosts": [], "debug": false}'])
+    expect(decodeDaemonConfig(text)).toEqual({});
+});
+
+test.each([
+  ["[]", "the document must be an object"],
+  ["{", "invalid JSON"],
+  ['{"nope": 1, "constructor": 2}', "don't match any configuration option: nope, constructor"],
+  ['{"__proto__": 1}', "don't match any configuration option: __proto__"],
+  ['{"Debug": true}', "don't match any configuration option: Debug"],
+  ['{"live-restore": true, "bip": ""}', "not supported by this engine yet: live-restore, bip"],
+  ['{"debug": "yes"}', '"debug" must be true or false'],
+  ['{"group": 7}', '"group" must be a text'],
+  ['{"pidfile": "a\\u0000b"}', '"pidfile" must be a text'],
+  ['{"hosts": "unix:///a"}', '"hosts" must be a list'],
+  ['{"hosts": ["unix:///a", "unix:///b"]}', '"hosts" can have one entry only'],
+  ['{"runtimes": []}', '"runtimes" must be an object'],
+  ['{"runtimes": {"a": "/x"}}', '"runtimes.a" must be an object'],
+  ['{"runtimes": {"a": {}}}', '"runtimes.a.path" must be a text'],
+  ['{"runtimes": {"a": {"path": ""}}}', 'runtime "a" has no path'],
+  ['{"runtimes": {"a/b": {"path": "/x"}}}', 'invalid runtime name "a/b"'],
+  [
+    '{"runtimes": {"a": {"path": "/x", "runtimeType": "io.x.v1"}}}',
+    '"runtimes.a.runtimeType" is not supported',
+  ],
+  ['{"runtimes": {"a": {"path": "/x", "runtimeArgs": [1]}}}', '"runtimes.a.runtimeArgs" must be a text'],
+])("%s is refused", (text, message) => {
+  expect(() => decodeDaemonConfig(text)).toThrow(message);
+});
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "gantry-config-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+test("a missing file is empty, unless it was named", async () => {
+  const path = join(directory, "none.json");
+  expect(await readDaemonConfig(path, false)).toEqual({});
+  expect(readDaemonConfig(path, true)).rejects.toThrow(`cannot read the configuration file "${path}"`);
+});
+
+test("a mistake names the file", async () => {
+  const path = join(directory, "bad.json");
+  writeFileSync(path, '{"nope": 1}');
+  expect(readDaemonConfig(path, false)).rejects.toThrow(`with file ${path}: the following directives`);
+});
+
+test("a file that is too large is not read", async () => {
+  const path = join(directory, "large.json");
+  writeFileSync(path, `{"group": "${"a".repeat(1 << 20)}"}`);
+  expect(readDaemonConfig(path, false)).rejects.toThrow("is larger than 1048576 bytes");
+});

@@ -1,0 +1,161 @@
+/**
+ * daemon.json: the daemon's options as a file. One object; its keys are the long names of the flags, in the plural where a
+ * flag can be given often. Nothing in it is passed over: a key that nobody knows is a mistake, one that Docker has and this
+ * engine has not yet is refused by name, and what a flag says, too, is a contradiction. (dockerd's own rules)
+ */
+import { type FileHandle, open } from "node:fs/promises";
+import type { RuntimeProgram } from "../core/tasks/tasks.ts";
+import { errnoOf, fail, messageOf } from "../base/errors.ts";
+import { emptyMap, parseJson } from "../specs/engine/fields.decode.ts";
+
+export const DEFAULT_CONFIG_FILE = "/etc/gantry/daemon.json";
+
+const MAX_BYTES = 1 << 20;
+
+/** What the file says; absent = it does not say. */
+export interface DaemonConfig {
+  readonly host?: string;
+  readonly dataRoot?: string;
+  readonly execRoot?: string;
+  readonly group?: string;
+  readonly logLevel?: string;
+  readonly pidFile?: string;
+  readonly usernsRemap?: string;
+  readonly defaultRuntime?: string;
+  readonly runtimes?: Readonly<Record<string, RuntimeProgram>>;
+}
+
+/** Docker's other keys (its configuration reference). */
+const NOT_YET: ReadonlySet<string> = new Set(
+  `allow-direct-routing authorization-plugins bip bip6 bridge bridge-accept-fwmark builder cdi-spec-dirs cgroup-parent
+  containerd containerd-namespace containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime
+  cri-containerd default-address-pools default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode
+  default-network-opts default-shm-size default-stop-timeout default-ulimits dns dns-opts dns-search exec-opts experimental
+  features firewall-backend fixed-cidr fixed-cidr-v6 host-gateway-ip host-gateway-ips http-proxy https-proxy icc init
+  init-path insecure-registries ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 labels live-restore
+  log-driver log-format log-opts max-concurrent-downloads max-concurrent-uploads max-download-attempts metrics-addr
+  min-api-version mtu network-control-plane-mtu network-diagnostic-port no-new-privileges no-proxy node-generic-resources
+  nri-opts proxies raw-logs registry-mirrors resolv-conf rootless seccomp-profile selinux-enabled shutdown-timeout
+  storage-driver storage-opts swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert
+  tlscert tlskey tlsverify userland-proxy userland-proxy-path`.split(/\s+/),
+);
+
+/** Throws `invalid_argument` with the file's name; a missing file is an empty one unless it `mustExist`. */
+export async function readDaemonConfig(path: string, mustExist: boolean): Promise<DaemonConfig> {
+  const text = await readText(path, mustExist);
+  if (text === undefined) return {};
+  try {
+    return decodeDaemonConfig(text);
+  } catch (error) {
+    throw fail(
+      "invalid_argument",
+      `unable to configure the daemon with file ${path}: ${messageOf(error)}`,
+      error,
+    );
+  }
+}
+
+async function readText(path: string, mustExist: boolean): Promise<string | undefined> {
+  let file: FileHandle;
+  try {
+    file = await open(path, "r");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" && !mustExist) return undefined;
+    throw fail("invalid_argument", `cannot read the configuration file "${path}"`, error);
+  }
+  try {
+    const { size } = await file.stat();
+    if (size > MAX_BYTES) throw fail("invalid_argument", `"${path}" is larger than ${MAX_BYTES} bytes`);
+    return await file.readFile("utf8");
+  } finally {
+    await file.close();
+  }
+}
+
+/** An empty document says nothing. Throws `invalid_argument`. */
+export function decodeDaemonConfig(text: string): DaemonConfig {
+  if (text.trim() === "") return {};
+  const entries = new Map(Object.entries(objectOf("the document", parseJson(text))));
+  const unknown = [...entries.keys()].filter((key) => !(key in READERS) && !NOT_YET.has(key));
+  if (unknown.length > 0)
+    throw wrong(`the following directives don't match any configuration option: ${unknown.join(", ")}`);
+  const missing = [...entries.keys()].filter((key) => NOT_YET.has(key));
+  if (missing.length > 0)
+    throw wrong(`the following directives are not supported by this engine yet: ${missing.join(", ")}`);
+  let config: DaemonConfig = {};
+  for (const [key, value] of entries) config = { ...config, ...READERS[key]?.(value) };
+  return config;
+}
+
+const READERS: Readonly<Record<string, (value: unknown) => DaemonConfig>> = Object.assign(
+  emptyMap<(value: unknown) => DaemonConfig>(),
+  {
+    "data-root": (value: unknown) => ({ dataRoot: textOf("data-root", value) }),
+    "exec-root": (value: unknown) => ({ execRoot: textOf("exec-root", value) }),
+    group: (value: unknown) => ({ group: textOf("group", value) }),
+    hosts: (value: unknown) => hostsOf(value),
+    "log-level": (value: unknown) => ({ logLevel: textOf("log-level", value) }),
+    debug: (value: unknown) => (flagOf("debug", value) ? { logLevel: "debug" } : {}),
+    pidfile: (value: unknown) => ({ pidFile: textOf("pidfile", value) }),
+    "userns-remap": (value: unknown) => ({ usernsRemap: textOf("userns-remap", value) }),
+    "default-runtime": (value: unknown) => ({ defaultRuntime: textOf("default-runtime", value) }),
+    runtimes: (value: unknown) => ({ runtimes: runtimesOf(value) }),
+  },
+);
+
+function hostsOf(value: unknown): DaemonConfig {
+  const [host, ...more] = textsOf("hosts", value);
+  if (more.length > 0) throw wrong('"hosts" can have one entry only: one socket is served');
+  return host === undefined ? {} : { host };
+}
+
+function runtimesOf(value: unknown): Readonly<Record<string, RuntimeProgram>> {
+  const runtimes = emptyMap<RuntimeProgram>();
+  for (const [name, entry] of Object.entries(objectOf('"runtimes"', value))) {
+    const at = `runtimes.${name}`;
+    const { path, runtimeArgs, ...other } = objectOf(`"${at}"`, entry);
+    const [key] = Object.keys(other);
+    if (key !== undefined)
+      throw wrong(
+        `"${at}.${key}" is not supported: a runtime is a program ("path") that takes runc's commands`,
+      );
+    runtimes[name] = {
+      path: textOf(`${at}.path`, path),
+      args:
+        runtimeArgs === undefined || runtimeArgs === null ? [] : textsOf(`${at}.runtimeArgs`, runtimeArgs),
+    };
+    checkRuntime(name, runtimes[name].path);
+  }
+  return runtimes;
+}
+
+/** Names that Docker allows: a start of letters and digits, no path. Throws `invalid_argument`. */
+export function checkRuntime(name: string, path: string): void {
+  if (!/^[a-zA-Z0-9][\w.-]{0,127}$/.test(name)) throw wrong(`invalid runtime name "${name.slice(0, 140)}"`);
+  if (path === "") throw wrong(`runtime "${name}" has no path`);
+}
+
+function wrong(message: string): Error {
+  return fail("invalid_argument", message);
+}
+
+function objectOf(what: string, value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw wrong(`${what} must be an object`);
+  return Object.assign(emptyMap<unknown>(), value);
+}
+
+function textOf(key: string, value: unknown): string {
+  if (typeof value !== "string" || value.includes("\0")) throw wrong(`"${key}" must be a text`);
+  return value;
+}
+
+function flagOf(key: string, value: unknown): boolean {
+  if (typeof value !== "boolean") throw wrong(`"${key}" must be true or false`);
+  return value;
+}
+
+function textsOf(key: string, value: unknown): readonly string[] {
+  if (!Array.isArray(value)) throw wrong(`"${key}" must be a list`);
+  return value.map((item) => textOf(key, item));
+}
