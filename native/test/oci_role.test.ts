@@ -567,6 +567,7 @@ describe.if(missing === undefined)("restore", () => {
   test.each([
     "true",
     "echo 1 >state/c/restored",
+    "echo $$ >state/c/restored",
     "echo x >state/c/restored",
     "echo 999999999999 >state/c/restored",
   ])("a criu that names no child of ours has not restored: %s", async (script) => {
