@@ -1,5 +1,5 @@
 /** gantry-runc and classes of service, where the hardware has none: what asks for one is refused before anything is made. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { describeWith } from "../../support/requires.ts";
 import { Runtime } from "../../support/runtime.ts";
@@ -9,6 +9,8 @@ const hasResctrl = readFileSync("/proc/self/mountinfo", "utf8").includes(" - res
 describeWith("gantry-runc and intelRdt", ["root", "busybox", "native"], () => {
   const runtime = new Runtime();
   beforeAll(() => runtime.open());
+  // Also after a failure.
+  afterEach(() => runtime.ok("delete", "--force", "b"));
   afterAll(() => runtime.close());
 
   test.skipIf(hasResctrl)("a class of service without resctrl is refused, nothing is left", async () => {
