@@ -246,8 +246,10 @@ engineSuite("kernel", {}, (engine) => {
       "1000",
     ]);
     const pid = await engine().ok(["inspect", "-f", "{{.State.Pid}}", id]);
-    const own = readFileSync(`/proc/${pid}/cgroup`, "utf8");
-    expect(own).toContain(id);
+    const onHost = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+    expect(onHost).toContain(id);
+    // With version 2 a container has a cgroup namespace: its own cgroup is "/" there, any other "/../…".
+    const own = onHost.startsWith("0::") ? "0::/\n" : onHost;
     for (const flags of [[], ["--privileged"], ["-u", "1000"], ["-t"]]) {
       const done = await engine().gantry(["exec", ...flags, id, "cat", "/proc/self/cgroup"]);
       expect(done.stdout.replaceAll("\r", ""), flags.join(" ")).toBe(own);
@@ -293,7 +295,9 @@ engineSuite("kernel", {}, (engine) => {
       expect(done.stdout, JSON.stringify(parent)).toBe("");
       expect(done.code, JSON.stringify(parent)).toBeGreaterThan(124);
     }
-    const done = await run("--cgroup-parent", "/gantry-parent", "busybox", "cat", "/proc/self/cgroup");
+    // The path as the host sees it, whatever the cgroup version's default.
+    const parent = ["--cgroupns", "host", "--cgroup-parent", "/gantry-parent"];
+    const done = await run(...parent, "busybox", "cat", "/proc/self/cgroup");
     expect(done.stdout).toContain("/gantry-parent/");
   });
 
@@ -421,7 +425,7 @@ engineSuite("kernel", {}, (engine) => {
     const lines = (await looking).stdout.split("\n");
     expect(lines.at(-2)).toBe("looked");
     expect(lines.filter((line) => line.startsWith("LEAK") && !/\/(root|cwd) \/?$/.test(line))).toEqual([]);
-    expect(starts).toBeGreaterThan(25);
+    expect(starts).toBeGreaterThan(25 / SLOWNESS);
     await engine().ok(["rm", "-f", id]);
   }, 60_000);
 
