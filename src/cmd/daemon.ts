@@ -113,7 +113,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     content,
     snapshots,
     leases,
-    native,
     architecture,
     expansion: DEFAULT_EXPANSION,
     metadata,

@@ -19,7 +19,7 @@ import {
   manifestBlobs,
 } from "./testing/archives.ts";
 import type { LoadedImage } from "./images.ts";
-import { PlainNative } from "./testing/plain-native.ts";
+import { PlainTrees } from "../snapshots/testing/plain-native.ts";
 import { newRoot, openStore, type TestStore } from "./testing/store.ts";
 
 const NEVER = new AbortController().signal;
@@ -490,7 +490,7 @@ describe("load() refuses", () => {
 describe("load()", () => {
   test("refuses a bomb, whether the archive or a layer in it expands", async () => {
     await store[Symbol.asyncDispose]();
-    store = await openStore(newRoot(), new PlainNative(), {
+    store = await openStore(newRoot(), new PlainTrees(), {
       maxRatio: 20,
       freeBytes: 100_000,
       maxBytes: 1e9,
@@ -542,7 +542,7 @@ describe("load()", () => {
 
   test("says in one line that the disk is full and leaves nothing", async () => {
     await store[Symbol.asyncDispose]();
-    class FullDisk extends PlainNative {
+    class FullDisk extends PlainTrees {
       override applyLayer(): Promise<never> {
         return Promise.reject(Object.assign(new Error("write failed"), { code: "ENOSPC" }));
       }
@@ -566,8 +566,8 @@ describe("load()", () => {
   test("keeps its layers from a collection that comes while it still unpacks", async () => {
     await store[Symbol.asyncDispose]();
     const collected: string[] = [];
-    class Collecting extends PlainNative {
-      override async applyLayer(...args: Parameters<PlainNative["applyLayer"]>) {
+    class Collecting extends PlainTrees {
+      override async applyLayer(...args: Parameters<PlainTrees["applyLayer"]>) {
         collected.push(...(await store.images.collect()).removedLayers);
         return await super.applyLayer(...args);
       }

@@ -104,9 +104,9 @@ class Commit {
     }
     // The same diff at a second place, or a blob that was here without this stack: unpacked from the blob.
     await this.#flush();
-    const { native, content, snapshots } = this.#deps;
-    await snapshots.createLayer(chainId, parent, (directory) =>
-      applyStoredLayer(native, content, layer, { directory, expansion: this.#expansion }, this.#signal),
+    const { content, snapshots } = this.#deps;
+    await snapshots.createLayer(chainId, parent, (staged) =>
+      applyStoredLayer(content, layer, { staged, expansion: this.#expansion }, this.#signal),
     );
   }
 

@@ -50,7 +50,7 @@ async function importLayer(
   tar: Readable,
   signal: AbortSignal,
 ): Promise<ImageLayer> {
-  const { snapshots, content, native } = deps;
+  const { snapshots, content } = deps;
   const expansion = new Expansion(deps.expansion);
   const source = new PeekedStream(expansion.counted(uploadedBytes(tar, signal)));
   const staged = snapshots.stageLayer();
@@ -62,8 +62,8 @@ async function importLayer(
       !(head.length === BLOCK && isZeroBlock(head))
     )
       throw fail("invalid_argument", "archive/tar: invalid tar header");
-    const target = { ingest: await content.begin(lease), directory: staged.directory };
-    const { blob, diffId, compression, usage } = await storeLayer(native, source, target, expansion, signal);
+    const target = { ingest: await content.begin(lease), staged };
+    const { blob, diffId, compression, usage } = await storeLayer(source, target, expansion, signal);
     lease.holdLayer(diffId);
     await snapshots.commitLayers([{ staged, chainId: diffId, parent: undefined, usage }]);
     const mediaType = layerMediaType(compression);

@@ -7,14 +7,12 @@ import type { Content } from "../content/content.ts";
 import type { Leases } from "../metadata/leases.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { ExpansionLimits } from "../unpack/expansion.ts";
-import type { LayerNative } from "../unpack/layer.ts";
 import type { ImageLayer, LoadedImage } from "./images.ts";
 
 export interface MakingDeps {
   readonly content: Content;
   readonly snapshots: Snapshotter;
   readonly leases: Leases;
-  readonly native: LayerNative;
   /** As image configurations spell it: "amd64", "arm64", "riscv64". */
   readonly architecture: string;
   readonly expansion: ExpansionLimits;

@@ -12,7 +12,14 @@ import { KeyedLock } from "../../base/keyed-lock.ts";
 import type { Logger } from "../../base/log.ts";
 import { hexOf } from "../../specs/oci-image/digest.ts";
 import { encodeMark, type LayerMark, readMarks } from "./layer-mark.ts";
-import { type CommittedLayer, MAX_LAYERS, type NamedLayer, type StagedLayer } from "./snapshotter.ts";
+import type { Native } from "../../linux/native.ts";
+import {
+  type CommittedLayer,
+  MAX_LAYERS,
+  type NamedLayer,
+  type SnapshotUsage,
+  type StagedLayer,
+} from "./snapshotter.ts";
 import type { Trash } from "./trash.ts";
 
 export interface Layer extends CommittedLayer {
@@ -25,20 +32,46 @@ export interface Layer extends CommittedLayer {
 export interface LayersOptions {
   readonly root: string;
   readonly trash: Trash;
-  readonly syncFilesystem: (path: string) => Promise<void>;
+  readonly native: Pick<Native, "applyLayer" | "syncFilesystem">;
+}
+
+class StagedDirectory implements StagedLayer {
+  readonly path: string;
+  readonly #native: LayersOptions["native"];
+  readonly #trash: Trash;
+
+  constructor(path: string, native: LayersOptions["native"], trash: Trash) {
+    this.path = path;
+    this.#native = native;
+    this.#trash = trash;
+  }
+
+  async apply(tar: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<SnapshotUsage> {
+    return await this.#native.applyLayer(join(this.path, "diff"), tar, signal);
+  }
+
+  /** Once it was committed the path is gone, which the trash takes for granted. */
+  discard(): void {
+    this.#trash.take(this.path);
+  }
+}
+
+function pathOf(staged: StagedLayer): string {
+  if (!(staged instanceof StagedDirectory)) throw fail("internal", "a layer that was staged elsewhere");
+  return staged.path;
 }
 
 export class OverlayLayers {
   readonly #root: string;
   readonly #trash: Trash;
-  readonly #syncFilesystem: (path: string) => Promise<void>;
+  readonly #native: LayersOptions["native"];
   readonly #layers = new Map<string, Layer>();
   readonly #lock = new KeyedLock();
 
   constructor(options: LayersOptions) {
     this.#root = options.root;
     this.#trash = options.trash;
-    this.#syncFilesystem = options.syncFilesystem;
+    this.#native = options.native;
   }
 
   get(chainId: string): Layer | undefined {
@@ -64,7 +97,7 @@ export class OverlayLayers {
     if (layer !== undefined) layer.users--;
   }
 
-  stage(): StagedLayer {
+  stage(): StagedDirectory {
     const path = join(this.#root, "staging", randomBytes(8).toString("hex"));
     const directory = join(path, "diff");
     try {
@@ -75,18 +108,17 @@ export class OverlayLayers {
       this.#trash.take(path);
       throw error;
     }
-    // Once it was committed the path is gone, which the trash takes for granted.
-    return { directory, discard: () => this.#trash.take(path) };
+    return new StagedDirectory(path, this.#native, this.#trash);
   }
 
   async commit(layers: readonly NamedLayer[]): Promise<void> {
     if (layers.length === 0) return;
     await Promise.all(
       layers.map(({ staged, parent, usage }) =>
-        writeFile(join(staged.directory, "..", "complete"), encodeMark({ parent, usage }), { mode: 0o600 }),
+        writeFile(join(pathOf(staged), "complete"), encodeMark({ parent, usage }), { mode: 0o600 }),
       ),
     );
-    await this.#syncFilesystem(join(this.#root, "staging"));
+    await this.#native.syncFilesystem(join(this.#root, "staging"));
     await this.#lock.run("commit", () => this.#place(layers));
   }
 
@@ -103,7 +135,7 @@ export class OverlayLayers {
         const below = parent === undefined ? undefined : placed.get(parent)?.depth;
         const depth = below === undefined ? this.checkPlace(chainId, parent) : below + 1;
         if (depth > MAX_LAYERS) throw tooDeep();
-        renameSync(join(staged.directory, ".."), this.path(chainId));
+        renameSync(pathOf(staged), this.path(chainId));
         placed.set(chainId, { ...layer, depth });
         this.hold(parent);
       }

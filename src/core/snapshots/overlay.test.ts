@@ -7,12 +7,15 @@ import { NO_LOG } from "../../base/log.ts";
 import { rejection } from "../../base/testing/rejection.ts";
 import { hexOf, sha256Of } from "../../specs/oci-image/digest.ts";
 import { openOverlaySnapshots } from "./overlay.ts";
-import { snapshotterSuite } from "./snapshotter.suite.ts";
+import { layerTar, snapshotterSuite } from "./snapshotter.suite.ts";
+import type { StagedLayer } from "./snapshotter.ts";
+import { directoryFiles } from "./testing/directory-files.ts";
 import { PlainTrees } from "./testing/plain-native.ts";
 
 const roots: string[] = [];
 const A = sha256Of("a");
 const B = sha256Of("b");
+const NEVER = new AbortController().signal;
 const USAGE = { sizeBytes: 0, inodes: 1 };
 const empty = () => Promise.resolve(USAGE);
 
@@ -29,7 +32,18 @@ afterEach(() => {
 snapshotterSuite("snapshots for overlayfs", async () => {
   const root = newRoot();
   const open = async () => openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
-  return { snapshots: await open(), reopen: open };
+  return { snapshots: await open(), reopen: open, files: directoryFiles };
+});
+
+test("describe() has Docker's keys for containers and for layers", async () => {
+  const snapshots = openOverlaySnapshots(newRoot(), new PlainTrees(), NO_LOG);
+  await snapshots.createLayer(A, undefined, empty);
+  await snapshots.createLayer(B, A, empty);
+  await snapshots.prepare("c1", B);
+  expect(Object.keys(snapshots.describe("c1"))).toEqual(["LowerDir", "MergedDir", "UpperDir", "WorkDir"]);
+  expect(snapshots.describe("c1")["LowerDir"]).toBe(snapshots.mount("c1").lowers.join(":"));
+  expect(Object.keys(snapshots.describe(A))).toEqual(["MergedDir", "UpperDir", "WorkDir"]);
+  expect(snapshots.describe(B)["LowerDir"]).toBe(snapshots.describe(A)["UpperDir"] ?? "");
 });
 
 test("one sync covers all layers of a commit, and prepare() needs none", async () => {
@@ -112,8 +126,8 @@ test("a layer cannot be removed between the commit of its child and the child's 
 
 describe("a snapshot with other owners", () => {
   const SHIFT = { uid: `0 ${process.getuid?.() ?? 0} 1\n`, gid: `0 ${process.getgid?.() ?? 0} 1\n` };
-  const withFile = async (directory: string): Promise<typeof USAGE> => {
-    writeFileSync(join(directory, "file"), "content");
+  const withFile = async (staged: StagedLayer): Promise<typeof USAGE> => {
+    await staged.apply(layerTar([{ name: "file", content: "content" }]), NEVER);
     return USAGE;
   };
   const copiesIn = (root: string): string[] =>

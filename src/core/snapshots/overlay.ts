@@ -26,13 +26,18 @@ import type {
   IdShift,
   NamedLayer,
   RootfsMount,
+  Scratch,
   Snapshotter,
   SnapshotUsage,
   StagedLayer,
 } from "./snapshotter.ts";
+import { makeScratch } from "./scratch.ts";
 import { Trash } from "./trash.ts";
 
-export type OverlayNative = Pick<Native, "removeTree" | "treeUsage" | "syncFilesystem" | "shiftTree">;
+export type OverlayNative = Pick<
+  Native,
+  "removeTree" | "treeUsage" | "syncFilesystem" | "shiftTree" | "applyLayer"
+>;
 
 /** Opens the snapshots below `root` (created when missing) and starts to delete what a crash left half-made. */
 export function openOverlaySnapshots(root: string, native: OverlayNative, log: Logger): Snapshotter {
@@ -68,8 +73,7 @@ class OverlaySnapshotter implements Snapshotter {
       mkdirSync(join(root, name), { recursive: true, mode: name === "empty" ? 0o755 : 0o700 });
     this.#trash = new Trash(join(root, "trash"), (path) => native.removeTree(path), log);
     syncDirectorySync(root);
-    const syncFilesystem = (path: string): Promise<void> => native.syncFilesystem(path);
-    this.#layers = new OverlayLayers({ root, trash: this.#trash, syncFilesystem });
+    this.#layers = new OverlayLayers({ root, trash: this.#trash, native });
     this.#layers.recover(log);
     this.#shifted = new ShiftedLayers({ root, trash: this.#trash, native });
     this.#shifted.recover((chainId) => this.hasLayer(chainId), log);
@@ -91,7 +95,7 @@ class OverlaySnapshotter implements Snapshotter {
   async createLayer(
     chainId: string,
     parent: string | undefined,
-    apply: (directory: string) => Promise<SnapshotUsage>,
+    fill: (staged: StagedLayer) => Promise<SnapshotUsage>,
   ): Promise<void> {
     for (;;) {
       if (this.hasLayer(chainId)) return;
@@ -100,7 +104,7 @@ class OverlaySnapshotter implements Snapshotter {
       // What ends somebody else's run, perhaps only that he went away, is not our failure: then it is our turn.
       await others.catch(() => {});
     }
-    const run = this.#create(chainId, parent, apply).finally(() => this.#creating.delete(chainId));
+    const run = this.#create(chainId, parent, fill).finally(() => this.#creating.delete(chainId));
     this.#creating.set(chainId, run);
     await run;
   }
@@ -108,12 +112,12 @@ class OverlaySnapshotter implements Snapshotter {
   async #create(
     chainId: string,
     parent: string | undefined,
-    apply: (directory: string) => Promise<SnapshotUsage>,
+    fill: (staged: StagedLayer) => Promise<SnapshotUsage>,
   ): Promise<void> {
     this.#layers.checkPlace(chainId, parent);
     const staged = this.stageLayer();
     try {
-      const usage = await apply(staged.directory);
+      const usage = await fill(staged);
       await this.commitLayers([{ staged, chainId, parent, usage }]);
     } finally {
       staged.discard();
@@ -264,6 +268,10 @@ class OverlaySnapshotter implements Snapshotter {
       UpperDir: join(path, "diff"),
       WorkDir: join(path, "work"),
     };
+  }
+
+  makeScratch(): Scratch {
+    return makeScratch(join(this.#root, "staging"), this.#trash);
   }
 
   async settled(): Promise<void> {

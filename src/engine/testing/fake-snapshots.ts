@@ -3,6 +3,7 @@ import { fail } from "../../base/errors.ts";
 import type {
   IdShift,
   RootfsMount,
+  Scratch,
   Snapshotter,
   SnapshotUsage,
   StagedLayer,
@@ -65,6 +66,10 @@ export class FakeSnapshots implements Snapshotter {
 
   describe(id: string): Readonly<Record<string, string>> {
     return { UpperDir: `/upper/${id}` };
+  }
+
+  makeScratch(): Scratch {
+    throw fail("not_implemented", "no directories here");
   }
 
   settled(): Promise<void> {

@@ -1,12 +1,18 @@
-/** The native part's tree functions in plain Node, for tests without root: same promises, no protection. */
-import { lstatSync, readdirSync } from "node:fs";
+/**
+ * The native part's tree functions in plain Node, for tests without root: they unpack files, directories and links, and
+ * know no owners, no whiteouts and no protection.
+ */
+import { linkSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { cp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { readTar } from "../../../base/tar-reader.ts";
 import type { TreeUsage } from "../../../linux/native.ts";
 import type { OverlayNative } from "../overlay.ts";
 
 export class PlainTrees implements OverlayNative {
   syncs = 0;
+  /** Layers applied so far. */
+  applied = 0;
   /** What removeTree waits for, so that a test can look between "removed" and "deleted". */
   gate: Promise<void> = Promise.resolve();
 
@@ -31,13 +37,35 @@ export class PlainTrees implements OverlayNative {
     return usageOf(to);
   }
 
+  async applyLayer(
+    directory: string,
+    tar: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<TreeUsage> {
+    this.applied++;
+    for await (const entry of readTar(tar, { maxEntries: 1000, maxHeaderBytes: 1 << 20 })) {
+      signal.throwIfAborted();
+      const path = join(directory, entry.name);
+      mkdirSync(dirname(path), { recursive: true });
+      if (entry.kind === "directory") mkdirSync(path, { recursive: true });
+      else if (entry.kind === "symlink") symlinkSync(entry.linkName, path);
+      else if (entry.kind === "hardlink") linkSync(join(directory, entry.linkName), path);
+      else {
+        const parts: Uint8Array[] = [];
+        for await (const bytes of entry.content) parts.push(bytes);
+        writeFileSync(path, Buffer.concat(parts));
+      }
+    }
+    return usageOf(directory);
+  }
+
   syncFilesystem(_path: string): Promise<void> {
     this.syncs++;
     return Promise.resolve();
   }
 }
 
-export function usageOf(path: string): TreeUsage {
+function usageOf(path: string): TreeUsage {
   let sizeBytes = 0;
   let inodes = 1;
   for (const entry of readdirSync(path, { withFileTypes: true })) {
