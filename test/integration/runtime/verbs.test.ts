@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { run } from "../../support/run.ts";
 import { describeWith } from "../../support/requires.ts";
 import { Runtime } from "../../support/runtime.ts";
-import { until } from "../../support/until.ts";
+import { SLOWNESS, until } from "../../support/until.ts";
 
 describeWith("gantry-runc", ["root", "busybox", "native"], () => {
   const runtime = new Runtime();
@@ -297,5 +297,5 @@ describeWith("gantry-runc", ["root", "busybox", "native"], () => {
     }
     // The last traces go with the next create: a directory that had no name yet.
     expect(await runtime.start("run", "-b", runtime.bundle({ args: ["true"] }), "k")).toBe(0);
-  }, 60_000);
+  }, 60_000 * SLOWNESS);
 });

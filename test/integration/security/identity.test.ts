@@ -6,6 +6,7 @@ import { hostileImage } from "../../support/hostile-image.ts";
 import { program } from "../../support/programs.ts";
 import { type Finished, must } from "../../support/run.ts";
 import { engineSuite } from "../../support/suite.ts";
+import { SLOWNESS } from "../../support/until.ts";
 import { Victim } from "../../support/victim.ts";
 
 engineSuite("identity", {}, (engine) => {
@@ -73,7 +74,7 @@ engineSuite("identity", {}, (engine) => {
     expect((await run("-u", "user", "busybox", "id")).stdout).toContain("uid=1000(user) gid=1000(user)");
     await engine().ok(["rm", "-f", id]);
     await engine().ok(["rmi", "-f", "passwd"]);
-  }, 60_000);
+  }, 60_000 * SLOWNESS);
 
   test("groups: the primary one is always there, others come from the image only for a user", async () => {
     const groups = async (...args: string[]): Promise<string> =>
@@ -140,7 +141,7 @@ engineSuite("identity", {}, (engine) => {
       expect(await engine().ping(), what).toBe(true);
     }
     await engine().ok(["rmi", "-f", "account"]);
-  }, 120_000);
+  }, 120_000 * SLOWNESS);
 
   test("capabilities: nothing inheritable, nothing ambient, in no mode, for run and exec", async () => {
     const modes = [
@@ -166,7 +167,7 @@ engineSuite("identity", {}, (engine) => {
         ).toBe(nothing);
       await engine().ok(["rm", "-f", id]);
     }
-  }, 60_000);
+  }, 60_000 * SLOWNESS);
 
   test("a program with inheritable file capabilities gives a user nothing", async () => {
     const volume = join(engine().dir, "caps");

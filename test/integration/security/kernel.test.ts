@@ -103,7 +103,7 @@ engineSuite("kernel", {}, (engine) => {
     ]);
     expect(open.get("add_key")).not.toBe(EPERM);
     await engine().ok(["rm", "-f", id]);
-  }, 60_000);
+  }, 60_000 * SLOWNESS);
 
   test("a profile that is empty, broken or missing confines nobody by accident", async () => {
     const dir = engine().dir;
@@ -376,7 +376,7 @@ engineSuite("kernel", {}, (engine) => {
     expect(programs.map((path) => [sha256(readFileSync(path)), statSync(path).mtimeMs])).toEqual(sums);
     expect(starts).toBeGreaterThan(50 / SLOWNESS / 2);
     await engine().ok(["rm", "-f", id]);
-  }, 60_000);
+  }, 60_000 * SLOWNESS);
 
   test("a process of the container sees no descriptor of the host in those that join it", async () => {
     const id = await engine().ok([
@@ -405,7 +405,7 @@ engineSuite("kernel", {}, (engine) => {
     expect((await looking).stdout).toBe("looked\n");
     expect(execs).toBeGreaterThan(50 / SLOWNESS / 2);
     await engine().ok(["rm", "-f", id]);
-  }, 60_000);
+  }, 60_000 * SLOWNESS);
 
   test("a container born in a neighbour's pid namespace shows it nothing while it is set up", async () => {
     // Without CAP_SYS_PTRACE: whoever has that may look into everything that it can name (ptrace(2)).
@@ -427,7 +427,7 @@ engineSuite("kernel", {}, (engine) => {
     expect(lines.filter((line) => line.startsWith("LEAK") && !/\/(root|cwd) \/?$/.test(line))).toEqual([]);
     expect(starts).toBeGreaterThan(25 / SLOWNESS);
     await engine().ok(["rm", "-f", id]);
-  }, 60_000);
+  }, 60_000 * SLOWNESS);
 
   test("requests beyond any size are refused in one piece, and the engine lives on", async () => {
     const base = { Image: "busybox", Cmd: ["true"], HostConfig: { NetworkMode: "none" } };
@@ -473,5 +473,5 @@ engineSuite("kernel", {}, (engine) => {
     expect(
       (await run("-e", `BIG=${"x".repeat(100_000)}`, "busybox", "sh", "-c", "echo ${#BIG}")).stdout,
     ).toBe("100000\n");
-  }, 120_000);
+  }, 120_000 * SLOWNESS);
 });

@@ -17,6 +17,7 @@ import {
 import { program } from "../../support/programs.ts";
 import { must } from "../../support/run.ts";
 import { engineSuite } from "../../support/suite.ts";
+import { SLOWNESS } from "../../support/until.ts";
 
 const kind = existsSync("/sys/fs/cgroup/cgroup.controllers") ? "cgroup2" : "cgroup1";
 const golden = join(import.meta.dirname, "golden", `privileges-${kind}.json`);
@@ -47,5 +48,5 @@ engineSuite("effective privileges", { needs: ["x86_64"] }, (engine) => {
     const expected: Record<string, Privileges> = JSON.parse(readFileSync(golden, "utf8"));
     for (const { name } of MODES)
       expect([name, onThisHost(found[name] ?? {})]).toEqual([name, onThisHost(expected[name] ?? {})]);
-  }, 120_000);
+  }, 120_000 * SLOWNESS);
 });
