@@ -1,6 +1,6 @@
 /** Connections to one origin, kept and used again; how they are made is `dial.ts`. */
 import { Agent } from "node:http";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import { dial } from "./dial.ts";
 import { hostnameOf } from "./ip-range.ts";
 import type { Proxy } from "./proxies.ts";
@@ -14,7 +14,7 @@ export interface DialSettings {
   readonly connectMs: number;
 }
 
-type Callback = (error: Error | null, socket?: Socket) => void;
+type Callback = (error: Error | null, socket: Socket) => void;
 
 const KEEP_FREE_MS = 30_000;
 const MAX_FREE = 8;
@@ -32,13 +32,8 @@ export class DialAgent extends Agent {
   }
 
   /** Called by node:http when no kept connection is free. */
-  override createConnection(
-    _options: unknown,
-    callback?: (error: Error | null, socket: Socket) => void,
-  ): undefined {
-    // With an error there is no socket, whatever the declaration says.
-    const done = callback as Callback | undefined;
-    void this.#connect(done ?? (() => {}));
+  override createConnection(_options: unknown, callback?: Callback): undefined {
+    if (callback !== undefined) void this.#connect(callback);
     return undefined;
   }
 
@@ -54,7 +49,7 @@ export class DialAgent extends Agent {
     try {
       socket = await dial({ hostname, port, ...this.#settings }, deadline.signal);
     } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)));
+      done(error instanceof Error ? error : new Error(String(error)), new Socket());
       return;
     } finally {
       clearTimeout(timer);
