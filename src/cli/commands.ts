@@ -190,6 +190,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./image/prune.ts"),
   },
   {
+    parent: "system",
+    names: ["prune"],
+    top: "",
+    summary: "Remove unused data",
+    load: () => import("./system/prune.ts"),
+  },
+  {
     parent: "container",
     names: ["rename"],
     top: "rename",

@@ -4,9 +4,11 @@
  * engine has not yet is refused by name, and what a flag says, too, is a contradiction. (dockerd's own rules)
  */
 import { type FileHandle, open } from "node:fs/promises";
+import type { GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
 import { errnoOf, fail, messageOf } from "../base/errors.ts";
 import { emptyMap, parseJson } from "../specs/engine/fields.decode.ts";
+import { decodeGarbagePolicy } from "./garbage-policy.ts";
 
 export const DEFAULT_CONFIG_FILE = "/etc/gantry/daemon.json";
 
@@ -23,6 +25,7 @@ export interface DaemonConfig {
   readonly usernsRemap?: string;
   readonly defaultRuntime?: string;
   readonly runtimes?: Readonly<Record<string, RuntimeProgram>>;
+  readonly garbage?: GarbagePolicy;
 }
 
 /** Docker's other keys (its configuration reference). */
@@ -100,6 +103,7 @@ const READERS: Readonly<Record<string, (value: unknown) => DaemonConfig>> = Obje
     "userns-remap": (value: unknown) => ({ usernsRemap: textOf("userns-remap", value) }),
     "default-runtime": (value: unknown) => ({ defaultRuntime: textOf("default-runtime", value) }),
     runtimes: (value: unknown) => ({ runtimes: runtimesOf(value) }),
+    gc: (value: unknown) => ({ garbage: decodeGarbagePolicy(value) }),
   },
 );
 

@@ -1,3 +1,4 @@
+import { DEFAULT_GARBAGE_POLICY } from "../core/gc/image-policy.ts";
 import { expect, test } from "bun:test";
 import type { DaemonConfig } from "./daemon-config.ts";
 import { configFileOf, type DaemonOptions, daemonOptions, parseDaemonFlags } from "./daemon-options.ts";
@@ -19,6 +20,7 @@ test("defaults", () => {
     runtimes: new Map(),
     defaultRuntime: "",
     usernsRemap: "",
+    garbage: DEFAULT_GARBAGE_POLICY,
   });
 });
 

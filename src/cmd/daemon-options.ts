@@ -2,6 +2,7 @@
 import { isAbsolute, resolve } from "node:path";
 import { fail } from "../base/errors.ts";
 import type { Level } from "../base/log.ts";
+import { DEFAULT_GARBAGE_POLICY, type GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
 import { checkRuntime, type DaemonConfig, DEFAULT_CONFIG_FILE } from "./daemon-config.ts";
 
@@ -21,10 +22,12 @@ export interface DaemonOptions {
   readonly defaultRuntime: string;
   /** "default", "user", "user:group" or "uid:gid"; "" = containers have the host's users. */
   readonly usernsRemap: string;
+  /** Given by the file alone. */
+  readonly garbage: GarbagePolicy;
 }
 
 /** What the command line says. Absent = it does not say. */
-export interface DaemonFlags extends Omit<DaemonConfig, "runtimes"> {
+export interface DaemonFlags extends Omit<DaemonConfig, "runtimes" | "garbage"> {
   readonly configFile?: string;
   readonly runtimes: Readonly<Record<string, RuntimeProgram>>;
 }
@@ -128,6 +131,7 @@ export function daemonOptions(flags: DaemonFlags, config: DaemonConfig): DaemonO
     runtimes,
     defaultRuntime: given.defaultRuntime ?? "",
     usernsRemap: given.usernsRemap ?? "",
+    garbage: config.garbage ?? DEFAULT_GARBAGE_POLICY,
   };
 }
 

@@ -21,6 +21,7 @@ import { runProgram } from "../base/process.ts";
 import { COMMIT, VERSION } from "../base/version.ts";
 import { openContent } from "../core/content/local-store.ts";
 import { MemoryEventBus } from "../core/events/memory-bus.ts";
+import { ImageUses } from "../core/gc/image-uses.ts";
 import { helloWorldArchive } from "../core/images/hello-world.ts";
 import { openImages } from "../core/images/image-store.ts";
 import { compressRotated } from "../core/logging/compress.ts";
@@ -51,8 +52,10 @@ import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
+import { keepCollecting } from "../engine/system/collect-garbage.ts";
 import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
+import { fileSystemUse } from "../linux/file-system-use.ts";
 import { findAccount } from "../linux/accounts.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
@@ -106,7 +109,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     path: roots.metadata,
     onDamaged: (movedTo, reason) => log.error("the metadata was damaged, starting anew", { movedTo, reason }),
   });
-  const content = openContent(roots.content, log);
+  const { partialMaxAgeMs } = options.garbage;
+  const content = openContent(roots.content, log, { partialMaxAgeMs });
   const snapshots = openOverlaySnapshots(roots.snapshots, native, log);
   const leases = new MemoryLeases();
   const images = await openImages({
@@ -117,7 +121,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     expansion: DEFAULT_EXPANSION,
     metadata,
     log,
+    partialMaxAgeMs,
   });
+  const imageUses = new ImageUses(metadata);
   const directories = new RunDirectories(roots.tasks, (path) => native.removeTree(path));
   const shim = pathOfDescriptor(native.sealedExecutable(nativeParts.shim));
   const tasks = new TaskManager({
@@ -164,6 +170,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     tasks,
     snapshots,
     images,
+    imageUses,
+    content,
+    leases,
     events,
     facts,
     runtimes,
@@ -211,6 +220,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   await ready;
   const stopCompressing = keepLogsCompressed(engine);
+  const stopCollecting = keepCollecting(
+    { ...engine, fileSystem: () => fileSystemUse(roots.dataRoot) },
+    options.garbage,
+  );
   if (options.pidFile !== "") writeFileSync(options.pidFile, `${process.pid}\n`);
   log.info("the engine is ready", {
     version: VERSION,
@@ -226,6 +239,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     stop: async () => {
       isStopping = true;
       stopCompressing();
+      stopCollecting();
       closeServer(server);
       rmSync(options.socketPath, { force: true });
       if (options.pidFile !== "") rmSync(options.pidFile, { force: true });

@@ -157,7 +157,8 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       pattern: "/containers/prune",
       handler: async (call) => {
         const filters = decodeFilters(call.query.str("filters"), PRUNE_FILTERS);
-        call.reply.json(200, await prune(deps, filters, call.signal));
+        const request = { filters, dryRun: call.query.bool("dry-run") };
+        call.reply.json(200, await prune(deps, request, call.signal));
       },
     },
     { method: "POST", pattern: "/containers/:id/wait", handler: (call) => waitRoute(call, found(call)) },

@@ -5,7 +5,12 @@ import { announceImage } from "../../engine/images/announce.ts";
 import { parseChanges } from "../../engine/images/changes.ts";
 import { type InspectImageDeps, imageHistory, inspectImage } from "../../engine/images/inspect.ts";
 import { IMAGE_FILTERS, type ListImagesDeps, listImages } from "../../engine/images/list.ts";
-import { PRUNE_IMAGE_FILTERS, pruneImages } from "../../engine/images/prune.ts";
+import {
+  planPruneImages,
+  PRUNE_IMAGE_FILTERS,
+  pruneImages,
+  type PruneImagesDeps,
+} from "../../engine/images/prune.ts";
 import { type PullDeps, pull } from "../../engine/images/pull.ts";
 import { type RemoveImageDeps, removeImage } from "../../engine/images/remove.ts";
 import { tagImage } from "../../engine/images/tag.ts";
@@ -15,7 +20,7 @@ import type { Call } from "../call.ts";
 import { imageInspectFor, imageSummaryFor } from "../compat/images.ts";
 import type { Route } from "../router.ts";
 
-export type ImageRouteDeps = ListImagesDeps & InspectImageDeps & RemoveImageDeps & PullDeps;
+export type ImageRouteDeps = ListImagesDeps & InspectImageDeps & RemoveImageDeps & PullDeps & PruneImagesDeps;
 
 export function imageRoutes(deps: ImageRouteDeps): readonly Route[] {
   return [
@@ -43,7 +48,12 @@ export function imageRoutes(deps: ImageRouteDeps): readonly Route[] {
       pattern: "/images/prune",
       handler: async (call) => {
         const filters = decodeFilters(call.query.str("filters"), PRUNE_IMAGE_FILTERS);
-        call.reply.json(200, await pruneImages(deps, filters, call.signal));
+        const isDryRun = call.query.bool("dry-run");
+        const afterContainers = call.query.bool("after-containers");
+        const report = isDryRun
+          ? planPruneImages(deps, filters, { afterContainers })
+          : await pruneImages(deps, filters, call.signal);
+        call.reply.json(200, report);
       },
     },
     {

@@ -38,6 +38,12 @@ export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
         ),
     },
     { method: "GET", pattern: "/info", handler: ({ reply }) => reply.json(200, info(deps)) },
+    {
+      // Nothing is cached for builds, so nothing of it can go.
+      method: "POST",
+      pattern: "/build/prune",
+      handler: ({ reply }) => reply.json(200, { CachesDeleted: null, SpaceReclaimed: 0 }),
+    },
     { method: "GET", pattern: "/events", handler: (call) => eventsRoute(deps.events, call) },
   ];
 }

@@ -97,6 +97,7 @@ export class ApiHost implements AsyncDisposable {
       tasks: this.tasks,
       snapshots: this.snapshots,
       images: this.images,
+      imageUses: { used: () => {} },
       events: this.#recording,
       facts: TEST_FACTS,
       runtimes: TEST_RUNTIMES,
@@ -144,6 +145,7 @@ export class ApiHost implements AsyncDisposable {
         ...imageRoutes({
           images: this.images,
           snapshots: this.snapshots,
+          content: { list: () => [] },
           events: this.#recording,
           containers: () => this.store.all(),
           helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),

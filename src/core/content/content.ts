@@ -40,6 +40,9 @@ export interface BlobHolder {
   holdBlob(digest: string): void;
 }
 
+/** A partial blob that got no byte for so long is not waited for. */
+export const DEFAULT_PARTIAL_MAX_AGE_MS = 7 * 24 * 3600 * 1000;
+
 /** What is there of a blob whose named ingest has not been committed. */
 export interface PartialBlob {
   readonly name: string;

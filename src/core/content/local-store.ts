@@ -13,24 +13,22 @@ import { syncDirectory, syncDirectorySync } from "../../base/sync-directory.ts";
 import { errnoOf, fail, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { hexOf, isDigest, sha256Of } from "../../specs/oci-image/digest.ts";
-import type {
-  BlobHolder,
-  BlobInfo,
-  ByteRange,
-  Content,
-  ExpectedBlob,
-  Ingest,
-  OpenOptions,
-  PartialBlob,
+import {
+  type BlobHolder,
+  type BlobInfo,
+  type ByteRange,
+  type Content,
+  DEFAULT_PARTIAL_MAX_AGE_MS,
+  type ExpectedBlob,
+  type Ingest,
+  type OpenOptions,
+  type PartialBlob,
 } from "./content.ts";
 import { cannotWrite, type FileOwner, LocalIngest } from "./local-ingest.ts";
 import { PartialBlobs } from "./partial-blobs.ts";
 
 /** Bytes read at a time: large enough that the trips to the thread pool do not show. */
 const READ_BYTES = 256 << 10;
-
-/** A partial blob that got no byte for so long is not waited for. */
-export const DEFAULT_PARTIAL_MAX_AGE_MS = 7 * 24 * 3600 * 1000;
 
 export interface ContentOptions {
   readonly partialMaxAgeMs?: number;

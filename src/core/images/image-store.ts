@@ -15,20 +15,25 @@ import {
   type Reference,
   withDefaultTag,
 } from "../../specs/oci-image/reference.ts";
+import { DEFAULT_PARTIAL_MAX_AGE_MS } from "../content/content.ts";
+import type { Needed } from "../gc/mark.ts";
+import { collectGarbage } from "../gc/sweep.ts";
 import type { Metadata } from "../metadata/metadata.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import { loadArchive } from "./archive-load.ts";
 import type { KnownLayer } from "./archive-scan.ts";
-import { collectGarbage, type Needed } from "./collect.ts";
+import { needsOf } from "./needs.ts";
 import { ImageRows, type ImageRow } from "./image-rows.ts";
 import { ImageTable } from "./image-table.ts";
-import type { DamagedImage, Image, Images, ImportOptions, LoadedImage } from "./images.ts";
+import type { DamagedImage, Image, ImageNeeds, Images, ImportOptions, LoadedImage } from "./images.ts";
 import { importRoot } from "./import.ts";
 import type { CompleteImage, MakingDeps } from "./making.ts";
 
 export interface ImageDeps extends Omit<MakingDeps, "add"> {
   readonly metadata: Metadata;
   readonly log: Logger;
+  /** How long partial blobs are waited for. */
+  readonly partialMaxAgeMs?: number;
 }
 
 /** Opens the store: reads what there is, finds out what of it is damaged, and collects what an earlier run left. */
@@ -43,6 +48,8 @@ class ImageStore implements Images {
   readonly #rows: ImageRows;
   readonly #table = new ImageTable();
   readonly #lock = new KeyedLock();
+  /** What all images need, until one comes or goes. */
+  #needed: Needed | undefined;
 
   constructor(deps: ImageDeps) {
     this.#deps = deps;
@@ -125,6 +132,7 @@ class ImageStore implements Images {
         for (const name of names) this.#rows.name(fullReference(name), id, nowMs);
       }
     });
+    this.#needed = undefined;
     return images.map(({ id, config, layers, names }) => {
       this.#table.enter({ id, taggedAtMs: 0, layers, names: [] }, config, usages);
       const takenOver = names.flatMap((name) => this.#table.name(name, id, nowMs) ?? []);
@@ -153,26 +161,30 @@ class ImageStore implements Images {
     if (!this.#table.has(id)) throw fail("not_found", `No such image: ${id}`);
     this.#deps.metadata.transaction("durable", () => this.#rows.remove(id));
     this.#table.remove(id);
+    this.#needed = undefined;
     return await this.collect();
   }
 
-  async collect(): Promise<{ readonly removedLayers: readonly string[] }> {
-    const { content, snapshots, leases } = this.#deps;
-    return await this.#lock.run("collect", async () => ({
-      removedLayers: await collectGarbage({ content, snapshots, leases, needed: () => this.#needed() }),
-    }));
+  needs(id: string): ImageNeeds {
+    return needsOf(this.#table.row(id));
   }
 
-  /** Also what damaged images need: the rest of them is kept for their repair. */
-  #needed(): Needed {
+  async collect(): Promise<{ readonly removedLayers: readonly string[] }> {
+    const { content, snapshots, leases, partialMaxAgeMs = DEFAULT_PARTIAL_MAX_AGE_MS } = this.#deps;
+    const needed = (): Needed => (this.#needed ??= this.#allNeeded());
+    return await this.#lock.run("collect", async () => {
+      const { layers } = await collectGarbage({ content, snapshots, leases, needed, partialMaxAgeMs });
+      return { removedLayers: layers };
+    });
+  }
+
+  #allNeeded(): Needed {
     const blobs = new Set<string>();
     const layers = new Set<string>();
     for (const row of this.#table.rows()) {
-      blobs.add(row.id);
-      for (const layer of row.layers) {
-        blobs.add(layer.blob);
-        layers.add(layer.chainId);
-      }
+      const needs = needsOf(row);
+      for (const blob of needs.blobs) blobs.add(blob);
+      for (const layer of needs.layers) layers.add(layer);
     }
     return { blobs, layers };
   }

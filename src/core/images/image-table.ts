@@ -50,6 +50,12 @@ export class ImageTable {
     return this.#names.get(reference);
   }
 
+  row(id: string): ImageRow {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw noSuchImage(id);
+    return entry.row;
+  }
+
   rows(): readonly ImageRow[] {
     return [...this.#entries.values()].map((entry) => entry.row);
   }

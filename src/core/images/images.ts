@@ -73,6 +73,13 @@ export interface DamagedImage {
   readonly names: readonly string[];
 }
 
+/** What must not go while the image is there. */
+export interface ImageNeeds {
+  readonly blobs: readonly string[];
+  /** chainIDs, base first. */
+  readonly layers: readonly string[];
+}
+
 export interface Images {
   /**
    * By reference, id or unique id prefix (with or without "sha256:"), in this order, as Docker looks. Throws `not_found`
@@ -82,6 +89,8 @@ export interface Images {
   /** Without damaged images. */
   list(): readonly Image[];
   damaged(): readonly DamagedImage[];
+  /** Also of a damaged image: what is left of it is kept for its repair. `not_found` when there is no such id. */
+  needs(id: string): ImageNeeds;
   /**
    * docker-archive or OCI layout, optionally gzip or zstd compressed. Either every image of the archive is there
    * afterwards or none of them. Throws `invalid_argument` for an archive that is not one, damaged or hostile, and
@@ -100,6 +109,9 @@ export interface Images {
    * gone. The layers are chainIDs, topmost first. What a container stands on stays until the container is gone.
    */
   remove(id: string): Promise<{ readonly removedLayers: readonly string[] }>;
-  /** Collects layers and blobs that no image, container or lease needs: after a container that held some was removed. */
+  /**
+   * Collects layers and blobs that no image, container or lease needs, and old partial blobs: after a container that held
+   * some was removed, and at intervals.
+   */
   collect(): Promise<{ readonly removedLayers: readonly string[] }>;
 }

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { fail, messageOf } from "../../base/errors.ts";
 import { Scope } from "../../base/scope.ts";
+import type { ImageUses } from "../../core/gc/image-uses.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
@@ -23,6 +24,7 @@ import { checkNetwork, validateCreate } from "./validate.ts";
 export interface CreateDeps {
   readonly store: ContainerStore;
   readonly images: Pick<Images, "resolve">;
+  readonly imageUses: Pick<ImageUses, "used">;
   readonly snapshots: Pick<Snapshotter, "prepare" | "remove">;
   readonly events: EventSink;
   readonly facts: HostFacts;
@@ -52,6 +54,7 @@ export async function create(
   if (request.config.Image === "" && (request.config.Cmd ?? request.config.Entrypoint ?? []).length === 0)
     throw fail("invalid_argument", "no command specified");
   const image = deps.images.resolve(request.config.Image);
+  deps.imageUses.used(image.id, Date.now());
   const id = newId();
   const container = deps.store.build({
     id,

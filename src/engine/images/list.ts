@@ -107,7 +107,7 @@ export function imageFilter(images: Pick<Images, "resolve">, filters: Filters): 
 }
 
 /** With a `reference` filter an image shows only the names that were asked for. */
-function isNamed(tag: string, patterns: readonly string[]): boolean {
+export function isNamed(tag: string, patterns: readonly string[]): boolean {
   return patterns.length === 0 || patterns.some((pattern) => matchesReference(tag, pattern));
 }
 

@@ -2,7 +2,14 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
-import type { DamagedImage, Image, Images, ImportOptions, LoadedImage } from "../../core/images/images.ts";
+import type {
+  DamagedImage,
+  Image,
+  ImageNeeds,
+  Images,
+  ImportOptions,
+  LoadedImage,
+} from "../../core/images/images.ts";
 import { decodeContainerConfig } from "../../specs/engine/container.decode.ts";
 import { Fields } from "../../specs/engine/fields.decode.ts";
 
@@ -62,6 +69,14 @@ export class FakeImages implements Images {
 
   damaged(): readonly DamagedImage[] {
     return [];
+  }
+
+  needs(id: string): ImageNeeds {
+    const layers = this.images.get(id)?.layers ?? [];
+    return {
+      blobs: [id, ...layers.map(({ blob }) => blob)],
+      layers: layers.map(({ chainId }) => chainId),
+    };
   }
 
   async load(archive: Readable): Promise<readonly LoadedImage[]> {
