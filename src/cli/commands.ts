@@ -99,6 +99,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "system",
+    names: ["df"],
+    top: "",
+    summary: "Show Gantry disk usage",
+    load: () => import("./system/df.ts"),
+  },
+  {
+    parent: "system",
     names: ["events"],
     top: "events",
     summary: "Get real time events from the server",

@@ -1,5 +1,6 @@
 /** How image documents differ between API versions. */
 import { configDocument } from "../../engine/containers/documents.ts";
+import type { DiskUsage } from "../../engine/system/disk-usage.ts";
 import type { ImageInspect, ImageSummary } from "../../specs/engine/image.ts";
 
 /** Before 1.43 an image without a name had the name "<none>"; before 1.51 its containers were not counted. */
@@ -38,4 +39,15 @@ export function imageInspectFor(minor: number, image: ImageInspect): Readonly<Re
       ...(Shell === null ? {} : { Shell }),
     },
   };
+}
+
+/** Disk usage counts the containers of images in every version, and says null for an image's missing names. */
+export function diskUsageFor(minor: number, usage: DiskUsage): Readonly<Record<string, unknown>> {
+  const images = usage.Images?.map((image) => ({
+    ...imageSummaryFor(minor, image),
+    Containers: image.Containers,
+    RepoTags: image.RepoTags.length === 0 ? null : image.RepoTags,
+    RepoDigests: image.RepoDigests.length === 0 ? null : image.RepoDigests,
+  }));
+  return { ...usage, Images: images ?? null, ...(minor < 42 ? { BuilderSize: 0 } : {}) };
 }

@@ -125,6 +125,9 @@ export class ApiHost implements AsyncDisposable {
         ...systemRoutes({
           store: this.store,
           images: this.images,
+          snapshots: this.snapshots,
+          networkIds: deps.networkIds,
+          containers: () => this.store.all(),
           storageDriver: "overlay2",
           facts: TEST_FACTS,
           runtimes: TEST_RUNTIMES,

@@ -6,7 +6,7 @@ import type { BlobInfo, PartialBlob } from "../content/content.ts";
 import type { Leases } from "../metadata/leases.ts";
 import type { CommittedLayer } from "../snapshots/snapshotter.ts";
 
-/** What images hold: see core/images/needs.ts for one of them. */
+/** What images hold: see core/images/needed.ts for one of them. */
 export interface Needed {
   readonly blobs: ReadonlySet<string>;
   /** Tops of stacks: what they stand on is needed with them. */

@@ -22,7 +22,7 @@ import type { Metadata } from "../metadata/metadata.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import { loadArchive } from "./archive-load.ts";
 import type { KnownLayer } from "./archive-scan.ts";
-import { needsOf } from "./needs.ts";
+import { neededBy, needsOf } from "./needed.ts";
 import { ImageRows, type ImageRow } from "./image-rows.ts";
 import { ImageTable } from "./image-table.ts";
 import type { DamagedImage, Image, ImageNeeds, Images, ImportOptions, LoadedImage } from "./images.ts";
@@ -48,8 +48,8 @@ class ImageStore implements Images {
   readonly #rows: ImageRows;
   readonly #table = new ImageTable();
   readonly #lock = new KeyedLock();
-  /** What all images need, until one comes or goes. */
-  #needed: Needed | undefined;
+  /** Good until the table changes. */
+  #needed: { readonly revision: number; readonly needed: Needed } | undefined;
 
   constructor(deps: ImageDeps) {
     this.#deps = deps;
@@ -132,7 +132,6 @@ class ImageStore implements Images {
         for (const name of names) this.#rows.name(fullReference(name), id, nowMs);
       }
     });
-    this.#needed = undefined;
     return images.map(({ id, config, layers, names }) => {
       this.#table.enter({ id, taggedAtMs: 0, layers, names: [] }, config, usages);
       const takenOver = names.flatMap((name) => this.#table.name(name, id, nowMs) ?? []);
@@ -161,7 +160,6 @@ class ImageStore implements Images {
     if (!this.#table.has(id)) throw fail("not_found", `No such image: ${id}`);
     this.#deps.metadata.transaction("durable", () => this.#rows.remove(id));
     this.#table.remove(id);
-    this.#needed = undefined;
     return await this.collect();
   }
 
@@ -171,22 +169,18 @@ class ImageStore implements Images {
 
   async collect(): Promise<{ readonly removedLayers: readonly string[] }> {
     const { content, snapshots, leases, partialMaxAgeMs = DEFAULT_PARTIAL_MAX_AGE_MS } = this.#deps;
-    const needed = (): Needed => (this.#needed ??= this.#allNeeded());
     return await this.#lock.run("collect", async () => {
+      const needed = (): Needed => this.needed();
       const { layers } = await collectGarbage({ content, snapshots, leases, needed, partialMaxAgeMs });
       return { removedLayers: layers };
     });
   }
 
-  #allNeeded(): Needed {
-    const blobs = new Set<string>();
-    const layers = new Set<string>();
-    for (const row of this.#table.rows()) {
-      const needs = needsOf(row);
-      for (const blob of needs.blobs) blobs.add(blob);
-      for (const layer of needs.layers) layers.add(layer);
-    }
-    return { blobs, layers };
+  needed(): Needed {
+    const { revision } = this.#table;
+    if (this.#needed?.revision !== revision)
+      this.#needed = { revision, needed: neededBy(this.#table.rows()) };
+    return this.#needed.needed;
   }
 
   #knownLayer(blob: string): KnownLayer | undefined {

@@ -23,9 +23,16 @@ export class ImageTable {
   readonly #entries = new Map<string, Entry>();
   /** Full reference → id. */
   readonly #names = new Map<string, string>();
+  #revision = 0;
+
+  /** Another one after every change. */
+  get revision(): number {
+    return this.#revision;
+  }
 
   /** Adds a whole image, or repairs a damaged one; names that it has already stay. */
   enter(row: ImageRow, config: ImageConfig, layerSizes: ReadonlyMap<string, number>): void {
+    this.#revision++;
     const before = this.#entries.get(row.id)?.row;
     const merged: ImageRow = {
       id: row.id,
@@ -38,6 +45,7 @@ export class ImageTable {
   }
 
   enterDamaged(row: ImageRow, reason: string): void {
+    this.#revision++;
     for (const name of row.names) this.#names.set(name, row.id);
     this.#entries.set(row.id, { row, image: undefined, reason });
   }
@@ -103,6 +111,7 @@ export class ImageTable {
     id: string,
     nowMs: number,
   ): { readonly name: string; readonly id: string } | undefined {
+    this.#revision++;
     const full = fullReference(reference);
     const before = this.#names.get(full);
     if (before !== undefined && before !== id) this.unname(full);
@@ -117,6 +126,7 @@ export class ImageTable {
   }
 
   unname(full: string): void {
+    this.#revision++;
     const id = this.#names.get(full);
     if (id === undefined) return;
     this.#names.delete(full);
@@ -124,6 +134,7 @@ export class ImageTable {
   }
 
   remove(id: string): void {
+    this.#revision++;
     for (const name of this.#entries.get(id)?.row.names ?? []) this.#names.delete(name);
     this.#entries.delete(id);
   }

@@ -6,6 +6,7 @@
  * complete. Garbage collection removes what no image, container or lease needs.
  */
 import type { Readable } from "node:stream";
+import type { Needed } from "../gc/mark.ts";
 import type { ContainerConfig } from "../../specs/engine/container.ts";
 
 export interface ImageLayer {
@@ -91,6 +92,8 @@ export interface Images {
   damaged(): readonly DamagedImage[];
   /** Also of a damaged image: what is left of it is kept for its repair. `not_found` when there is no such id. */
   needs(id: string): ImageNeeds;
+  /** What all images need together: everything else is garbage, unless a container or a lease holds it. */
+  needed(): Needed;
   /**
    * docker-archive or OCI layout, optionally gzip or zstd compressed. Either every image of the archive is there
    * afterwards or none of them. Throws `invalid_argument` for an archive that is not one, damaged or hostile, and

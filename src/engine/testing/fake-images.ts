@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
+import type { Needed } from "../../core/gc/mark.ts";
 import type {
   DamagedImage,
   Image,
@@ -76,6 +77,14 @@ export class FakeImages implements Images {
     return {
       blobs: [id, ...layers.map(({ blob }) => blob)],
       layers: layers.map(({ chainId }) => chainId),
+    };
+  }
+
+  needed(): Needed {
+    const needs = [...this.images.keys()].map((id) => this.needs(id));
+    return {
+      blobs: new Set(needs.flatMap(({ blobs }) => blobs)),
+      layers: new Set(needs.flatMap(({ layers }) => layers)),
     };
   }
 
