@@ -10,36 +10,35 @@ import type { Answer } from "./transport.ts";
 /** A connection that brought this much has earned the blob a fresh set of attempts; one byte at a time has not. */
 const PROGRESS_BYTES = 1 << 20;
 
+export interface DownloadParts {
+  readonly placesInOrder: () => Promise<readonly Place[]>;
+  readonly retries: RetryOptions;
+  readonly named: (error: unknown) => unknown;
+}
+
+/** A place that brings nothing hands over to the next; one attempt is over when all have had their turn. */
 export async function* downloadBlob(
-  placesInOrder: () => Promise<readonly Place[]>,
   blob: BlobDescriptor,
   { offset, signal }: BlobOptions,
-  retries: RetryOptions,
-  named: (error: unknown) => unknown,
+  { placesInOrder, retries, named }: DownloadParts,
 ): AsyncGenerator<Uint8Array> {
-  let at = offset;
+  const places = await placesInOrder();
+  let turn = 0;
   let attempt = 1;
-  for (let turn = 0; at < blob.sizeBytes || (blob.sizeBytes === 0 && turn === 0); turn++) {
+  for (let at = offset; at < blob.sizeBytes; ) {
     const begin = at;
-    const places = await placesInOrder();
-    const place = places[turn % places.length];
+    const place = places[turn];
     if (place === undefined) throw badAnswer("no registry to ask");
     try {
       for await (const bytes of openAt(place, blob, at, signal)) {
         at += bytes.length;
         yield bytes;
       }
-      if (at < blob.sizeBytes)
-        throw new RegistryError(
-          "unavailable",
-          `blob ${blob.digest} ended after ${at} of ${blob.sizeBytes} bytes`,
-          {
-            mayRetry: true,
-          },
-        );
+      if (at < blob.sizeBytes) throw endedEarly(blob, at);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      if (turn < places.length - 1 && at === begin) continue; // the next endpoint is the next attempt
+      if (at === begin) turn = (turn + 1) % places.length;
+      if (at === begin && turn !== 0) continue;
       attempt = at - begin >= PROGRESS_BYTES ? 2 : attempt + 1;
       try {
         await waitOrThrow(attempt, error, retries);
@@ -48,6 +47,11 @@ export async function* downloadBlob(
       }
     }
   }
+}
+
+function endedEarly({ digest, sizeBytes }: BlobDescriptor, at: number): RegistryError {
+  const message = `blob ${digest} ended after ${at} of ${sizeBytes} bytes`;
+  return new RegistryError("unavailable", message, { mayRetry: true });
 }
 
 /** The bytes from `offset` on, at most as many as there should be. */
@@ -64,8 +68,7 @@ async function* openAt(
     scopes: [repositoryScope(endpoint.repository, "pull")],
     signal,
   });
-  const start = startOf(answer, digest, offset, sizeBytes);
-  let skip = offset - start;
+  let skip = offset - startOf(answer, { digest, sizeBytes }, offset);
   let left = sizeBytes - offset;
   for await (const chunk of answer.body()) {
     const wanted = skip === 0 ? chunk : chunk.subarray(Math.min(skip, chunk.length));
@@ -78,26 +81,23 @@ async function* openAt(
 }
 
 /** Where the answer begins: at `offset`, or at 0 from a server that knows no ranges. Its other claims must fit the blob. */
-function startOf(answer: Answer, digest: string, offset: number, sizeBytes: number): number {
-  const length = answer.header("content-length");
+function startOf(answer: Answer, { digest, sizeBytes }: BlobDescriptor, offset: number): number {
   const refuse = (why: string): Error => {
-    answer.discard();
+    void answer.discard();
     return badAnswer(`blob ${digest}: ${why}`);
   };
-  if (answer.header("content-encoding") !== undefined && answer.header("content-encoding") !== "identity")
+  if ((answer.header("content-encoding") ?? "identity") !== "identity")
     throw refuse("the registry sent it with an encoding that nobody asked for");
+  const length = answer.header("content-length");
   if (answer.status === 200) {
     if (length !== undefined && Number(length) !== sizeBytes)
       throw refuse(`the registry has ${Number(length)} bytes, ${sizeBytes} were announced`);
     return 0;
   }
   if (answer.status !== 206) throw refuse(`unexpected status ${answer.status}`);
-  const [, first, last, total] =
-    /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(answer.header("content-range") ?? "") ?? [];
-  const fits =
-    Number(first) === offset &&
-    Number(last) === sizeBytes - 1 &&
-    (total === "*" || Number(total) === sizeBytes);
+  const range = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(answer.header("content-range") ?? "");
+  const [first, last, total] = [Number(range?.[1]), Number(range?.[2]), range?.[3]];
+  const fits = first === offset && last === sizeBytes - 1 && (total === "*" || Number(total) === sizeBytes);
   if (!fits || offset === 0) throw refuse("the registry sent another range than was asked for");
   return offset;
 }

@@ -28,7 +28,7 @@ export async function hasBlob(
   const scopes = [repositoryScope(endpoint.repository, access === "push" ? "pull,push" : "pull")];
   try {
     const url = urlAt(endpoint, `blobs/${digest}`);
-    (await session.send({ method: "HEAD", url, scopes, signal })).discard();
+    await (await session.send({ method: "HEAD", url, scopes, signal })).discard();
     return true;
   } catch (error) {
     if (error instanceof RegistryError && error.status === 404) return false;
@@ -115,7 +115,7 @@ async function beginUpload(
     ],
     signal,
   });
-  answer.discard();
+  await answer.discard();
   if (answer.status !== 202 && !(answer.status === 201 && mountFrom.length > 0))
     throw badAnswer(`the registry answered the beginning of an upload with status ${answer.status}`);
   return answer;
@@ -151,7 +151,7 @@ async function sendBytes(
     scopes: [repositoryScope(endpoint.repository, "pull,push")],
     signal: options.signal,
   });
-  answer.discard();
+  await answer.discard();
   if (answer.status !== 202 && answer.status !== 201 && answer.status !== 204)
     throw badAnswer(`the registry answered an upload with status ${answer.status}`);
   return answer.header("location") === undefined ? location : locationOf(answer);
@@ -178,7 +178,7 @@ async function finish(
   url.searchParams.set("digest", digest);
   const scopes = [repositoryScope(endpoint.repository, "pull,push")];
   const answer = await session.send({ method: "PUT", url, scopes, signal });
-  answer.discard();
+  await answer.discard();
   const stored = answer.header("docker-content-digest");
   if (stored !== undefined && stored !== "" && stored !== digest)
     throw badAnswer(`the registry stored the blob ${digest} under another digest`);
@@ -194,7 +194,7 @@ async function standOf(
   try {
     const scopes = [repositoryScope(endpoint.repository, "pull,push")];
     const answer = await session.send({ method: "GET", url: location, scopes, signal });
-    answer.discard();
+    await answer.discard();
     const range = /^(?:bytes=)?0-(\d{1,15})$/.exec(answer.header("range") ?? "")?.[1];
     if (range === undefined || answer.header("location") === undefined) return undefined;
     // "0-0" is what the specification says for both nothing and one byte.

@@ -11,7 +11,7 @@ export async function readDocument(
 ): Promise<Buffer> {
   const announced = answer.header("content-length");
   if (announced !== undefined && Number(announced) > limit.maxBytes) {
-    answer.discard();
+    await answer.discard();
     throw badAnswer(`${limit.what} has ${clean(announced, 30)} bytes, ${limit.maxBytes} are allowed`);
   }
   const chunks: Uint8Array[] = [];

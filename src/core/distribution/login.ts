@@ -31,7 +31,7 @@ export async function logIn(
     headers: Readonly<Record<string, string>>,
   ): Promise<[number, string, string | undefined]> => {
     const answer = await parts.transport.send({ method: "GET", url, headers, registry, signal });
-    answer.discard();
+    await answer.discard();
     return [answer.status, answer.statusText, answer.header("www-authenticate")];
   };
   const [status, statusText, header] = await ask({});

@@ -27,7 +27,7 @@ export async function headManifest(
   try {
     const url = urlAt(endpoint, `manifests/${target}`);
     const answer = await session.send({ method: "HEAD", url, headers: ACCEPT, scopes, signal });
-    answer.discard();
+    await answer.discard();
     const mediaType = announcedType(answer.header("content-type"), familiarReference(reference));
     const digest = answer.header("docker-content-digest") ?? "";
     const length = answer.header("content-length") ?? "";
@@ -84,7 +84,7 @@ export async function putManifest(
     scopes: [repositoryScope(endpoint.repository, "pull,push")],
     signal,
   });
-  answer.discard();
+  await answer.discard();
   const stored = answer.header("docker-content-digest");
   if (stored !== undefined && isDigest(stored) && stored !== digest)
     throw badAnswer(`the registry stored the manifest ${digest} as ${stored}`);
@@ -102,7 +102,7 @@ export async function deleteManifest(
     scopes: [repositoryScope(endpoint.repository, "delete"), repositoryScope(endpoint.repository, "pull")],
     signal,
   });
-  answer.discard();
+  await answer.discard();
 }
 
 function descriptorOf(mediaType: string, digest: string, sizeBytes: number): Descriptor {

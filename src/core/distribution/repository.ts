@@ -82,13 +82,11 @@ export class RemoteRepository implements Repository {
   }
 
   blob(blob: BlobDescriptor, options: BlobOptions): AsyncIterable<Uint8Array> {
-    return downloadBlob(
-      () => this.#placesInOrder(),
-      blob,
-      options,
-      this.#retries(options.signal, options.onRetry),
-      (error) => namedError(error, this.reference, "pull"),
-    );
+    return downloadBlob(blob, options, {
+      placesInOrder: () => this.#placesInOrder(),
+      retries: this.#retries(options.signal, options.onRetry),
+      named: (error) => namedError(error, this.reference, "pull"),
+    });
   }
 
   hasBlob(digest: string, signal: AbortSignal): Promise<boolean> {
@@ -182,12 +180,14 @@ export class RemoteRepository implements Repository {
     return error;
   }
 
+  /** Once a registry has answered over one scheme, the other one is no place to ask any more. */
   #prefer(place: Place): void {
     this.#hasContact = true;
     this.#remember(place.endpoint);
+    const { host } = new URL(place.endpoint.origin);
     this.#places = this.#placesInOrder().then((places) => [
       place,
-      ...places.filter((other) => other !== place),
+      ...places.filter((other) => other !== place && new URL(other.endpoint.origin).host !== host),
     ]);
   }
 

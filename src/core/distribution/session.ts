@@ -61,7 +61,7 @@ export class Session {
       const mayAuthorize = answer.status === 401 && refusals < 2 && isSameOrigin(answer.url, this.registry);
       const next = mayAuthorize ? await this.#authorize(request, answer, authorization) : undefined;
       if (next === undefined) throw await errorOf(answer, this.limits.documentMs);
-      answer.discard();
+      await answer.discard();
       authorization = next;
     }
   }
@@ -134,7 +134,7 @@ export class Session {
       });
       const next = redirectTarget(url, answer.status, answer.header("location"));
       if (next === undefined) return answer;
-      answer.discard();
+      await answer.discard();
       if (method !== "GET" && method !== "HEAD")
         throw badAnswer(`refusing to repeat ${method} "${shownUrl(url)}" elsewhere`);
       seen.add(url.href);

@@ -81,7 +81,7 @@ export class Tokens {
     const answer = await this.#ask(realm, wish, signal);
     if (answer.status >= 400) throw await errorOf(answer, this.#limits.documentMs);
     if (answer.status !== 200) {
-      answer.discard();
+      await answer.discard();
       throw badAnswer(`the token server "${shownUrl(realm)}" answered with status ${answer.status}`);
     }
     const bytes = await readDocument(answer, {

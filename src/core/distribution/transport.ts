@@ -4,7 +4,7 @@
  */
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { DialAgent, portOf } from "./dial-agent.ts";
-import { hostnameOf } from "./ip-range.ts";
+import { hostnameOf, isLoopbackHost } from "./ip-range.ts";
 import { proxyFor } from "./proxies.ts";
 import { badAnswer, connectionError, RegistryError } from "./registry-error.ts";
 import type { RegistryOptions } from "./registry-options.ts";
@@ -35,8 +35,8 @@ export interface Answer {
   header(name: string): string | undefined;
   /** Once; ends the connection when it is broken off. Fails when less comes than was announced, or too slowly. */
   body(): AsyncIterable<Uint8Array>;
-  /** Nothing of the body is wanted. */
-  discard(): void;
+  /** Nothing of the body is wanted. Resolves when the connection is free for others, or closed. */
+  discard(): Promise<void>;
 }
 
 const MAX_HEADER_BYTES = 64 << 10;
@@ -62,8 +62,9 @@ export class Transport {
     if (url.protocol !== "https:" && url.protocol !== "http:")
       throw badAnswer(`refusing to speak to ${JSON.stringify(url.protocol)}: only http and https`);
     if (url.username !== "" || url.password !== "") throw badAnswer("refusing a URL with a user in it");
+    const agent = await this.#agentFor(wire);
     try {
-      return await this.#exchange(wire, await this.#agentFor(wire));
+      return await this.#exchange(wire, agent);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       throw connectionError(method, url, error);
@@ -76,8 +77,8 @@ export class Transport {
     const proxy = proxyFor(url, this.#options.proxies);
     const mayBeLocal =
       url.hostname === registry.hostname ||
-      (await this.#trust.isInsecure(registry)) ||
-      (await this.#isListed(url));
+      isLoopbackHost(hostnameOf(registry)) ||
+      this.#options.insecure.includes(url.host);
     const key = `${url.origin} ${tls?.key ?? "plain"} ${mayBeLocal}`;
     const known = this.#agents.get(key);
     if (known !== undefined) return known;
@@ -85,11 +86,6 @@ export class Transport {
     const agent = new DialAgent(url, { tls, proxy, mayBeLocal, connectMs: this.#options.limits.connectMs });
     this.#agents.set(key, agent);
     return agent;
-  }
-
-  /** The operator named this host, so it may be here; that a stranger said "localhost" is no such word. */
-  async #isListed(url: URL): Promise<boolean> {
-    return this.#options.insecure.includes(url.host);
   }
 
   /** Requests under way keep their connections; only idle ones are closed. */
@@ -146,7 +142,7 @@ export class Transport {
     });
     request.on("response", (response) => {
       watch.stop();
-      resolve(answerOf(url, response, { limits, signal, release }));
+      resolve(answerOf(wire, response, { limits, release }));
     });
     watch.expectAnswer(limits.connectMs + limits.answerMs);
     if (body === undefined || body instanceof Uint8Array) request.end(body);
@@ -201,15 +197,10 @@ async function sendStream(
 }
 
 function answerOf(
-  url: URL,
+  { url, method, signal }: WireRequest,
   response: IncomingMessage,
-  context: {
-    readonly limits: RegistryOptions["limits"];
-    readonly signal: AbortSignal;
-    readonly release: () => void;
-  },
+  { limits, release }: { readonly limits: RegistryOptions["limits"]; readonly release: () => void },
 ): Answer {
-  const { signal, release, limits } = context;
   response.once("close", release);
   // Before somebody reads, nobody listens: what goes wrong until then shows when it is read.
   response.on("error", () => {});
@@ -222,15 +213,28 @@ function answerOf(
       return Array.isArray(value) ? value.join(", ") : value;
     },
     body: () => watchedBody(url, response, limits, signal),
-    discard: () => {
-      const length = Number(response.headers["content-length"] ?? "0");
-      if (length <= WORTH_DRAINING_BYTES && response.headers["transfer-encoding"] === undefined) {
-        response.resume();
-        const timer = setTimeout(() => response.destroy(), limits.stallMs);
-        response.once("close", () => clearTimeout(timer));
-      } else response.destroy();
-    },
+    discard: () => drained(response, method, limits.stallMs),
   };
+}
+
+async function drained(response: IncomingMessage, method: string, withinMs: number): Promise<void> {
+  const announced = response.headers["content-length"] ?? (response.statusCode === 204 ? "0" : "unknown");
+  const isBodiless = method === "HEAD" || response.statusCode === 304;
+  if (!isBodiless && !(Number(announced) <= WORTH_DRAINING_BYTES)) {
+    response.destroy();
+    return;
+  }
+  if (response.destroyed || response.readableEnded) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => {
+    response.destroy();
+    resolve();
+  }, withinMs);
+  response.once("end", resolve);
+  response.once("close", resolve);
+  response.resume();
+  await promise;
+  clearTimeout(timer);
 }
 
 async function* watchedBody(
