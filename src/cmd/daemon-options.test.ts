@@ -20,6 +20,7 @@ test("defaults", () => {
     runtimes: new Map(),
     defaultRuntime: "",
     usernsRemap: "",
+    registry: {},
     garbage: DEFAULT_GARBAGE_POLICY,
   });
 });
@@ -86,5 +87,8 @@ test("a configuration file that was named must exist", () => {
   const flags = parseDaemonFlags(["--config-file", "/etc/my.json"]);
   if (typeof flags === "string") throw new Error(flags);
   expect(configFileOf(flags)).toEqual({ path: "/etc/my.json", mustExist: true });
-  expect(configFileOf({ runtimes: {} })).toEqual({ path: "/etc/gantry/daemon.json", mustExist: false });
+  expect(configFileOf({ runtimes: {}, registry: {} })).toEqual({
+    path: "/etc/gantry/daemon.json",
+    mustExist: false,
+  });
 });

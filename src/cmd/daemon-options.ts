@@ -4,6 +4,12 @@ import { fail } from "../base/errors.ts";
 import type { Level } from "../base/log.ts";
 import { DEFAULT_GARBAGE_POLICY, type GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
+import {
+  doubledSettings,
+  REGISTRY_FLAGS,
+  REGISTRY_HELP,
+  type RegistrySettings,
+} from "./registry-settings.ts";
 import { checkRuntime, type DaemonConfig, DEFAULT_CONFIG_FILE } from "./daemon-config.ts";
 
 export interface DaemonOptions {
@@ -24,12 +30,14 @@ export interface DaemonOptions {
   readonly usernsRemap: string;
   /** Given by the file alone. */
   readonly garbage: GarbagePolicy;
+  readonly registry: RegistrySettings;
 }
 
 /** What the command line says. Absent = it does not say. */
-export interface DaemonFlags extends Omit<DaemonConfig, "runtimes" | "garbage"> {
+export interface DaemonFlags extends Omit<DaemonConfig, "runtimes" | "garbage" | "registry"> {
   readonly configFile?: string;
   readonly runtimes: Readonly<Record<string, RuntimeProgram>>;
+  readonly registry: RegistrySettings;
 }
 
 export const DAEMON_HELP = `Usage: gantryd [OPTIONS]
@@ -44,13 +52,13 @@ Runs the container engine.
       --exec-root PATH         state of what runs (default "/run/gantry")
   -G, --group NAME             group that may use the socket (default "docker")
   -H, --host URL               socket to listen on (default "unix://<exec-root>/gantry.sock")
-  -l, --log-level LEVEL        debug, info, warn or error (default "info")
+${REGISTRY_HELP}  -l, --log-level LEVEL        debug, info, warn or error (default "info")
   -p, --pidfile PATH           write the process id there
       --userns-remap USER      give containers the subordinate ids of this user ("default": of dockremap)
   -v, --version                print the version
 `;
 
-type ValueKey = Exclude<keyof DaemonFlags, "runtimes">;
+type ValueKey = Exclude<keyof DaemonFlags, "runtimes" | "registry">;
 
 const VALUES: ReadonlyMap<string, ValueKey> = new Map([
   ["--config-file", "configFile"],
@@ -76,6 +84,7 @@ const SOCKET_PATH_LIMIT = 107;
 export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help" | "version" {
   const given: { [K in ValueKey]?: string } = {};
   const runtimes: Record<string, RuntimeProgram> = {};
+  let registry: RegistrySettings = {};
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
     if (word === "--help" || word === "-h") return "help";
@@ -87,16 +96,18 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
     const at = word.startsWith("--") ? word.indexOf("=") : -1;
     const name = at < 0 ? word : word.slice(0, at);
     const key = VALUES.get(name);
-    if (key === undefined && name !== "--add-runtime")
+    const registryFlag = REGISTRY_FLAGS.get(name);
+    if (key === undefined && registryFlag === undefined && name !== "--add-runtime")
       throw fail("invalid_argument", `unknown option "${word}"; see gantryd --help`);
     const value = at < 0 ? words[++i] : word.slice(at + 1);
     if (value === undefined || value === "") throw fail("invalid_argument", `option "${word}" needs a value`);
     if (key === "host" && given.host !== undefined)
       throw fail("invalid_argument", 'option "--host" can be given once only: one socket is served');
-    if (key === undefined) addRuntime(runtimes, value);
+    if (registryFlag !== undefined) registry = { ...registry, ...registryFlag(value, registry) };
+    else if (key === undefined) addRuntime(runtimes, value);
     else given[key] = value;
   }
-  return { ...given, runtimes };
+  return { ...given, runtimes, registry };
 }
 
 function addRuntime(runtimes: Record<string, RuntimeProgram>, text: string): void {
@@ -132,6 +143,7 @@ export function daemonOptions(flags: DaemonFlags, config: DaemonConfig): DaemonO
     defaultRuntime: given.defaultRuntime ?? "",
     usernsRemap: given.usernsRemap ?? "",
     garbage: config.garbage ?? DEFAULT_GARBAGE_POLICY,
+    registry: { ...config.registry, ...flags.registry },
   };
 }
 
@@ -144,7 +156,8 @@ function refuseDoubled(flags: DaemonFlags, config: DaemonConfig): void {
       key === "configFile" ? name : `${name.slice(2)}: (from flag: ${flags[key]}, from file: ${config[key]})`,
     );
   const runtimes = Object.keys(flags.runtimes).filter((name) => Object.hasOwn(config.runtimes ?? {}, name));
-  const all = [...doubled, ...runtimes.map((name) => `runtimes: ${name}`)];
+  const registry = doubledSettings(flags.registry, config.registry ?? {});
+  const all = [...doubled, ...registry, ...runtimes.map((name) => `runtimes: ${name}`)];
   if (all.length > 0)
     throw fail(
       "invalid_argument",

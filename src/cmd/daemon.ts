@@ -11,6 +11,7 @@ import { containerRoutes } from "../api/routes/containers.ts";
 import { execRoutes } from "../api/routes/exec.ts";
 import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
+import { registryRoutes } from "../api/routes/registry.ts";
 import { systemRoutes } from "../api/routes/system.ts";
 import { type ApiServer, createApiServer } from "../api/server.ts";
 import { withDeadline } from "../base/deadline.ts";
@@ -20,6 +21,7 @@ import { Logger } from "../base/log.ts";
 import { runProgram } from "../base/process.ts";
 import { COMMIT, VERSION } from "../base/version.ts";
 import { openContent } from "../core/content/local-store.ts";
+import { openRegistries } from "../core/distribution/registries.ts";
 import { MemoryEventBus } from "../core/events/memory-bus.ts";
 import { ImageUses } from "../core/gc/image-uses.ts";
 import { helloWorldArchive } from "../core/images/hello-world.ts";
@@ -79,6 +81,7 @@ import {
 import { openRoots } from "./daemon-roots.ts";
 import { listenOn } from "./daemon-socket.ts";
 import { findNativeParts } from "./native-parts.ts";
+import { registryOptions } from "./registry-settings.ts";
 import { type DumpedParts, writeStateDump } from "./state-dump.ts";
 
 const SHUTDOWN_MS = 5_000;
@@ -124,6 +127,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     partialMaxAgeMs,
   });
   const imageUses = new ImageUses(metadata);
+  const registries = openRegistries(
+    registryOptions(options.registry, environment(), `gantry/${VERSION} (linux)`),
+    log,
+  );
   const directories = new RunDirectories(roots.tasks, (path) => native.removeTree(path));
   const shim = pathOfDescriptor(native.sealedExecutable(nativeParts.shim));
   const tasks = new TaskManager({
@@ -190,6 +197,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
     runPs: (args: readonly string[]) => runProgram("ps", args, PS_LIMITS),
     containers: () => store.all(),
+    registries,
     helloWorld: async () => helloWorldArchive(await readFile(nativeParts.hello), architecture),
     storageDriver: snapshots.driver,
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
@@ -208,6 +216,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...containerRoutes(engine),
       ...execRoutes(engine),
       ...imageRoutes(engine),
+      ...registryRoutes(engine),
       ...networkRoutes(engine),
     ],
   });
@@ -241,6 +250,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       stopCompressing();
       stopCollecting();
       closeServer(server);
+      registries.close();
       rmSync(options.socketPath, { force: true });
       if (options.pidFile !== "") rmSync(options.pidFile, { force: true });
       await withDeadline("background deletions", SHUTDOWN_MS, snapshots.settled()).catch((error: unknown) =>
@@ -249,6 +259,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       metadata.close();
     },
   };
+}
+
+function environment(): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>();
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined) variables.set(name, value);
+  return variables;
 }
 
 function closeServer(server: ApiServer): void {

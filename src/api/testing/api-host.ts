@@ -18,6 +18,7 @@ import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
 import { openNetworks } from "../../engine/networks/networks.ts";
 import { MemoryEventBus } from "../../core/events/memory-bus.ts";
+import { FakeRegistries } from "../../engine/testing/fake-registries.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
 import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
@@ -28,6 +29,7 @@ import { containerRoutes } from "../routes/containers.ts";
 import { execRoutes } from "../routes/exec.ts";
 import { imageRoutes } from "../routes/images.ts";
 import { networkRoutes } from "../routes/networks.ts";
+import { registryRoutes } from "../routes/registry.ts";
 import { systemRoutes } from "../routes/system.ts";
 import { createApiServer } from "../server.ts";
 
@@ -57,6 +59,7 @@ const TEST_RUNTIMES = chooseRuntimes(new Map(), "");
 export class ApiHost implements AsyncDisposable {
   readonly directory: string;
   readonly socketPath: string;
+  readonly registries = new FakeRegistries();
   readonly tasks = new FakeTasks();
   readonly snapshots = new FakeSnapshots();
   readonly images = new FakeImages();
@@ -123,6 +126,7 @@ export class ApiHost implements AsyncDisposable {
       log: NO_LOG,
       routes: [
         ...systemRoutes({
+          registries: this.registries,
           store: this.store,
           images: this.images,
           snapshots: this.snapshots,
@@ -153,6 +157,7 @@ export class ApiHost implements AsyncDisposable {
           containers: () => this.store.all(),
           helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
         }),
+        ...registryRoutes({ registries: this.registries }),
         ...networkRoutes({ networks, store: this.store }),
       ],
     });

@@ -72,6 +72,8 @@ export interface SearchResult {
 export interface RegistrySettings {
   readonly mirrors: readonly string[];
   readonly insecureCidrs: readonly string[];
+  /** Without their passwords. */
+  readonly proxies: { readonly http: string; readonly https: string; readonly exceptions: string };
   /** docker.io, and each host that is configured. */
   readonly indexes: readonly {
     readonly name: string;

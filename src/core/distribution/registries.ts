@@ -15,6 +15,7 @@ import type {
 import { HUB_DOMAIN } from "./endpoints.ts";
 import { parseCidr } from "./ip-range.ts";
 import { hostOfServer, logIn } from "./login.ts";
+import { shownProxy } from "./proxies.ts";
 import { RegistryError } from "./registry-error.ts";
 import type { RegistryOptions } from "./registry-options.ts";
 import { RemoteRepository, type RepositoryParts } from "./repository.ts";
@@ -95,12 +96,17 @@ class RemoteRegistries implements OpenRegistries {
   }
 
   settings(): RegistrySettings {
-    const { mirrors, hosts, insecure } = this.#options;
+    const { mirrors, hosts, insecure, proxies } = this.#options;
     const named = new Set([...insecure.filter((entry) => parseCidr(entry) === undefined), ...hosts.keys()]);
     named.delete(HUB_DOMAIN);
     return {
       mirrors,
       insecureCidrs: this.#trust.insecureRanges(),
+      proxies: {
+        http: shownProxy(proxies.http),
+        https: shownProxy(proxies.https),
+        exceptions: proxies.exceptions,
+      },
       indexes: [
         {
           name: HUB_DOMAIN,
