@@ -2,11 +2,15 @@
 #ifndef GANTRY_TREE_METADATA_H
 #define GANTRY_TREE_METADATA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct err;
 struct tar_entry;
+
+/* Whether an image has a say over the attribute. */
+bool metadata_wants (const char *name);
 
 /* Owner, mode and wanted attributes of an open file or directory; a directory's default ACL is left out. Changes only
    what differs: chown(2) would drop file capabilities, and every change costs a journal entry. */

@@ -25,6 +25,7 @@ export interface DaemonConfig {
   readonly logLevel?: string;
   readonly pidFile?: string;
   readonly usernsRemap?: string;
+  readonly storageDriver?: string;
   readonly defaultRuntime?: string;
   readonly runtimes?: Readonly<Record<string, RuntimeProgram>>;
   readonly garbage?: GarbagePolicy;
@@ -41,7 +42,7 @@ const NOT_YET: ReadonlySet<string> = new Set(
   log-driver log-format log-opts max-concurrent-downloads max-concurrent-uploads metrics-addr
   min-api-version mtu network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources
   nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled shutdown-timeout
-  storage-driver storage-opts swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert
+  storage-opts swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert
   tlscert tlskey tlsverify userland-proxy userland-proxy-path`.split(/\s+/),
 );
 
@@ -109,6 +110,7 @@ const READERS: Readonly<Record<string, (value: unknown) => DaemonConfig>> = Obje
     debug: (value: unknown) => (flagOf("debug", value) ? { logLevel: "debug" } : {}),
     pidfile: (value: unknown) => ({ pidFile: textOf("pidfile", value) }),
     "userns-remap": (value: unknown) => ({ usernsRemap: textOf("userns-remap", value) }),
+    "storage-driver": (value: unknown) => ({ storageDriver: textOf("storage-driver", value) }),
     "default-runtime": (value: unknown) => ({ defaultRuntime: textOf("default-runtime", value) }),
     runtimes: (value: unknown) => ({ runtimes: runtimesOf(value) }),
     gc: (value: unknown) => ({ garbage: decodeGarbagePolicy(value) }),

@@ -22,6 +22,7 @@ test("defaults", () => {
     usernsRemap: "",
     registry: {},
     garbage: DEFAULT_GARBAGE_POLICY,
+    storageDriver: "",
   });
 });
 

@@ -31,6 +31,8 @@ export interface DaemonOptions {
   /** Given by the file alone. */
   readonly garbage: GarbagePolicy;
   readonly registry: RegistrySettings;
+  /** "" = the one that has data, or overlay2. */
+  readonly storageDriver: string;
 }
 
 /** What the command line says. Absent = it does not say. */
@@ -55,6 +57,7 @@ Runs the container engine.
 ${REGISTRY_HELP}  -l, --log-level LEVEL        debug, info, warn or error (default "info")
   -p, --pidfile PATH           write the process id there
       --userns-remap USER      give containers the subordinate ids of this user ("default": of dockremap)
+  -s, --storage-driver NAME    overlay2, erofs, btrfs or vfs (default: what there is data of, or "overlay2")
   -v, --version                print the version
 `;
 
@@ -64,6 +67,8 @@ const VALUES: ReadonlyMap<string, ValueKey> = new Map([
   ["--config-file", "configFile"],
   ["--default-runtime", "defaultRuntime"],
   ["--userns-remap", "usernsRemap"],
+  ["--storage-driver", "storageDriver"],
+  ["-s", "storageDriver"],
   ["--host", "host"],
   ["-H", "host"],
   ["--data-root", "dataRoot"],
@@ -144,6 +149,7 @@ export function daemonOptions(flags: DaemonFlags, config: DaemonConfig): DaemonO
     usernsRemap: given.usernsRemap ?? "",
     garbage: config.garbage ?? DEFAULT_GARBAGE_POLICY,
     registry: { ...config.registry, ...flags.registry },
+    storageDriver: given.storageDriver ?? "",
   };
 }
 

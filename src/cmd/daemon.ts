@@ -31,7 +31,6 @@ import { jsonFileReader } from "../core/logging/json-file-reader.ts";
 import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
-import { openOverlaySnapshots } from "../core/snapshots/overlay.ts";
 import type { LogSink } from "../core/tasks/tasks.ts";
 import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
@@ -82,6 +81,7 @@ import { openRoots } from "./daemon-roots.ts";
 import { listenOn } from "./daemon-socket.ts";
 import { findNativeParts } from "./native-parts.ts";
 import { registryOptions } from "./registry-settings.ts";
+import { openStorage } from "./storage-driver.ts";
 import { type DumpedParts, writeStateDump } from "./state-dump.ts";
 
 const SHUTDOWN_MS = 5_000;
@@ -114,7 +114,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   const { partialMaxAgeMs } = options.garbage;
   const content = openContent(roots.content, log, { partialMaxAgeMs });
-  const snapshots = openOverlaySnapshots(roots.snapshots, native, log);
+  const snapshots = await openStorage({
+    wish: options.storageDriver,
+    root: roots.snapshots,
+    native,
+    log,
+  });
   const leases = new MemoryLeases();
   const images = await openImages({
     content,
@@ -199,7 +204,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     containers: () => store.all(),
     registries,
     helloWorld: async () => helloWorldArchive(await readFile(nativeParts.hello), architecture),
-    storageDriver: snapshots.driver,
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
     daemon: { id: engineId(metadata), dataRoot: roots.dataRoot, debug: options.logLevel === "debug" },
     readHostNames,

@@ -132,7 +132,6 @@ export class ApiHost implements AsyncDisposable {
           snapshots: this.snapshots,
           networkIds: deps.networkIds,
           containers: () => this.store.all(),
-          storageDriver: "overlay2",
           facts: TEST_FACTS,
           runtimes: TEST_RUNTIMES,
           remap: undefined,

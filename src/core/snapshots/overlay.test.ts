@@ -9,7 +9,7 @@ import { hexOf, sha256Of } from "../../specs/oci-image/digest.ts";
 import { openOverlaySnapshots } from "./overlay.ts";
 import { layerTar, snapshotterSuite } from "./snapshotter.suite.ts";
 import type { StagedLayer } from "./snapshotter.ts";
-import { directoryFiles } from "./testing/directory-files.ts";
+import { directoryFiles, overlayOf } from "./testing/directory-files.ts";
 import { PlainTrees } from "./testing/plain-native.ts";
 
 const roots: string[] = [];
@@ -41,7 +41,7 @@ test("describe() has Docker's keys for containers and for layers", async () => {
   await snapshots.createLayer(B, A, empty);
   await snapshots.prepare("c1", B);
   expect(Object.keys(snapshots.describe("c1"))).toEqual(["LowerDir", "MergedDir", "UpperDir", "WorkDir"]);
-  expect(snapshots.describe("c1")["LowerDir"]).toBe(snapshots.mount("c1").lowers.join(":"));
+  expect(snapshots.describe("c1")["LowerDir"]).toBe(overlayOf(snapshots.mount("c1")).lowers.join(":"));
   expect(Object.keys(snapshots.describe(A))).toEqual(["MergedDir", "UpperDir", "WorkDir"]);
   expect(snapshots.describe(B)["LowerDir"]).toBe(snapshots.describe(A)["UpperDir"] ?? "");
 });
@@ -82,7 +82,7 @@ test("a container keeps its files when the layer below is lost, and cannot be mo
   const first = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
   await first.createLayer(A, undefined, empty);
   await first.prepare("c1", A);
-  writeFileSync(join(first.mount("c1").upper, "precious"), "data");
+  writeFileSync(join(overlayOf(first.mount("c1")).upper, "precious"), "data");
   rmSync(join(root, "layers", hexOf(A)), { recursive: true });
   const next = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
   expect(next.active()).toEqual([{ id: "c1", parent: A }]);
@@ -142,12 +142,13 @@ describe("a snapshot with other owners", () => {
     await Promise.all([snapshots.prepare("c1", B, SHIFT), snapshots.prepare("c2", B, SHIFT)]);
     await snapshots.prepare("c3", B);
     expect(native.shifts).toBe(2);
-    const { lowers, shiftedBy } = snapshots.mount("c1");
+    const { shiftedBy } = snapshots.mount("c1");
+    const { lowers } = overlayOf(snapshots.mount("c1"));
     expect(lowers.map((path) => existsSync(join(path, "file")))).toEqual([false, true]);
     expect(lowers.every((path) => path.startsWith(join(root, "shifted")))).toBe(true);
     expect(shiftedBy).toBe(snapshots.keyOf(SHIFT));
     expect(snapshots.mount("c3").shiftedBy).toBeUndefined();
-    expect(snapshots.mount("c3").lowers[0]).toStartWith(join(root, "layers"));
+    expect(overlayOf(snapshots.mount("c3")).lowers[0]).toStartWith(join(root, "layers"));
 
     const next = openOverlaySnapshots(root, native, NO_LOG);
     expect(next.mount("c1")).toEqual(snapshots.mount("c1"));

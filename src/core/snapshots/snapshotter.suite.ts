@@ -311,7 +311,7 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
       const { snapshots, files } = await make();
       await snapshots.prepare("c1", undefined);
       files.write(snapshots.mount("c1"), "file", "12345");
-      expect(await snapshots.usage("c1", NEVER)).toEqual({ sizeBytes: 5, inodes: 2 });
+      expect((await snapshots.usage("c1", NEVER)).sizeBytes).toBe(5);
       expect(isCategory(await rejection(snapshots.usage("c2", NEVER)), "not_found")).toBe(true);
     });
 

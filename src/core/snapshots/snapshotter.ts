@@ -9,15 +9,28 @@
  * start deletes. An active snapshot that was prepared is kept for its container, whatever else is missing: it holds
  * what a user wrote.
  */
-export type RootfsMount = {
-  readonly kind: "overlay";
-  /** Absolute host paths, topmost layer first; at least one. */
-  readonly lowers: readonly string[];
-  readonly upper: string;
-  readonly work: string;
+export type RootfsMount = (OverlayRootfs | BindRootfs) & {
   /** The files have the owners of this mapping (`IdShift`, `keyOf`), not the image's; absent = the image's. */
   readonly shiftedBy?: string;
 };
+
+/** Layers, and a writable directory on top of them. */
+export interface OverlayRootfs {
+  readonly kind: "overlay";
+  /** Absolute host paths, topmost layer first; at least one. */
+  readonly lowers: readonly string[];
+  /** Lowers that are files hold EROFS images. */
+  readonly images?: boolean;
+  /** "" = nothing can be written. */
+  readonly upper: string;
+  readonly work: string;
+}
+
+/** All of it in one directory. */
+export interface BindRootfs {
+  readonly kind: "bind";
+  readonly source: string;
+}
 
 /** The owners that files are to have on disk: for users and groups, lines of "id in the image, id on disk, count". */
 export interface IdShift {
@@ -127,6 +140,9 @@ export interface Snapshotter {
 
   /** GraphDriver.Data of inspect: of an active snapshot, or else of a committed one. `not_found` if it is neither. */
   describe(id: string): Readonly<Record<string, string>>;
+
+  /** DriverStatus of `info`: what the storage driver has to say of itself. */
+  status(): readonly (readonly [string, string])[];
 
   makeScratch(): Scratch;
 

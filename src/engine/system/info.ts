@@ -2,6 +2,7 @@
 import type { Registries } from "../../core/distribution/distribution.ts";
 import type { EventBus } from "../../core/events/events.ts";
 import type { Images } from "../../core/images/images.ts";
+import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
@@ -16,7 +17,7 @@ export interface InfoDeps {
   readonly registries: Pick<Registries, "settings">;
   readonly store: ContainerStore;
   readonly images: Pick<Images, "list">;
-  readonly storageDriver: string;
+  readonly snapshots: Pick<Snapshotter, "driver" | "status">;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
   readonly remap: IdMaps | undefined;
@@ -45,8 +46,8 @@ export function info(deps: InfoDeps): SystemInfo {
     ContainersPaused: paused.length,
     ContainersStopped: containers.length - running.length - paused.length,
     Images: deps.images.list().length,
-    Driver: deps.storageDriver,
-    DriverStatus: [],
+    Driver: deps.snapshots.driver,
+    DriverStatus: deps.snapshots.status(),
     DockerRootDir: daemon.dataRoot,
     Plugins: { Volume: [], Network: ["host", "null"], Authorization: null, Log: ["json-file", "none"] },
     MemoryLimit: has("memory"),

@@ -68,6 +68,10 @@ export class FakeSnapshots implements Snapshotter {
     return { UpperDir: `/upper/${id}` };
   }
 
+  status(): readonly never[] {
+    return [];
+  }
+
   makeScratch(): Scratch {
     throw fail("not_implemented", "no directories here");
   }

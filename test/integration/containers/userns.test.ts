@@ -321,7 +321,8 @@ engineSuite(
     });
 
     test("copies are made once, survive the daemon, and go with the image", async () => {
-      const shifted = (...path: string[]): string => seen(join("/opt/data/snapshots/shifted", ...path));
+      const shifted = (...path: string[]): string =>
+        seen(join("/opt/data/snapshots/overlay2/shifted", ...path));
       const copies = (): string[] =>
         readdirSync(shifted()).flatMap((key) =>
           readdirSync(shifted(key)).map((name) => `${statSync(shifted(key, name, "diff")).ino}`),

@@ -7,9 +7,10 @@ import { cp, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readTar } from "../../../base/tar-reader.ts";
 import type { TreeUsage } from "../../../linux/native.ts";
+import type { CopyNative } from "../copied-roots.ts";
 import type { OverlayNative } from "../overlay.ts";
 
-export class PlainTrees implements OverlayNative {
+export class PlainTrees implements OverlayNative, CopyNative {
   syncs = 0;
   /** Layers applied so far. */
   applied = 0;
@@ -35,6 +36,15 @@ export class PlainTrees implements OverlayNative {
     await cp(from, to, { recursive: true });
     if (this.shiftFailure !== undefined) throw this.shiftFailure;
     return usageOf(to);
+  }
+
+  async copyTree(from: string, to: string): Promise<TreeUsage> {
+    await cp(from, to, { recursive: true });
+    return usageOf(to);
+  }
+
+  async mergeLayer(layer: string, to: string): Promise<void> {
+    await cp(layer, to, { recursive: true });
   }
 
   async applyLayer(

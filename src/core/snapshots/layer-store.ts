@@ -1,9 +1,9 @@
 /**
- * The committed layers of overlay.ts: made in staging, marked, synced together with the mark, and renamed into layers/.
- * So a name below layers/ is a promise, and everything in staging/ is garbage to the next start.
+ * The committed layers of every storage driver: made in staging, marked, synced together with the mark, and renamed into
+ * layers/. So a name below layers/ is a promise, and everything in staging/ is garbage to the next start.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { syncDirectory } from "../../base/sync-directory.ts";
@@ -12,7 +12,6 @@ import { KeyedLock } from "../../base/keyed-lock.ts";
 import type { Logger } from "../../base/log.ts";
 import { hexOf } from "../../specs/oci-image/digest.ts";
 import { encodeMark, type LayerMark, readMarks } from "./layer-mark.ts";
-import type { Native } from "../../linux/native.ts";
 import {
   type CommittedLayer,
   MAX_LAYERS,
@@ -20,11 +19,12 @@ import {
   type SnapshotUsage,
   type StagedLayer,
 } from "./snapshotter.ts";
+import type { StorageFormat } from "./storage-format.ts";
 import type { Trash } from "./trash.ts";
 
 export interface Layer extends CommittedLayer {
-  /** Paths of this layer and all below it, topmost first. */
-  readonly lowers: readonly string[];
+  /** How many layers the stack has that ends with it. */
+  readonly depth: number;
   /** Layers and active snapshots that stand on it. */
   users: number;
 }
@@ -32,22 +32,23 @@ export interface Layer extends CommittedLayer {
 export interface LayersOptions {
   readonly root: string;
   readonly trash: Trash;
-  readonly native: Pick<Native, "applyLayer" | "syncFilesystem">;
+  readonly format: Pick<StorageFormat, "makeLayer" | "applyLayer" | "settleLayer">;
+  readonly syncFilesystem: (path: string) => Promise<void>;
 }
 
 class StagedDirectory implements StagedLayer {
   readonly path: string;
-  readonly #native: LayersOptions["native"];
+  readonly #format: LayersOptions["format"];
   readonly #trash: Trash;
 
-  constructor(path: string, native: LayersOptions["native"], trash: Trash) {
+  constructor(path: string, format: LayersOptions["format"], trash: Trash) {
     this.path = path;
-    this.#native = native;
+    this.#format = format;
     this.#trash = trash;
   }
 
   async apply(tar: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<SnapshotUsage> {
-    return await this.#native.applyLayer(join(this.path, "diff"), tar, signal);
+    return await this.#format.applyLayer(this.path, tar, signal);
   }
 
   /** Once it was committed the path is gone, which the trash takes for granted. */
@@ -61,17 +62,17 @@ function pathOf(staged: StagedLayer): string {
   return staged.path;
 }
 
-export class OverlayLayers {
+export class LayerStore {
   readonly #root: string;
   readonly #trash: Trash;
-  readonly #native: LayersOptions["native"];
+  readonly #options: LayersOptions;
   readonly #layers = new Map<string, Layer>();
   readonly #lock = new KeyedLock();
 
   constructor(options: LayersOptions) {
     this.#root = options.root;
     this.#trash = options.trash;
-    this.#native = options.native;
+    this.#options = options;
   }
 
   get(chainId: string): Layer | undefined {
@@ -97,29 +98,59 @@ export class OverlayLayers {
     if (layer !== undefined) layer.users--;
   }
 
+  /** The paths of a layer and of all below it, topmost first. */
+  pathsDownFrom(top: string | undefined): readonly string[] {
+    return this.chainOf(top).map((chainId) => this.path(chainId));
+  }
+
+  chainOf(top: string | undefined): readonly string[] {
+    const chain: string[] = [];
+    for (let at = top; at !== undefined; at = this.#layers.get(at)?.parent) chain.push(at);
+    return chain;
+  }
+
   stage(): StagedDirectory {
     const path = join(this.#root, "staging", randomBytes(8).toString("hex"));
-    const directory = join(path, "diff");
     try {
       mkdirSync(path, { mode: 0o700 });
-      mkdirSync(directory, { mode: 0o755 });
-      chmodSync(directory, 0o755);
+      this.#options.format.makeLayer(path);
     } catch (error) {
       this.#trash.take(path);
       throw error;
     }
-    return new StagedDirectory(path, this.#native, this.#trash);
+    return new StagedDirectory(path, this.#options.format, this.#trash);
   }
 
   async commit(layers: readonly NamedLayer[]): Promise<void> {
     if (layers.length === 0) return;
+    await this.#settle(layers);
     await Promise.all(
       layers.map(({ staged, parent, usage }) =>
         writeFile(join(pathOf(staged), "complete"), encodeMark({ parent, usage }), { mode: 0o600 }),
       ),
     );
-    await this.#native.syncFilesystem(join(this.#root, "staging"));
+    await this.#options.syncFilesystem(join(this.#root, "staging"));
     await this.#lock.run("commit", () => this.#place(layers));
+  }
+
+  /** Base first: a parent may be one of these. The missing are found out when the layers are placed. */
+  async #settle(layers: readonly NamedLayer[]): Promise<void> {
+    const here = new Map<string, string>();
+    for (const { chainId, parent, staged } of layers) {
+      const path = pathOf(staged);
+      const below = parent === undefined ? undefined : (here.get(parent) ?? this.#placedPath(parent));
+      this.hold(parent);
+      try {
+        await this.#options.format.settleLayer(path, below);
+      } finally {
+        this.release(parent);
+      }
+      if (!here.has(chainId)) here.set(chainId, path);
+    }
+  }
+
+  #placedPath(chainId: string): string | undefined {
+    return this.#layers.has(chainId) ? this.path(chainId) : undefined;
   }
 
   /** One at a time, so that a layer of two commits is placed once; known to others only when it cannot be lost. */
@@ -163,8 +194,8 @@ export class OverlayLayers {
     if (parent === undefined) return 1;
     const below = this.#layers.get(parent);
     if (below === undefined) throw fail("not_found", `layer "${parent}" below "${chainId}" does not exist`);
-    if (below.lowers.length >= MAX_LAYERS) throw tooDeep();
-    return below.lowers.length + 1;
+    if (below.depth >= MAX_LAYERS) throw tooDeep();
+    return below.depth + 1;
   }
 
   #enter(chainId: string, mark: LayerMark): void {
@@ -174,7 +205,7 @@ export class OverlayLayers {
       chainId,
       parent: mark.parent,
       usage: mark.usage,
-      lowers: [join(this.path(chainId), "diff"), ...(below?.lowers ?? [])],
+      depth: (below?.depth ?? 0) + 1,
       users: 0,
     });
   }

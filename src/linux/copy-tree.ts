@@ -1,4 +1,4 @@
-/** Copies of trees with other owners, made by a `gantry-shim tree shift` child. */
+/** Copies of trees, made by a `gantry-shim tree` child. */
 import { fail } from "../base/errors.ts";
 import { runProgram } from "../base/process.ts";
 import type { TreeUsage } from "./native.ts";
@@ -16,16 +16,26 @@ export async function shiftTree(
   to: string,
   maps: { readonly uid: string; readonly gid: string },
 ): Promise<TreeUsage> {
-  const { exitCode, stdout, stderr } = await runProgram(
-    shim,
-    ["tree", "shift", maps.uid, maps.gid, from, to],
-    LIMITS,
-  );
+  return await run(shim, ["shift", maps.uid, maps.gid, from, to], "cannot copy a layer for other users");
+}
+
+/** See `Native.copyTree`. */
+export async function copyTree(shim: string, from: string, to: string): Promise<TreeUsage> {
+  return await run(shim, ["copy", from, to], "cannot copy a layer");
+}
+
+/** See `Native.mergeLayer`. */
+export async function mergeLayer(shim: string, layer: string, to: string): Promise<void> {
+  await run(shim, ["merge", layer, to], "cannot merge a layer with those below");
+}
+
+async function run(shim: string, args: readonly string[], failure: string): Promise<TreeUsage> {
+  const { exitCode, stdout, stderr } = await runProgram(shim, ["tree", ...args], LIMITS);
   const match = /^\{"sizeBytes":(\d{1,15}),"inodes":(\d{1,15})\}\n$/.exec(stdout);
   if (exitCode === 0 && match !== null) return { sizeBytes: Number(match[1]), inodes: Number(match[2]) };
   const said = stderr.trim().replace(/^tree: /, "");
   throw fail(
     exitCode === TREE_AT_FAULT ? "invalid_argument" : "internal",
-    `cannot copy a layer for other users: ${said === "" ? `exit status ${exitCode}` : said}`,
+    `${failure}: ${said === "" ? `exit status ${exitCode}` : said}`,
   );
 }
