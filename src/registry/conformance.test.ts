@@ -317,9 +317,7 @@ describe("end-11: blobs are mounted", () => {
       expect(begun.status).toBe(202);
       expect(begun.headers.location).toStartWith("/v2/mount/to/blobs/uploads/");
     }
-    expect(codeOf(await host.ask("POST", "/v2/mount/to/blobs/uploads/?mount=x&from=y"))).toBe(
-      "400 DIGEST_INVALID",
-    );
+    expect((await host.ask("POST", "/v2/mount/to/blobs/uploads/?mount=x&from=y")).status).toBe(202);
   });
 });
 

@@ -1,5 +1,5 @@
 /** What has to do with the connection rather than with images: who calls from where, and what is left of a body. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { refuse } from "./refusal.ts";
 import type { Peer } from "./registry.ts";
 
@@ -15,7 +15,7 @@ export function originOf(request: IncomingMessage, peer: Peer): string {
 }
 
 /** Makes sure that a connection whose request was not read to its end is not mistaken for one that is ready for the next. */
-export async function discardBody(request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function discardBody(request: IncomingMessage): Promise<void> {
   if (request.complete || request.destroyed) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, DISCARD_MS);
@@ -28,7 +28,7 @@ export async function discardBody(request: IncomingMessage, response: ServerResp
   request.resume();
   await promise;
   clearTimeout(timer);
-  if (!request.complete) response.socket?.destroy();
+  if (!request.complete) request.socket.destroy();
 }
 
 /** Bodies sent at the same time, counted by client. */

@@ -126,7 +126,7 @@ class ServedRegistry implements Registry {
         reply.status,
         (performance.now() - start) / 1000,
       );
-      await discardBody(request, response);
+      await discardBody(request);
     }
   }
 

@@ -82,7 +82,7 @@ export class Reply {
   error(error: unknown): void {
     if (this.begun) {
       // Nothing else tells the client that this is not all.
-      this.#response.destroy();
+      this.#breakOff();
       return;
     }
     const { status, headers, body } = errorAnswer(error);
@@ -107,6 +107,11 @@ export class Reply {
     response.end();
   }
 
+  /** The connection itself: Bun leaves it open when only the response is destroyed. */
+  #breakOff(): void {
+    this.#response.req.socket.destroy();
+  }
+
   /** False when the connection closed instead. */
   async #drained(): Promise<boolean> {
     const response = this.#response;
@@ -114,7 +119,7 @@ export class Reply {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const onDrain = (): void => resolve(true);
     const onClose = (): void => resolve(false);
-    const timer = setTimeout(() => response.destroy(), this.#idleMs);
+    const timer = setTimeout(() => this.#breakOff(), this.#idleMs);
     response.once("drain", onDrain);
     response.once("close", onClose);
     try {

@@ -1,5 +1,6 @@
 /** The requests of uploads: begin (or mount, or all at once), go on, end, ask, give up. */
 import type { Content } from "../core/content/content.ts";
+import { isDigest } from "../specs/oci-image/digest.ts";
 import { checkedDigest } from "./blobs.ts";
 import { type Call, chunkOf } from "./call.ts";
 import { isRepositoryName } from "./names.ts";
@@ -24,7 +25,7 @@ const MAX_MOUNT_SOURCES = 100;
 export async function postUpload(deps: UploadRequestDeps, call: Call, repository: string): Promise<void> {
   const mount = call.query.get("mount");
   const digest = call.query.get("digest");
-  if (mount !== null && mountBlob(deps, call, repository, checkedDigest(mount)))
+  if (mount !== null && isDigest(mount) && mountBlob(deps, call, repository, mount))
     return created(call, repository, mount);
   if (digest !== null) {
     const blob = await deps.uploads.whole(
