@@ -151,18 +151,23 @@ export class Mirror {
     const { digest, sizeBytes } = blob;
     const { signal } = this.#end;
     const bytes = upstream.blob(repository, blob, signal);
-    const filling = new Filling(content, { digest, sizeBytes, bytes }, async (source) => {
+    return new Filling(content, { digest, sizeBytes, bytes }, async (source) => {
       await using lease = leases.acquire(`blob of ${repository}`);
-      // The layer may be here already, for another repository; that this one has it, too, its manifest says.
-      if (content.stat(digest) === undefined)
-        await content.ingest(lease, unstalled(source, STALL_MS), { digest, sizeBytes }, signal);
+      try {
+        // The layer may be here already, for another repository; that this one has it, too, its manifest says.
+        if (content.stat(digest) === undefined)
+          await content.ingest(lease, unstalled(source, STALL_MS), { digest, sizeBytes }, signal);
+      } catch (error) {
+        log.warn("a blob did not come whole", { upstream: upstream.name, digest, error: messageOf(error) });
+        if (isCategory(error, "not_found"))
+          throw refuse("BLOB_UNKNOWN", { detail: { digest }, cause: error });
+        throw refuse("UNAVAILABLE", {
+          message: "the upstream registry does not give the blob",
+          cause: error,
+        });
+      }
       repositories.linkBlob(repository, digest, now());
     });
-    filling.done.catch((error: unknown) => {
-      const level = isCategory(error, "invalid_argument") ? "error" : "warn";
-      log[level]("a blob did not come whole", { upstream: upstream.name, digest, error: messageOf(error) });
-    });
-    return filling;
   }
 }
 

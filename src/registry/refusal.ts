@@ -91,6 +91,9 @@ export interface ErrorAnswer {
 export function errorAnswer(error: unknown): ErrorAnswer {
   if (error instanceof Refusal)
     return answer(error.status, error.code, error.message, error.detail, error.headers);
+  // A blob that was deleted between the look and the reading of it.
+  if (error instanceof GantryError && error.category === "not_found")
+    return answer(404, "BLOB_UNKNOWN", CODES.BLOB_UNKNOWN.message, undefined, {});
   if (error instanceof GantryError && error.category === "unavailable")
     return answer(503, "UNAVAILABLE", "service unavailable", undefined, {});
   return answer(500, "UNKNOWN", "unknown error", undefined, {});

@@ -95,16 +95,25 @@ export class Reply {
     this.#response.end();
   }
 
-  /** Whoever reads too slowly, or stops, has its connection broken off. `headers` tell the length. */
+  /**
+   * Whoever reads too slowly, or stops, has its connection broken off. `headers` tell the length. What goes wrong before the
+   * first piece is thrown with nothing sent yet.
+   */
   async stream(status: number, headers: Headers, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     const response = this.#response;
-    response.writeHead(status, { ...BANNER, ...this.#extra, ...headers });
-    for await (const piece of pieces) {
-      if (response.destroyed) return;
-      this.bytes += piece.length;
-      if (!response.write(piece) && !(await this.#drained())) return;
+    const iterator = pieces[Symbol.asyncIterator]();
+    try {
+      let piece = await iterator.next();
+      response.writeHead(status, { ...BANNER, ...this.#extra, ...headers });
+      for (; piece.done !== true; piece = await iterator.next()) {
+        if (response.destroyed) return;
+        this.bytes += piece.value.length;
+        if (!response.write(piece.value) && !(await this.#drained())) return;
+      }
+      response.end();
+    } finally {
+      await iterator.return?.();
     }
-    response.end();
   }
 
   /** The connection itself: Bun leaves it open when only the response is destroyed. */
