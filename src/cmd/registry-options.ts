@@ -64,9 +64,9 @@ Serves images to whoever speaks the OCI distribution protocol.
       --max-transfers NUMBER    uploads that one client sends at the same time (default 32)
       --max-uploads NUMBER      uploads in progress, of everybody (default 1000)
       --mirror-of URL           pull through from this registry and take no pushes
-      --mirror-password-file FILE
+      --mirror-password-file FILE  of --mirror-user
       --mirror-tag-age DURATION how long a tag is believed without asking again (default 1m)
-      --mirror-user NAME
+      --mirror-user NAME        log in there
       --read-only               take no pushes and deletions
       --shutdown-grace DURATION time for requests under way at the end (default 10s)
       --tls-cert FILE           serve HTTPS with this certificate (PEM, with its chain)

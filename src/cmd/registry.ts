@@ -19,6 +19,7 @@ import { openHtpasswd } from "../registry/auth/htpasswd.ts";
 import { type Listener, listenPlain, listenTls } from "../registry/listen.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { findNativeParts } from "./native-parts.ts";
+import { type OpenUpstream, openUpstream } from "./registry-upstream.ts";
 import {
   decodeRegistryFile,
   parseRegistryFlags,
@@ -68,6 +69,7 @@ async function startRegistry(options: RegistryServeOptions): Promise<Served> {
     path: join(dataRoot, "metadata.db"),
     onDamaged: (movedTo, reason) => log.error("the metadata was damaged, starting anew", { movedTo, reason }),
   });
+  const mirrored = options.mirror === undefined ? undefined : upstreamFor(options.mirror, log);
   const registry = createRegistry({
     content: openContent(join(dataRoot, "content"), log, { partialMaxAgeMs: options.limits.uploadExpiryMs }),
     metadata,
@@ -77,6 +79,8 @@ async function startRegistry(options: RegistryServeOptions): Promise<Served> {
     limits: options.limits,
     collect: { graceMs: options.gc.graceMs, untagged: options.gc.untagged },
     isReadOnly: options.isReadOnly,
+    ...(mirrored === undefined ? {} : { upstream: mirrored.upstream }),
+    ...(options.mirror === undefined ? {} : { tagMaxAgeMs: options.mirror.tagMaxAgeMs }),
   });
   const listeners = [await listen(registry, options)];
   if (options.adminListen !== undefined) listeners.push(await listenAdmin(registry, options.adminListen));
@@ -96,6 +100,7 @@ async function startRegistry(options: RegistryServeOptions): Promise<Served> {
       const closed = listeners.map((listener) => listener.close(options.shutdownMs));
       await Promise.all(closed);
       await registry.close();
+      mirrored?.close();
       metadata.close();
     },
   };
@@ -122,6 +127,33 @@ function gateOf(options: RegistryServeOptions): Gate {
     key: { privateKey: tokenKey(keyFile), service },
     now: Date.now,
   });
+}
+
+function upstreamFor(
+  { url, user, passwordFile }: NonNullable<RegistryServeOptions["mirror"]>,
+  log: Logger,
+): OpenUpstream {
+  const password = passwordFile === "" ? "" : readText(passwordFile).trimEnd();
+  return openUpstream(
+    {
+      url,
+      credentials:
+        user === "" ? undefined : { username: user, password, identityToken: "", registryToken: "" },
+      proxies: {
+        http: environment("http_proxy"),
+        https: environment("https_proxy"),
+        exceptions: environment("no_proxy"),
+      },
+      userAgent: `gantry-registry/${VERSION}`,
+      certificateDirectories: ["/etc/gantry/certs.d", "/etc/docker/certs.d"],
+    },
+    log,
+  );
+}
+
+/** Either spelling, as everywhere. */
+function environment(name: string): string {
+  return process.env[name.toUpperCase()] ?? process.env[name] ?? "";
 }
 
 /** Made when it is not there yet: tokens live for minutes, so that losing it costs nobody more than another one. */

@@ -57,6 +57,11 @@ export class RegistryHost {
     return host;
   }
 
+  get listener(): Listener {
+    if (this.#listener === undefined) throw new Error("the registry does not listen");
+    return this.#listener;
+  }
+
   get port(): number {
     return this.#listener?.port ?? 0;
   }
