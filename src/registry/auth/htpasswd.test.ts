@@ -92,3 +92,28 @@ test("a file that is not there is refused by name", () => {
     'cannot read the users of "/nonexistent/users"',
   );
 });
+
+/** Published test vectors of crypt_blowfish, with the letters that different writers use. */
+test.each([
+  ["U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"],
+  ["U*U*", "$2y$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK"],
+  ["U*U*U", "$2b$05$XXXXXXXXXXXXXXXXXXXXXOAcXxm9kjPGEMsLznoKqmqw7tc8WCx4a"],
+])("%s is known by its published hash", async (password, hash) => {
+  const users = openHtpasswd(file(`alice:${hash}\n`), Date.now);
+  expect(await users.verify("alice", password)).toBe(true);
+  expect(await users.verify("alice", `x${password}`)).toBe(false);
+  expect(await users.verify("alice", "")).toBe(false);
+});
+
+test.each([
+  "",
+  "secret",
+  "$apr1$salt$hash",
+  "{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=",
+  "$2x$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+  "$2y$03$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+  "$2y$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+  "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOe",
+])("%p is no hash that can be paid", (hash) => {
+  expect(() => parseHtpasswd(`alice:${hash}\n`)).toThrow('line 1 is not "user:bcrypt hash"');
+});

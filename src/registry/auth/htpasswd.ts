@@ -6,14 +6,19 @@ import { createHmac, randomBytes } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { fail, messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
+import { matchesBcrypt } from "../../base/bun-password.ts";
 import { refuse } from "../refusal.ts";
-import { type BcryptHash, matchesBcrypt, parseBcrypt } from "./bcrypt.ts";
 
 export interface Passwords {
   /** Throws TOOMANYREQUESTS when too many wait for theirs to be checked. */
   verify(user: string, password: string): Promise<boolean>;
 }
 
+/** As `htpasswd -B` writes them. */
+const HASH = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+/** More would be some seconds a password. */
+const MAX_COST = 16;
+const MIN_COST = 4;
 const MAX_BYTES = 1 << 20;
 const MAX_USER = 255;
 const MAX_PASSWORD = 1024;
@@ -26,15 +31,16 @@ export function openHtpasswd(path: string, now: () => number): Passwords {
   return new Htpasswd(path, now);
 }
 
-export function parseHtpasswd(text: string): ReadonlyMap<string, BcryptHash> {
-  const users = new Map<string, BcryptHash>();
+export function parseHtpasswd(text: string): ReadonlyMap<string, string> {
+  const users = new Map<string, string>();
   for (const [index, raw] of text.split("\n").entries()) {
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
     const colon = line.indexOf(":");
     const user = line.slice(0, Math.max(0, colon));
-    const hash = parseBcrypt(line.slice(colon + 1));
-    if (user === "" || user.length > MAX_USER || hash === undefined)
+    const hash = line.slice(colon + 1);
+    const cost = costOf(hash);
+    if (user === "" || user.length > MAX_USER || !(cost >= MIN_COST && cost <= MAX_COST))
       throw fail(
         "invalid_argument",
         `line ${index + 1} is not "user:bcrypt hash" (as htpasswd -B writes it)`,
@@ -44,6 +50,11 @@ export function parseHtpasswd(text: string): ReadonlyMap<string, BcryptHash> {
   return users;
 }
 
+/** NaN of what is no bcrypt hash. */
+function costOf(hash: string): number {
+  return Number(HASH.exec(hash)?.[1]);
+}
+
 class Htpasswd implements Passwords {
   readonly #path: string;
   readonly #now: () => number;
@@ -51,7 +62,7 @@ class Htpasswd implements Passwords {
   readonly #secret = randomBytes(32);
   readonly #one = new Limiter(1);
   readonly #remembered = new Map<string, number>();
-  #users: ReadonlyMap<string, BcryptHash>;
+  #users: ReadonlyMap<string, string>;
   #stamp: string;
   #waiting = 0;
 
@@ -90,9 +101,9 @@ class Htpasswd implements Passwords {
   }
 
   /** A hash that nothing matches and that costs what the others do. */
-  #nobody(): BcryptHash {
-    const costs = Array.from(this.#users.values(), ({ cost }) => cost);
-    return { cost: Math.max(5, ...costs), salt: Buffer.alloc(16), digest: Buffer.alloc(23) };
+  #nobody(): string {
+    const cost = Math.max(5, ...Array.from(this.#users.values(), costOf));
+    return `$2y$${String(cost).padStart(2, "0")}$${".".repeat(53)}`;
   }
 
   /** A file that cannot be read at the moment, because it is being replaced, changes nothing. */
@@ -114,7 +125,7 @@ class Htpasswd implements Passwords {
     return `${mtimeMs} ${size} ${ino}`;
   }
 
-  #read(): ReadonlyMap<string, BcryptHash> {
+  #read(): ReadonlyMap<string, string> {
     return parseHtpasswd(readFileSync(this.#path, "utf8"));
   }
 }
