@@ -61,7 +61,7 @@ async function logInAgain(cli: Cli, account: Account): Promise<boolean> {
     return true;
   } catch (error) {
     if (!isCategory(error, "unauthorized")) throw error;
-    await cli.warn(`Login did not succeed, error: ${messageOf(error)}`);
+    await cli.warn(`Login did not succeed, error: Error response from daemon: ${messageOf(error)}`);
     return false;
   }
 }

@@ -133,7 +133,7 @@ test("basic credentials go to who asks for them; without any the answer says so"
   );
   await repositoryAt(server.host, { credentials: USER }).resolve(never);
   expect((await rejection(repositoryAt(server.host).resolve(never))).message).toBe(
-    "no basic auth credentials",
+    `Head "http://${server.host}/v2/team/app/manifests/v1": no basic auth credentials`,
   );
   const wrong = repositoryAt(server.host, { credentials: { ...USER, password: "wrong" } });
   expect(await rejection(wrong.resolve(never))).toMatchObject({ category: "unauthorized" });

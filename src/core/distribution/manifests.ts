@@ -7,8 +7,9 @@ import type { ManifestDocument } from "./distribution.ts";
 import { readDocument } from "./documents.ts";
 import { urlAt } from "./endpoints.ts";
 import { ACCEPTED_TYPES, announcedType, documentType } from "./manifest-document.ts";
-import { badAnswer, RegistryError } from "./registry-error.ts";
+import { badAnswer, RegistryError, requestText } from "./registry-error.ts";
 import type { Place } from "./place.ts";
+import { NO_CREDENTIALS } from "./session.ts";
 import { repositoryScope } from "./scopes.ts";
 
 const ACCEPT = { Accept: ACCEPTED_TYPES.join(", ") };
@@ -24,8 +25,8 @@ export async function headManifest(
   signal: AbortSignal,
 ): Promise<Descriptor | undefined> {
   const scopes = [repositoryScope(endpoint.repository, "pull")];
+  const url = urlAt(endpoint, `manifests/${target}`);
   try {
-    const url = urlAt(endpoint, `manifests/${target}`);
     const answer = await session.send({ method: "HEAD", url, headers: ACCEPT, scopes, signal });
     await answer.discard();
     const mediaType = announcedType(answer.header("content-type"), familiarReference(reference));
@@ -38,6 +39,11 @@ export async function headManifest(
       throw badAnswer(`the registry says that ${target} is ${digest}`);
     return descriptorOf(mediaType, digest, Number(length));
   } catch (error) {
+    if (error instanceof RegistryError && error.code === NO_CREDENTIALS)
+      throw new RegistryError(error.category, `${requestText("HEAD", url)}: ${error.message}`, {
+        status: error.status,
+        code: error.code,
+      });
     // No document came with the status; the GET will bring it.
     if (error instanceof RegistryError && error.status >= 400 && error.status < 500 && error.status !== 429)
       return undefined;

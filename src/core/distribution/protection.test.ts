@@ -95,7 +95,7 @@ test("a registry of a strange authority is refused, until its certificate is kep
   expect(error).toMatchObject({
     category: "unavailable",
     message:
-      'Get "https://registry.example/v2/team/app/manifests/v1": tls: failed to verify certificate: x509: certificate signed by unknown authority',
+      'Get "https://registry.example/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority',
   });
   keep("registry.example", "ca.crt", authority.cert);
   expect(await pull("registry.example", options)).toStartWith("sha256:");
@@ -154,7 +154,7 @@ test("a registry that speaks plain HTTP is not taken for one that need not", asy
   const server = await serve();
   const { options } = await leadingTo(server);
   expect((await rejection(pull("registry.example", options))).message).toBe(
-    'Get "https://registry.example/v2/team/app/manifests/v1": http: server gave HTTP response to HTTPS client',
+    'Get "https://registry.example/v2/": http: server gave HTTP response to HTTPS client',
   );
   expect(server.seen.length).toBe(0);
 });

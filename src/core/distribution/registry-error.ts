@@ -192,12 +192,29 @@ function categoryOf(status: number, code: string): Category {
   }
 }
 
-/** No answer came: the connection failed, as Go words it. `mayRetry` says whether it may come to pass later. */
+/**
+ * No answer came: the connection failed, as Go words it. Docker first asks for "/v2/" and nothing else, so that is what its
+ * users know to look for when a registry cannot be reached.
+ */
 export function connectionError(method: string, url: URL, cause: unknown): RegistryError {
   if (cause instanceof RegistryError) return cause;
   const { text, mayRetry } = connectionReason(url, cause);
-  const verb = method.slice(0, 1) + method.slice(1).toLowerCase();
-  return new RegistryError("unavailable", `${verb} "${shownUrl(url)}": ${text}`, { mayRetry, cause });
+  const isApi = url.pathname.startsWith("/v2/") && isUnreached(cause);
+  const what = isApi ? `Get "${url.origin}/v2/"` : requestText(method, url);
+  return new RegistryError("unavailable", `${what}: ${text}`, { mayRetry, cause });
+}
+
+/** `Head "https://host/path"` */
+export function requestText(method: string, url: URL): string {
+  return `${method.slice(0, 1)}${method.slice(1).toLowerCase()} "${shownUrl(url)}"`;
+}
+
+/** The connection was never there to carry a request. */
+function isUnreached(cause: unknown): boolean {
+  const code = errnoOf(cause) ?? "";
+  return /^(?:ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_|ERR_SSL|ERR_TLS|CERT_|UNABLE_|SELF_SIGNED|DEPTH_)/.test(
+    code,
+  );
 }
 
 function connectionReason(url: URL, cause: unknown): { readonly text: string; readonly mayRetry: boolean } {

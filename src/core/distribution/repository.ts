@@ -175,7 +175,7 @@ export class RemoteRepository implements Repository {
     if (error.status !== 0) {
       this.#hasContact = true;
       this.#remember(endpoint);
-    } else if (!this.#hasContact && error.mayRetry && / dial tcp /.test(error.message))
+    } else if (!this.#hasContact && error.mayRetry && / dial tcp[ :]/.test(error.message))
       return new RegistryError(error.category, error.message, { cause: error.cause });
     return error;
   }

@@ -4,7 +4,7 @@ import { fail } from "../../base/errors.ts";
 import { Fields, parseJson } from "../../specs/engine/fields.decode.ts";
 import type { SearchResult } from "./distribution.ts";
 import { readDocument } from "./documents.ts";
-import { badAnswer, clean } from "./registry-error.ts";
+import { badAnswer, clean, RegistryError } from "./registry-error.ts";
 import { isHost } from "./registry-options.ts";
 import type { Session } from "./session.ts";
 
@@ -42,14 +42,18 @@ export async function searchIndex(
   const url = new URL("/v1/search", session.registry);
   url.searchParams.set("q", text);
   url.searchParams.set("n", String(limit));
-  const answer = await session.send({
-    method: "GET",
-    url,
-    scopes: ["registry:catalog:search"],
-    // The index leaves out stars and descriptions for clients that do not say this.
-    headers: { "X-Docker-Token": "true" },
-    signal,
-  });
+  const answer = await session
+    .send({
+      method: "GET",
+      url,
+      scopes: ["registry:catalog:search"],
+      // The index leaves out stars and descriptions for clients that do not say this.
+      headers: { "X-Docker-Token": "true" },
+      signal,
+    })
+    .catch((error: unknown) => {
+      throw withoutIndex(error);
+    });
   const what = "the result of the search";
   const { documentMs } = session.limits;
   const bytes = await readDocument(answer, { maxBytes: MAX_ANSWER_BYTES, documentMs, what });
@@ -60,6 +64,14 @@ export async function searchIndex(
   } catch (cause) {
     throw badAnswer(`${what} is no document: ${messageOf(cause)}`, cause);
   }
+}
+
+/** A registry without an index answers like one without anything: Docker says just the number. */
+function withoutIndex(error: unknown): unknown {
+  if (!(error instanceof RegistryError) || error.status === 0 || error.status === 401) return error;
+  return new RegistryError(error.category, `Unexpected status code ${error.status}`, {
+    status: error.status,
+  });
 }
 
 function decodeResult(fields: Fields): SearchResult {

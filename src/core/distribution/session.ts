@@ -30,6 +30,9 @@ export interface SessionRequest {
   readonly signal: AbortSignal;
 }
 
+/** Not a registry's code: it asks for a password and we were given none. */
+export const NO_CREDENTIALS = "NO_CREDENTIALS";
+
 const MAX_CHALLENGES_KEPT = 1000;
 
 interface Authorization {
@@ -90,7 +93,10 @@ export class Session {
     kept.set(this.registry.origin, withoutScope(challenge));
     const next = await this.#answerTo(challenge, request, before?.token);
     if (next === undefined)
-      throw new RegistryError("unauthorized", "no basic auth credentials", { status: 401 });
+      throw new RegistryError("unauthorized", "no basic auth credentials", {
+        status: 401,
+        code: NO_CREDENTIALS,
+      });
     return next;
   }
 
