@@ -29,6 +29,8 @@ export interface DaemonConfig {
   readonly defaultRuntime?: string;
   readonly runtimes?: Readonly<Record<string, RuntimeProgram>>;
   readonly garbage?: GarbagePolicy;
+  readonly maxDownloads?: number;
+  readonly maxUploads?: number;
 }
 
 /** Docker's other keys (its configuration reference). */
@@ -39,7 +41,7 @@ const NOT_YET: ReadonlySet<string> = new Set(
   default-network-opts default-shm-size default-stop-timeout default-ulimits dns dns-opts dns-search exec-opts experimental
   features firewall-backend fixed-cidr fixed-cidr-v6 host-gateway-ip host-gateway-ips icc init
   init-path ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 labels live-restore
-  log-driver log-format log-opts max-concurrent-downloads max-concurrent-uploads metrics-addr
+  log-driver log-format log-opts metrics-addr
   min-api-version mtu network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources
   nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled shutdown-timeout
   storage-opts swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert
@@ -114,6 +116,10 @@ const READERS: Readonly<Record<string, (value: unknown) => DaemonConfig>> = Obje
     "default-runtime": (value: unknown) => ({ defaultRuntime: textOf("default-runtime", value) }),
     runtimes: (value: unknown) => ({ runtimes: runtimesOf(value) }),
     gc: (value: unknown) => ({ garbage: decodeGarbagePolicy(value) }),
+    "max-concurrent-downloads": (value: unknown) => ({
+      maxDownloads: countOf("max-concurrent-downloads", value),
+    }),
+    "max-concurrent-uploads": (value: unknown) => ({ maxUploads: countOf("max-concurrent-uploads", value) }),
   },
 );
 
@@ -166,6 +172,12 @@ function textOf(key: string, value: unknown): string {
 
 function flagOf(key: string, value: unknown): boolean {
   if (typeof value !== "boolean") throw wrong(`"${key}" must be true or false`);
+  return value;
+}
+
+function countOf(key: string, value: unknown): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 1)
+    throw wrong(`"${key}" must be a number, at least 1`);
   return value;
 }
 

@@ -23,6 +23,8 @@ test("defaults", () => {
     registry: {},
     garbage: DEFAULT_GARBAGE_POLICY,
     storageDriver: "",
+    maxDownloads: 3,
+    maxUploads: 5,
   });
 });
 

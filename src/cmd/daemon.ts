@@ -8,6 +8,7 @@ import { hostname } from "node:os";
 import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { containerRoutes } from "../api/routes/containers.ts";
+import { distributionRoutes } from "../api/routes/distribution.ts";
 import { execRoutes } from "../api/routes/exec.ts";
 import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
@@ -127,6 +128,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     leases,
     architecture,
     expansion: DEFAULT_EXPANSION,
+    maxDownloads: options.maxDownloads,
+    maxUploads: options.maxUploads,
     metadata,
     log,
     partialMaxAgeMs,
@@ -203,6 +206,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     runPs: (args: readonly string[]) => runProgram("ps", args, PS_LIMITS),
     containers: () => store.all(),
     registries,
+    architecture,
     helloWorld: async () => helloWorldArchive(await readFile(nativeParts.hello), architecture),
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
     daemon: { id: engineId(metadata), dataRoot: roots.dataRoot, debug: options.logLevel === "debug" },
@@ -221,6 +225,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...execRoutes(engine),
       ...imageRoutes(engine),
       ...registryRoutes(engine),
+      ...distributionRoutes(engine),
       ...networkRoutes(engine),
     ],
   });

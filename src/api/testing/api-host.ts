@@ -7,6 +7,8 @@ import { connect, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fail } from "../../base/errors.ts";
+import type { Registries } from "../../core/distribution/distribution.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
 import type { ProgramResult } from "../../base/process.ts";
 import { NO_LOG } from "../../base/log.ts";
@@ -55,6 +57,12 @@ export interface Answer {
 }
 
 const TEST_RUNTIMES = chooseRuntimes(new Map(), "");
+
+const NO_REGISTRIES: Pick<Registries, "open"> = {
+  open: (reference) => {
+    throw fail("unavailable", `no route to ${reference.domain}`);
+  },
+};
 
 export class ApiHost implements AsyncDisposable {
   readonly directory: string;
@@ -154,6 +162,8 @@ export class ApiHost implements AsyncDisposable {
           content: { list: () => [] },
           events: this.#recording,
           containers: () => this.store.all(),
+          registries: NO_REGISTRIES,
+          architecture: "amd64",
           helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
         }),
         ...registryRoutes({ registries: this.registries }),

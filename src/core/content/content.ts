@@ -69,6 +69,8 @@ export type OpenOptions =
 export interface Ingest {
   /** Bytes written so far, with those that a named ingest found when it began. */
   readonly sizeBytes: number;
+  /** The bytes that a named ingest found, for whoever makes more of them than a blob. To be read before it ends. */
+  found(): AsyncIterable<Uint8Array>;
   /**
    * Appends. The bytes belong to the ingest from now on and must not change. Resolves when more may come, which may be
    * before these are on disk; what goes wrong with them is thrown by a later write or by commit().

@@ -6,6 +6,9 @@ import { fail, GantryError, messageOf } from "../../base/errors.ts";
 import { AppendFile } from "./append-file.ts";
 import type { BlobInfo, ExpectedBlob, Ingest } from "./content.ts";
 
+/** Bytes read at a time. */
+const READ_BYTES = 256 << 10;
+
 /** A file, positioned at its end, and the digest of what it holds so far. */
 export interface OpenFile {
   readonly handle: FileHandle;
@@ -29,10 +32,12 @@ export class LocalIngest implements Ingest {
   readonly #file: AppendFile;
   readonly #hash: Hash;
   readonly #owner: FileOwner;
+  readonly #foundBytes: number;
   #sizeBytes: number;
   #ended = false;
 
   constructor({ handle, hash, sizeBytes }: OpenFile, owner: FileOwner) {
+    this.#foundBytes = sizeBytes;
     this.#handle = handle;
     this.#file = new AppendFile(handle);
     this.#hash = hash;
@@ -42,6 +47,17 @@ export class LocalIngest implements Ingest {
 
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  async *found(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < this.#foundBytes; ) {
+      if (this.#ended) throw fail("internal", "cannot read blob back: its ingest has ended");
+      const wanted = Math.min(READ_BYTES, this.#foundBytes - at);
+      const { bytesRead, buffer } = await this.#handle.read(Buffer.allocUnsafe(wanted), 0, wanted, at);
+      if (bytesRead === 0) throw fail("internal", "cannot read blob back: its file was cut off");
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
   }
 
   async write(bytes: Uint8Array): Promise<void> {

@@ -4,8 +4,8 @@
  * twice.
  */
 import { createHash } from "node:crypto";
-import { fail } from "../../base/errors.ts";
-import type { BlobInfo, Content, Ingest } from "../content/content.ts";
+import { fail, isCategory } from "../../base/errors.ts";
+import type { BlobInfo, Content, ExpectedBlob, Ingest } from "../content/content.ts";
 import type { SnapshotUsage, StagedLayer } from "../snapshots/snapshotter.ts";
 import { PeekedStream } from "./peeked-stream.ts";
 import { type Compression, compressionOf, decompress, MAGIC_BYTES } from "./compression.ts";
@@ -31,27 +31,63 @@ export function layerMediaType(compression: Compression): string {
 export interface LayerTarget {
   readonly ingest: Ingest;
   readonly staged: StagedLayer;
+  /** What the blob must be. */
+  readonly expected?: ExpectedBlob;
 }
 
-/** Stores and applies a layer. The ingest is committed, or aborted when this throws; the staged layer stays the caller's. */
+/**
+ * Stores and applies a layer. What a named ingest found comes first, `source` has the rest. The ingest is committed or,
+ * when this throws, over: kept for the next time when only the source failed, gone when its bytes are to blame. The
+ * staged layer stays the caller's.
+ */
 export async function storeLayer(
   source: AsyncIterable<Uint8Array>,
   target: LayerTarget,
   expansion: Expansion,
   signal: AbortSignal,
 ): Promise<StoredLayer> {
-  const { ingest, staged } = target;
+  const { ingest, staged, expected } = target;
   try {
-    const raw = new PeekedStream(stored(source, ingest));
+    const raw = new PeekedStream(resumed(ingest, source));
     const compression = compressionOf(await raw.peek(MAGIC_BYTES));
     const tar = expansion.limited(decompress(raw, compression));
     const applied = await applyHashed(staged, tar, compression !== "none", signal);
     // Whatever follows the compressed data belongs to the blob all the same.
     for await (const _ of raw) signal.throwIfAborted();
-    const blob = await ingest.commit();
+    const blob = await ingest.commit(expected);
     return { blob, diffId: applied.diffId ?? blob.digest, compression, usage: applied.usage };
+  } catch (error) {
+    if (!isCategory(error, "invalid_argument")) await ingest.suspend();
+    throw error;
   } finally {
     await ingest.abort();
+  }
+}
+
+export interface AppliedBlob {
+  readonly diffId: string;
+  readonly compression: Compression;
+  readonly usage: SnapshotUsage;
+}
+
+/** Applies a blob that is stored, whatever diff it turns out to be. */
+export async function applyBlob(
+  content: Content,
+  blob: string,
+  target: { readonly staged: StagedLayer; readonly expansion: Expansion },
+  signal: AbortSignal,
+): Promise<AppliedBlob> {
+  const { staged, expansion } = target;
+  const raw = new PeekedStream(expansion.counted(content.open(blob, { verify: true })));
+  try {
+    const compression = compressionOf(await raw.peek(MAGIC_BYTES));
+    const tar = expansion.limited(decompress(raw, compression));
+    const { diffId = blob, usage } = await applyHashed(staged, tar, compression !== "none", signal);
+    // To its end, where the digest is compared.
+    for await (const _ of raw) signal.throwIfAborted();
+    return { diffId, compression, usage };
+  } finally {
+    await raw.end();
   }
 }
 
@@ -62,21 +98,13 @@ export async function applyStoredLayer(
   target: { readonly staged: StagedLayer; readonly expansion: Expansion },
   signal: AbortSignal,
 ): Promise<SnapshotUsage> {
-  const { staged, expansion } = target;
-  const raw = new PeekedStream(expansion.counted(content.open(layer.blob, { verify: true })));
-  try {
-    const compression = compressionOf(await raw.peek(MAGIC_BYTES));
-    const tar = expansion.limited(decompress(raw, compression));
-    const { diffId, usage } = await applyHashed(staged, tar, true, signal);
-    if (diffId !== layer.diffId)
-      throw fail(
-        "internal",
-        `blob "${layer.blob}" is damaged: it unpacks to "${diffId}" instead of "${layer.diffId}"`,
-      );
-    return usage;
-  } finally {
-    await raw.end();
-  }
+  const { diffId, usage } = await applyBlob(content, layer.blob, target, signal);
+  if (diffId !== layer.diffId)
+    throw fail(
+      "internal",
+      `blob "${layer.blob}" is damaged: it unpacks to "${diffId}" instead of "${layer.diffId}"`,
+    );
+  return usage;
 }
 
 async function applyHashed(
@@ -95,6 +123,11 @@ async function applyHashed(
   } finally {
     await stream.end();
   }
+}
+
+async function* resumed(ingest: Ingest, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* ingest.found();
+  yield* stored(source, ingest);
 }
 
 async function* stored(source: AsyncIterable<Uint8Array>, ingest: Ingest): AsyncGenerator<Uint8Array> {

@@ -70,7 +70,9 @@ export async function planExpiry(deps: ExpireDeps, policy: ImagePolicy): Promise
   const observe = (image: Image): ObservedImage => ({
     id: image.id,
     needs: deps.images.needs(image.id),
-    repositories: [...image.tags, ...image.digests].map((name) => repositoryOf(parseReference(name))),
+    repositories: [...image.tags, ...image.digests, ...image.variantOf].map((name) =>
+      repositoryOf(parseReference(name)),
+    ),
     createdMs: createdMs(image),
     lastUsedMs: Math.max(deps.imageUses.lastUsedMs(image.id) ?? nowMs, image.taggedAtMs),
     isInUse: uses.has(image.id),

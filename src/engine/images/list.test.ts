@@ -28,7 +28,10 @@ function image(n: number): Image {
     })),
     sizeBytes: 20,
     tags: [`docker.io/library/image-${n}:latest`],
+    manifest: undefined,
+    pinned: [],
     digests: [],
+    variantOf: [],
     taggedAtMs: 1,
   };
 }
@@ -42,7 +45,7 @@ test("shared sizes of a thousand images of twenty layers take milliseconds", () 
     usage: { sizeBytes: 1, inodes: 1 },
   }));
   const deps = {
-    images: { list: () => images, resolve: () => image(0) },
+    images: { list: () => images, resolve: () => image(0), name: () => undefined },
     containers: () => [],
     snapshots: { layers: () => layers },
   };

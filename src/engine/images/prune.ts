@@ -93,7 +93,7 @@ function prunable(
     const createdNs = Number.isNaN(ms) ? undefined : BigInt(ms) * 1_000_000n;
     return (
       !uses.has(image.id) &&
-      !(onlyDangling && image.tags.length > 0) &&
+      !(onlyDangling && image.tags.length + image.variantOf.length > 0) &&
       matches({ createdNs, labels: image.config?.Labels ?? {} })
     );
   });

@@ -43,7 +43,7 @@ export async function diskUsage(
   const withImages = types.has("image");
   return {
     LayersSize: withImages ? deps.snapshots.layers().reduce((sum, { usage }) => sum + usage.sizeBytes, 0) : 0,
-    Images: withImages ? listImages(deps, { filters, sharedSize: true }) : null,
+    Images: withImages ? listImages(deps, { filters, sharedSize: true, all: true }) : null,
     Containers: containers,
     Volumes: types.has("volume") ? [] : null,
     BuildCache: types.has("build-cache") ? [] : null,

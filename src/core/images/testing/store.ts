@@ -49,7 +49,17 @@ export async function openStore(
   const content = openContent(join(root, "content"), log);
   const snapshots = openOverlaySnapshots(join(root, "snapshots"), native, log);
   const leases = new MemoryLeases();
-  const deps = { metadata, content, snapshots, leases, log, architecture: "amd64", expansion };
+  const deps = {
+    metadata,
+    content,
+    snapshots,
+    leases,
+    log,
+    architecture: "amd64",
+    expansion,
+    maxDownloads: 3,
+    maxUploads: 5,
+  };
   const images = await openImages(deps);
   const close = async (): Promise<void> => {
     await snapshots.settled();
