@@ -21,12 +21,12 @@ import { createRegistry, type Registry } from "../registry/registry.ts";
 import { findNativeParts } from "./native-parts.ts";
 import { type OpenUpstream, openUpstream } from "./registry-upstream.ts";
 import {
-  decodeRegistryFile,
-  parseRegistryFlags,
-  REGISTRY_HELP,
-  registryOptions,
-  type RegistryServeOptions,
-} from "./registry-options.ts";
+  decodeServeFile,
+  parseServeFlags,
+  SERVE_HELP,
+  serveOptions,
+  type ServeOptions,
+} from "./registry-serve-options.ts";
 
 const REALM = "Gantry registry";
 
@@ -42,17 +42,17 @@ export async function runRegistry(words: readonly string[]): Promise<void> {
     if (verb !== "serve") {
       const isHelp = verb === undefined || verb === "--help" || verb === "-h" || verb === "help";
       if (!isHelp) throw fail("invalid_argument", `unknown command "${verb}"; see gantry registry --help`);
-      process.stdout.write(REGISTRY_HELP);
+      process.stdout.write(SERVE_HELP);
       return;
     }
-    const flags = parseRegistryFlags(rest);
+    const flags = parseServeFlags(rest);
     if (flags === "help") {
-      process.stdout.write(REGISTRY_HELP);
+      process.stdout.write(SERVE_HELP);
       return;
     }
     const { configFile } = flags;
     const file = configFile === undefined ? { given: {}, access: [] } : readConfig(configFile);
-    const options = registryOptions(flags.given, file);
+    const options = serveOptions(flags.given, file);
     endWithSignals(await startRegistry(options));
   } catch (error) {
     process.stderr.write(`gantry registry: ${messageOf(error)}\n`);
@@ -60,7 +60,7 @@ export async function runRegistry(words: readonly string[]): Promise<void> {
   }
 }
 
-async function startRegistry(options: RegistryServeOptions): Promise<Served> {
+async function startRegistry(options: ServeOptions): Promise<Served> {
   const log = new Logger((line) => process.stderr.write(line), options.logLevel);
   const { dataRoot } = options;
   mkdirSync(dataRoot, { recursive: true, mode: 0o700 });
@@ -106,13 +106,13 @@ async function startRegistry(options: RegistryServeOptions): Promise<Served> {
   };
 }
 
-function listen(registry: Registry, { listen: endpoint, tls }: RegistryServeOptions): Promise<Listener> {
+function listen(registry: Registry, { listen: endpoint, tls }: ServeOptions): Promise<Listener> {
   if (tls === undefined) return listenPlain(registry, endpoint);
   const certificate = { cert: readText(tls.certFile), key: readText(tls.keyFile) };
   return listenTls(registry, endpoint, certificate);
 }
 
-function gateOf(options: RegistryServeOptions): Gate {
+function gateOf(options: ServeOptions): Gate {
   if (options.htpasswd === "") return OPEN_GATE;
   const given = options.access.length > 0 ? options.access : [USERS_MAY_ALL];
   const rules = options.anonymousPull ? [...given, ALL_MAY_PULL] : given;
@@ -130,7 +130,7 @@ function gateOf(options: RegistryServeOptions): Gate {
 }
 
 function upstreamFor(
-  { url, user, passwordFile }: NonNullable<RegistryServeOptions["mirror"]>,
+  { url, user, passwordFile }: NonNullable<ServeOptions["mirror"]>,
   log: Logger,
 ): OpenUpstream {
   const password = passwordFile === "" ? "" : readText(passwordFile).trimEnd();
@@ -139,21 +139,18 @@ function upstreamFor(
       url,
       credentials:
         user === "" ? undefined : { username: user, password, identityToken: "", registryToken: "" },
-      proxies: {
-        http: environment("http_proxy"),
-        https: environment("https_proxy"),
-        exceptions: environment("no_proxy"),
-      },
+      environment: environment(),
       userAgent: `gantry-registry/${VERSION}`,
-      certificateDirectories: ["/etc/gantry/certs.d", "/etc/docker/certs.d"],
     },
     log,
   );
 }
 
-/** Either spelling, as everywhere. */
-function environment(name: string): string {
-  return process.env[name.toUpperCase()] ?? process.env[name] ?? "";
+function environment(): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>();
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined) variables.set(name, value);
+  return variables;
 }
 
 /** Made when it is not there yet: tokens live for minutes, so that losing it costs nobody more than another one. */
@@ -188,9 +185,9 @@ function takeLock(dataRoot: string): void {
   writeFileSync(path, `${process.pid}\n`);
 }
 
-function readConfig(path: string): ReturnType<typeof decodeRegistryFile> {
+function readConfig(path: string): ReturnType<typeof decodeServeFile> {
   try {
-    return decodeRegistryFile(readText(path));
+    return decodeServeFile(readText(path));
   } catch (error) {
     throw fail("invalid_argument", `cannot use the configuration "${path}": ${messageOf(error)}`, error);
   }

@@ -1,49 +1,31 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request as requestPlain } from "node:http";
 import { Agent, request } from "node:https";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
+import { makeAuthority } from "../core/distribution/testing/certificates.ts";
 import { sha256Of } from "../specs/oci-image/digest.ts";
 import { listenAdmin } from "./admin.ts";
 import { tokenGate } from "./auth/gate.ts";
 import { type Certificate, type Listener, listenTls } from "./listen.ts";
 import { RegistryHost } from "./testing/registry-host.ts";
 
-let directory = "";
 let host: RegistryHost;
 let secure: Listener;
 let certificate: Certificate;
 const agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "listen-"));
-  const [key, cert] = [join(directory, "key"), join(directory, "cert")];
-  execFileSync(
-    "openssl",
-    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"].concat([
-      "-subj",
-      "/CN=localhost",
-      "-keyout",
-      key,
-      "-out",
-      cert,
-    ]),
-    { stdio: "ignore" },
-  );
+  using authority = makeAuthority();
+  certificate = authority.issue("DNS:localhost,IP:127.0.0.1");
   host = await RegistryHost.start({ limits: { maxTransfersPerClient: 1 } });
-  certificate = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
   secure = await listenTls(host.registry, { host: "127.0.0.1", port: 0 }, certificate);
 });
 afterAll(async () => {
   agent.destroy();
   await secure.close(0);
   await host.close();
-  rmSync(directory, { recursive: true });
 });
 
 interface Got {

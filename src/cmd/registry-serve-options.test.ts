@@ -1,15 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import {
-  decodeRegistryFile,
-  parseRegistryFlags,
-  REGISTRY_HELP,
-  registryOptions,
-} from "./registry-options.ts";
+import { decodeServeFile, parseServeFlags, SERVE_HELP, serveOptions } from "./registry-serve-options.ts";
 
-function options(words: readonly string[], file = "{}"): ReturnType<typeof registryOptions> {
-  const flags = parseRegistryFlags(words);
+function options(words: readonly string[], file = "{}"): ReturnType<typeof serveOptions> {
+  const flags = parseServeFlags(words);
   if (flags === "help") throw new Error("help");
-  return registryOptions(flags.given, decodeRegistryFile(file));
+  return serveOptions(flags.given, decodeServeFile(file));
 }
 
 test("without options it listens on the loopback, for everybody", () => {
@@ -113,10 +108,10 @@ describe("refused by name", () => {
 });
 
 test("the help names every option, and every option of the help is one", () => {
-  const named = [...REGISTRY_HELP.matchAll(/--([a-z-]+)/g)].map(([, name]) => name ?? "");
+  const named = [...SERVE_HELP.matchAll(/--([a-z-]+)/g)].map(([, name]) => name ?? "");
   for (const name of named) {
     try {
-      parseRegistryFlags([`--${name}=x`]);
+      parseServeFlags([`--${name}=x`]);
     } catch (error) {
       throw new Error(`--${name} of the help is no option`, { cause: error });
     }
