@@ -22,6 +22,11 @@ need crun crun
 # What is run under the shim in its place, and who runs it.
 need runsc runsc
 need podman podman
+# Certificates; what the registry is compared with, and who pushes to it.
+need openssl openssl
+need docker-registry docker-registry
+need skopeo skopeo
+need umoci umoci
 # The emulated machine with cgroup v2, systemd and AppArmor (tools/vm.ts).
 [ "$(uname -m)" != x86_64 ] || need qemu-system-x86_64 qemu-system-x86
 need mkfs.ext4 e2fsprogs

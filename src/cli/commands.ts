@@ -25,6 +25,9 @@ export const MANAGEMENT: ReadonlyMap<string, string> = new Map([
   ["system", "Manage Gantry"],
 ]);
 
+/** Words that make this program another one (src/cmd/main.ts): here for the help alone. */
+export const SERVERS: ReadonlyMap<string, string> = new Map([["registry", "Serve images to others"]]);
+
 export const COMMANDS: readonly CommandEntry[] = [
   {
     parent: "container",

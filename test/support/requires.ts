@@ -18,6 +18,10 @@ export type Requirement =
   | "x86_64"
   | "kernel log"
   | "podman"
+  | "skopeo"
+  | "umoci"
+  | "oras"
+  | "docker-registry"
   | "systemd"
   | "erofs"
   | "btrfs"
@@ -43,6 +47,10 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
     hasCommand("apparmor_parser"),
   busybox: () => existsSync("/bin/busybox"),
   podman: () => hasCommand("podman"),
+  skopeo: () => hasCommand("skopeo"),
+  umoci: () => hasCommand("umoci"),
+  oras: () => hasCommand("oras"),
+  "docker-registry": () => hasCommand("docker-registry"),
   /** As init: sd_booted(3). */
   systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
   debootstrap: () => hasCommand("debootstrap"),
