@@ -16,7 +16,7 @@ import { listenAdmin } from "../registry/admin.ts";
 import { ALL_MAY_PULL, USERS_MAY_ALL } from "../registry/auth/access.ts";
 import { basicGate, type Gate, OPEN_GATE, tokenGate } from "../registry/auth/gate.ts";
 import { openHtpasswd } from "../registry/auth/htpasswd.ts";
-import { type Listener, listenPlain, listenTls } from "../registry/listen.ts";
+import { type Certificate, listenPlain, listenTls } from "../registry/listen.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { findNativeParts } from "./native-parts.ts";
 import { type OpenUpstream, openUpstream } from "./registry-upstream.ts";
@@ -32,6 +32,8 @@ const REALM = "Gantry registry";
 
 interface Served {
   readonly log: Logger;
+  /** Reads the certificate again. */
+  readonly renew: () => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -53,7 +55,7 @@ export async function runRegistry(words: readonly string[]): Promise<void> {
     const { configFile } = flags;
     const file = configFile === undefined ? { given: {}, access: [] } : readConfig(configFile);
     const options = serveOptions(flags.given, file);
-    endWithSignals(await startRegistry(options));
+    obeySignals(await startRegistry(options));
   } catch (error) {
     process.stderr.write(`gantry registry: ${messageOf(error)}\n`);
     process.exit(1);
@@ -82,23 +84,30 @@ async function startRegistry(options: ServeOptions): Promise<Served> {
     ...(mirrored === undefined ? {} : { upstream: mirrored.upstream }),
     ...(options.mirror === undefined ? {} : { tagMaxAgeMs: options.mirror.tagMaxAgeMs }),
   });
-  const listeners = [await listen(registry, options)];
-  if (options.adminListen !== undefined) listeners.push(await listenAdmin(registry, options.adminListen));
+  const certificate = certificateOf(options);
+  const secure =
+    certificate === undefined ? undefined : await listenTls(registry, options.listen, certificate);
+  const main = secure ?? (await listenPlain(registry, options.listen));
+  const admin =
+    options.adminListen === undefined ? undefined : await listenAdmin(registry, options.adminListen);
   const stopCollecting = collectAtIntervals(registry, options.gc.intervalMs, log);
   log.info("the registry is ready", {
     version: VERSION,
     commit: COMMIT,
     host: options.listen.host,
-    port: listeners[0]?.port,
+    port: main.port,
     dataRoot,
     ms: Math.round(performance.now()),
   });
   return {
     log,
+    renew: () => {
+      const renewed = certificateOf(options);
+      if (renewed !== undefined) secure?.renew(renewed);
+    },
     stop: async () => {
       stopCollecting();
-      const closed = listeners.map((listener) => listener.close(options.shutdownMs));
-      await Promise.all(closed);
+      await Promise.all([main.close(options.shutdownMs), admin?.close(options.shutdownMs)]);
       await registry.close();
       mirrored?.close();
       metadata.close();
@@ -106,10 +115,8 @@ async function startRegistry(options: ServeOptions): Promise<Served> {
   };
 }
 
-function listen(registry: Registry, { listen: endpoint, tls }: ServeOptions): Promise<Listener> {
-  if (tls === undefined) return listenPlain(registry, endpoint);
-  const certificate = { cert: readText(tls.certFile), key: readText(tls.keyFile) };
-  return listenTls(registry, endpoint, certificate);
+function certificateOf({ tls }: ServeOptions): Certificate | undefined {
+  return tls === undefined ? undefined : { cert: readText(tls.certFile), key: readText(tls.keyFile) };
 }
 
 function gateOf(options: ServeOptions): Gate {
@@ -201,7 +208,7 @@ function readText(path: string): string {
   }
 }
 
-function endWithSignals({ log, stop }: Served): void {
+function obeySignals({ log, renew, stop }: Served): void {
   // Requests are isolated from each other, and state is written before it is believed: going on is safer than a restart.
   process.on("uncaughtException", (error) =>
     log.error("uncaught error", { error: messageOf(error), stack: error.stack }),
@@ -222,4 +229,12 @@ function endWithSignals({ log, stop }: Served): void {
   };
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
+  process.on("SIGHUP", () => {
+    try {
+      renew();
+      log.info("certificates read again");
+    } catch (error) {
+      log.error("the old certificates stay", { error: messageOf(error) });
+    }
+  });
 }
