@@ -119,6 +119,23 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       expect(held).toEqual([digest, undefined]);
     });
 
+    test("read() follows the writer, and stops with the ingest", async () => {
+      const { content } = await make();
+      for (const name of [undefined, "followed"]) {
+        const ingest = await content.begin(NOBODY, name);
+        expect((await ingest.read(0, 10)).toString()).toBe("");
+        await ingest.write(Buffer.from("hello "));
+        expect((await ingest.read(0, 3)).toString()).toBe("hel");
+        await ingest.write(Buffer.from("world"));
+        expect((await ingest.read(6, 100)).toString()).toBe("world");
+        expect((await ingest.read(3, 100)).toString()).toBe("lo world");
+        expect((await ingest.read(11, 100)).toString()).toBe("");
+        expect((await ingest.read(99, 100)).toString()).toBe("");
+        await ingest.commit({ digest: sha256Of("hello world") });
+        expect((await rejection(ingest.read(0, 1))).message).toContain("has ended");
+      }
+    });
+
     test("abort() is fine twice and after commit()", async () => {
       const { content } = await make();
       const ingest = await content.begin(NOBODY);

@@ -72,6 +72,11 @@ export interface Ingest {
   /** The bytes that a named ingest found, for whoever makes more of them than a blob. To be read before it ends. */
   found(): AsyncIterable<Uint8Array>;
   /**
+   * Bytes written so far, from an offset on: at most `length`, maybe fewer, none only where there are none yet. For whoever
+   * follows the writer; throws when the ingest has ended, whereupon the blob may be there.
+   */
+  read(offset: number, length: number): Promise<Buffer>;
+  /**
    * Appends. The bytes belong to the ingest from now on and must not change. Resolves when more may come, which may be
    * before these are on disk; what goes wrong with them is thrown by a later write or by commit().
    */

@@ -106,7 +106,7 @@ class LocalStore implements Content {
       drop,
       keep: drop,
     };
-    const handle = await open(path, "wx", 0o600);
+    const handle = await open(path, "wx+", 0o600);
     return new LocalIngest({ handle, hash: createHash("sha256"), sizeBytes: 0 }, owner);
   }
 
