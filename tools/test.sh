@@ -15,6 +15,8 @@ need ip iproute2
 need debootstrap debootstrap
 need zstd zstd
 need ps procps
+# A registry that is not ours, to push to and pull from.
+need docker-registry docker-registry
 need /usr/include/seccomp.h libseccomp-dev
 # What gantry-runc is compared with.
 need runc runc

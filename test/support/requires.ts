@@ -8,6 +8,7 @@ import { describe } from "bun:test";
 export type Requirement =
   | "root"
   | "docker-cli"
+  | "docker-registry"
   | "cgroup1"
   | "cgroup2"
   | "apparmor"
@@ -39,6 +40,7 @@ function isAtLeast(major: number, minor: number): boolean {
 const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   root: () => process.getuid?.() === 0,
   "docker-cli": () => hasCommand("docker"),
+  "docker-registry": () => hasCommand("docker-registry"),
   cgroup1: () => readFileSync("/proc/self/mountinfo", "utf8").includes(" - cgroup "),
   cgroup2: () => existsSync("/sys/fs/cgroup/cgroup.controllers"),
   apparmor: () =>
