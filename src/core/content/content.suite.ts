@@ -210,6 +210,21 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       await again.abort();
     });
 
+    test("a named ingest gives back what it found, and nothing that was written since", async () => {
+      const { content } = await make();
+      const bytes = "found ".repeat(100_000);
+      await left(content, "upload", bytes);
+      const second = await content.begin(NOBODY, "upload");
+      await second.write(Buffer.from("more"));
+      expect(await textOf(second.found())).toBe(bytes);
+      await second.commit({ sizeBytes: bytes.length + 4 });
+      expect((await rejection(textOf(second.found()))).message).toContain("its ingest has ended");
+      const unnamed = await content.begin(NOBODY);
+      await unnamed.write(Buffer.from("x"));
+      expect(await textOf(unnamed.found())).toBe("");
+      await unnamed.abort();
+    });
+
     test("a named ingest goes on after a crash, from suspend() or from the middle", async () => {
       const { content, reopen } = await make();
       await left(content, "suspended", "hello ");
