@@ -63,7 +63,8 @@ void tree_end (struct tree *t);
 
 void *tree_memory (struct tree *t, size_t size, struct err *e);
 
-/* A new inode of root's with the present time, in no directory yet. NULL when out of memory. */
+/* A new inode of root's, in no directory yet. Its time is 0 until the archive says another: the same archive always makes the
+   same image. NULL when out of memory. */
 struct inode *tree_inode (struct tree *t, uint16_t mode, struct err *e);
 
 /* NULL = no such name. */

@@ -135,6 +135,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "system",
+    names: ["check"],
+    top: "",
+    summary: "Check what is stored, and repair it",
+    load: () => import("./system/check.ts"),
+  },
+  {
+    parent: "system",
     names: ["df"],
     top: "",
     summary: "Show Gantry disk usage",

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { checkRoutes } from "../api/routes/check.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { distributionRoutes } from "../api/routes/distribution.ts";
 import { execRoutes } from "../api/routes/exec.ts";
@@ -78,7 +79,7 @@ import {
   type DaemonOptions,
   parseDaemonFlags,
 } from "./daemon-options.ts";
-import { openRoots } from "./daemon-roots.ts";
+import { openRoots, statePaths } from "./daemon-roots.ts";
 import { listenOn } from "./daemon-socket.ts";
 import { findNativeParts } from "./native-parts.ts";
 import { registryOptions } from "./registry-settings.ts";
@@ -227,6 +228,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...registryRoutes(engine),
       ...distributionRoutes(engine),
       ...networkRoutes(engine),
+      ...checkRoutes({ ...engine, partialMaxAgeMs, statePaths: statePaths(roots, snapshots.driver) }),
     ],
   });
   await listenOn(server, options.socketPath, options.group);

@@ -317,6 +317,17 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       await ingest.abort();
     });
 
+    test("nothing that the store makes is a stranger to it", async () => {
+      const { content } = await make();
+      await content.ingest(NOBODY, chunks("hello"), {}, NEVER);
+      await left(content, "partial", "half");
+      const ingest = await content.begin(NOBODY);
+      expect(content.strangers()).toEqual([]);
+      expect(isCategory(await rejection(content.discardStranger("/etc/passwd")), "not_found")).toBe(true);
+      await ingest.abort();
+      await content.discard("partial");
+    });
+
     test("suspend() of an ingest without a name leaves nothing", async () => {
       const { content } = await make();
       const ingest: Ingest = await content.begin(NOBODY);

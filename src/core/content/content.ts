@@ -121,6 +121,10 @@ export interface Content {
   delete(digest: string): Promise<void>;
   /** The partial blobs, from memory. Old ones go at the start of the store and with garbage collection. */
   partials(): readonly PartialBlob[];
+  /** What lies among the blobs and is none: absolute paths, as they are on the disk now. Nothing that is being made. */
+  strangers(): readonly string[];
+  /** Deletes a stranger, whatever it is. */
+  discardStranger(path: string): Promise<void>;
   /** Deletes a partial blob. A missing one is fine; `conflict` when it is being written. */
   discard(name: string): Promise<void>;
 }

@@ -238,6 +238,18 @@ class LocalStore implements Content {
     return this.#partials.discard(name);
   }
 
+  strangers(): readonly string[] {
+    const blobs = readdirSync(this.#blobsDir, { withFileTypes: true })
+      .filter((entry) => !entry.isFile() || !isDigest(`sha256:${entry.name}`))
+      .map((entry) => join(this.#blobsDir, entry.name));
+    return [...blobs, ...this.#partials.strangers()];
+  }
+
+  async discardStranger(path: string): Promise<void> {
+    if (!this.strangers().includes(path)) throw fail("not_found", `"${path}" is no stranger`);
+    await rm(path, { recursive: true, force: true });
+  }
+
   #path(digest: string): string {
     return join(this.#blobsDir, hexOf(digest));
   }

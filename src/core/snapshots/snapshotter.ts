@@ -1,3 +1,5 @@
+import type { LayerCare } from "./layer-care.ts";
+
 /**
  * Layered root filesystems. A *committed* snapshot is one image layer applied on its parents, named by chainID and
  * never changed again; an *active* snapshot is a container's writable layer on top of one, named by container id.
@@ -82,6 +84,9 @@ export const MAX_LAYERS = 125;
 export interface Snapshotter {
   /** The storage driver's name as Docker spells it, e.g. "overlay2". */
   readonly driver: string;
+
+  /** For `system check`. */
+  readonly care: LayerCare;
 
   /** Whether the layer is committed. Answers from memory. */
   hasLayer(chainId: string): boolean;
