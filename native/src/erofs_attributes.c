@@ -57,6 +57,11 @@ void attributes_remove (struct attributes *a, uint8_t prefix, const char *name) 
   a->size -= (uint32_t) length;
 }
 
+static int refuse (int code, uint8_t prefix, const char *name, struct err *e) {
+  const char *begins = prefix == EROFS_USER ? USER : prefix == EROFS_TRUSTED ? "trusted." : prefix == EROFS_SECURITY ? "security." : "";
+  return err_set (e, code, "cannot set attribute \"%s%.100s\"", begins, name[0] != '\0' ? name : "system.posix_acl");
+}
+
 int attributes_set (struct attributes *a, struct tree *t, uint8_t prefix, const char *name, const void *value, size_t size,
                     struct err *e) {
   size_t name_size = strlen (name);
@@ -64,10 +69,10 @@ int attributes_set (struct attributes *a, struct tree *t, uint8_t prefix, const 
   size_t length = padded (sizeof x + name_size + size);
 
   if (name_size > XATTR_NAME_MAX)
-    return err_set (e, ERANGE, "cannot set attribute \"%.100s\"", name);
+    return refuse (ERANGE, prefix, name, e);
   attributes_remove (a, prefix, name);
   if (size > MAX_VALUE || a->size + length > MAX_BYTES)
-    return err_set (e, E2BIG, "cannot set attribute \"%.100s\"", name);
+    return refuse (E2BIG, prefix, name, e);
   if (a->size + length > a->room) {
     size_t room = a->size + length + (a->size == 0 ? 0 : 256);
     uint8_t *grown = tree_memory (t, room, e);
