@@ -209,14 +209,23 @@ static int set_attribute (struct inode *i, struct tree *t, const struct tar_xatt
   return attributes_set (&i->attributes, t, EROFS_USER, x->name + strlen (USER), x->value, x->size, e);
 }
 
+/* What chown(2) takes away. */
+static void give_away (struct inode *i) {
+  if (S_ISDIR (i->mode))
+    return;
+  attributes_remove (&i->attributes, EROFS_SECURITY, "capability");
+  i->mode &= (uint16_t) ~S_ISUID;
+  if ((i->mode & S_IXGRP) != 0)
+    i->mode &= (uint16_t) ~S_ISGID;
+}
+
 int inode_set_metadata (struct inode *i, struct tree *tree, const struct tar_entry *t, int everything, struct err *e) {
-  bool has_new_owner = i->uid != t->uid || i->gid != t->gid;
+  if (i->uid != t->uid || i->gid != t->gid)
+    give_away (i);
   i->uid = t->uid;
   i->gid = t->gid;
   i->seconds = t->mtime.tv_sec;
   i->nanoseconds = (uint32_t) t->mtime.tv_nsec;
-  if (has_new_owner && everything && !S_ISDIR (i->mode))
-    attributes_remove (&i->attributes, EROFS_SECURITY, "capability"); /* as chown(2) does */
   if (everything) {
     i->mode = (uint16_t) ((i->mode & S_IFMT) | t->mode);
     acl_chmod (i);
