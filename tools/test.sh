@@ -32,6 +32,7 @@ need umoci umoci
 # The emulated machine with cgroup v2, systemd and AppArmor (tools/vm.ts).
 [ "$(uname -m)" != x86_64 ] || need qemu-system-x86_64 qemu-system-x86
 need mkfs.ext4 e2fsprogs
+need mkfs.btrfs btrfs-progs
 if ! command -v docker >/dev/null 2>&1; then
   # Debian 13 has the client as a package of its own; before that it came with the engine, which we never start.
   if apt-cache show docker-cli >/dev/null 2>&1; then missing="$missing docker-cli"; else missing="$missing docker.io"; fi

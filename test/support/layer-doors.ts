@@ -32,7 +32,7 @@ async function throughImage(
   const work = mkdtempSync(join(tmpdir(), "gantry-image-"));
   try {
     const usage = await builtNative().applyLayerImage(work, tar, signal);
-    const script = 'mount -i -t erofs -o ro "$1" /mnt && cd /mnt && cp -a --sparse=always . "$2"';
+    const script = 'mount -t erofs -o ro "$1" /mnt && cd /mnt && cp -a --sparse=always . "$2"';
     const image = join(work, "layer.erofs");
     const { status, stderr } = spawnSync("unshare", ["-m", "sh", "-c", script, "sh", image, root], {
       encoding: "utf8",
