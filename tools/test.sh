@@ -15,8 +15,6 @@ need ip iproute2
 need debootstrap debootstrap
 need zstd zstd
 need ps procps
-# A registry that is not ours, to push to and pull from.
-need docker-registry docker-registry
 need /usr/include/seccomp.h libseccomp-dev
 # What gantry-runc is compared with.
 need runc runc
@@ -24,7 +22,7 @@ need crun crun
 # What is run under the shim in its place, and who runs it.
 need runsc runsc
 need podman podman
-# Certificates; what the registry is compared with, and who pushes to it.
+# Certificates; a registry that is not ours, and who pushes to ours.
 need openssl openssl
 need docker-registry docker-registry
 need skopeo skopeo
@@ -42,8 +40,14 @@ if [ -n "$missing" ]; then
     echo "installing Debian packages for the tests:$missing"
     apt-get update -q >/dev/null 2>&1 || true
     # policy-rc.d: a package may bring a service; none is to be started here
-    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/tmp/gantry-test-apt.log 2>&1 ||
-      { tail -n 15 /tmp/gantry-test-apt.log; echo "could not install:$missing (tests that need them are skipped by name)"; }
+    install() {
+      RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/tmp/gantry-test-apt.log 2>&1
+    }
+    # Not every release and architecture has all of them.
+    # shellcheck disable=SC2086
+    install $missing || for package in $missing; do
+      install "$package" || { tail -n 5 /tmp/gantry-test-apt.log; echo "could not install $package (tests that need it are skipped by name)"; }
+    done
     rm -f /tmp/gantry-test-apt.log
   else
     echo "not root: tests that need these packages are skipped by name:$missing"

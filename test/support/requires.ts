@@ -22,7 +22,6 @@ export type Requirement =
   | "skopeo"
   | "umoci"
   | "oras"
-  | "docker-registry"
   | "systemd"
   | "erofs"
   | "btrfs"
@@ -52,7 +51,6 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   skopeo: () => hasCommand("skopeo"),
   umoci: () => hasCommand("umoci"),
   oras: () => hasCommand("oras"),
-  "docker-registry": () => hasCommand("docker-registry"),
   /** As init: sd_booted(3). */
   systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
   debootstrap: () => hasCommand("debootstrap"),
