@@ -386,6 +386,7 @@ describe("push()", () => {
     expect([pushed.digest, pushed.insteadOf]).toEqual([index, undefined]);
     const one = await push("r.io/whole", ARM);
     expect(one.pushed.digest).toBe(store.images.resolve("r.io/multi", ARM).manifest?.digest ?? "");
+    expect(one.pushed.insteadOf).toBeUndefined();
     expect((await rejection(push("r.io/whole", { ...ARM, architecture: "s390x" }))).message).toContain(
       "linux/s390x",
     );
