@@ -150,10 +150,11 @@ static uint16_t acl_mode (const uint8_t *acl, size_t count) {
 static int set_acl (struct inode *i, struct tree *t, const struct tar_xattr *x, bool access, struct err *e) {
   uint8_t prefix = access ? EROFS_ACL_ACCESS : EROFS_ACL_DEFAULT;
   size_t count = x->size < ACL_HEADER ? 0 : (x->size - ACL_HEADER) / sizeof (struct acl_entry);
-  if (x->size > 0 && (x->size < ACL_HEADER || (x->size - ACL_HEADER) % sizeof (struct acl_entry) != 0))
+  bool is_whole = x->size >= ACL_HEADER;
+  if (is_whole && (x->value[0] != ACL_VERSION || x->value[1] != 0 || x->value[2] != 0 || x->value[3] != 0))
+    return 0; /* not supported: lost, as on a file system without ACLs */
+  if (x->size > 0 && (!is_whole || (x->size - ACL_HEADER) % sizeof (struct acl_entry) != 0))
     return err_set (e, EINVAL, "cannot set attribute \"%s\"", x->name);
-  if (x->size > 0 && (x->value[0] != ACL_VERSION || x->value[1] != 0 || x->value[2] != 0 || x->value[3] != 0))
-    return err_set (e, EOPNOTSUPP, "cannot set attribute \"%s\"", x->name);
   attributes_remove (&i->attributes, prefix, "");
   if (count == 0)
     return 0;
@@ -188,7 +189,7 @@ static void acl_chmod (struct inode *i) {
 static bool capability_is_valid (const struct tar_xattr *x) {
   uint32_t magic;
   if (x->size < sizeof magic)
-    return false;
+    return x->size == 0; /* setxattr(2) takes nothing for something */
   memcpy (&magic, x->value, sizeof magic);
   uint32_t revision = le32toh (magic) & VFS_CAP_REVISION_MASK;
   return (x->size == XATTR_CAPS_SZ_2 && revision == VFS_CAP_REVISION_2) ||
