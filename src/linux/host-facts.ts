@@ -44,17 +44,18 @@ export type CgroupFacts =
 const MAX_FILE_BYTES = 1 << 20;
 
 /**
- * Looks at /proc and /sys. `root` is put before both, for tests. Throws `unavailable` for a host that cannot run
+ * Looks at /proc and /sys. `root` is put before both, for tests; `pid` is the process whose cgroups and capabilities count,
+ * one in the same namespaces. Throws `unavailable` for a host that cannot run
  * containers: an unknown architecture, no control groups.
  */
-export function readHostFacts(root = ""): HostFacts {
+export function readHostFacts(root = "", pid: number | "self" = "self"): HostFacts {
   const read = (path: string): string => readCapped(join(root, path));
   const exists = (path: string): boolean => existsSync(join(root, path));
-  const status = read("/proc/self/status");
+  const status = read(`/proc/${pid}/status`);
   const mountinfo = read("/proc/self/mountinfo");
   const resctrl = findResctrl(mountinfo);
   return {
-    cgroup: findCgroups(mountinfo, read("/proc/self/cgroup"), (mountPoint) =>
+    cgroup: findCgroups(mountinfo, read(`/proc/${pid}/cgroup`), (mountPoint) =>
       read(join(mountPoint, "cgroup.controllers")),
     ),
     ...(resctrl === undefined ? {} : { resctrl }),

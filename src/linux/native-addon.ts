@@ -25,6 +25,8 @@ interface Addon {
     env: readonly string[],
     keep: readonly number[],
   ): unknown;
+  peerCredentials(fd: number): unknown;
+  sendDescriptors(fd: number, bytes: Uint8Array, fds: readonly number[]): unknown;
   removeTree(path: string): Promise<unknown>;
   /** `cancelled[0]` ≠ 0 stops it; the array must stay reachable until the promise is settled. */
   treeUsage(path: string, cancelled: Int32Array): Promise<unknown>;
@@ -40,6 +42,8 @@ const FUNCTIONS = [
   "closeFd",
   "memfd",
   "replaceProcess",
+  "peerCredentials",
+  "sendDescriptors",
   "removeTree",
   "treeUsage",
   "treeFingerprint",
@@ -81,6 +85,13 @@ const MAX_SIGNAL = 64;
 function descriptor(value: unknown): number {
   if (typeof value !== "number") throw fail("internal", "the addon returned no descriptor");
   return value;
+}
+
+function credentials(value: unknown): { readonly pid: number; readonly uid: number } {
+  const [pid, uid]: readonly unknown[] = Array.isArray(value) ? value : [];
+  if (typeof pid !== "number" || typeof uid !== "number")
+    throw fail("internal", "the addon returned no credentials");
+  return { pid, uid };
 }
 
 function treeUsage(value: unknown): TreeUsage {
@@ -152,6 +163,16 @@ export function loadNative(paths: NativePaths): Native {
         keep.map((fd) => integer("descriptor", fd, 3, MAX_INT)),
       );
       throw fail("internal", "the addon came back from the program that was to replace this one");
+    },
+
+    peerCredentials: (fd) => credentials(addon.peerCredentials(integer("descriptor", fd, 3, MAX_INT))),
+
+    sendDescriptors(fd, bytes, fds) {
+      addon.sendDescriptors(
+        integer("descriptor", fd, 3, MAX_INT),
+        bytes,
+        fds.map((each) => integer("descriptor", each, 3, MAX_INT)),
+      );
     },
 
     async removeTree(path) {

@@ -52,6 +52,12 @@ export interface Native {
    */
   replaceProcess(replacement: Replacement): never;
 
+  /** Who connected to the unix socket at the other end of `fd`. */
+  peerCredentials(fd: number): { readonly pid: number; readonly uid: number };
+
+  /** Sends bytes with copies of `fds` over a unix socket, all at once and without waiting: EAGAIN when there is no room. */
+  sendDescriptors(fd: number, bytes: Uint8Array, fds: readonly number[]): void;
+
   /** Deletes a directory tree: no symbolic link is followed, no mount crossed. A missing one is fine. Runs off the event loop. */
   removeTree(path: string): Promise<void>;
 

@@ -1,4 +1,4 @@
-import { readHostFacts } from "../linux/host-facts.ts";
+import type { HostFacts } from "../linux/host-facts.ts";
 import { hookSteps } from "../runtime/compile-hooks.ts";
 import { seccompSteps } from "../runtime/compile-seccomp.ts";
 import { encodePlan } from "../runtime/plan-codec.ts";
@@ -16,11 +16,11 @@ export function needsStartPlan(spec: Spec): boolean {
  * What `start` does, encoded: the hooks of the poststart stage, and where the filter's notification descriptor goes, which
  * init offers after the one that created it has gone.
  */
-export function startPlan({ id, record }: Container): Uint8Array {
+export function startPlan({ id, record }: Container, readFacts: () => HostFacts): Uint8Array {
   const spec = decodeSpec(record.config);
   const container = { spec, taskId: id, bundle: record.bundle };
   const hooks = hookSteps(container).filter(({ stage }) => stage === HOOK_STAGE.poststart);
-  const agent = hasAgent(spec) ? seccompSteps(container, readHostFacts(), "created") : [];
+  const agent = hasAgent(spec) ? seccompSteps(container, readFacts(), "created") : [];
   const ops: PlanOp[] = [...hooks, ...agent];
   return encodePlan({ cloneFlags: 0, join: false, terminal: false, hostPid: false, ops });
 }

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -14,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Finished, run, type RunOptions } from "./run.ts";
+import { until } from "./until.ts";
 
 const GANTRY_RUNC = join(import.meta.dirname, "..", "..", "build", "gantry-runc");
 
@@ -35,7 +37,10 @@ export class Runtime {
   readonly root: string = join(this.directory, "state");
   readonly program: string = join(this.directory, "gantry-runc");
   readonly cgroup: string = `gantry-test-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  /** Where a resident compiler listens, once there is one; this machine's own is never used. */
+  socket = "";
   #bundles = 0;
+  #resident: ChildProcess | undefined;
 
   /** To be called first; not by the constructor, which runs for tests that are skipped, too. */
   open(): void {
@@ -43,9 +48,37 @@ export class Runtime {
     symlinkSync(GANTRY_RUNC, this.program);
   }
 
+  /** From here on verbs go through a resident compiler. Resolves with its process id when it listens. */
+  async serve(): Promise<number> {
+    const socket = join(this.directory, "serve.sock");
+    this.#resident = spawn(this.program, ["serve", "--socket", socket], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    await until("the resident compiler to listen", () => existsSync(socket));
+    this.socket = socket;
+    return this.#resident.pid ?? 0;
+  }
+
+  async endServing(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
+    const resident = this.#resident;
+    if (resident === undefined) return null;
+    this.#resident = undefined;
+    const { promise, resolve } = Promise.withResolvers<number | null>();
+    resident.on("exit", resolve);
+    resident.kill(signal);
+    return promise;
+  }
+
+  get environment(): Readonly<Record<string, string>> {
+    return { GANTRY_RUNC_SOCKET: this.socket };
+  }
+
   /** Runs one verb to its end. */
   call(words: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    return run([this.program, "--root", this.root, ...words], options);
+    return run([this.program, "--root", this.root, ...words], {
+      ...options,
+      env: { ...this.environment, ...options.env },
+    });
   }
 
   /** Its standard output; throws unless it succeeds. */
@@ -63,7 +96,10 @@ export class Runtime {
   }
 
   spawn(words: readonly string[]): ChildProcess {
-    return spawn(this.program, ["--root", this.root, ...words], { stdio: "ignore" });
+    return spawn(this.program, ["--root", this.root, ...words], {
+      stdio: "ignore",
+      env: { ...process.env, ...this.environment },
+    });
   }
 
   bundle({ args, terminal = false, env = [], more = {}, linux = {} }: BundleOptions): string {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { fail } from "../../base/errors.ts";
+import { readHostFacts } from "../../linux/host-facts.ts";
 import { type Container, loadContainer, mainProcess } from "../container.ts";
 import type { Context, Verb } from "../context.ts";
 import { notifySocket } from "../handed-down.ts";
@@ -12,6 +13,7 @@ export const verb: Verb = {
   flags: [],
   least: 1,
   most: 1,
+  isResident: true,
   run(context, { args }) {
     const container = loadContainer(context.root, args[0] ?? "");
     const { status } = conditionOf(container);
@@ -29,7 +31,7 @@ export const verb: Verb = {
   },
 };
 
-async function startCreated(context: Context, container: Container): Promise<never> {
+async function startCreated(context: Context, container: Container): Promise<number> {
   const main = mainProcess(container);
   if (main === undefined) throw fail("conflict", "cannot start a container that has stopped");
   const notify = notifySocket(context.environment, container.directory);
@@ -40,7 +42,9 @@ async function startCreated(context: Context, container: Container): Promise<nev
     verb: "start",
     state: container.directory,
     join: main,
-    ...(startPlan === undefined ? {} : { plan: startPlan(container) }),
+    ...(startPlan === undefined
+      ? {}
+      : { plan: startPlan(container, () => readHostFacts("", context.caller.pid)) }),
     // Its directory is bound into the container only if there was a service manager when it was created.
     notify: notify !== undefined && existsSync(notify.directory) ? notify : undefined,
   });
