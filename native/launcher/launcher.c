@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ask.h"
@@ -18,6 +19,17 @@
 static int fail (const char *what) {
   fprintf (stderr, NAME ": %s: %s\n", what, strerror (errno));
   return 1;
+}
+
+/* The interpreter raises the soft limit of open files for itself; the container shall have the caller's. */
+static int note_open_files (void) {
+  struct rlimit limit;
+  char text[24];
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
+    return 0;
+  snprintf (text, sizeof text, "%llu", (unsigned long long) limit.rlim_cur);
+  return setenv ("GANTRY_RUNC_OPEN_FILES", text, 1);
 }
 
 /* One that the caller closed must not become a connection. */
@@ -44,7 +56,7 @@ int main (int argc, char **argv) {
   path[length] = '\0';
   char *slash = strrchr (path, '/');
   memcpy (slash == NULL ? path : slash + 1, TARGET, sizeof TARGET);
-  if (setenv ("BUN_JSC_useJIT", "0", 1) < 0)
+  if (setenv ("BUN_JSC_useJIT", "0", 1) < 0 || note_open_files () < 0)
     return fail ("cannot set the environment");
   char *none[] = { name, NULL };
   if (argc > 0)

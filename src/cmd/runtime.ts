@@ -4,6 +4,7 @@ import { loadNative } from "../linux/native-addon.ts";
 import type { Native } from "../linux/native.ts";
 import { ownCaller } from "../runc/caller.ts";
 import { main } from "../runc/main.ts";
+import type { ServerOptions } from "../runc/resident/server.ts";
 import { type NativeParts, findNativeParts } from "./native-parts.ts";
 
 export async function runRuntime(words: readonly string[]): Promise<never> {
@@ -16,19 +17,23 @@ export async function runRuntime(words: readonly string[]): Promise<never> {
     workingDirectory: process.cwd(),
     version: VERSION,
     commit: COMMIT,
-    caller: ownCaller(parts.shim, native),
+    caller: ownCaller(parts.shim, native, openFiles(process.env["GANTRY_RUNC_OPEN_FILES"])),
     native,
-    serve: (socket) => serveRuntime(words, parts, native(), socket),
+    serve: (socket, log) => serveRuntime(words, parts, { native: native(), socket, log }),
   });
   process.exit(status);
+}
+
+/** By the launcher: since then the interpreter has raised it. */
+function openFiles(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
 /** The launcher turns the just-in-time compiler off, before anybody knows what is wanted: whoever stays starts once more. */
 async function serveRuntime(
   words: readonly string[],
   parts: NativeParts,
-  native: Native,
-  socket: string,
+  { native, socket, log }: Pick<ServerOptions, "native" | "socket" | "log">,
 ): Promise<number> {
   const { BUN_JSC_useJIT: isOff, ...environment } = process.env;
   if (isOff !== undefined) {
@@ -50,7 +55,7 @@ async function serveRuntime(
     version: VERSION,
     commit: COMMIT,
     signal: ending.signal,
-    log: (line) => process.stderr.write(`gantry-runc: ${line}\n`),
+    log,
   });
   return 0;
 }

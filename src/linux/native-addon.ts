@@ -24,6 +24,7 @@ interface Addon {
     argv: readonly string[],
     env: readonly string[],
     keep: readonly number[],
+    openFiles: number,
   ): unknown;
   peerCredentials(fd: number): unknown;
   sendDescriptors(fd: number, bytes: Uint8Array, fds: readonly number[]): unknown;
@@ -155,12 +156,13 @@ export function loadNative(paths: NativePaths): Native {
 
     memfd: (name, bytes) => descriptor(addon.memfd(name, bytes)),
 
-    replaceProcess({ executable, argv, env, keep }) {
+    replaceProcess({ executable, argv, env, keep, openFiles = -1 }) {
       addon.replaceProcess(
         integer("descriptor", executable, 3, MAX_INT),
         argv,
         env,
         keep.map((fd) => integer("descriptor", fd, 3, MAX_INT)),
+        integer("limit", openFiles, -1, MAX_INT),
       );
       throw fail("internal", "the addon came back from the program that was to replace this one");
     },

@@ -25,6 +25,8 @@ export interface Replacement {
   readonly env: readonly string[];
   /** What it inherits besides the standard streams; every other descriptor is closed. */
   readonly keep: readonly number[];
+  /** The soft limit of open files that it gets; undefined: this program's. */
+  readonly openFiles?: number | undefined;
 }
 
 export interface Native {

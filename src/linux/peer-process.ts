@@ -1,6 +1,7 @@
 /** Another process of this host as the kernel shows it below /proc: what it was started with, and what it lives in. */
-import { closeSync, openSync, readSync, readlinkSync, statSync } from "node:fs";
+import { readlinkSync, statSync } from "node:fs";
 import { errnoOf } from "../base/errors.ts";
+import { readKernelFile } from "./kernel-file.ts";
 
 export interface StartedWith {
   /** Behind its program's name. */
@@ -18,7 +19,7 @@ export function readStartedWith(pid: number): StartedWith | undefined {
     const workingDirectory = readlinkSync(`/proc/${pid}/cwd`);
     const words = readStrings(`/proc/${pid}/cmdline`);
     const variables = readStrings(`/proc/${pid}/environ`);
-    const mask = /^Umask:\t(\d+)$/m.exec(readAll(`/proc/${pid}/status`) ?? "")?.[1];
+    const mask = /^Umask:\t(\d+)$/m.exec(readKernelFile(`/proc/${pid}/status`, MAX_BYTES) ?? "")?.[1];
     if (words === undefined || variables === undefined || mask === undefined) return undefined;
     if (!isSameFile(workingDirectory, `/proc/${pid}/cwd`)) return undefined;
     return {
@@ -60,7 +61,7 @@ const RIGHTS = /^(Uid|Gid|Groups|NoNewPrivs|Seccomp|Cap\w+|Cpus_allowed|Mems_all
 export function readSurroundings(pid: number | "self"): string | undefined {
   try {
     const root = statSync(`/proc/${pid}/root`, { bigint: true });
-    const status = readAll(`/proc/${pid}/status`);
+    const status = readKernelFile(`/proc/${pid}/status`, MAX_BYTES);
     return status === undefined
       ? undefined
       : [
@@ -88,7 +89,7 @@ function namespaceOf(pid: number | "self", name: string): string {
 /** Without a security module there is none. */
 function securityLabel(pid: number | "self"): string {
   try {
-    return readAll(`/proc/${pid}/attr/current`) ?? "";
+    return readKernelFile(`/proc/${pid}/attr/current`, MAX_BYTES) ?? "";
   } catch (error) {
     if (errnoOf(error) === "EINVAL" || errnoOf(error) === "ENOENT") return "";
     throw error;
@@ -122,22 +123,5 @@ function isGone(error: unknown): boolean {
 }
 
 function readStrings(path: string): string[] | undefined {
-  return readAll(path)?.split("\0").slice(0, -1);
-}
-
-/** The kernel's files have no size. Undefined when there is more than is wanted. */
-function readAll(path: string): string | undefined {
-  const descriptor = openSync(path, "r");
-  try {
-    let buffer = Buffer.allocUnsafe(8192);
-    for (let used = 0; ; ) {
-      const bytes = readSync(descriptor, buffer, used, buffer.length - used, null);
-      if (bytes === 0) return buffer.toString("utf8", 0, used);
-      used += bytes;
-      if (used > MAX_BYTES) return undefined;
-      if (used === buffer.length) buffer = Buffer.concat([buffer, Buffer.allocUnsafe(used)]);
-    }
-  } finally {
-    closeSync(descriptor);
-  }
+  return readKernelFile(path, MAX_BYTES)?.split("\0").slice(0, -1);
 }

@@ -3,6 +3,7 @@
  * resident compiler it is the launcher at the other end of a connection (`resident/`, docs/decisions/0012).
  */
 import { appendFileSync } from "node:fs";
+import { type HostFacts, readHostFacts } from "../linux/host-facts.ts";
 import { checkInherited } from "../linux/inherited-descriptors.ts";
 import type { Native } from "../linux/native.ts";
 import type { ProcessIdentity } from "../linux/process-state.ts";
@@ -24,6 +25,9 @@ export class OwnProcessNeeded extends Error {}
 export interface Caller {
   readonly pid: number;
   identity(): ProcessIdentity;
+
+  /** What this host offers it. */
+  hostFacts(): HostFacts;
 
   /** To its standard output or error. */
   write(stream: 1 | 2, text: string): void;
@@ -55,11 +59,19 @@ export interface Caller {
   become(successor: Successor): number;
 }
 
-/** This process. */
-export function ownCaller(shim: string, native: () => Native): Caller {
+const LONG_DOCUMENT = 256 << 10;
+
+/** Decoding and compiling it takes so long that others would wait for it. */
+export function leaveLongDocument(caller: Caller, text: string): void {
+  if (text.length > LONG_DOCUMENT) caller.ownProcess("a long document");
+}
+
+/** This process. `openFiles`: the soft limit that it was started with. */
+export function ownCaller(shim: string, native: () => Native, openFiles: number | undefined): Caller {
   return {
     pid: process.pid,
     identity: () => identityOf(process.pid),
+    hostFacts: () => readHostFacts(),
     write: writeAll,
     append: appendFileSync,
     ownProcess() {},
@@ -75,6 +87,7 @@ export function ownCaller(shim: string, native: () => Native): Caller {
         argv: argv(planFd),
         env: [],
         keep: planFd === undefined ? preserved : [...preserved, planFd],
+        openFiles,
       });
     },
   };

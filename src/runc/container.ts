@@ -165,8 +165,11 @@ export function identityOf(pid: number): ProcessIdentity {
   return { pid, startTicks: stat.startTicks };
 }
 
-/** The main process, dead or alive; undefined while none has been made. Throws `internal` for a damaged record. */
+/**
+ * The main process, dead or alive; undefined while none has been made. Throws `internal` for a damaged record; an empty one is
+ * what a power cut left of it.
+ */
 export function mainProcess({ directory }: Container): ProcessIdentity | undefined {
   const text = readDocumentIfThere(join(directory, "pid"), MAX_PID_BYTES);
-  return text === undefined ? undefined : decodePidRecord(text);
+  return text === undefined || text === "" ? undefined : decodePidRecord(text);
 }

@@ -1,7 +1,6 @@
 /** `exec` up to the point where the C program takes over. Nothing is changed on the host until then. */
 import { resolve } from "node:path";
 import { fail } from "../base/errors.ts";
-import { readHostFacts } from "../linux/host-facts.ts";
 import type { ProcessIdentity } from "../linux/process-state.ts";
 import { leadsToItsReader } from "../linux/reader-paths.ts";
 import { markHostNamespaces } from "../linux/own-namespaces.ts";
@@ -10,6 +9,7 @@ import { encodePlan } from "../runtime/plan-codec.ts";
 import { decodeProcessDocument } from "../specs/oci-runtime/decode.ts";
 import type { Capabilities, Process } from "../specs/oci-runtime/spec.ts";
 import { recordedSpec } from "./cgroup-driver.ts";
+import { leaveLongDocument } from "./caller.ts";
 import { type Container, loadContainer, mainProcess } from "./container.ts";
 import type { Context } from "./context.ts";
 import { readDocument } from "./files.ts";
@@ -51,6 +51,7 @@ export function execInContainer(context: Context, flags: Flags, args: readonly s
   const [id = "", ...words] = args;
   const container = loadContainer(context.root, id);
   const main = livingMain(container, flags.isOn("ignore-paused"));
+  leaveLongDocument(context.caller, container.record.config);
   const spec = markHostNamespaces(recordedSpec(container));
   const listening = listenFds(context.environment, context.caller.pid);
   const wanted = withEnvironment(
@@ -63,7 +64,7 @@ export function execInContainer(context: Context, flags: Flags, args: readonly s
     process: wanted,
     spec,
     taskId: id,
-    facts: readHostFacts("", context.caller.pid),
+    facts: context.caller.hostFacts(),
     bundle: container.record.bundle,
     warn: (message) => context.log.warn(message),
     subCgroups: parseSubCgroups(flags.list("cgroup")),
@@ -103,7 +104,9 @@ function wantedProcess(
     if (words.length > 0) throw fail("invalid_argument", "a command and --process exclude each other");
     const path = resolve(workingDirectory, file);
     if (leadsToItsReader(path)) caller.ownProcess("a process document of its own");
-    return decodeProcessDocument(readDocument(path));
+    const text = readDocument(path);
+    leaveLongDocument(caller, text);
+    return decodeProcessDocument(text);
   }
   if (words.length === 0) throw fail("invalid_argument", "process args cannot be empty");
   if (containers === undefined) throw fail("invalid_argument", "the container's config.json has no process");

@@ -18,7 +18,7 @@ export interface Invocation {
   readonly caller: Caller;
   native(): Native;
   /** Answers for other processes until it is told to end: resident/server.ts. */
-  serve(socket: string): Promise<number>;
+  serve(socket: string, log: Logger): Promise<number>;
 }
 
 export const PROGRAM = "gantry-runc";
@@ -158,7 +158,7 @@ function openContext(invocation: Invocation, flags: Flags, log: Logger): Context
     version,
     commit,
     native: () => (native ??= invocation.native()),
-    serve: (socket) => invocation.serve(socket),
+    serve: (socket) => invocation.serve(socket, log),
     write: (text) => caller.write(1, text),
   };
 }

@@ -9,7 +9,7 @@ import { errnoOf, fail } from "../base/errors.ts";
 import { markFileBinds } from "../linux/bind-sources.ts";
 import { readyCgroupParents } from "../linux/cgroup-parents.ts";
 import { cgroupMembers } from "../linux/cgroup-now.ts";
-import { type HostFacts, readHostFacts, readOwnMemberFiles } from "../linux/host-facts.ts";
+import { type HostFacts, readOwnMemberFiles } from "../linux/host-facts.ts";
 import { leadsToItsReader, namesItsReader } from "../linux/reader-paths.ts";
 import { type RdtGroup, readyRdtGroup } from "../linux/intel-rdt.ts";
 import { markHostNamespaces } from "../linux/own-namespaces.ts";
@@ -22,7 +22,7 @@ import type { Spec } from "../specs/oci-runtime/spec.ts";
 import { type Placed, placeCgroup, rdtGroupOf } from "./cgroup-driver.ts";
 import { checkContainerId } from "./container-id.ts";
 import { directoryOf, refuseTakenId, release, reserve } from "./container.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, leaveLongDocument } from "./caller.ts";
 import type { Context } from "./context.ts";
 import { readDocument } from "./files.ts";
 import type { Flag, Flags } from "./flags.ts";
@@ -61,9 +61,10 @@ export interface Bundle {
 }
 
 /** Throws `invalid_argument` naming the field, or what is missing. */
-export function readBundle(workingDirectory: string, given: string): Bundle {
+export function readBundle({ workingDirectory, caller }: Context, given: string): Bundle {
   const path = realBundle(resolve(workingDirectory, given || "."));
   const config = readConfig(path);
+  leaveLongDocument(caller, config);
   const spec = markHostNamespaces(markFileBinds(decodeSpec(config), path));
   return { path, rootfs: resolve(path, spec.root?.path ?? "rootfs"), config, spec };
 }
@@ -111,9 +112,9 @@ export interface CompiledStart {
 
 /** The plan of a start of `id`. Nothing is changed on the host. */
 export function compileStart(context: Context, flags: Flags, id: string): CompiledStart {
-  const bundle = readBundle(context.workingDirectory, flags.text("bundle"));
+  const bundle = readBundle(context, flags.text("bundle"));
   if (meansItsReader(bundle)) context.caller.ownProcess("paths below /proc/self");
-  const facts = readHostFacts("", context.caller.pid);
+  const facts = context.caller.hostFacts();
   const directory = directoryOf(context.root, id);
   const notify = notifySocket(context.environment, directory);
   const { spec: listening, count } = withListenFds(bundle.spec, context.environment, context.caller.pid);

@@ -48,15 +48,22 @@ export class Runtime {
     symlinkSync(GANTRY_RUNC, this.program);
   }
 
+  /** What the resident compiler has said: a line for each request. */
+  residentLog = "";
+
   /** From here on verbs go through a resident compiler. Resolves with its process id when it listens. */
-  async serve(): Promise<number> {
-    const socket = join(this.directory, "serve.sock");
-    this.#resident = spawn(this.program, ["serve", "--socket", socket], {
-      stdio: ["ignore", "ignore", "inherit"],
+  async serve(socket: string = join(this.directory, "serve.sock"), program = this.program): Promise<number> {
+    const resident = spawn(program, ["--debug", "serve", "--socket", socket], {
+      stdio: ["ignore", "ignore", "pipe"],
     });
-    await until("the resident compiler to listen", () => existsSync(socket));
+    this.#resident = resident;
+    this.residentLog = "";
+    resident.stderr.on("data", (chunk: Buffer) => {
+      this.residentLog += chunk.toString();
+    });
+    await until(`the resident compiler to listen: ${this.residentLog}`, () => existsSync(socket));
     this.socket = socket;
-    return this.#resident.pid ?? 0;
+    return resident.pid ?? 0;
   }
 
   async endServing(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | null> {

@@ -2,6 +2,7 @@
  * One verb, performed for a launcher: what it would have written and become is collected and sent as one answer. Whatever a
  * request holds (locks, the plan) is let go before the answer leaves.
  */
+import { type HostFacts, type KernelFacts, readHostFacts } from "../../linux/host-facts.ts";
 import { checkInherited, isOpenIn } from "../../linux/inherited-descriptors.ts";
 import type { Native } from "../../linux/native.ts";
 import { type Caller, OwnProcessNeeded, type Successor } from "../caller.ts";
@@ -22,6 +23,7 @@ export class Request implements Caller {
   readonly pid: number;
   readonly #peer: Peer;
   readonly #connection: number;
+  readonly #kernel: KernelFacts;
   readonly #native: Native;
   readonly #ask: () => Promise<void>;
   readonly #outputs: Output[] = [];
@@ -31,7 +33,13 @@ export class Request implements Caller {
   #plan: number | undefined;
 
   /** `connection`: its descriptor in the peer. `ask`: resolves when the peer wants us to begin, rejects when it has left. */
-  constructor(peer: Peer, connection: number, native: Native, ask: () => Promise<void>) {
+  constructor(
+    peer: Peer,
+    connection: number,
+    { native, kernel }: { readonly native: Native; readonly kernel: KernelFacts },
+    ask: () => Promise<void>,
+  ) {
+    this.#kernel = kernel;
     this.pid = peer.identity.pid;
     this.#peer = peer;
     this.#connection = connection;
@@ -41,6 +49,10 @@ export class Request implements Caller {
 
   identity(): ProcessIdentity {
     return this.#peer.identity;
+  }
+
+  hostFacts(): HostFacts {
+    return readHostFacts("", this.pid, this.#kernel);
   }
 
   write(stream: 1 | 2, text: string): void {

@@ -8,8 +8,10 @@ import { type Server, type Socket, createServer } from "node:net";
 import { dirname } from "node:path";
 import { descriptorOf } from "../../base/socket-descriptor.ts";
 import { errnoOf, fail, messageOf } from "../../base/errors.ts";
+import { readKernelFacts } from "../../linux/host-facts.ts";
 import type { Native } from "../../linux/native.ts";
 import { OwnProcessNeeded } from "../caller.ts";
+import type { Logger } from "../log.ts";
 import { type Invocation, main } from "../main.ts";
 import { encodeAnswer, encodeReady } from "./answer.ts";
 import { Connection } from "./connection.ts";
@@ -24,7 +26,8 @@ export interface ServerOptions {
   readonly commit: string;
   /** Told to end: no more requests, and those under way are finished. */
   readonly signal: AbortSignal;
-  log(line: string): void;
+  /** With `debug` one line for each request: who asked, and what came of it. */
+  readonly log: Pick<Logger, "warn" | "debug">;
 }
 
 const MOST_CONNECTIONS = 1024;
@@ -33,8 +36,9 @@ const YOURSELF = encodeAnswer([], { kind: "yourself" }) ?? new Uint8Array();
 
 /** Resolves when `signal` has ended it. Throws `conflict` when another one listens there. */
 export async function serve(options: ServerOptions): Promise<void> {
-  const { socket, native, signal } = options;
+  const { socket, native, signal, log } = options;
   const doorkeeper = new Doorkeeper(native, options.program);
+  const kernel = readKernelFacts();
   const shim = native.sealedExecutable(options.program.shim);
   mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
   // The lock says whether a socket that is there is another one's or a killed one's.
@@ -45,7 +49,7 @@ export async function serve(options: ServerOptions): Promise<void> {
   const work = new Set<Promise<void>>();
   let isStale = false;
   const server = createServer((connection) => {
-    const done = attend(connection).catch((error: unknown) => options.log(messageOf(error)));
+    const done = attend(connection).catch((error: unknown) => log.warn(messageOf(error)));
     work.add(done);
     void done.finally(() => work.delete(done));
   });
@@ -59,9 +63,10 @@ export async function serve(options: ServerOptions): Promise<void> {
       if (fd === undefined || descriptor === undefined) return;
       if (!isStale && !doorkeeper.isCurrent()) {
         isStale = true;
-        options.log("the program has been replaced: this process answers nobody any more");
+        log.warn("the program has been replaced: this process answers nobody any more");
       }
       const peer = isStale ? undefined : doorkeeper.recognize(fd);
+      if (peer === undefined) log.debug("a caller that is not to be served");
       const answer = peer && (await perform(peer, descriptor, connection, raw));
       send(raw, answer);
     } finally {
@@ -75,15 +80,20 @@ export async function serve(options: ServerOptions): Promise<void> {
     connection: Connection,
     raw: Socket,
   ): Promise<Answer | undefined> {
-    const request = new Request(peer, descriptor, native, async () => {
+    const request = new Request(peer, descriptor, { native, kernel }, async () => {
       const fd = descriptorOf(raw);
       if (fd !== undefined) native.sendDescriptors(fd, encodeReady(), []);
       if (!(await connection.go())) throw new OwnProcessNeeded("the caller has left");
     });
     try {
-      return request.finish(await main(invocationOf(options, peer, request)));
+      const code = await main(invocationOf(options, peer, request));
+      const answer = request.finish(code);
+      log.debug(`${peer.identity.pid}: ${answer?.isBecoming === true ? "goes on" : `exit ${code}`}`);
+      return answer;
     } catch (error) {
-      if (!(error instanceof OwnProcessNeeded)) options.log(messageOf(error));
+      if (error instanceof OwnProcessNeeded)
+        log.debug(`${peer.identity.pid}: needs its own process: ${messageOf(error)}`);
+      else log.warn(messageOf(error));
       return undefined;
     } finally {
       request.drop();

@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { fail } from "../../base/errors.ts";
-import { readHostFacts } from "../../linux/host-facts.ts";
 import { type Container, loadContainer, mainProcess } from "../container.ts";
 import type { Context, Verb } from "../context.ts";
 import { notifySocket } from "../handed-down.ts";
@@ -42,9 +41,7 @@ async function startCreated(context: Context, container: Container): Promise<num
     verb: "start",
     state: container.directory,
     join: main,
-    ...(startPlan === undefined
-      ? {}
-      : { plan: startPlan(container, () => readHostFacts("", context.caller.pid)) }),
+    ...(startPlan === undefined ? {} : { plan: startPlan(container, () => context.caller.hostFacts()) }),
     // Its directory is bound into the container only if there was a service manager when it was created.
     notify: notify !== undefined && existsSync(notify.directory) ? notify : undefined,
   });
