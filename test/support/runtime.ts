@@ -70,6 +70,7 @@ export class Runtime {
     const resident = this.#resident;
     if (resident === undefined) return null;
     this.#resident = undefined;
+    if (resident.exitCode !== null || resident.signalCode !== null) return resident.exitCode;
     const { promise, resolve } = Promise.withResolvers<number | null>();
     resident.on("exit", resolve);
     resident.kill(signal);

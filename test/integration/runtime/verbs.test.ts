@@ -237,6 +237,15 @@ for (const isResident of [false, true])
       expect(refused.stderr).toContain("descriptor 3 is not open");
     });
 
+    test("the soft limit of open files is the caller's", async () => {
+      const bundle = runtime.bundle({ args: ["sh", "-c", "ulimit -Sn"] });
+      const command = 'ulimit -Sn 321; exec "$0" --root "$1" run -b "$2" c11';
+      const done = await run(["sh", "-c", command, runtime.program, runtime.root, bundle], {
+        env: runtime.environment,
+      });
+      expect(done).toEqual({ code: 0, stdout: "321\n", stderr: "" });
+    });
+
     test("spec writes a bundle's configuration once", async () => {
       const directory = join(runtime.directory, "fresh");
       mkdirSync(directory);
