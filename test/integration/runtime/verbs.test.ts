@@ -313,19 +313,23 @@ for (const isResident of [false, true])
       });
     });
 
-    test("killed at any moment, delete --force clears all of it", async () => {
-      for (let round = 0; round < 25; round++) {
-        const child = runtime.spawn(["run", "-b", sleeper(), "k"]);
-        const gone = new Promise((resolve) => child.on("exit", resolve));
-        await new Promise((resolve) => setTimeout(resolve, round * 2));
-        child.kill("SIGKILL");
-        await gone;
-        await runtime.ok("delete", "--force", "k");
-        await until(`round ${round}: ${runtime.remains().join(", ")}`, () =>
-          runtime.remains().every((each) => each.startsWith("state directory ~")),
-        );
-      }
-      // The last traces go with the next create: a directory that had no name yet.
-      expect(await runtime.start("run", "-b", runtime.bundle({ args: ["true"] }), "k")).toBe(0);
-    }, 60_000 * SLOWNESS);
+    test(
+      "killed at any moment, delete --force clears all of it",
+      async () => {
+        for (let round = 0; round < 25; round++) {
+          const child = runtime.spawn(["run", "-b", sleeper(), "k"]);
+          const gone = new Promise((resolve) => child.on("exit", resolve));
+          await new Promise((resolve) => setTimeout(resolve, round * 2));
+          child.kill("SIGKILL");
+          await gone;
+          await runtime.ok("delete", "--force", "k");
+          await until(`round ${round}: ${runtime.remains().join(", ")}`, () =>
+            runtime.remains().every((each) => each.startsWith("state directory ~")),
+          );
+        }
+        // The last traces go with the next create: a directory that had no name yet.
+        expect(await runtime.start("run", "-b", runtime.bundle({ args: ["true"] }), "k")).toBe(0);
+      },
+      60_000 * SLOWNESS,
+    );
   });
