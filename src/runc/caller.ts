@@ -3,7 +3,7 @@
  * resident compiler it is the launcher at the other end of a connection (`resident/`, docs/decisions/0012).
  */
 import { appendFileSync } from "node:fs";
-import { type HostFacts, readHostFacts } from "../linux/host-facts.ts";
+import type { KernelFacts } from "../linux/host-facts.ts";
 import { checkInherited } from "../linux/inherited-descriptors.ts";
 import type { Native } from "../linux/native.ts";
 import type { ProcessIdentity } from "../linux/process-state.ts";
@@ -26,8 +26,8 @@ export interface Caller {
   readonly pid: number;
   identity(): ProcessIdentity;
 
-  /** What this host offers it. */
-  hostFacts(): HostFacts;
+  /** What is known of the host already, for `readHostFacts`. */
+  readonly kernel: KernelFacts | undefined;
 
   /** To its standard output or error. */
   write(stream: 1 | 2, text: string): void;
@@ -71,7 +71,7 @@ export function ownCaller(shim: string, native: () => Native, openFiles: number 
   return {
     pid: process.pid,
     identity: () => identityOf(process.pid),
-    hostFacts: () => readHostFacts(),
+    kernel: undefined,
     write: writeAll,
     append: appendFileSync,
     ownProcess() {},

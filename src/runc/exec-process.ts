@@ -1,6 +1,7 @@
 /** `exec` up to the point where the C program takes over. Nothing is changed on the host until then. */
 import { resolve } from "node:path";
 import { fail } from "../base/errors.ts";
+import { readHostFacts } from "../linux/host-facts.ts";
 import type { ProcessIdentity } from "../linux/process-state.ts";
 import { leadsToItsReader } from "../linux/reader-paths.ts";
 import { markHostNamespaces } from "../linux/own-namespaces.ts";
@@ -64,7 +65,7 @@ export function execInContainer(context: Context, flags: Flags, args: readonly s
     process: wanted,
     spec,
     taskId: id,
-    facts: context.caller.hostFacts(),
+    facts: readHostFacts("", context.caller.pid, context.caller.kernel),
     bundle: container.record.bundle,
     warn: (message) => context.log.warn(message),
     subCgroups: parseSubCgroups(flags.list("cgroup")),

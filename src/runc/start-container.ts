@@ -9,7 +9,7 @@ import { errnoOf, fail } from "../base/errors.ts";
 import { markFileBinds } from "../linux/bind-sources.ts";
 import { readyCgroupParents } from "../linux/cgroup-parents.ts";
 import { cgroupMembers } from "../linux/cgroup-now.ts";
-import { type HostFacts, readOwnMemberFiles } from "../linux/host-facts.ts";
+import { type HostFacts, readHostFacts, readOwnMemberFiles } from "../linux/host-facts.ts";
 import { leadsToItsReader, namesItsReader } from "../linux/reader-paths.ts";
 import { type RdtGroup, readyRdtGroup } from "../linux/intel-rdt.ts";
 import { markHostNamespaces } from "../linux/own-namespaces.ts";
@@ -114,7 +114,7 @@ export interface CompiledStart {
 export function compileStart(context: Context, flags: Flags, id: string): CompiledStart {
   const bundle = readBundle(context, flags.text("bundle"));
   if (meansItsReader(bundle)) context.caller.ownProcess("paths below /proc/self");
-  const facts = context.caller.hostFacts();
+  const facts = readHostFacts("", context.caller.pid, context.caller.kernel);
   const directory = directoryOf(context.root, id);
   const notify = notifySocket(context.environment, directory);
   const { spec: listening, count } = withListenFds(bundle.spec, context.environment, context.caller.pid);

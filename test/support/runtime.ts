@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
-  existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -61,7 +60,9 @@ export class Runtime {
     resident.stderr.on("data", (chunk: Buffer) => {
       this.residentLog += chunk.toString();
     });
-    await until(`the resident compiler to listen: ${this.residentLog}`, () => existsSync(socket));
+    await until(`the resident compiler to listen: ${this.residentLog}`, () =>
+      this.residentLog.includes("listening at"),
+    );
     this.socket = socket;
     return resident.pid ?? 0;
   }

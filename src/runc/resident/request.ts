@@ -2,7 +2,7 @@
  * One verb, performed for a launcher: what it would have written and become is collected and sent as one answer. Whatever a
  * request holds (locks, the plan) is let go before the answer leaves.
  */
-import { type HostFacts, type KernelFacts, readHostFacts } from "../../linux/host-facts.ts";
+import type { KernelFacts } from "../../linux/host-facts.ts";
 import { checkInherited, isOpenIn } from "../../linux/inherited-descriptors.ts";
 import type { Native } from "../../linux/native.ts";
 import { type Caller, OwnProcessNeeded, type Successor } from "../caller.ts";
@@ -21,9 +21,9 @@ export interface Answer {
 
 export class Request implements Caller {
   readonly pid: number;
+  readonly kernel: KernelFacts;
   readonly #peer: Peer;
   readonly #connection: number;
-  readonly #kernel: KernelFacts;
   readonly #native: Native;
   readonly #ask: () => Promise<void>;
   readonly #outputs: Output[] = [];
@@ -39,7 +39,7 @@ export class Request implements Caller {
     { native, kernel }: { readonly native: Native; readonly kernel: KernelFacts },
     ask: () => Promise<void>,
   ) {
-    this.#kernel = kernel;
+    this.kernel = kernel;
     this.pid = peer.identity.pid;
     this.#peer = peer;
     this.#connection = connection;
@@ -49,10 +49,6 @@ export class Request implements Caller {
 
   identity(): ProcessIdentity {
     return this.#peer.identity;
-  }
-
-  hostFacts(): HostFacts {
-    return readHostFacts("", this.pid, this.#kernel);
   }
 
   write(stream: 1 | 2, text: string): void {

@@ -115,6 +115,7 @@ export async function serve(options: ServerOptions): Promise<void> {
   }
 
   await listen(server, socket);
+  log.debug(`listening at ${socket}`);
   try {
     await aborted(signal);
   } finally {

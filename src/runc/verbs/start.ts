@@ -41,7 +41,7 @@ async function startCreated(context: Context, container: Container): Promise<num
     verb: "start",
     state: container.directory,
     join: main,
-    ...(startPlan === undefined ? {} : { plan: startPlan(container, () => context.caller.hostFacts()) }),
+    ...(startPlan === undefined ? {} : { plan: startPlan(container, context.caller) }),
     // Its directory is bound into the container only if there was a service manager when it was created.
     notify: notify !== undefined && existsSync(notify.directory) ? notify : undefined,
   });
