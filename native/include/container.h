@@ -72,6 +72,10 @@ int container_spawn_with (const struct plan *p, const struct container_stdio *io
    SYNC_STARTED and SYNC_FAILED are final and close sync_fd. */
 enum sync_event container_sync (struct container *c, struct err *e);
 
+/* As container_sync at the end of file, for a process that has been reaped: how far it came will not change any more, whoever
+   else still holds the other end of the socket. */
+enum sync_event container_end (struct container *c, struct err *e);
+
 /* Whether the child `pid`, just reaped, was the process or its failed set-up. A joining plan is set up outside of the
    container's pid namespace by a child that ends, with 0 and to be reaped like any other, when it has forked the
    process into it. */

@@ -369,6 +369,10 @@ static enum sync_event finish (struct container *c, struct err *e) {
   return stage == PROGRESS_EXECUTING ? SYNC_STARTED : SYNC_FAILED;
 }
 
+enum sync_event container_end (struct container *c, struct err *e) {
+  return finish (c, e);
+}
+
 /* A child that cannot be answered cannot go on. */
 static enum sync_event fail_child (struct container *c) {
   sys_pidfd_send_signal (c->pidfd, SIGKILL);

@@ -175,11 +175,11 @@ static void take_process (struct shim *s, struct process *p, pid_t before) {
     process_fail (p);
 }
 
-/* One message of the child. False when there is no more for now. */
-static bool take_sync (struct shim *s, struct process *p) {
+/* One message of the child, or with `is_over` its last state. False when there is no more for now. */
+static bool take_sync (struct shim *s, struct process *p, bool is_over) {
   struct err e;
   pid_t before = p->container.pid;
-  enum sync_event event = container_sync (&p->container, &e);
+  enum sync_event event = is_over ? container_end (&p->container, &e) : container_sync (&p->container, &e);
   take_process (s, p, before);
   switch (event) {
   case SYNC_AGAIN:
@@ -217,23 +217,19 @@ static bool take_sync (struct shim *s, struct process *p) {
 
 void process_turn (struct shim *s, struct process *p) {
   while (p->sync.fd >= 0 && (p->sync.ready & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
-    if (!take_sync (s, p))
+    if (!take_sync (s, p, false))
       break;
 }
 
 /* ---- death ---- */
 
-/* Everything the child said before it died is in the socket, and its end of file. */
+/* Everything the child said before it died is in the socket, and its end of file; unless who set it up has not ended yet and
+   holds the other end, too. */
 static void take_last_words (struct shim *s, struct process *p) {
-  while (p->sync.fd >= 0 && take_sync (s, p))
+  while (p->sync.fd >= 0 && take_sync (s, p, false))
     ;
-  if (p->sync.fd < 0)
-    return;
-  shim_unwatch (s, &p->sync);
-  if (p->go && !p->failed) {
-    p->failed = true;
-    err_set (&p->failure, 0, "cannot tell whether the process has started: it has ended");
-  }
+  if (p->sync.fd >= 0)
+    take_sync (s, p, true);
 }
 
 static void take_exit (struct shim *s, struct process *p, int status) {
