@@ -2,19 +2,26 @@
  *
  *     gantry-shim tree apply [--base] DIR < layer.tar
  *     gantry-shim tree shift UID_MAP GID_MAP FROM TO
+ *     gantry-shim tree export [OPTION...] TREE > root.tar
+ *     gantry-shim tree layer [OPTION...] TREE -- BEFORE > layer.tar
+ *     gantry-shim tree changes [OPTION...] TREE -- BEFORE
  *
  * `apply` applies an uncompressed layer below DIR. For an overlayfs layer directory whiteouts become overlayfs's own; with
  * --base, for a complete tree, they delete. `shift` copies the tree FROM into the empty directory TO of the same file system
- * with all ids mapped (tree_shift.h).
+ * with all ids mapped (tree_shift.h). The other three read: they write TREE, or how it differs from BEFORE, to stdout
+ * (tree_diff.h). TREE is "plain DIR", "overlay LAYER...", topmost first, or, with a BEFORE, "upper DIR"; BEFORE may be
+ * "nothing". Options: "--ids UID_MAP GID_MAP", from ids on the disk to those to write, and "--mountpoint PATH".
  *
- * Success: {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit status 1 when the archive or the tree
- * is at fault, 2 when this host is (disk full, wrong usage); the directory is left half-done. */
+ * Success: of the first two {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit status 1 when the archive or the tree
+ * is at fault, 2 when this host is (disk full, wrong usage); what was made or written is left half-done. */
 #include "err.h"
 #include "fds.h"
 #include "roles.h"
 #include "tree_apply.h"
+#include "tree_diff.h"
 #include "tree_input.h"
 #include "tree_path.h"
+#include "tree_reading.h"
 #include "tree_sandbox.h"
 #include "tree_shift.h"
 
@@ -93,13 +100,17 @@ static int apply (const char *path, bool overlay) {
   return report_usage (&result.usage);
 }
 
-static int report_shift (const char *path, const struct err *e) {
+/* An id without a place is the tree's fault, and so is what cannot be said in an archive, or is too long to be named. */
+static int report_path (const char *path, const struct err *e) {
   char name[300], line[sizeof name + sizeof e->text + 200];
-  int used = snprintf (line, sizeof line, "tree: \"%s\": %s: %s\n", path_escape (name, sizeof name, path), e->text,
-                       strerror (e->code));
+  int used = snprintf (line, sizeof line, "tree: ");
+  if (path[0] != 0)
+    used += snprintf (line + used, sizeof line - (size_t) used, "\"%s\": ", path_escape (name, sizeof name, path));
+  used += snprintf (line + used, sizeof line - (size_t) used, "%s%s%s\n", e->text, e->code == 0 ? "" : ": ",
+                    e->code == 0 ? "" : strerror (e->code));
   if (write (STDERR_FILENO, line, (size_t) used) < 0)
     return OF_HOST;
-  return e->code == EINVAL ? OF_ARCHIVE : OF_HOST;
+  return e->code == EINVAL || e->code == ENAMETOOLONG || e->code == 0 ? OF_ARCHIVE : OF_HOST;
 }
 
 /* Two descriptors for each directory on the way down. */
@@ -122,11 +133,30 @@ static int shift (const struct shift_maps *maps, const char *from_path, const ch
   auto_fd to = open (to_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (from < 0 || to < 0) {
     err_set (&e, errno, "cannot open the directory");
-    return report_shift (from < 0 ? from_path : to_path, &e);
+    return report_path (from < 0 ? from_path : to_path, &e);
   }
   if (tree_shift (from, to, maps, &usage, name, &e) < 0)
-    return report_shift (name[0] == '\0' ? "." : name, &e);
+    return report_path (name[0] == '\0' ? "." : name, &e);
   return report_usage (&usage);
+}
+
+static int usage (void) {
+  fputs ("usage: gantry-shim tree apply [--base] DIR < layer.tar\n"
+         "       gantry-shim tree shift UID_MAP GID_MAP FROM TO\n"
+         "       gantry-shim tree export [OPTION...] TREE\n"
+         "       gantry-shim tree {layer|changes} [OPTION...] TREE -- BEFORE\n"
+         "TREE: plain DIR | overlay LAYER... | upper DIR; BEFORE: also nothing\n"
+         "OPTION: --ids UID_MAP GID_MAP | --mountpoint PATH\n",
+         stderr);
+  return OF_HOST;
+}
+
+static int read_trees (int argc, char **argv) {
+  char name[TREE_PATH_BYTES];
+  struct err e = { 0 };
+  raise_descriptor_limit ();
+  int result = tree_read (argc, argv, name, &e);
+  return result > 0 ? usage () : result < 0 ? report_path (name, &e) : 0;
 }
 
 int tree_main (int argc, char **argv) {
@@ -136,8 +166,7 @@ int tree_main (int argc, char **argv) {
     return apply (argv[3], false);
   if (argc == 6 && strcmp (argv[1], "shift") == 0)
     return shift (&(struct shift_maps){ argv[2], argv[3] }, argv[4], argv[5]);
-  fputs ("usage: gantry-shim tree apply [--base] DIR < layer.tar\n"
-         "       gantry-shim tree shift UID_MAP GID_MAP FROM TO\n",
-         stderr);
-  return OF_HOST;
+  if (argc > 1 && (strcmp (argv[1], "export") == 0 || strcmp (argv[1], "layer") == 0 || strcmp (argv[1], "changes") == 0))
+    return read_trees (argc - 1, argv + 1);
+  return usage ();
 }

@@ -2,13 +2,17 @@
 #ifndef GANTRY_TREE_METADATA_H
 #define GANTRY_TREE_METADATA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct err;
 struct tar_entry;
 
-/* Owner, mode and wanted attributes of an open file or directory; a directory's default ACL is left out. Changes only
+/* Whether an image has a say over this extended attribute. */
+bool attribute_is_images (const char *name);
+
+/* Owner, mode and such attributes of an open file or directory; a directory's default ACL is left out. Changes only
    what differs: chown(2) would drop file capabilities, and every change costs a journal entry. */
 int set_metadata (int fd, const struct tar_entry *t, struct err *e);
 

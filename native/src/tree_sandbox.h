@@ -10,4 +10,8 @@ struct err;
    system call that is not about files. `overlay` keeps CAP_SYS_ADMIN, for trusted.overlay attributes. Cannot be undone. */
 int tree_sandbox (int root, bool overlay, struct err *e);
 
+/* The same for a process that reads the tree, and others by the descriptors that it has. With `upper` it may see overlayfs's
+   marks (trusted.overlay.*). */
+int tree_sandbox_reader (int root, bool upper, struct err *e);
+
 #endif

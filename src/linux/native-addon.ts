@@ -6,6 +6,7 @@ import { isAbsolute } from "node:path";
 import process from "node:process";
 import { fail } from "../base/errors.ts";
 import { applyLayer } from "./apply-layer.ts";
+import { packDiff, packRoot, treeChanges } from "./read-tree.ts";
 import { shiftTree } from "./shift-tree.ts";
 import type { Native, NativePaths, TreeUsage } from "./native.ts";
 
@@ -154,5 +155,9 @@ export function loadNative(paths: NativePaths): Native {
     shiftTree: (from, to, maps) => shiftTree(shim, absolutePath(from), absolutePath(to), maps),
 
     applyLayer: (directory, tar, signal) => applyLayer(shim, absolutePath(directory), tar, signal),
+
+    packRoot: (tree, ids, signal) => packRoot(shim, tree, ids, signal),
+    packDiff: (difference, signal) => packDiff(shim, difference, signal),
+    treeChanges: (difference, signal) => treeChanges(shim, difference, signal),
   };
 }

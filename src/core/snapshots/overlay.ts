@@ -4,8 +4,10 @@
  *     layers/<chainID hex>/{diff,complete}   committed layers; the mark names the parent and the usage
  *     staging/<random>/{diff,complete}       layers being made
  *     shifted/<mapping>/<chainID hex>/…      copies of layers with other owners (shifted-layers.ts)
- *     active/<id>/{parent,ids,work,upper}    writable layers; `parent` is a symbolic link whose text is the chainID, `ids`,
- *                                            of those on shifted layers alone, one whose text names the mapping
+ *     active/<id>/{parent,ids,mapping,work,upper}
+ *                                            writable layers; `parent` is a symbolic link whose text is the chainID; of
+ *                                            those on shifted layers alone `ids`, one whose text names the mapping that the
+ *                                            file `mapping` holds
  *     empty/                                 the lower directory of a snapshot without parent
  *     trash/<random>                         what is being deleted
  *
@@ -18,8 +20,9 @@ import { syncDirectorySync } from "../../base/sync-directory.ts";
 import { isDiskFull } from "../../base/disk-full.ts";
 import { errnoOf, fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Native } from "../../linux/native.ts";
+import type { Native, TreeChange, TreeView } from "../../linux/native.ts";
 import { OverlayLayers } from "./overlay-layers.ts";
+import { readMapping, wholeTree, writeMapping, writtenOver } from "./overlay-trees.ts";
 import { shiftKey, ShiftedLayers } from "./shifted-layers.ts";
 import type {
   CommittedLayer,
@@ -32,7 +35,10 @@ import type {
 } from "./snapshotter.ts";
 import { Trash } from "./trash.ts";
 
-export type OverlayNative = Pick<Native, "removeTree" | "treeUsage" | "syncFilesystem" | "shiftTree">;
+export type OverlayNative = Pick<
+  Native,
+  "removeTree" | "treeUsage" | "syncFilesystem" | "shiftTree" | "packRoot" | "packDiff" | "treeChanges"
+>;
 
 /** Opens the snapshots below `root` (created when missing) and starts to delete what a crash left half-made. */
 export function openOverlaySnapshots(root: string, native: OverlayNative, log: Logger): Snapshotter {
@@ -197,6 +203,7 @@ class OverlaySnapshotter implements Snapshotter {
       symlinkSync(parent ?? NO_PARENT, join(path, "parent"));
       mkdirSync(join(path, "work"), { mode: 0o700 });
       if (shiftedBy !== undefined) symlinkSync(shiftedBy, join(path, "ids"));
+      if (shift !== undefined) writeMapping(path, shift);
       makeUpper(join(path, "upper"), shift);
     } catch (error) {
       this.#trash.take(path);
@@ -247,6 +254,37 @@ class OverlaySnapshotter implements Snapshotter {
   async usage(id: string, signal: AbortSignal): Promise<SnapshotUsage> {
     if (!this.#active.has(id)) throw fail("not_found", `snapshot "${id}" does not exist`);
     return await this.#native.treeUsage(join(this.#activePath(id), "upper"), signal);
+  }
+
+  diff(id: string, mountpoints: readonly string[], signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#native.packDiff(writtenOver(this.mount(id), this.#idsOf(id), mountpoints), signal);
+  }
+
+  changes(id: string, mountpoints: readonly string[], signal: AbortSignal): AsyncIterable<TreeChange> {
+    return this.#native.treeChanges(writtenOver(this.mount(id), undefined, mountpoints), signal);
+  }
+
+  export(id: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#native.packRoot(wholeTree(this.mount(id)), this.#idsOf(id), signal);
+  }
+
+  #idsOf(id: string): IdShift | undefined {
+    return this.#active.get(id)?.shiftedBy === undefined ? undefined : readMapping(this.#activePath(id));
+  }
+
+  view(chainId: string | undefined): TreeView {
+    if (chainId === undefined) return { kind: "plain", directory: join(this.#root, "empty") };
+    const layer = this.#layers.get(chainId);
+    if (layer === undefined) throw fail("not_found", `layer "${chainId}" does not exist`);
+    return { kind: "overlay", layers: layer.lowers };
+  }
+
+  compare(
+    now: string | undefined,
+    before: string | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<TreeChange> {
+    return this.#native.treeChanges({ now: this.view(now), before: this.view(before) }, signal);
   }
 
   describe(id: string): Readonly<Record<string, string>> {

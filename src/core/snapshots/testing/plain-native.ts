@@ -2,7 +2,8 @@
 import { lstatSync, readdirSync } from "node:fs";
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { TreeUsage } from "../../../linux/native.ts";
+import { fail } from "../../../base/errors.ts";
+import type { TreeChange, TreeDifference, TreeUsage } from "../../../linux/native.ts";
 import type { OverlayNative } from "../overlay.ts";
 
 export class PlainTrees implements OverlayNative {
@@ -29,6 +30,24 @@ export class PlainTrees implements OverlayNative {
     await cp(from, to, { recursive: true });
     if (this.shiftFailure !== undefined) throw this.shiftFailure;
     return usageOf(to);
+  }
+
+  /** Reading trees needs mounts: tests of that are integration tests. */
+  packRoot(): AsyncIterable<Uint8Array> {
+    throw fail("not_implemented", "trees are not packed here");
+  }
+
+  /** The differences that were asked for. */
+  readonly differences: TreeDifference[] = [];
+
+  async *packDiff(difference: TreeDifference): AsyncGenerator<Uint8Array> {
+    await Promise.resolve();
+    this.differences.push(difference);
+    yield Buffer.alloc(1024);
+  }
+
+  treeChanges(): AsyncIterable<TreeChange> {
+    throw fail("not_implemented", "trees are not compared here");
   }
 
   syncFilesystem(_path: string): Promise<void> {
