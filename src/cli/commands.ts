@@ -92,10 +92,24 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "container",
+    names: ["commit"],
+    top: "commit",
+    summary: "Create a new image from a container's changes",
+    load: () => import("./container/commit.ts"),
+  },
+  {
+    parent: "container",
     names: ["create"],
     top: "create",
     summary: "Create a new container",
     load: () => import("./container/create.ts"),
+  },
+  {
+    parent: "container",
+    names: ["diff"],
+    top: "diff",
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    load: () => import("./container/diff.ts"),
   },
   {
     parent: "system",
@@ -103,6 +117,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "events",
     summary: "Get real time events from the server",
     load: () => import("./system/events.ts"),
+  },
+  {
+    parent: "container",
+    names: ["export"],
+    top: "export",
+    summary: "Export a container's filesystem as a tar archive",
+    load: () => import("./container/export.ts"),
   },
   {
     parent: "image",

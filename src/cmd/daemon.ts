@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { containerFilesRoutes } from "../api/routes/container-files.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { execRoutes } from "../api/routes/exec.ts";
 import { imageRoutes } from "../api/routes/images.ts";
@@ -198,6 +199,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     routes: [
       ...systemRoutes(engine),
       ...containerRoutes(engine),
+      ...containerFilesRoutes(engine),
       ...execRoutes(engine),
       ...imageRoutes(engine),
       ...networkRoutes(engine),

@@ -20,9 +20,10 @@ import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import { loadArchive } from "./archive-load.ts";
 import type { KnownLayer } from "./archive-scan.ts";
 import { collectGarbage, type Needed } from "./collect.ts";
+import { commitImage } from "./commit.ts";
 import { ImageRows, type ImageRow } from "./image-rows.ts";
 import { ImageTable } from "./image-table.ts";
-import type { DamagedImage, Image, Images, ImportOptions, LoadedImage } from "./images.ts";
+import type { CommitOptions, DamagedImage, Image, Images, ImportOptions, LoadedImage } from "./images.ts";
 import { importRoot } from "./import.ts";
 import type { CompleteImage, MakingDeps } from "./making.ts";
 
@@ -100,6 +101,11 @@ class ImageStore implements Images {
 
   async import(tar: Readable, options: ImportOptions, signal: AbortSignal): Promise<Image> {
     const { image } = await this.#making(async (deps) => await importRoot(deps, tar, options, signal));
+    return image;
+  }
+
+  async commit(diff: AsyncIterable<Uint8Array>, options: CommitOptions, signal: AbortSignal): Promise<Image> {
+    const { image } = await this.#making(async (deps) => await commitImage(deps, diff, options, signal));
     return image;
   }
 

@@ -57,6 +57,20 @@ export interface ImportOptions {
   readonly config: Partial<ContainerConfig>;
 }
 
+export interface CommitOptions {
+  /** What the new layer stands on; undefined = nothing. */
+  readonly parent: Image | undefined;
+  /** Familiar reference to tag with, or undefined. */
+  readonly reference: string | undefined;
+  readonly author: string;
+  readonly comment: string;
+  /** How containers of the image run. */
+  readonly config: ContainerConfig;
+  /** The container that was committed, for the record: its id, and how it ran. */
+  readonly container: string;
+  readonly containerConfig: ContainerConfig;
+}
+
 export interface LoadedImage {
   readonly image: Image;
   /** Familiar names it was tagged with; empty = loaded by id only. */
@@ -91,6 +105,12 @@ export interface Images {
   load(archive: Readable, signal: AbortSignal): Promise<readonly LoadedImage[]>;
   /** A root filesystem tar as a one-layer image. */
   import(tar: Readable, options: ImportOptions, signal: AbortSignal): Promise<Image>;
+  /**
+   * An image of one more layer, which `diff` is: an uncompressed layer tar. Without anything in it the image has the
+   * parent's layers and a new configuration, as with Docker. The parent's layers must be held by somebody meanwhile, as
+   * a container does.
+   */
+  commit(diff: AsyncIterable<Uint8Array>, options: CommitOptions, signal: AbortSignal): Promise<Image>;
   /** Gives the image a name, familiar or full, taking it from whatever had it. `not_found` when the image is gone. */
   tag(image: Image, reference: string): void;
   /** Removes a name; the image stays, possibly dangling. `not_found` when nothing has it. */

@@ -257,15 +257,25 @@ class OverlaySnapshotter implements Snapshotter {
   }
 
   diff(id: string, mountpoints: readonly string[], signal: AbortSignal): AsyncIterable<Uint8Array> {
-    return this.#native.packDiff(writtenOver(this.mount(id), this.#idsOf(id), mountpoints), signal);
+    const difference = writtenOver(this.mount(id), this.#idsOf(id), mountpoints);
+    return this.#whileThere(id, this.#native.packDiff(difference, signal));
   }
 
   changes(id: string, mountpoints: readonly string[], signal: AbortSignal): AsyncIterable<TreeChange> {
-    return this.#native.treeChanges(writtenOver(this.mount(id), undefined, mountpoints), signal);
+    const difference = writtenOver(this.mount(id), undefined, mountpoints);
+    return this.#whileThere(id, this.#native.treeChanges(difference, signal));
   }
 
   export(id: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    return this.#native.packRoot(wholeTree(this.mount(id)), this.#idsOf(id), signal);
+    return this.#whileThere(id, this.#native.packRoot(wholeTree(this.mount(id)), this.#idsOf(id), signal));
+  }
+
+  /** What was read of files that were being deleted is not what was there. */
+  async *#whileThere<T>(id: string, source: AsyncIterable<T>): AsyncGenerator<T> {
+    const snapshot = this.#active.get(id);
+    yield* source;
+    if (this.#active.get(id) !== snapshot)
+      throw fail("not_found", `snapshot "${id}" was removed while it was read`);
   }
 
   #idsOf(id: string): IdShift | undefined {

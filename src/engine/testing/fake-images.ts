@@ -2,7 +2,14 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
-import type { DamagedImage, Image, Images, ImportOptions, LoadedImage } from "../../core/images/images.ts";
+import type {
+  CommitOptions,
+  DamagedImage,
+  Image,
+  Images,
+  ImportOptions,
+  LoadedImage,
+} from "../../core/images/images.ts";
 import { decodeContainerConfig } from "../../specs/engine/container.decode.ts";
 import { Fields } from "../../specs/engine/fields.decode.ts";
 
@@ -76,6 +83,11 @@ export class FakeImages implements Images {
   async import(tar: Readable, options: ImportOptions): Promise<Image> {
     for await (const chunk of tar) this.loaded.push(String(chunk));
     return this.add(options.reference ?? "imported");
+  }
+
+  async commit(diff: AsyncIterable<Uint8Array>, options: CommitOptions): Promise<Image> {
+    for await (const bytes of diff) this.loaded.push(Buffer.from(bytes).toString());
+    return this.add(options.reference ?? "committed");
   }
 
   tag(image: Image, reference: string): void {

@@ -1,0 +1,42 @@
+/**
+ * The way of a layer that is made here: from an uncompressed tar to a compressed blob, a diffID and an applied directory, in
+ * one pass. (`layer.ts` is that of layers that come from elsewhere.)
+ */
+import { createHash } from "node:crypto";
+import type { BlobInfo } from "../content/content.ts";
+import type { SnapshotUsage } from "../snapshots/snapshotter.ts";
+import { GzipWriter } from "./gzip.ts";
+import type { LayerNative, LayerTarget } from "./layer.ts";
+
+export interface StoredDiff {
+  /** gzip. */
+  readonly blob: BlobInfo;
+  readonly diffId: string;
+  readonly usage: SnapshotUsage;
+}
+
+/** The ingest is committed, or aborted when this throws; the directory stays the caller's. */
+export async function storeDiff(
+  native: LayerNative,
+  tar: AsyncIterable<Uint8Array>,
+  { ingest, directory }: LayerTarget,
+  signal: AbortSignal,
+): Promise<StoredDiff> {
+  const hash = createHash("sha256");
+  const packer = new GzipWriter(ingest);
+  async function* passing(): AsyncGenerator<Uint8Array> {
+    for await (const bytes of tar) {
+      hash.update(bytes);
+      await packer.write(bytes);
+      yield bytes;
+    }
+  }
+  try {
+    const usage = await native.applyLayer(directory, passing(), signal);
+    await packer.end();
+    signal.throwIfAborted();
+    return { blob: await ingest.commit(), diffId: `sha256:${hash.digest("hex")}`, usage };
+  } finally {
+    await ingest.abort();
+  }
+}
