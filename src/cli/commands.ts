@@ -239,6 +239,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./image/remove.ts"),
   },
   {
+    parent: "image",
+    names: ["save"],
+    top: "save",
+    summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    load: () => import("./image/save.ts"),
+  },
+  {
     parent: "container",
     names: ["start"],
     top: "start",

@@ -10,6 +10,7 @@ import { readFile } from "node:fs/promises";
 import { containerFilesRoutes } from "../api/routes/container-files.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { execRoutes } from "../api/routes/exec.ts";
+import { imageArchiveRoutes } from "../api/routes/image-archives.ts";
 import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
 import { systemRoutes } from "../api/routes/system.ts";
@@ -201,6 +202,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...containerRoutes(engine),
       ...containerFilesRoutes(engine),
       ...execRoutes(engine),
+      ...imageArchiveRoutes(engine),
       ...imageRoutes(engine),
       ...networkRoutes(engine),
     ],

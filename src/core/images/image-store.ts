@@ -23,9 +23,19 @@ import { collectGarbage, type Needed } from "./collect.ts";
 import { commitImage } from "./commit.ts";
 import { ImageRows, type ImageRow } from "./image-rows.ts";
 import { ImageTable } from "./image-table.ts";
-import type { CommitOptions, DamagedImage, Image, Images, ImportOptions, LoadedImage } from "./images.ts";
+import type {
+  CommitOptions,
+  DamagedImage,
+  Image,
+  Images,
+  ImportOptions,
+  LoadedImage,
+  SelectedImage,
+} from "./images.ts";
 import { importRoot } from "./import.ts";
 import type { CompleteImage, MakingDeps } from "./making.ts";
+import { saveImages } from "./save.ts";
+import { selectImages } from "./select.ts";
 
 export interface ImageDeps extends Omit<MakingDeps, "add"> {
   readonly metadata: Metadata;
@@ -97,6 +107,17 @@ class ImageStore implements Images {
   async load(archive: Readable, signal: AbortSignal): Promise<readonly LoadedImage[]> {
     const knownLayer = (blob: string): KnownLayer | undefined => this.#knownLayer(blob);
     return await this.#making(async (deps) => await loadArchive({ ...deps, knownLayer }, archive, signal));
+  }
+
+  select(names: readonly string[]): readonly SelectedImage[] {
+    return selectImages(
+      { list: () => this.#table.list(), resolve: (name) => this.#table.resolve(name) },
+      names,
+    );
+  }
+
+  save(images: readonly SelectedImage[], signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    return saveImages(this.#deps, images, signal);
   }
 
   async import(tar: Readable, options: ImportOptions, signal: AbortSignal): Promise<Image> {

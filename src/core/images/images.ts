@@ -71,6 +71,12 @@ export interface CommitOptions {
   readonly containerConfig: ContainerConfig;
 }
 
+export interface SelectedImage {
+  readonly image: Image;
+  /** Full references, sorted. */
+  readonly names: readonly string[];
+}
+
 export interface LoadedImage {
   readonly image: Image;
   /** Familiar names it was tagged with; empty = loaded by id only. */
@@ -103,6 +109,16 @@ export interface Images {
    * to be drained or destroyed once the client has its answer. The same goes for import().
    */
   load(archive: Readable, signal: AbortSignal): Promise<readonly LoadedImage[]>;
+  /**
+   * What save() will write for these names or ids: a name without a tag means all tags of it, an id means no names. Throws
+   * as resolve() does.
+   */
+  select(names: readonly string[]): readonly SelectedImage[];
+  /**
+   * An archive that is an OCI layout and a docker-archive at the same time, with every blob once and the layers as they are
+   * stored. The same images give the same bytes. They are held until the iteration ends.
+   */
+  save(images: readonly SelectedImage[], signal: AbortSignal): AsyncGenerator<Uint8Array>;
   /** A root filesystem tar as a one-layer image. */
   import(tar: Readable, options: ImportOptions, signal: AbortSignal): Promise<Image>;
   /**

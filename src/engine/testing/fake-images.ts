@@ -9,6 +9,7 @@ import type {
   Images,
   ImportOptions,
   LoadedImage,
+  SelectedImage,
 } from "../../core/images/images.ts";
 import { decodeContainerConfig } from "../../specs/engine/container.decode.ts";
 import { Fields } from "../../specs/engine/fields.decode.ts";
@@ -83,6 +84,15 @@ export class FakeImages implements Images {
   async import(tar: Readable, options: ImportOptions): Promise<Image> {
     for await (const chunk of tar) this.loaded.push(String(chunk));
     return this.add(options.reference ?? "imported");
+  }
+
+  select(names: readonly string[]): readonly SelectedImage[] {
+    return names.map((name) => ({ image: this.resolve(name), names: [full(name)] }));
+  }
+
+  async *save(images: readonly SelectedImage[]): AsyncGenerator<Uint8Array> {
+    await Promise.resolve();
+    for (const { names } of images) yield Buffer.from(`saved ${names.join(" ")}\n`);
   }
 
   async commit(diff: AsyncIterable<Uint8Array>, options: CommitOptions): Promise<Image> {

@@ -1,0 +1,28 @@
+/** Images as archives: /images/get and /images/{name}/get. */
+import { type SaveDeps, save, type WantedPlatform } from "../../engine/images/save.ts";
+import { Fields, parseJson } from "../../specs/engine/fields.decode.ts";
+import type { Call } from "../call.ts";
+import type { Route } from "../router.ts";
+import { sendArchive } from "../streams/send-archive.ts";
+
+export function imageArchiveRoutes(deps: SaveDeps): readonly Route[] {
+  const send = async (call: Call, names: readonly string[]): Promise<void> => {
+    const platform = platformOf(call.query.str("platform"));
+    await sendArchive(call, "application/x-tar", save(deps, { names, platform }, call.signal));
+  };
+  return [
+    { method: "GET", pattern: "/images/get", handler: (call) => send(call, call.query.all("names")) },
+    { method: "GET", pattern: "/images/*name/get", handler: (call) => send(call, [call.param(0)]) },
+  ];
+}
+
+/** A JSON document of the image specification's platform. */
+function platformOf(text: string): WantedPlatform | undefined {
+  if (text === "") return undefined;
+  const fields = new Fields(parseJson(text), "platform");
+  return {
+    os: fields.str("os"),
+    architecture: fields.str("architecture"),
+    variant: fields.str("variant"),
+  };
+}
