@@ -5,12 +5,15 @@
  *     gantry-shim tree export [OPTION...] TREE > root.tar
  *     gantry-shim tree layer [OPTION...] TREE -- BEFORE > layer.tar
  *     gantry-shim tree changes [OPTION...] TREE -- BEFORE
+ *     gantry-shim tree mount SOURCE TARGET LAYER...
+ *     gantry-shim tree unmount TARGET
  *
  * `apply` applies an uncompressed layer below DIR. For an overlayfs layer directory whiteouts become overlayfs's own; with
  * --base, for a complete tree, they delete. `shift` copies the tree FROM into the empty directory TO of the same file system
- * with all ids mapped (tree_shift.h). The other three read: they write TREE, or how it differs from BEFORE, to stdout
+ * with all ids mapped (tree_shift.h). The three that follow read: they write TREE, or how it differs from BEFORE, to stdout
  * (tree_diff.h). TREE is "plain DIR", "overlay LAYER...", topmost first, or, with a BEFORE, "upper DIR"; BEFORE may be
  * "nothing". Options: "--ids UID_MAP GID_MAP", from ids on the disk to those to write, and "--mountpoint PATH".
+ * The last two attach a read-only overlay of layers to a directory, and detach it (tree_mount.h).
  *
  * Success: of the first two {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit status 1 when the archive or the tree
  * is at fault, 2 when this host is (disk full, wrong usage); what was made or written is left half-done. */
@@ -20,6 +23,7 @@
 #include "tree_apply.h"
 #include "tree_diff.h"
 #include "tree_input.h"
+#include "tree_mount.h"
 #include "tree_path.h"
 #include "tree_reading.h"
 #include "tree_sandbox.h"
@@ -145,6 +149,8 @@ static int usage (void) {
          "       gantry-shim tree shift UID_MAP GID_MAP FROM TO\n"
          "       gantry-shim tree export [OPTION...] TREE\n"
          "       gantry-shim tree {layer|changes} [OPTION...] TREE -- BEFORE\n"
+         "       gantry-shim tree mount SOURCE TARGET LAYER...\n"
+         "       gantry-shim tree unmount TARGET\n"
          "TREE: plain DIR | overlay LAYER... | upper DIR; BEFORE: also nothing\n"
          "OPTION: --ids UID_MAP GID_MAP | --mountpoint PATH\n",
          stderr);
@@ -159,7 +165,16 @@ static int read_trees (int argc, char **argv) {
   return result > 0 ? usage () : result < 0 ? report_path (name, &e) : 0;
 }
 
+/* What is in the way of a mount is for the user to move. */
+static int report_mount (int result, const struct err *e) {
+  if (result == 0)
+    return 0;
+  report_path ("", e);
+  return e->code == EBUSY || e->code == ENOENT || e->code == ENOTDIR ? OF_ARCHIVE : OF_HOST;
+}
+
 int tree_main (int argc, char **argv) {
+  struct err e = { 0 };
   if (argc == 3 && strcmp (argv[1], "apply") == 0)
     return apply (argv[2], true);
   if (argc == 4 && strcmp (argv[1], "apply") == 0 && strcmp (argv[2], "--base") == 0)
@@ -168,5 +183,9 @@ int tree_main (int argc, char **argv) {
     return shift (&(struct shift_maps){ argv[2], argv[3] }, argv[4], argv[5]);
   if (argc > 1 && (strcmp (argv[1], "export") == 0 || strcmp (argv[1], "layer") == 0 || strcmp (argv[1], "changes") == 0))
     return read_trees (argc - 1, argv + 1);
+  if (argc > 4 && strcmp (argv[1], "mount") == 0)
+    return report_mount (tree_mount (argv[2], argv[3], (const char *const *) argv + 4, (size_t) argc - 4, &e), &e);
+  if (argc == 3 && strcmp (argv[1], "unmount") == 0)
+    return report_mount (tree_unmount (argv[2], &e), &e);
   return usage ();
 }

@@ -37,12 +37,15 @@ static int clone_directory (const char *path, struct err *e) {
 }
 
 /* The mount stays as long as its descriptor, which therefore is not closed. */
-int view_plain (const char *path, struct err *e) {
-  int tree = clone_directory (path, e);
+static int read_mount (int tree, const char *what, struct err *e) {
   if (tree < 0)
     return -1;
   int directory = openat (tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return directory < 0 ? err_set (e, errno, "cannot read \"%.300s\"", path) : directory;
+  return directory < 0 ? err_set (e, errno, "cannot read \"%.300s\"", what) : directory;
+}
+
+int view_plain (const char *path, struct err *e) {
+  return read_mount (clone_directory (path, e), path, e);
 }
 
 /* A small file system to attach layers in, over the directory `path`. The descriptor of its root. */
@@ -70,7 +73,7 @@ static int attach_layers (int stage, int *layers, size_t count, struct err *e) {
 
 /* By short names below the working directory, because mount(2) takes one page of options and layers have long paths. Below a
    single layer overlayfs wants another. */
-static int mount_overlay (int stage, size_t count, struct err *e) {
+static int mount_overlay (int stage, const char *source, size_t count, struct err *e) {
   char options[16 + MAX_LAYERS * 4 + 32];
   int used = snprintf (options, sizeof options, "lowerdir=");
   for (size_t i = 0; i < count; i++)
@@ -79,13 +82,17 @@ static int mount_overlay (int stage, size_t count, struct err *e) {
 
   if (mkdirat (stage, "empty", 0755) < 0 || mkdirat (stage, "root", 0700) < 0 || fchdir (stage) < 0)
     return err_set (e, errno, "cannot make a directory for layers");
-  if (mount ("overlay", "root", "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, options) < 0)
+  if (mount (source, "root", "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, options) < 0)
     return err_set (e, errno, "cannot mount an overlay of %zu layers", count);
-  int root = openat (stage, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return root < 0 ? err_set (e, errno, "cannot read the overlay") : root;
+  int root = open_tree (stage, "root", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  return root < 0 ? err_set (e, errno, "cannot detach the overlay") : root;
 }
 
 int view_overlay (const char *const *paths, size_t count, struct err *e) {
+  return read_mount (view_overlay_mount ("overlay", paths, count, e), "overlay", e);
+}
+
+int view_overlay_mount (const char *source, const char *const *paths, size_t count, struct err *e) {
   int layers[MAX_LAYERS];
   size_t cloned = 0;
   int root = -1;
@@ -97,8 +104,8 @@ int view_overlay (const char *const *paths, size_t count, struct err *e) {
     cloned++;
   auto_fd stage = cloned < count ? -1 : attach_stage (paths[0], e);
   if (stage >= 0 && attach_layers (stage, layers, count, e) == 0)
-    root = mount_overlay (stage, count, e);
-  /* What is open stays: the overlay keeps its layers, the descriptor the overlay. */
+    root = mount_overlay (stage, source, count, e);
+  /* The overlay keeps its layers, and the clone the overlay. */
   if (stage >= 0 && umount2 (paths[0], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && root >= 0) {
     fd_close (&root);
     err_set (e, errno, "cannot detach the directory for layers");

@@ -19,4 +19,7 @@ int view_plain (const char *path, struct err *e);
    a mounted overlay: this one has no upper directory and writes nothing. */
 int view_overlay (const char *const *paths, size_t count, struct err *e);
 
+/* The same as a mount that is attached nowhere. `source` is what mountinfo will call it. */
+int view_overlay_mount (const char *source, const char *const *paths, size_t count, struct err *e);
+
 #endif

@@ -112,6 +112,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./container/diff.ts"),
   },
   {
+    parent: "image",
+    names: ["diff"],
+    top: "",
+    summary: "Inspect how the filesystems of two images, or of an image and what it stands on, differ",
+    load: () => import("./image/diff.ts"),
+  },
+  {
     parent: "system",
     names: ["events"],
     top: "events",

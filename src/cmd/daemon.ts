@@ -10,7 +10,7 @@ import { readFile } from "node:fs/promises";
 import { containerFilesRoutes } from "../api/routes/container-files.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { execRoutes } from "../api/routes/exec.ts";
-import { imageArchiveRoutes } from "../api/routes/image-archives.ts";
+import { imageContentRoutes } from "../api/routes/image-content.ts";
 import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
 import { systemRoutes } from "../api/routes/system.ts";
@@ -167,6 +167,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     tasks,
     snapshots,
     images,
+    leases,
     events,
     facts,
     runtimes,
@@ -202,7 +203,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...containerRoutes(engine),
       ...containerFilesRoutes(engine),
       ...execRoutes(engine),
-      ...imageArchiveRoutes(engine),
+      ...imageContentRoutes(engine),
       ...imageRoutes(engine),
       ...networkRoutes(engine),
     ],

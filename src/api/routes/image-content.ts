@@ -1,11 +1,14 @@
-/** Images as archives: /images/get and /images/{name}/get. */
+/** What is in images: as archives, /images/get and /images/{name}/get, and as changes, /images/{name}/changes. */
+import { diffImages, type ImageDiffDeps } from "../../engine/images/diff.ts";
 import { type SaveDeps, save, type WantedPlatform } from "../../engine/images/save.ts";
 import { Fields, parseJson } from "../../specs/engine/fields.decode.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
 import { sendArchive } from "../streams/send-archive.ts";
 
-export function imageArchiveRoutes(deps: SaveDeps): readonly Route[] {
+export type ImageContentRouteDeps = SaveDeps & ImageDiffDeps;
+
+export function imageContentRoutes(deps: ImageContentRouteDeps): readonly Route[] {
   const send = async (call: Call, names: readonly string[]): Promise<void> => {
     const platform = platformOf(call.query.str("platform"));
     await sendArchive(call, "application/x-tar", save(deps, { names, platform }, call.signal));
@@ -13,6 +16,14 @@ export function imageArchiveRoutes(deps: SaveDeps): readonly Route[] {
   return [
     { method: "GET", pattern: "/images/get", handler: (call) => send(call, call.query.all("names")) },
     { method: "GET", pattern: "/images/*name/get", handler: (call) => send(call, [call.param(0)]) },
+    {
+      method: "GET",
+      pattern: "/images/*name/changes",
+      handler: async (call) => {
+        const request = { name: call.param(0), base: call.query.str("base") };
+        call.reply.json(200, await diffImages(deps, request, call.signal));
+      },
+    },
   ];
 }
 
