@@ -190,6 +190,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./container/logs.ts"),
   },
   {
+    parent: "image",
+    names: ["mount"],
+    top: "",
+    summary: "Mount an image's root filesystem read-only, or list those that are mounted",
+    load: () => import("./image/mount.ts"),
+  },
+  {
     parent: "container",
     names: ["pause"],
     top: "pause",
@@ -279,6 +286,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "top",
     summary: "Display the running processes of a container",
     load: () => import("./container/top.ts"),
+  },
+  {
+    parent: "image",
+    names: ["unmount"],
+    top: "",
+    summary: "Unmount an image's root filesystem",
+    load: () => import("./image/unmount.ts"),
   },
   {
     parent: "container",

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { containerFilesRoutes } from "../api/routes/container-files.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { execRoutes } from "../api/routes/exec.ts";
@@ -53,6 +54,7 @@ import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
+import { mendImageMounts } from "../engine/images/mounts.ts";
 import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
 import { findAccount } from "../linux/accounts.ts";
@@ -64,7 +66,9 @@ import { countDescriptors, readHostNames } from "../linux/host-names.ts";
 import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
 import { defaultSeccomp } from "../linux/seccomp-profile.ts";
+import { type ImageMount, mountImageTree, mountNamespace, unmountImageTree } from "../linux/image-mounts.ts";
 import { loadNative } from "../linux/native-addon.ts";
+import type { TreeView } from "../linux/native.ts";
 import { makeUser, readRanges } from "../linux/remap-user.ts";
 import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
 import { readDaemonConfig } from "./daemon-config.ts";
@@ -186,6 +190,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     runPs: (args: readonly string[]) => runProgram("ps", args, PS_LIMITS),
     containers: () => store.all(),
     helloWorld: async () => helloWorldArchive(await readFile(nativeParts.hello), architecture),
+    imageMountsDir: join(roots.execRoot, "images"),
+    mountNamespace: mountNamespace(),
+    mountTree: (mount: ImageMount, view: TreeView) => mountImageTree(nativeParts.shim, mount, view),
+    unmountTree: (directory: string) => unmountImageTree(nativeParts.shim, directory),
     storageDriver: snapshots.driver,
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
     daemon: { id: engineId(metadata), dataRoot: roots.dataRoot, debug: options.logLevel === "debug" },
@@ -209,7 +217,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     ],
   });
   await listenOn(server, options.socketPath, options.group);
-  restore(engine).then(setReady, setFailed);
+  Promise.all([restore(engine), mendImageMounts(engine)]).then(() => setReady(), setFailed);
   // The first start would pay some milliseconds for the default filter; whoever comes that early waits for it just the same.
   setImmediate(() => {
     const capabilities = chooseCapabilities({ add: [], drop: [], privileged: false }, facts.capabilities);

@@ -4,6 +4,7 @@ import type { Filters } from "../../specs/engine/container.ts";
 import { booleanFilter } from "../../specs/engine/filters.decode.ts";
 import type { ImageDeleteItem } from "../../specs/engine/image.ts";
 import { countUses, familiar, imageFilter, layerSizes } from "./list.ts";
+import { isMounted } from "./mounts.ts";
 import { deleteImage, type RemoveImageDeps } from "./remove.ts";
 
 export const PRUNE_IMAGE_FILTERS = ["dangling", "label", "label!", "until"] as const;
@@ -24,7 +25,7 @@ export async function pruneImages(
   let bytes = 0;
   for (const image of deps.images.list()) {
     if (signal.aborted) break;
-    const isUsed = countUses(deps.containers()).has(image.id);
+    const isUsed = countUses(deps.containers()).has(image.id) || isMounted(image);
     if (isUsed || (onlyDangling && image.tags.length > 0) || !matches(image)) continue;
     for (const tag of image.tags) deleted.push({ Untagged: familiar(tag) });
     const sizes = layerSizes(deps.snapshots);

@@ -13,6 +13,7 @@ import type { Container } from "../containers/container.ts";
 import { countsAsRunning } from "../containers/state.ts";
 import { announceImage } from "./announce.ts";
 import { familiar } from "./list.ts";
+import { refuseMounted } from "./mounts.ts";
 
 export interface RemoveImageDeps {
   readonly images: Images;
@@ -42,6 +43,7 @@ export async function removeImage(
   const names = [...image.tags, ...image.digests];
   const removed: ImageDeleteItem[] = [];
 
+  if (byId || names.length <= 1) refuseMounted(image);
   if (byId) {
     refuseUsed(image, users, options.force);
     if (!options.force && new Set(names.map(repositoryOfText)).size > 1)
