@@ -19,6 +19,9 @@ need /usr/include/seccomp.h libseccomp-dev
 # What gantry-runc is compared with.
 need runc runc
 need crun crun
+# What is run under the shim in its place, and who runs it.
+need runsc runsc
+need podman podman
 # The emulated machine with cgroup v2, systemd and AppArmor (tools/vm.ts).
 [ "$(uname -m)" != x86_64 ] || need qemu-system-x86_64 qemu-system-x86
 need mkfs.ext4 e2fsprogs

@@ -38,8 +38,8 @@ int mount_open (struct init *in, const struct plan_op_view *op, struct err *e);
    is attached to the plan's staging directory in a mount namespace of this process's own. */
 int root_open (struct init *in, const struct plan_op_view *op, struct err *e);
 
-/* Of a ROOT_OVERLAY's fields (overlay.c). */
-int overlay_open (struct init *in, struct fields f, struct err *e);
+/* Of a ROOT_OVERLAY's fields and flags (overlay.c). */
+int overlay_open (struct init *in, struct fields f, uint16_t flags, struct err *e);
 
 /* Makes sure that nothing which is attached from now on is seen by the host: a process that is not in the container's
    mount namespace gets one of its own (overlay.c). */

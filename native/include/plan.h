@@ -86,7 +86,8 @@ enum plan_op {
   OP_ROOT_OVERLAY = 21, /* strv lowers, str upper, str work, strv options, str staging, u32 idmap
                                                       lowers: topmost first. upper "" = read-only overlay. staging: an empty
                                                       host directory that the root is attached to until OP_PIVOT. idmap: of
-                                                      every layer, the upper one, too */
+                                                      every layer, the upper one, too. op_flags: OPF_IMAGES: a lower that is
+                                                      a file holds an EROFS image, which is mounted read-only */
   OP_ROOT_BIND = 22,    /* str source, str staging, u32 idmap   recursive bind of a directory as the root */
   OP_MOUNT = 23,        /* str fstype, str source, str target, strv options, u64 attrs, u64 propagation, u32 dir_mode, u32 idmap
                                                       new filesystem by fsopen; option "k=v" -> SET_STRING, "k" -> SET_FLAG;
@@ -179,6 +180,7 @@ enum plan_op_flags {
   OPF_TOP = 1u << 8,
   OPF_INHERIT = 1u << 9,
   OPF_REPORT = 1u << 10,
+  OPF_IMAGES = 1u << 11,
 };
 
 enum plan_hook_stage { HOOK_RUNTIME = 1, HOOK_CONTAINER = 2, HOOK_START = 3, HOOK_POSTSTART = 4, HOOK_POSTSTOP = 5 };

@@ -107,14 +107,16 @@ static int find_program (struct search *s, struct err *e) {
   return err_set (e, ENOENT, "exec: \"%s\": executable file not found in $PATH", s->name);
 }
 
+/* An empty $PATH has no entries at all: nothing is found in it, ever. */
 static bool has_relative_entry (const char *search_path) {
-  for (const char *at = search_path;; at++) {
+  for (const char *at = search_path; *search_path != '\0'; at++) {
     if (*at != '/')
       return true;
     at += strcspn (at, ":");
     if (*at == '\0')
-      return false;
+      break;
   }
+  return false;
 }
 
 /* Ahead of time, as root and before CWD: only what will be as wrong then is an error now. */

@@ -8,6 +8,7 @@
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 
+#include "erofs_mount.h"
 #include "fds.h"
 #include "init.h"
 #include "kernel.h"
@@ -106,7 +107,7 @@ static int overlay_mount2 (struct strings lowers, const char *upper, const char 
   return root < 0 ? err_set (e, errno, "cannot open \"%s\"", staging) : root;
 }
 
-/* ---- an overlay's layers with other ids ---- */
+/* ---- layers that are mounts: with other ids, or of images ---- */
 
 int own_mounts (struct init *in, struct err *e) {
   struct mount_attr attr = { .propagation = MS_SLAVE };
@@ -123,10 +124,11 @@ struct overlay {
   struct strings lowers, options;
   const char *upper, *work, *staging;
   uint32_t idmap;
+  bool has_images;
 };
 
-/* Overlayfs takes its layers by path, so a layer whose ids are mapped has to be attached somewhere: below the staging
-   directory. */
+/* Overlayfs takes its layers by path, so a layer that is a mount of its own has to be attached somewhere: below the
+   staging directory. */
 
 /* Paths of the layers as they are attached below the staging directory, lowers encoded like the plan's. */
 struct layer_paths {
@@ -148,16 +150,26 @@ static void add_lower (struct layer_paths *p, const char *path) {
   p->size += length + 1;
 }
 
-static int attach_layer (struct init *in, int stage, const char *name, const char *path, uint32_t idmap,
+static int open_directory (const char *path, struct err *e) {
+  int layer = open_tree (AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  return layer < 0 ? err_set (e, errno, "cannot bind \"%s\"", path) : layer;
+}
+
+static bool is_file (const char *path) {
+  struct stat st;
+  return stat (path, &st) == 0 && S_ISREG (st.st_mode);
+}
+
+static int attach_layer (struct init *in, int stage, const char *name, const char *path, const struct overlay *o,
                          struct err *e) {
-  auto_fd layer = open_tree (AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  auto_fd layer = o->has_images && is_file (path) ? erofs_mount (path, e) : open_directory (path, e);
 
   if (layer < 0)
-    return err_set (e, errno, "cannot bind \"%s\"", path);
-  if (mount_map_ids (in, layer, idmap, false, path, e) < 0)
+    return -1;
+  if (mount_map_ids (in, layer, o->idmap, false, path, e) < 0)
     return -1;
   if (mkdirat (stage, name, 0700) < 0 || move_mount (layer, "", stage, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-    return err_set (e, errno, "cannot attach \"%s\" to map its ids", path);
+    return err_set (e, errno, "cannot attach the layer \"%s\"", path);
   return 0;
 }
 
@@ -186,10 +198,10 @@ static int attach_upper (struct init *in, int stage, const struct overlay *o, st
       snprintf (p->upper, sizeof p->upper, "%s/upper/%s", o->staging, o->upper + common) >= (int) sizeof p->upper ||
       snprintf (p->work, sizeof p->work, "%s/upper/%s", o->staging, o->work + common) >= (int) sizeof p->work)
     return err_set (e, ENAMETOOLONG, "cannot map the ids of \"%s\"", o->upper);
-  return attach_layer (in, stage, "upper", parent, o->idmap, e);
+  return attach_layer (in, stage, "upper", parent, o, e);
 }
 
-static int map_layers (struct init *in, struct overlay *o, struct layer_paths *p, struct err *e) {
+static int attach_layers (struct init *in, struct overlay *o, struct layer_paths *p, struct err *e) {
   char path[PATH_MAX], name[16];
 
   if (own_mounts (in, e) < 0)
@@ -202,14 +214,14 @@ static int map_layers (struct init *in, struct overlay *o, struct layer_paths *p
     return err_set (e, ENOMEM, "cannot name the layers of \"%s\"", o->staging);
   for (uint32_t i = 0; i < o->lowers.count; i++) {
     snprintf (name, sizeof name, "%u", i);
-    if (attach_layer (in, stage, name, take_str (&o->lowers.rest), o->idmap, e) < 0)
+    if (attach_layer (in, stage, name, take_str (&o->lowers.rest), o, e) < 0)
       return -1;
     if (snprintf (path, sizeof path, "%s/%s", o->staging, name) >= (int) sizeof path)
       return err_set (e, ENAMETOOLONG, "cannot name the layers of \"%s\"", o->staging);
     add_lower (p, path);
   }
   o->lowers.rest = fields_of (p->lowers, p->size);
-  if (o->upper[0] == '\0')
+  if (o->upper[0] == '\0' || o->idmap == IDMAP_NONE)
     return 0;
   if (attach_upper (in, stage, o, p, e) < 0)
     return -1;
@@ -276,7 +288,7 @@ static int overlay_new (struct init *in, const struct overlay *o, struct err *e)
   return root < 0 && e->code == EINVAL ? overlay_attached (in, o, e) : root;
 }
 
-int overlay_open (struct init *in, struct fields f, struct err *e) {
+int overlay_open (struct init *in, struct fields f, uint16_t flags, struct err *e) {
   __attribute__ ((cleanup (layer_paths_free))) struct layer_paths paths = { 0 };
   struct overlay o = { .lowers = take_strv (&f) };
 
@@ -285,9 +297,12 @@ int overlay_open (struct init *in, struct fields f, struct err *e) {
   o.options = take_strv (&f);
   o.staging = take_str (&f);
   o.idmap = take_u32 (&f);
+  o.has_images = (flags & OPF_IMAGES) != 0;
+  if ((o.idmap != IDMAP_NONE || o.has_images) && attach_layers (in, &o, &paths, e) < 0)
+    return -1;
   if (o.idmap == IDMAP_NONE)
     return overlay_new (in, &o, e);
-  if (map_layers (in, &o, &paths, e) < 0 || (o.work[0] != '\0' && act_as_owner (o.work, e) < 0))
+  if (o.work[0] != '\0' && act_as_owner (o.work, e) < 0)
     return -1;
   auto_fd root = overlay_new (in, &o, e);
   if (root < 0 || act_as_oneself (e) < 0)

@@ -46,7 +46,7 @@ static const struct op_shape {
   [OP_TIME_OFFSETS] = { "TIME_OFFSETS", "s:offsets", 0 },
   [OP_AFFINITY] = { "AFFINITY", "b:mask", 0 },
   [OP_PROPAGATION] = { "PROPAGATION", "U:propagation", 0 },
-  [OP_ROOT_OVERLAY] = { "ROOT_OVERLAY", "v:lowers s:upper s:work v:options s:Pstaging u:idmap", 0 },
+  [OP_ROOT_OVERLAY] = { "ROOT_OVERLAY", "v:lowers s:upper s:work v:options s:Pstaging u:idmap", OPF_IMAGES },
   [OP_ROOT_BIND] = { "ROOT_BIND", "s:Psource s:Pstaging u:idmap", 0 },
   [OP_MOUNT] = { "MOUNT", "s:fstype s:source s:Htarget v:options U:attrs U:propagation u:dir_mode u:idmap",
                  OPF_TARGET_MODE | OPF_COPY_UP },

@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "fds.h"
 #include "plan.h"
 #include "shim.h"
 
@@ -34,8 +38,20 @@ void process_init (struct process *p) {
 
 /* ---- stdio ---- */
 
-static int open_null (int *fd, int mode, struct err *e) {
-  *fd = open ("/dev/null", mode | O_CLOEXEC);
+/* Another runtime may give the process's streams to the container's user, the host's null device with them: runsc makes "nobody"
+   its owner, who could close it to everybody else. It gets one of its own, on a filesystem that goes with the last descriptor. */
+static int open_own_null (int mode) {
+  auto_fd fs = fsopen ("tmpfs", FSOPEN_CLOEXEC);
+  if (fs < 0 || fsconfig (fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+    return -1;
+  auto_fd mount = fsmount (fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+  if (mount < 0 || mknodat (mount, "null", S_IFCHR | 0666, makedev (1, 3)) < 0 || fchmodat (mount, "null", 0666, 0) < 0)
+    return -1;
+  return openat (mount, "null", mode | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static int open_null (bool is_own, int *fd, int mode, struct err *e) {
+  *fd = is_own ? open_own_null (mode) : open ("/dev/null", mode | O_CLOEXEC);
   return *fd >= 0 ? 0 : err_set (e, errno, "cannot open \"/dev/null\"");
 }
 
@@ -52,14 +68,14 @@ static int open_pipe (int *ours, int *theirs, bool we_read, struct err *e) {
   return 0;
 }
 
-static int open_stdio (struct shim *s, struct process *p, uint32_t flags, struct container_stdio *theirs,
-                       struct err *e) {
+static int open_stdio (struct shim *s, struct process *p, uint32_t flags, bool is_foreign,
+                       struct container_stdio *theirs, struct err *e) {
   if (p->terminal)
     return 0; /* comes with SYNC_CONSOLE */
   p->input.is_decided = true;
   int ours;
   if ((flags & SHIM_STDIN) == 0) {
-    if (open_null (&theirs->in, O_RDONLY, e) < 0)
+    if (open_null (is_foreign, &theirs->in, O_RDONLY, e) < 0)
       return -1;
   } else {
     if (open_pipe (&ours, &theirs->in, false, e) < 0)
@@ -72,7 +88,7 @@ static int open_stdio (struct shim *s, struct process *p, uint32_t flags, struct
   uint32_t wanted[2] = { SHIM_STDOUT, SHIM_STDERR };
   for (size_t i = 0; i < 2; i++) {
     if (!is_main && ((flags & SHIM_STREAM) == 0 || (flags & wanted[i]) == 0)) {
-      if (open_null (ends[i], O_WRONLY, e) < 0)
+      if (open_null (is_foreign, ends[i], O_WRONLY, e) < 0)
         return -1;
       continue;
     }
@@ -100,7 +116,7 @@ int process_spawn (struct shim *s, struct process *p, const struct spawn_options
     err_set (e, EINVAL, "cannot use a plan and flags that disagree about the terminal");
   else if (((plan.flags & PLAN_JOIN) != 0) != (p != &s->main) && (plan.flags & PLAN_FOREIGN) == 0)
     err_set (e, EINVAL, "cannot use a plan of the other kind, container or exec");
-  else if (open_stdio (s, p, options->flags, &theirs, e) == 0)
+  else if (open_stdio (s, p, options->flags, (plan.flags & PLAN_FOREIGN) != 0, &theirs, e) == 0)
     result = container_spawn (&plan, &theirs, (plan.flags & PLAN_JOIN) == 0 ? -1 : s->main.container.pidfd,
                               &p->container, e);
   close_fd (&theirs.in);

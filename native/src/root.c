@@ -67,7 +67,7 @@ static int directory_open (struct init *in, struct fields f, struct err *e) {
 
 int root_open (struct init *in, const struct plan_op_view *op, struct err *e) {
   struct fields f = fields_of (op->payload, op->size);
-  return op->kind == OP_ROOT_OVERLAY ? overlay_open (in, f, e) : directory_open (in, f, e);
+  return op->kind == OP_ROOT_OVERLAY ? overlay_open (in, f, op->flags, e) : directory_open (in, f, e);
 }
 
 /* ---- attaching it ---- */

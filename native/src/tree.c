@@ -1,7 +1,13 @@
 /* The role `tree`: work inside directory trees whose content nobody vouches for.
  *
  *     gantry-shim tree apply [--base] DIR < layer.tar
+ *     gantry-shim tree image DIR < layer.tar
  *     gantry-shim tree shift UID_MAP GID_MAP FROM TO
+ *     gantry-shim tree copy FROM TO
+ *     gantry-shim tree merge LAYER TO
+ *     gantry-shim tree try-image FILE
+ *     gantry-shim tree subvolume create|delete PATH
+ *     gantry-shim tree subvolume snapshot FROM TO
  *     gantry-shim tree export [OPTION...] TREE > root.tar
  *     gantry-shim tree layer [OPTION...] TREE -- BEFORE > layer.tar
  *     gantry-shim tree changes [OPTION...] TREE -- BEFORE
@@ -9,14 +15,21 @@
  *     gantry-shim tree unmount TARGET
  *
  * `apply` applies an uncompressed layer below DIR. For an overlayfs layer directory whiteouts become overlayfs's own; with
- * --base, for a complete tree, they delete. `shift` copies the tree FROM into the empty directory TO of the same file system
- * with all ids mapped (tree_shift.h). The three that follow read: they write TREE, or how it differs from BEFORE, to stdout
- * (tree_diff.h). TREE is "plain DIR", "overlay LAYER...", topmost first, or, with a BEFORE, "upper DIR"; BEFORE may be
- * "nothing". Options: "--ids UID_MAP GID_MAP", from ids on the disk to those to write, and "--mountpoint PATH".
- * The last two attach a read-only overlay of layers to a directory, and detach it (tree_mount.h).
+ * --base, for a complete tree, they delete. `image` makes the new file DIR/layer.erofs of it, an image of what `apply` would make of
+ * an empty directory. `shift` copies the tree FROM into the empty directory TO of the same file system
+ * with all ids mapped (tree_shift.h), `copy` as they are; `merge` puts an overlayfs layer into the tree TO. `try-image` mounts
+ * an image, nowhere.
  *
- * Success: of the first two {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit status 1 when the archive or the tree
- * is at fault, 2 when this host is (disk full, wrong usage); what was made or written is left half-done. */
+ * `export`, `layer` and `changes` read: they write TREE, or how it differs from BEFORE, to stdout (tree_diff.h). TREE is
+ * "plain DIR", "overlay LAYER...", topmost first, or, with a BEFORE, "upper DIR"; BEFORE may be "nothing". A layer that is a
+ * file is an EROFS image. Options: "--ids UID_MAP GID_MAP", from ids on the disk to those to write, and "--mountpoint PATH".
+ * `mount` attaches a read-only overlay of layers to a directory, `unmount` detaches it (tree_mount.h).
+ *
+ * Success: {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit status 1 when the archive or the tree
+ * is at fault, 2 when this host is (disk full, wrong usage); the directory is left half-done. */
+#include "btrfs.h"
+#include "erofs_apply.h"
+#include "erofs_mount.h"
 #include "err.h"
 #include "fds.h"
 #include "roles.h"
@@ -36,6 +49,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define IMAGE_NAME "layer.erofs"
 
 enum { OF_ARCHIVE = 1, OF_HOST = 2 };
 
@@ -96,9 +111,29 @@ static int apply (const char *path, bool overlay) {
     err_set (&e, errno, "cannot open the directory \"%.200s\"", path);
     return report (NULL, &e);
   }
-  if (input_open (&in, STDIN_FILENO, &e) < 0 || tree_sandbox (root, overlay, &e) < 0)
+  if (input_open (&in, STDIN_FILENO, &e) < 0 || tree_sandbox (root, overlay ? TREE_OVERLAY_CAPABILITIES : TREE_FILE_CAPABILITIES, &e) < 0)
     return report (NULL, &e);
   if (tree_apply (root, overlay, &in, &result, &e) < 0)
+    return report (&result, &e);
+
+  return report_usage (&result.usage);
+}
+
+/* The image is all that this process can write, and all that it makes. */
+static int make_image (const char *path) {
+  struct err e = { 0 };
+  struct input in;
+  struct apply_result result;
+
+  auto_fd root = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  auto_fd image = root < 0 ? -1 : openat (root, IMAGE_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (image < 0) {
+    err_set (&e, errno, "cannot make an image in \"%.200s\"", path);
+    return report (NULL, &e);
+  }
+  if (input_open (&in, STDIN_FILENO, &e) < 0 || tree_sandbox (root, 0, &e) < 0)
+    return report (NULL, &e);
+  if (erofs_apply (image, &in, &result, &e) < 0)
     return report (&result, &e);
 
   return report_usage (&result.usage);
@@ -126,7 +161,9 @@ static void raise_descriptor_limit (void) {
   }
 }
 
-static int shift (const struct shift_maps *maps, const char *from_path, const char *to_path) {
+typedef int copier (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e);
+
+static int copy (copier *copy_tree, const struct shift_maps *maps, const char *from_path, const char *to_path) {
   char name[TREE_NAME_BYTES];
   struct tree_usage usage;
   struct err e = { 0 };
@@ -139,14 +176,41 @@ static int shift (const struct shift_maps *maps, const char *from_path, const ch
     err_set (&e, errno, "cannot open the directory");
     return report_path (from < 0 ? from_path : to_path, &e);
   }
-  if (tree_shift (from, to, maps, &usage, name, &e) < 0)
+  if (copy_tree (from, to, maps, &usage, name, &e) < 0)
     return report_path (name[0] == '\0' ? "." : name, &e);
   return report_usage (&usage);
 }
 
+static int try_image (const char *path) {
+  struct err e = { 0 };
+  auto_fd mount = erofs_mount (path, &e);
+  return mount < 0 ? report (NULL, &e) : 0;
+}
+
+static int subvolume (const char *verb, const char *path, const char *to) {
+  struct err e = { 0 };
+  int done = to != NULL                      ? btrfs_snapshot (path, to, &e)
+             : strcmp (verb, "create") == 0 ? btrfs_create (path, &e)
+                                             : btrfs_delete (path, &e);
+  return done < 0 ? report (NULL, &e) : 0;
+}
+
+static bool is_subvolume_command (int argc, char **argv) {
+  if (argc < 4 || strcmp (argv[1], "subvolume") != 0)
+    return false;
+  return argc == 5 ? strcmp (argv[2], "snapshot") == 0
+                   : argc == 4 && (strcmp (argv[2], "create") == 0 || strcmp (argv[2], "delete") == 0);
+}
+
 static int usage (void) {
   fputs ("usage: gantry-shim tree apply [--base] DIR < layer.tar\n"
+         "       gantry-shim tree image DIR < layer.tar\n"
          "       gantry-shim tree shift UID_MAP GID_MAP FROM TO\n"
+         "       gantry-shim tree copy FROM TO\n"
+         "       gantry-shim tree merge LAYER TO\n"
+         "       gantry-shim tree try-image FILE\n"
+         "       gantry-shim tree subvolume create|delete PATH\n"
+         "       gantry-shim tree subvolume snapshot FROM TO\n"
          "       gantry-shim tree export [OPTION...] TREE\n"
          "       gantry-shim tree {layer|changes} [OPTION...] TREE -- BEFORE\n"
          "       gantry-shim tree mount SOURCE TARGET LAYER...\n"
@@ -179,8 +243,18 @@ int tree_main (int argc, char **argv) {
     return apply (argv[2], true);
   if (argc == 4 && strcmp (argv[1], "apply") == 0 && strcmp (argv[2], "--base") == 0)
     return apply (argv[3], false);
+  if (argc == 3 && strcmp (argv[1], "image") == 0)
+    return make_image (argv[2]);
   if (argc == 6 && strcmp (argv[1], "shift") == 0)
-    return shift (&(struct shift_maps){ argv[2], argv[3] }, argv[4], argv[5]);
+    return copy (tree_shift, &(struct shift_maps){ argv[2], argv[3] }, argv[4], argv[5]);
+  if (argc == 4 && strcmp (argv[1], "copy") == 0)
+    return copy (tree_shift, NULL, argv[2], argv[3]);
+  if (argc == 4 && strcmp (argv[1], "merge") == 0)
+    return copy (tree_merge, NULL, argv[2], argv[3]);
+  if (argc == 3 && strcmp (argv[1], "try-image") == 0)
+    return try_image (argv[2]);
+  if (is_subvolume_command (argc, argv))
+    return subvolume (argv[2], argv[3], argv[4]);
   if (argc > 1 && (strcmp (argv[1], "export") == 0 || strcmp (argv[1], "layer") == 0 || strcmp (argv[1], "changes") == 0))
     return read_trees (argc - 1, argv + 1);
   if (argc > 4 && strcmp (argv[1], "mount") == 0)

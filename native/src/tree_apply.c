@@ -3,6 +3,7 @@
 #include "err.h"
 #include "tree_clear.h"
 #include "tree_directories.h"
+#include "tree_entries.h"
 #include "tree_inodes.h"
 #include "tree_input.h"
 #include "tree_metadata.h"
@@ -17,10 +18,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define WHITEOUT ".wh."
-#define WHITEOUT_META ".wh..wh."
-#define WHITEOUT_OPAQUE ".wh..wh..opq"
-
 struct apply {
   int root;
   bool overlay;
@@ -30,29 +27,6 @@ struct apply {
   struct deferred deferred;
   struct inode_set unpacked; /* without overlay: what an opaque mark must not delete */
 };
-
-/* Where an entry goes: split in place so that `path` is the directory and `name` the last component. */
-struct place {
-  char path[TAR_MAX_PATH];
-  char *name;
-};
-
-static void split (struct place *p) {
-  p->name = path_base (p->path);
-  if (p->name > p->path)
-    p->name[-1] = 0;
-}
-
-static const char *parent_path (const struct place *p) {
-  return p->name > p->path ? p->path : "";
-}
-
-/* The path in one piece, until it is split again. */
-static const char *whole_path (struct place *p) {
-  if (p->name > p->path)
-    p->name[-1] = '/';
-  return p->path;
-}
 
 /* ---- making ---- */
 
@@ -105,14 +79,14 @@ static int fill_file (struct apply *a, const struct tar_entry *t, int fd, struct
 }
 
 static int apply_node (struct apply *a, const struct tar_entry *t, struct place *p, struct err *e) {
-  int parent = directories_make (&a->directories, parent_path (p), e);
+  int parent = directories_make (&a->directories, place_parent (p), e);
   if (parent < 0)
     return -1;
   int fd = make_node (t, parent, p->name);
   if (fd == -EEXIST) {
     /* Removing closes what directories_make lent, if it was a directory or link that went. */
     if (remove_existing (a, parent, p->name, e) < 0 ||
-        (parent = directories_make (&a->directories, parent_path (p), e)) < 0)
+        (parent = directories_make (&a->directories, place_parent (p), e)) < 0)
       return -1;
     fd = make_node (t, parent, p->name);
   }
@@ -142,9 +116,9 @@ static int open_link_target (struct apply *a, const struct tar_entry *t, struct 
     return err_set (e, 0, "link target leads out of the root");
   if (clean.depth == 0)
     return err_set (e, 0, "link target is a directory");
-  split (&target);
+  place_split (&target);
 
-  int parent = directories_find (&a->directories, parent_path (&target), e);
+  int parent = directories_find (&a->directories, place_parent (&target), e);
   if (parent == -1)
     return -1;
   int fd = parent < 0 ? -ENOENT : open_entry (parent, target.name, O_PATH | O_NOFOLLOW);
@@ -181,7 +155,7 @@ static int set_link_metadata (int parent, const char *name, const struct tar_ent
 
 static int link_to (struct apply *a, int target, const struct stat *target_st, struct place *p, struct err *e) {
   struct stat st;
-  int parent = directories_make (&a->directories, parent_path (p), e);
+  int parent = directories_make (&a->directories, place_parent (p), e);
   if (parent < 0)
     return -1;
   if (linkat (target, "", parent, p->name, AT_EMPTY_PATH) == 0)
@@ -192,7 +166,7 @@ static int link_to (struct apply *a, int target, const struct stat *target_st, s
       st.st_dev == target_st->st_dev)
     return parent;
   if (remove_existing (a, parent, p->name, e) < 0 ||
-      (parent = directories_make (&a->directories, parent_path (p), e)) < 0)
+      (parent = directories_make (&a->directories, place_parent (p), e)) < 0)
     return -1;
   if (linkat (target, "", parent, p->name, AT_EMPTY_PATH) < 0)
     return err_set (e, errno, "cannot make the link");
@@ -245,7 +219,7 @@ static int make_directory (struct apply *a, const struct tar_entry *t, int paren
 
   if (remove_existing (a, parent, p->name, e) < 0)
     return -1;
-  parent = directories_make (&a->directories, parent_path (p), e);
+  parent = directories_make (&a->directories, place_parent (p), e);
   if (parent < 0)
     return -1;
   if (mkdirat (parent, p->name, early) < 0)
@@ -255,23 +229,21 @@ static int make_directory (struct apply *a, const struct tar_entry *t, int paren
 }
 
 static int apply_directory (struct apply *a, const struct tar_entry *t, struct place *p, struct err *e) {
-  int parent = directories_make (&a->directories, parent_path (p), e);
+  int parent = directories_make (&a->directories, place_parent (p), e);
   if (parent < 0 || make_directory (a, t, parent, p, e) < 0)
     return -1;
-  parent = directories_make (&a->directories, parent_path (p), e);
+  parent = directories_make (&a->directories, place_parent (p), e);
   if (parent < 0)
     return -1;
   int fd = open_entry (parent, p->name, O_RDONLY | O_DIRECTORY);
   if (fd < 0)
     return err_set (e, -fd, "cannot open it");
-  int result = finish_directory (a, t, whole_path (p), fd, e);
-  split (p);
+  int result = finish_directory (a, t, place_whole (p), fd, e);
+  place_split (p);
   return result;
 }
 
 static int apply_root (struct apply *a, const struct tar_entry *t, struct err *e) {
-  if (t->type != TAR_DIRECTORY)
-    return err_set (e, 0, "only a directory can be the root");
   int fd = openat (a->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return err_set (e, errno, "cannot open the root");
@@ -282,10 +254,10 @@ static int apply_root (struct apply *a, const struct tar_entry *t, struct err *e
 
 static int apply_opaque (struct apply *a, const struct place *p, struct err *e) {
   if (a->overlay) {
-    int directory = directories_make (&a->directories, parent_path (p), e);
+    int directory = directories_make (&a->directories, place_parent (p), e);
     return directory < 0 ? -1 : mark_opaque (directory, e);
   }
-  int directory = directories_find (&a->directories, parent_path (p), e);
+  int directory = directories_find (&a->directories, place_parent (p), e);
   if (directory < 0)
     return directory == -1 ? -1 : 0;
   int result = tree_clear (directory, &a->unpacked, &a->usage, e);
@@ -296,7 +268,7 @@ static int apply_opaque (struct apply *a, const struct place *p, struct err *e) 
 /* A whiteout hides what lower layers have, never what its own layer brings, whichever comes first. */
 static int hide_lower (struct apply *a, const struct place *p, const char *name, struct err *e) {
   struct stat st;
-  int parent = directories_make (&a->directories, parent_path (p), e);
+  int parent = directories_make (&a->directories, place_parent (p), e);
   if (parent < 0)
     return -1;
   if (mknodat (parent, name, S_IFCHR, makedev (0, 0)) == 0) {
@@ -317,7 +289,7 @@ static int hide_lower (struct apply *a, const struct place *p, const char *name,
 
 static int delete_lower (struct apply *a, const struct place *p, const char *name, struct err *e) {
   struct stat st;
-  int parent = directories_find (&a->directories, parent_path (p), e);
+  int parent = directories_find (&a->directories, place_parent (p), e);
   if (parent < 0)
     return parent == -1 ? -1 : 0;
   if (fstatat (parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -328,31 +300,19 @@ static int delete_lower (struct apply *a, const struct place *p, const char *nam
 }
 
 static int apply_whiteout (struct apply *a, const struct place *p, struct err *e) {
-  if (strcmp (p->name, WHITEOUT_OPAQUE) == 0)
+  const char *name;
+  if (whiteout_hides (p->name, &name, e) < 0)
+    return -1;
+  if (name == NULL)
     return apply_opaque (a, p, e);
-  const char *name = p->name + strlen (WHITEOUT);
-  if (name[0] == 0 || strcmp (name, ".") == 0 || strcmp (name, "..") == 0)
-    return err_set (e, 0, "whiteout of nothing");
   return a->overlay ? hide_lower (a, p, name, e) : delete_lower (a, p, name, e);
-}
-
-/* What aufs kept for itself, in layers older than overlayfs: ".wh..wh.plnk/", ".wh..wh.aufs", ".wh..wh.orph/". */
-static bool is_aufs_metadata (const char *path) {
-  for (const char *name = path; name != NULL;) {
-    bool marks = strncmp (name, WHITEOUT_META, strlen (WHITEOUT_META)) == 0;
-    if (marks && strcmp (name, WHITEOUT_OPAQUE) != 0)
-      return true;
-    const char *slash = strchr (name, '/');
-    name = slash == NULL ? NULL : slash + 1;
-  }
-  return false;
 }
 
 /* ---- the archive ---- */
 
 static int remember (struct apply *a, const struct place *p, struct err *e) {
   struct stat st;
-  int parent = directories_find (&a->directories, parent_path (p), e);
+  int parent = directories_find (&a->directories, place_parent (p), e);
   if (parent < 0)
     return parent == -1 ? -1 : 0;
   if (fstatat (parent, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -361,19 +321,15 @@ static int remember (struct apply *a, const struct place *p, struct err *e) {
   return 0;
 }
 
-static int apply_entry (struct apply *a, const struct tar_entry *t, struct err *e) {
+static int apply_entry (void *context, const struct tar_entry *t, struct err *e) {
+  struct apply *a = context;
   struct place p;
-  memcpy (p.path, t->name, strlen (t->name) + 1);
-  struct clean_path clean = path_clean (p.path);
-  if (clean.escaped)
-    return err_set (e, 0, "name leads out of the root");
-  if (clean.depth > TREE_MAX_DEPTH)
-    return err_set (e, 0, "name has more than %d components", TREE_MAX_DEPTH);
-  if (clean.depth == 0)
+  int where = place_of (&p, t, e);
+  if (where <= 0)
+    return where;
+  if (p.path[0] == 0)
     return apply_root (a, t, e);
-  if (is_aufs_metadata (p.path))
-    return 0;
-  split (&p);
+  place_split (&p);
   if (strncmp (p.name, WHITEOUT, strlen (WHITEOUT)) == 0)
     return apply_whiteout (a, &p, e);
 
@@ -385,22 +341,6 @@ static int apply_entry (struct apply *a, const struct tar_entry *t, struct err *
   return remember (a, &p, e);
 }
 
-static int apply_all (struct apply *a, struct apply_result *result, struct err *e) {
-  struct tar_entry entry;
-  for (;;) {
-    int found = tar_next (a->reader, &entry, e);
-    if (found > 0)
-      found = apply_entry (a, &entry, e) < 0 ? -1 : 1;
-    if (found < 0) {
-      result->position = tar_header_position (a->reader);
-      result->in_entry = entry.name != NULL;
-      strcpy (result->name, entry.name == NULL ? "" : entry.name);
-    }
-    if (found <= 0)
-      return found;
-  }
-}
-
 int tree_apply (int root, bool overlay, struct input *in, struct apply_result *result, struct err *e) {
   struct apply a = { .root = root, .overlay = overlay, .reader = tar_reader_new (in) };
   memset (result, 0, sizeof *result);
@@ -408,7 +348,7 @@ int tree_apply (int root, bool overlay, struct input *in, struct apply_result *r
     return err_set (e, ENOMEM, "cannot read an archive");
   directories_init (&a.directories, root, overlay, &a.usage);
 
-  int done = apply_all (&a, result, e);
+  int done = entries_apply (a.reader, apply_entry, &a, result, e);
   if (done == 0)
     done = deferred_apply (&a.deferred, root, e);
   if (done == 0)

@@ -117,7 +117,7 @@ int attributes_read (struct attributes *a, int fd, int directory, const char *na
   for (const char *each = a->list; each < a->list + size; each += strlen (each) + 1) {
     if (strncmp (each, OVERLAY, sizeof OVERLAY - 1) == 0)
       a->marks |= mark_of (&s, each);
-    else if (attribute_is_images (each) && add (a, &s, each, &used, maps, e) < 0)
+    else if (metadata_wants (each) && add (a, &s, each, &used, maps, e) < 0)
       return -1;
   }
   if (a->count > 1)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,7 +23,7 @@ static bool starts_with (const char *text, const char *start) {
 
 /* An image has a say over file capabilities, ACLs and its own user attributes. trusted.*, user.overlay.* would speak to
    overlayfs, security.selinux, .ima and .evm to the host's policy: those are dropped. */
-bool attribute_is_images (const char *name) {
+bool metadata_wants (const char *name) {
   if (starts_with (name, "user."))
     return !starts_with (name, "user.overlay.");
   return strcmp (name, CAPABILITY) == 0 || strcmp (name, ACL_ACCESS) == 0 || strcmp (name, ACL_DEFAULT) == 0;
@@ -38,7 +39,7 @@ static int xattr_failed (const char *name, int code, struct err *e) {
 static int set_xattrs (int fd, const struct tar_entry *t, struct err *e) {
   for (size_t i = 0; i < t->xattr_count; i++) {
     const struct tar_xattr *x = &t->xattrs[i];
-    if (!attribute_is_images (x->name) || strcmp (x->name, ACL_DEFAULT) == 0)
+    if (!metadata_wants (x->name) || strcmp (x->name, ACL_DEFAULT) == 0)
       continue;
     if (fsetxattr (fd, x->name, x->value, x->size, 0) < 0 && xattr_failed (x->name, errno, e) < 0)
       return -1;

@@ -9,10 +9,10 @@
 struct err;
 struct tar_entry;
 
-/* Whether an image has a say over this extended attribute. */
-bool attribute_is_images (const char *name);
+/* Whether an image has a say over the attribute. */
+bool metadata_wants (const char *name);
 
-/* Owner, mode and such attributes of an open file or directory; a directory's default ACL is left out. Changes only
+/* Owner, mode and wanted attributes of an open file or directory; a directory's default ACL is left out. Changes only
    what differs: chown(2) would drop file capabilities, and every change costs a journal entry. */
 int set_metadata (int fd, const struct tar_entry *t, struct err *e);
 

@@ -55,7 +55,7 @@ static bool take_options (struct request *r, struct words *w) {
 /* Paths are absolute: mounting an overlay changes the working directory. */
 static bool is_tree (const struct words *w) {
   if (w->count < 2)
-    return false;
+    return w->count == 1 && is (w->word[0], "nothing");
   for (int i = 1; i < w->count; i++)
     if (w->word[i][0] != '/')
       return false;
@@ -78,12 +78,12 @@ static bool parse (int argc, char **argv, struct request *r) {
     return false;
   if (!r->has_before)
     return !is (r->now.word[0], "upper");
-  if (r->before.count == 1 && is (r->before.word[0], "nothing"))
-    return true;
   return is_tree (&r->before) && !is (r->before.word[0], "upper");
 }
 
 static int open_view (const struct words *w, struct err *e) {
+  if (is (w->word[0], "nothing"))
+    return view_nothing (e);
   if (is (w->word[0], "overlay"))
     return view_overlay ((const char *const *) w->word + 1, (size_t) w->count - 1, e);
   return view_plain (w->word[1], e);

@@ -23,10 +23,6 @@
 #error "which audit architecture is this?"
 #endif
 
-/* DAC_READ_SEARCH: linkat with an empty path. */
-static const uint64_t FILE_CAPABILITIES = 1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH |
-                                          1u << CAP_FOWNER | 1u << CAP_FSETID | 1u << CAP_MKNOD | 1u << CAP_SETFCAP;
-
 static int drop_capabilities (uint64_t keep, struct err *e) {
   struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
   struct __user_cap_data_struct sets[2];
@@ -46,7 +42,7 @@ static int drop_capabilities (uint64_t keep, struct err *e) {
 /* Files, memory, and ending. Nothing that opens by absolute path escapes the new root; nothing here makes processes,
    namespaces, mounts or sockets. */
 static const uint32_t ALLOWED[] = {
-  SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_pwrite64, SYS_lseek, SYS_splice, SYS_copy_file_range,
+  SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_lseek, SYS_splice, SYS_copy_file_range,
   SYS_openat, SYS_openat2, SYS_close, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_fcntl,
   SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_renameat2, SYS_fchdir, SYS_ftruncate,
   SYS_fchown, SYS_fchownat, SYS_fchmod, SYS_utimensat, SYS_fsetxattr, SYS_lsetxattr,
@@ -97,10 +93,8 @@ static int confine (int root, uint64_t capabilities, struct err *e) {
   return drop_capabilities (capabilities, e);
 }
 
-int tree_sandbox (int root, bool overlay, struct err *e) {
-  if (confine (root, FILE_CAPABILITIES | (overlay ? (uint64_t) 1 << CAP_SYS_ADMIN : 0), e) < 0)
-    return -1;
-  return filter_syscalls (ALLOWED, ALLOWED_COUNT, e);
+int tree_sandbox (int root, uint64_t capabilities, struct err *e) {
+  return confine (root, capabilities, e) < 0 ? -1 : filter_syscalls (ALLOWED, ALLOWED_COUNT, e);
 }
 
 int tree_sandbox_reader (int root, bool upper, struct err *e) {

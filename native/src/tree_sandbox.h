@@ -2,13 +2,23 @@
 #ifndef GANTRY_TREE_SANDBOX_H
 #define GANTRY_TREE_SANDBOX_H
 
+#include <linux/capability.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct err;
 
-/* Makes `root` this process's root and working directory, drops every capability that files do not need and every
-   system call that is not about files. `overlay` keeps CAP_SYS_ADMIN, for trusted.overlay attributes. Cannot be undone. */
-int tree_sandbox (int root, bool overlay, struct err *e);
+/* What making files needs. DAC_READ_SEARCH: linkat with an empty path. */
+#define TREE_FILE_CAPABILITIES                                                                                                 \
+  ((uint64_t) (1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER | 1u << CAP_FSETID |    \
+               1u << CAP_MKNOD | 1u << CAP_SETFCAP))
+
+/* SYS_ADMIN: attributes of trusted.overlay. */
+#define TREE_OVERLAY_CAPABILITIES (TREE_FILE_CAPABILITIES | (uint64_t) 1 << CAP_SYS_ADMIN)
+
+/* Makes `root` this process's root and working directory, drops every capability but these and every system call that is not
+   about files. Cannot be undone. */
+int tree_sandbox (int root, uint64_t capabilities, struct err *e);
 
 /* The same for a process that reads the tree, and others by the descriptors that it has. With `upper` it may see overlayfs's
    marks (trusted.overlay.*). */

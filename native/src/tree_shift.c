@@ -5,6 +5,7 @@
 #include "tree_links.h"
 #include "tree_open.h"
 #include "tree_path.h"
+#include "tree_remove.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,11 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 /* What the kernel gives for one list or one value: XATTR_LIST_MAX, XATTR_SIZE_MAX. */
 enum { MAX_ATTRIBUTES = 65536 };
+
+#define OPAQUE "trusted.overlay.opaque"
 
 struct level {
   DIR *from;
@@ -30,16 +34,25 @@ struct level {
 };
 
 struct shift {
-  const struct shift_maps *maps;
+  const struct shift_maps *maps; /* NULL: ids stay */
+  bool merge;
   struct tree_usage *usage;
   struct level *levels; /* owned; TREE_MAX_DEPTH + 1 of them */
   size_t depth;
-  char *path; /* of what is being copied, from the top, without a slash in front */
+  char *path;   /* of what is being copied, from the top, without a slash in front */
   struct links linked;
-  int top; /* the copy's */
+  int top;      /* the copy's */
   char list[MAX_ATTRIBUTES];
   uint8_t value[MAX_ATTRIBUTES];
 };
+
+/* ---- owners ---- */
+
+static int shift_owner (const struct shift *s, const struct stat *st, uid_t *uid, gid_t *gid, struct err *e) {
+  *uid = st->st_uid;
+  *gid = st->st_gid;
+  return s->maps == NULL ? 0 : ids_shift_owner (s->maps, uid, gid, e);
+}
 
 /* ---- one inode ---- */
 
@@ -48,7 +61,8 @@ static int copy_attribute (struct shift *s, int from, int to, const char *file, 
   ssize_t n = fchdir (from) < 0 ? -1 : lgetxattr (file, name, s->value, sizeof s->value);
   if (n < 0)
     return err_set (e, errno, "cannot read its attribute \"%.100s\"", name);
-  if (strncmp (name, "system.posix_acl_", 17) == 0 && ids_shift_acl (s->maps, s->value, (size_t) n, e) < 0)
+  if (s->maps != NULL && strncmp (name, "system.posix_acl_", 17) == 0 &&
+      ids_shift_acl (s->maps, s->value, (size_t) n, e) < 0)
     return -1;
   if (fchdir (to) < 0 || lsetxattr (file, name, s->value, (size_t) n, 0) < 0)
     return err_set (e, errno, "cannot set its attribute \"%.100s\"", name);
@@ -60,7 +74,7 @@ static int copy_attributes (struct shift *s, int from, int to, const char *file,
   if (size < 0)
     return errno == EOPNOTSUPP ? 0 : err_set (e, errno, "cannot list its attributes");
   for (const char *name = s->list; name < s->list + size; name += strlen (name) + 1)
-    if (copy_attribute (s, from, to, file, name, e) < 0)
+    if (!(s->merge && strcmp (name, OPAQUE) == 0) && copy_attribute (s, from, to, file, name, e) < 0)
       return -1;
   return 0;
 }
@@ -68,10 +82,10 @@ static int copy_attributes (struct shift *s, int from, int to, const char *file,
 /* The owner first: it takes set-id bits and capabilities away. The times last. */
 static int copy_metadata (struct shift *s, int from, int to, const char *file, const struct stat *st, struct err *e) {
   const struct timespec times[2] = { st->st_atim, st->st_mtim };
-  uid_t uid = st->st_uid;
-  gid_t gid = st->st_gid;
+  uid_t uid;
+  gid_t gid;
 
-  if (ids_shift_owner (s->maps, &uid, &gid, e) < 0)
+  if (shift_owner (s, st, &uid, &gid, e) < 0)
     return -1;
   if (fchownat (to, file, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
     return err_set (e, errno, "cannot set its owner");
@@ -175,6 +189,28 @@ static int enter (struct shift *s, int from, int to, struct err *e) {
   return -1;
 }
 
+static bool is_opaque (int directory) {
+  char value;
+  return fgetxattr (directory, OPAQUE, &value, 1) == 1 && value == 'y';
+}
+
+static int remove_there (int to, const char *name, struct err *e) {
+  return faccessat (to, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : tree_remove (to, name, NULL, e);
+}
+
+/* Into a directory that is there already, unless it is hidden. */
+static int open_target (struct shift *s, int source, int to, const char *name, struct err *e) {
+  if (s->merge) {
+    int there = is_opaque (source) ? -ENOENT : open_entry (to, name, O_RDONLY | O_DIRECTORY);
+    if (there >= 0)
+      return there;
+    if (remove_there (to, name, e) < 0)
+      return -1;
+  }
+  int target = mkdirat (to, name, 0700) < 0 ? -errno : open_entry (to, name, O_RDONLY | O_DIRECTORY);
+  return target < 0 ? err_set (e, -target, "cannot make its copy") : target;
+}
+
 static int copy_directory (struct shift *s, int from, int to, const char *name, struct err *e) {
   if (s->depth > TREE_MAX_DEPTH)
     return err_set (e, ELOOP, "it is too deep");
@@ -182,10 +218,21 @@ static int copy_directory (struct shift *s, int from, int to, const char *name, 
   if (source < 0)
     return err_set (e, -source, "cannot open it");
   auto_fd held = source;
-  auto_fd target = mkdirat (to, name, 0700) < 0 ? -1 : open_entry (to, name, O_RDONLY | O_DIRECTORY);
+  auto_fd target = open_target (s, held, to, name, e);
   if (target < 0)
-    return err_set (e, errno, "cannot make its copy");
+    return -1;
   return enter (s, fd_release (&held), fd_release (&target), e);
+}
+
+/* A move keeps everything, hard links, too. */
+static int merge_other (struct shift *s, int from, int to, const char *name, const struct stat *st, struct err *e) {
+  if (remove_there (to, name, e) < 0)
+    return -1;
+  if (S_ISCHR (st->st_mode) && st->st_rdev == makedev (0, 0))
+    return 0;
+  if (renameat (from, name, to, name) == 0)
+    return 0;
+  return errno == EXDEV ? copy_other (s, from, to, name, st, e) : err_set (e, errno, "cannot move it");
 }
 
 static int copy_entry (struct shift *s, const char *name, struct err *e) {
@@ -197,8 +244,10 @@ static int copy_entry (struct shift *s, const char *name, struct err *e) {
     return err_set (e, ENAMETOOLONG, "the path is too long");
   if (fstatat (dirfd (l->from), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_set (e, errno, "cannot look at it");
-  return S_ISDIR (st.st_mode) ? copy_directory (s, dirfd (l->from), l->to, name, e)
-                              : copy_other (s, dirfd (l->from), l->to, name, &st, e);
+  if (S_ISDIR (st.st_mode))
+    return copy_directory (s, dirfd (l->from), l->to, name, e);
+  return s->merge ? merge_other (s, dirfd (l->from), l->to, name, &st, e)
+                  : copy_other (s, dirfd (l->from), l->to, name, &st, e);
 }
 
 /* Its metadata comes when it is full: new entries change the times, and so may its mode forbid them. */
@@ -234,7 +283,8 @@ static int walk (struct shift *s, struct err *e) {
   return 0;
 }
 
-int tree_shift (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e) {
+static int copy_tree (int from, int to, const struct shift_maps *maps, bool merge, struct tree_usage *u, char *name,
+                      struct err *e) {
   struct shift *s = calloc (1, sizeof *s);
   struct level *levels = calloc (TREE_MAX_DEPTH + 1, sizeof *levels);
   int source = fcntl (from, F_DUPFD_CLOEXEC, 3), target = fcntl (to, F_DUPFD_CLOEXEC, 3);
@@ -247,7 +297,7 @@ int tree_shift (int from, int to, const struct shift_maps *maps, struct tree_usa
     fd_close (&source);
     fd_close (&target);
   } else {
-    *s = (struct shift){ .maps = maps, .usage = u, .levels = levels, .path = name, .top = to };
+    *s = (struct shift){ .maps = maps, .merge = merge, .usage = u, .levels = levels, .path = name, .top = to };
     result = enter (s, source, target, e) < 0 ? -1 : walk (s, e);
     while (s->depth > 0)
       leave (s);
@@ -256,4 +306,13 @@ int tree_shift (int from, int to, const struct shift_maps *maps, struct tree_usa
   free (levels);
   free (s);
   return result;
+}
+
+int tree_shift (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e) {
+  return copy_tree (from, to, maps, false, u, name, e);
+}
+
+int tree_merge (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e) {
+  (void) maps;
+  return copy_tree (from, to, NULL, true, u, name, e);
 }

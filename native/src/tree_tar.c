@@ -487,20 +487,36 @@ int tar_next (struct tar_reader *r, struct tar_entry *entry, struct err *e) {
   }
 }
 
-int tar_copy_body (struct tar_reader *r, int out, struct err *e) {
-  if (!r->is_sparse) {
-    uint64_t bytes = r->body_left;
-    r->body_left = 0;
-    return input_copy (r->in, bytes, out, e);
-  }
+bool tar_is_sparse (const struct tar_reader *r) {
+  return r->is_sparse;
+}
+
+int tar_copy_bytes (struct tar_reader *r, uint64_t bytes, int out, struct err *e) {
+  r->body_left -= bytes;
+  return input_copy (r->in, bytes, out, e);
+}
+
+int tar_read_bytes (struct tar_reader *r, uint8_t *to, size_t bytes, struct err *e) {
+  r->body_left -= bytes;
+  return input_read (r->in, to, bytes, e);
+}
+
+int tar_copy_extents (struct tar_reader *r, int out, uint64_t base, struct err *e) {
   for (size_t i = 0; i < r->pax.extent_count; i++) {
     const struct tar_extent *x = &r->pax.extents[i];
-    if (lseek (out, (off_t) x->offset, SEEK_SET) < 0)
+    if (lseek (out, (off_t) (base + x->offset), SEEK_SET) < 0)
       return err_set (e, errno, "cannot seek in the sparse file");
-    r->body_left -= x->bytes;
-    if (input_copy (r->in, x->bytes, out, e) < 0)
+    if (tar_copy_bytes (r, x->bytes, out, e) < 0)
       return -1;
   }
+  return 0;
+}
+
+int tar_copy_body (struct tar_reader *r, int out, struct err *e) {
+  if (!r->is_sparse)
+    return tar_copy_bytes (r, r->body_left, out, e);
+  if (tar_copy_extents (r, out, 0, e) < 0)
+    return -1;
   if (ftruncate (out, (off_t) r->file_size) < 0)
     return err_set (e, errno, "cannot set the size of the sparse file");
   return 0;

@@ -1,5 +1,6 @@
 #include "tree_view.h"
 
+#include "erofs_mount.h"
 #include "err.h"
 #include "fds.h"
 #include "kernel.h"
@@ -36,6 +37,14 @@ static int clone_directory (const char *path, struct err *e) {
   return fd_release (&tree);
 }
 
+/* A layer is a directory or the file of an EROFS image. */
+static int clone_layer (const char *path, struct err *e) {
+  struct stat st;
+  if (stat (path, &st) < 0)
+    return err_set (e, errno, "cannot look at \"%.300s\"", path);
+  return S_ISREG (st.st_mode) ? erofs_mount (path, e) : clone_directory (path, e);
+}
+
 /* The mount stays as long as its descriptor, which therefore is not closed. */
 static int read_mount (int tree, const char *what, struct err *e) {
   if (tree < 0)
@@ -48,14 +57,28 @@ int view_plain (const char *path, struct err *e) {
   return read_mount (clone_directory (path, e), path, e);
 }
 
-/* A small file system to attach layers in, over the directory `path`. The descriptor of its root. */
-static int attach_stage (const char *path, struct err *e) {
+/* A small file system, attached nowhere. */
+static int make_stage (struct err *e) {
   auto_fd fs = fsopen ("tmpfs", FSOPEN_CLOEXEC);
   if (fs < 0 || fsconfig (fs, FSCONFIG_SET_STRING, "mode", "700", 0) < 0 ||
       fsconfig (fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
     return err_set (e, errno, "cannot make a directory for layers");
-  auto_fd stage = fsmount (fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-  if (stage < 0 || move_mount (stage, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+  int stage = fsmount (fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  return stage < 0 ? err_set (e, errno, "cannot make a directory for layers") : stage;
+}
+
+int view_nothing (struct err *e) {
+  return read_mount (make_stage (e), "nothing", e);
+}
+
+/* Layers are attached below a directory that every host has and nobody here looks at. */
+#define STAGE "/proc"
+
+static int attach_stage (struct err *e) {
+  auto_fd stage = make_stage (e);
+  if (stage < 0)
+    return -1;
+  if (move_mount (stage, "", AT_FDCWD, STAGE, MOVE_MOUNT_F_EMPTY_PATH) < 0)
     return err_set (e, errno, "cannot attach a directory for layers");
   return fd_release (&stage);
 }
@@ -99,14 +122,13 @@ int view_overlay_mount (const char *source, const char *const *paths, size_t cou
 
   if (count == 0 || count > MAX_LAYERS)
     return err_set (e, 0, "a tree of %zu layers cannot be mounted", count);
-  /* All of them before the stage covers the first. */
-  while (cloned < count && (layers[cloned] = clone_directory (paths[cloned], e)) >= 0)
+  while (cloned < count && (layers[cloned] = clone_layer (paths[cloned], e)) >= 0)
     cloned++;
-  auto_fd stage = cloned < count ? -1 : attach_stage (paths[0], e);
+  auto_fd stage = cloned < count ? -1 : attach_stage (e);
   if (stage >= 0 && attach_layers (stage, layers, count, e) == 0)
     root = mount_overlay (stage, source, count, e);
   /* The overlay keeps its layers, and the clone the overlay. */
-  if (stage >= 0 && umount2 (paths[0], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && root >= 0) {
+  if (stage >= 0 && umount2 (STAGE, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && root >= 0) {
     fd_close (&root);
     err_set (e, errno, "cannot detach the directory for layers");
   }

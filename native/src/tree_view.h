@@ -9,13 +9,16 @@ struct err;
 /* Private, so that nothing that is mounted here is seen by others, or outlives this process. */
 int view_unshare (struct err *e);
 
-/* Both give a readable directory, or -1; what they hold is given back when the process ends. Nothing can be written through
+/* These give a readable directory, or -1; what they hold is given back when the process ends. Nothing can be written through
    it, no device opened and no program started, and reading leaves no access times. */
 
 /* The directory `path` as it is. */
 int view_plain (const char *path, struct err *e);
 
-/* The layers `paths`, topmost first and at least one, seen as overlayfs shows them. One of them may be the upper directory of
+/* An empty directory. */
+int view_nothing (struct err *e);
+
+/* The layers `paths`, directories and files of EROFS images, topmost first and at least one, seen as overlayfs shows them. One of them may be the upper directory of
    a mounted overlay: this one has no upper directory and writes nothing. */
 int view_overlay (const char *const *paths, size_t count, struct err *e);
 

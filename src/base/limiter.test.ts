@@ -28,3 +28,20 @@ test("a failure frees its place and reaches the caller", async () => {
   expect((await rejection(failing)).message).toBe("no");
   expect(await next).toBe("yes");
 });
+
+test("a wait for a place ends with its signal, and the place goes to the next", async () => {
+  const limiter = new Limiter(1);
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const done: string[] = [];
+  const work = (name: string) => async (): Promise<void> => void done.push(name);
+  const first = limiter.run(async () => await gate);
+  const controller = new AbortController();
+  const second = limiter.run(work("second"), controller.signal);
+  const third = limiter.run(work("third"));
+  controller.abort(new Error("gone"));
+  expect((await rejection(second)).message).toBe("gone");
+  open();
+  await Promise.all([first, third]);
+  expect(done).toEqual(["third"]);
+  expect(limiter.isFull).toBe(false);
+});

@@ -2,27 +2,40 @@
 export class Limiter {
   readonly #limit: number;
   #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#limit) {
-      // Whoever ends hands its place over, so that nobody who comes in between can take it.
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.push(resolve);
+  /** Whether whoever comes now has to wait. */
+  get isFull(): boolean {
+    return this.#running >= this.#limit;
+  }
+
+  /** The signal ends the wait for a place; the work has to look at it itself. */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.isFull) {
+      signal?.throwIfAborted();
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const giveUp = (): void => {
+        if (this.#waiting.delete(resolve)) reject(signal?.reason);
+      };
+      this.#waiting.add(resolve);
+      signal?.addEventListener("abort", giveUp, { once: true });
       await promise;
-    } else {
-      this.#running++;
-    }
+      signal?.removeEventListener("abort", giveUp);
+    } else this.#running++;
     try {
       return await work();
     } finally {
-      const next = this.#waiting.shift();
+      // Whoever ends hands its place over, so that nobody who comes in between can take it.
+      const [next] = this.#waiting;
       if (next === undefined) this.#running--;
-      else next();
+      else {
+        this.#waiting.delete(next);
+        next();
+      }
     }
   }
 }

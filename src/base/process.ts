@@ -16,6 +16,8 @@ export interface ProgramLimits {
   readonly maxBytes: number;
   /** Standard input: none unless it says otherwise; "inherit" for a program that works on the caller's terminal. */
   readonly input?: "inherit";
+  /** What it can read from standard input. */
+  readonly stdin?: Uint8Array;
   /** All of its environment; that of this process when absent. */
   readonly env?: Readonly<Record<string, string>>;
   /** What it can read from descriptor 3; no such descriptor when absent. */
@@ -29,10 +31,10 @@ export function runProgram(
   limits: ProgramLimits,
 ): Promise<ProgramResult> {
   const { promise, resolve, reject } = Promise.withResolvers<ProgramResult>();
-  const { env, descriptor3 } = limits;
+  const { env, descriptor3, stdin } = limits;
   const child = spawn(file, args, {
     stdio: [
-      limits.input ?? "ignore",
+      stdin === undefined ? (limits.input ?? "ignore") : "pipe",
       "pipe",
       "pipe",
       ...(descriptor3 === undefined ? [] : (["pipe"] as const)),
@@ -41,10 +43,13 @@ export function runProgram(
   });
   const { stdout, stderr } = child;
   if (stdout === null || stderr === null) throw fail("unavailable", `cannot run "${file}"`);
-  const extra = child.stdio[3];
-  if (descriptor3 !== undefined && extra instanceof Writable) {
-    extra.on("error", () => {}); // it need not read: its exit status counts
-    extra.end(descriptor3);
+  for (const [stream, bytes] of [
+    [child.stdin, stdin],
+    [child.stdio[3], descriptor3],
+  ] as const) {
+    if (bytes === undefined || !(stream instanceof Writable)) continue;
+    stream.on("error", () => {}); // it need not read: its exit status counts
+    stream.end(bytes);
   }
   const output: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
   const stop = (why: string): void => {

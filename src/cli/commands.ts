@@ -69,6 +69,30 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "",
+    names: ["login"],
+    top: "login",
+    summary: "Authenticate to a registry",
+    common: true,
+    load: () => import("./registry/login.ts"),
+  },
+  {
+    parent: "",
+    names: ["logout"],
+    top: "logout",
+    summary: "Log out from a registry",
+    common: true,
+    load: () => import("./registry/logout.ts"),
+  },
+  {
+    parent: "",
+    names: ["search"],
+    top: "search",
+    summary: "Search Docker Hub for images",
+    common: true,
+    load: () => import("./registry/search.ts"),
+  },
+  {
+    parent: "",
     names: ["version"],
     top: "version",
     summary: "Show the Gantry version information",
@@ -117,6 +141,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "",
     summary: "Inspect how the filesystems of two images, or of an image and what it stands on, differ",
     load: () => import("./image/diff.ts"),
+  },
+  {
+    parent: "system",
+    names: ["df"],
+    top: "",
+    summary: "Show Gantry disk usage",
+    load: () => import("./system/df.ts"),
   },
   {
     parent: "system",
@@ -223,6 +254,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "",
     summary: "Remove unused images",
     load: () => import("./image/prune.ts"),
+  },
+  {
+    parent: "system",
+    names: ["prune"],
+    top: "",
+    summary: "Remove unused data",
+    load: () => import("./system/prune.ts"),
   },
   {
     parent: "container",

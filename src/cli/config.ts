@@ -11,6 +11,11 @@ export interface Config {
   readonly imagesFormat: string;
   readonly httpHeaders: ReadonlyMap<string, string>;
   readonly proxies: Fields;
+  /** Credentials by registry, or registry and path. */
+  readonly auths: Fields;
+  /** Name of the credential helper for all registries, "" = none; and those for some. */
+  readonly credsStore: string;
+  readonly credHelpers: ReadonlyMap<string, string>;
 }
 
 /** A file that cannot be read or understood is warned of, and the defaults hold; as with Docker's CLI. */
@@ -32,5 +37,8 @@ export async function loadConfig(directory: string, warn: (line: string) => Prom
     imagesFormat: text(fields, "imagesFormat"),
     httpHeaders: textMap(fields, "HttpHeaders"),
     proxies: child(fields, "proxies"),
+    auths: child(fields, "auths"),
+    credsStore: text(fields, "credsStore"),
+    credHelpers: textMap(fields, "credHelpers"),
   };
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEFAULT_GARBAGE_POLICY } from "../core/gc/image-policy.ts";
 import { decodeDaemonConfig, readDaemonConfig } from "./daemon-config.ts";
 
 test("every key", () => {
@@ -32,6 +33,41 @@ test("every key", () => {
   });
 });
 
+test("a policy of garbage collection", () => {
+  const hour = 3600 * 1000;
+  expect(decodeDaemonConfig('{"gc": {}}')).toEqual({ garbage: DEFAULT_GARBAGE_POLICY });
+  const images = {
+    "high-watermark": "85%",
+    "low-watermark": "70.5%",
+    "high-size": "40g",
+    "low-size": "30g",
+    "max-age": "720h",
+    "min-age": "1h",
+    "keep-last": 3,
+    "keep-labels": ["keep"],
+    "keep-references": ["team/*"],
+  };
+  const gc = { interval: "10m", "partial-max-age": "24h", images };
+  expect(decodeDaemonConfig(JSON.stringify({ gc })).garbage).toEqual({
+    intervalMs: hour / 6,
+    partialMaxAgeMs: 24 * hour,
+    images: {
+      watermark: { high: 85, low: 70.5 },
+      size: { high: 40 * 2 ** 30, low: 30 * 2 ** 30 },
+      maxAgeMs: 720 * hour,
+      minAgeMs: hour,
+      keepLast: 3,
+      keepLabels: ["keep"],
+      keepReferences: ["team/*"],
+    },
+  });
+  expect(decodeDaemonConfig('{"gc": {"images": {"max-age": "48h"}}}').garbage?.images).toMatchObject({
+    minAgeMs: 24 * hour,
+    keepLast: 1,
+    keepLabels: ["gantry.pin=true"],
+  });
+});
+
 test("an empty document, an empty list and false say nothing", () => {
   for (const text of ["", " \n", "{}", '{"hosts": [], "debug": false}'])
     expect(decodeDaemonConfig(text)).toEqual({});
@@ -58,6 +94,18 @@ test.each([
     '{"runtimes": {"a": {"path": "/x", "runtimeType": "io.x.v1"}}}',
     '"runtimes.a.runtimeType" is not supported',
   ],
+  ['{"gc": []}', '"gc" must be an object'],
+  ['{"gc": {"intervall": "1h", "__proto__": 1}}', "any configuration option: gc.intervall, gc.__proto__"],
+  ['{"gc": {"interval": "1s"}}', '"gc.interval" must be at least 10s'],
+  ['{"gc": {"interval": 60}}', '"gc.interval" must be a duration like "24h"'],
+  ['{"gc": {"images": {}}}', '"gc.images" never removes an image'],
+  ['{"gc": {"images": {"max-age": "1h", "keep": 1}}}', "any configuration option: gc.images.keep"],
+  ['{"gc": {"images": {"high-watermark": "85%"}}}', '"gc.images.low-watermark" must be given and less than'],
+  ['{"gc": {"images": {"high-watermark": "8%", "low-watermark": "9%"}}}', "must be given and less than"],
+  ['{"gc": {"images": {"high-watermark": "101%"}}}', 'must be a part like "85%"'],
+  ['{"gc": {"images": {"high-size": 5}}}', 'must be a size like "40g"'],
+  ['{"gc": {"images": {"max-age": "1h", "keep-last": -1}}}', '"gc.images.keep-last" must be a number'],
+  ['{"gc": {"images": {"max-age": "1h", "keep-labels": "a"}}}', "must be a list of texts"],
   ['{"runtimes": {"a": {"path": "/x", "runtimeArgs": [1]}}}', '"runtimes.a.runtimeArgs" must be a text'],
 ])("%s is refused", (text, message) => {
   expect(() => decodeDaemonConfig(text)).toThrow(message);

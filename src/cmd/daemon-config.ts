@@ -4,9 +4,12 @@
  * engine has not yet is refused by name, and what a flag says, too, is a contradiction. (dockerd's own rules)
  */
 import { type FileHandle, open } from "node:fs/promises";
+import type { GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
 import { errnoOf, fail, messageOf } from "../base/errors.ts";
 import { emptyMap, parseJson } from "../specs/engine/fields.decode.ts";
+import { decodeGarbagePolicy } from "./garbage-policy.ts";
+import { REGISTRY_READERS, type RegistrySettings } from "./registry-settings.ts";
 
 export const DEFAULT_CONFIG_FILE = "/etc/gantry/daemon.json";
 
@@ -14,6 +17,7 @@ const MAX_BYTES = 1 << 20;
 
 /** What the file says; absent = it does not say. */
 export interface DaemonConfig {
+  readonly registry?: RegistrySettings;
   readonly host?: string;
   readonly dataRoot?: string;
   readonly execRoot?: string;
@@ -21,8 +25,12 @@ export interface DaemonConfig {
   readonly logLevel?: string;
   readonly pidFile?: string;
   readonly usernsRemap?: string;
+  readonly storageDriver?: string;
   readonly defaultRuntime?: string;
   readonly runtimes?: Readonly<Record<string, RuntimeProgram>>;
+  readonly garbage?: GarbagePolicy;
+  readonly maxDownloads?: number;
+  readonly maxUploads?: number;
 }
 
 /** Docker's other keys (its configuration reference). */
@@ -31,12 +39,12 @@ const NOT_YET: ReadonlySet<string> = new Set(
   containerd containerd-namespace containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime
   cri-containerd default-address-pools default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode
   default-network-opts default-shm-size default-stop-timeout default-ulimits dns dns-opts dns-search exec-opts experimental
-  features firewall-backend fixed-cidr fixed-cidr-v6 host-gateway-ip host-gateway-ips http-proxy https-proxy icc init
-  init-path insecure-registries ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 labels live-restore
-  log-driver log-format log-opts max-concurrent-downloads max-concurrent-uploads max-download-attempts metrics-addr
-  min-api-version mtu network-control-plane-mtu network-diagnostic-port no-new-privileges no-proxy node-generic-resources
-  nri-opts proxies raw-logs registry-mirrors resolv-conf rootless seccomp-profile selinux-enabled shutdown-timeout
-  storage-driver storage-opts swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert
+  features firewall-backend fixed-cidr fixed-cidr-v6 host-gateway-ip host-gateway-ips icc init
+  init-path ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 labels live-restore
+  log-driver log-format log-opts metrics-addr
+  min-api-version mtu network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources
+  nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled shutdown-timeout
+  storage-opts swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert
   tlscert tlskey tlsverify userland-proxy userland-proxy-path`.split(/\s+/),
 );
 
@@ -76,15 +84,21 @@ async function readText(path: string, mustExist: boolean): Promise<string | unde
 export function decodeDaemonConfig(text: string): DaemonConfig {
   if (text.trim() === "") return {};
   const entries = new Map(Object.entries(objectOf("the document", parseJson(text))));
-  const unknown = [...entries.keys()].filter((key) => !(key in READERS) && !NOT_YET.has(key));
+  const unknown = [...entries.keys()].filter(
+    (key) => !(key in READERS) && !(key in REGISTRY_READERS) && !NOT_YET.has(key),
+  );
   if (unknown.length > 0)
     throw wrong(`the following directives don't match any configuration option: ${unknown.join(", ")}`);
   const missing = [...entries.keys()].filter((key) => NOT_YET.has(key));
   if (missing.length > 0)
     throw wrong(`the following directives are not supported by this engine yet: ${missing.join(", ")}`);
   let config: DaemonConfig = {};
-  for (const [key, value] of entries) config = { ...config, ...READERS[key]?.(value) };
-  return config;
+  let registry: RegistrySettings = {};
+  for (const [key, value] of entries) {
+    config = { ...config, ...READERS[key]?.(value) };
+    registry = { ...registry, ...REGISTRY_READERS[key]?.(value) };
+  }
+  return Object.keys(registry).length === 0 ? config : { ...config, registry };
 }
 
 const READERS: Readonly<Record<string, (value: unknown) => DaemonConfig>> = Object.assign(
@@ -98,8 +112,14 @@ const READERS: Readonly<Record<string, (value: unknown) => DaemonConfig>> = Obje
     debug: (value: unknown) => (flagOf("debug", value) ? { logLevel: "debug" } : {}),
     pidfile: (value: unknown) => ({ pidFile: textOf("pidfile", value) }),
     "userns-remap": (value: unknown) => ({ usernsRemap: textOf("userns-remap", value) }),
+    "storage-driver": (value: unknown) => ({ storageDriver: textOf("storage-driver", value) }),
     "default-runtime": (value: unknown) => ({ defaultRuntime: textOf("default-runtime", value) }),
     runtimes: (value: unknown) => ({ runtimes: runtimesOf(value) }),
+    gc: (value: unknown) => ({ garbage: decodeGarbagePolicy(value) }),
+    "max-concurrent-downloads": (value: unknown) => ({
+      maxDownloads: countOf("max-concurrent-downloads", value),
+    }),
+    "max-concurrent-uploads": (value: unknown) => ({ maxUploads: countOf("max-concurrent-uploads", value) }),
   },
 );
 
@@ -152,6 +172,12 @@ function textOf(key: string, value: unknown): string {
 
 function flagOf(key: string, value: unknown): boolean {
   if (typeof value !== "boolean") throw wrong(`"${key}" must be true or false`);
+  return value;
+}
+
+function countOf(key: string, value: unknown): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 1)
+    throw wrong(`"${key}" must be a number, at least 1`);
   return value;
 }
 

@@ -1,3 +1,4 @@
+import { DEFAULT_GARBAGE_POLICY } from "../core/gc/image-policy.ts";
 import { expect, test } from "bun:test";
 import type { DaemonConfig } from "./daemon-config.ts";
 import { configFileOf, type DaemonOptions, daemonOptions, parseDaemonFlags } from "./daemon-options.ts";
@@ -19,6 +20,11 @@ test("defaults", () => {
     runtimes: new Map(),
     defaultRuntime: "",
     usernsRemap: "",
+    registry: {},
+    garbage: DEFAULT_GARBAGE_POLICY,
+    storageDriver: "",
+    maxDownloads: 3,
+    maxUploads: 5,
   });
 });
 
@@ -84,5 +90,8 @@ test("a configuration file that was named must exist", () => {
   const flags = parseDaemonFlags(["--config-file", "/etc/my.json"]);
   if (typeof flags === "string") throw new Error(flags);
   expect(configFileOf(flags)).toEqual({ path: "/etc/my.json", mustExist: true });
-  expect(configFileOf({ runtimes: {} })).toEqual({ path: "/etc/gantry/daemon.json", mustExist: false });
+  expect(configFileOf({ runtimes: {}, registry: {} })).toEqual({
+    path: "/etc/gantry/daemon.json",
+    mustExist: false,
+  });
 });

@@ -2,7 +2,14 @@
 import { isAbsolute, resolve } from "node:path";
 import { fail } from "../base/errors.ts";
 import type { Level } from "../base/log.ts";
+import { DEFAULT_GARBAGE_POLICY, type GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
+import {
+  doubledSettings,
+  REGISTRY_FLAGS,
+  REGISTRY_HELP,
+  type RegistrySettings,
+} from "./registry-settings.ts";
 import { checkRuntime, type DaemonConfig, DEFAULT_CONFIG_FILE } from "./daemon-config.ts";
 
 export interface DaemonOptions {
@@ -21,12 +28,20 @@ export interface DaemonOptions {
   readonly defaultRuntime: string;
   /** "default", "user", "user:group" or "uid:gid"; "" = containers have the host's users. */
   readonly usernsRemap: string;
+  /** Given by the file alone. */
+  readonly garbage: GarbagePolicy;
+  readonly registry: RegistrySettings;
+  /** "" = the one that has data, or overlay2. */
+  readonly storageDriver: string;
+  readonly maxDownloads: number;
+  readonly maxUploads: number;
 }
 
 /** What the command line says. Absent = it does not say. */
-export interface DaemonFlags extends Omit<DaemonConfig, "runtimes"> {
+export interface DaemonFlags extends Omit<DaemonConfig, "runtimes" | "garbage" | "registry"> {
   readonly configFile?: string;
   readonly runtimes: Readonly<Record<string, RuntimeProgram>>;
+  readonly registry: RegistrySettings;
 }
 
 export const DAEMON_HELP = `Usage: gantryd [OPTIONS]
@@ -41,18 +56,24 @@ Runs the container engine.
       --exec-root PATH         state of what runs (default "/run/gantry")
   -G, --group NAME             group that may use the socket (default "docker")
   -H, --host URL               socket to listen on (default "unix://<exec-root>/gantry.sock")
-  -l, --log-level LEVEL        debug, info, warn or error (default "info")
+${REGISTRY_HELP}  -l, --log-level LEVEL        debug, info, warn or error (default "info")
+      --max-concurrent-downloads N  layers that are fetched at the same time (default 3)
+      --max-concurrent-uploads N  layers that are pushed at the same time (default 5)
   -p, --pidfile PATH           write the process id there
       --userns-remap USER      give containers the subordinate ids of this user ("default": of dockremap)
+  -s, --storage-driver NAME    overlay2, erofs, btrfs or vfs (default: what there is data of, or "overlay2")
   -v, --version                print the version
 `;
 
-type ValueKey = Exclude<keyof DaemonFlags, "runtimes">;
+type NumberKey = "maxDownloads" | "maxUploads";
+type ValueKey = Exclude<keyof DaemonFlags, "runtimes" | "registry" | NumberKey>;
 
 const VALUES: ReadonlyMap<string, ValueKey> = new Map([
   ["--config-file", "configFile"],
   ["--default-runtime", "defaultRuntime"],
   ["--userns-remap", "usernsRemap"],
+  ["--storage-driver", "storageDriver"],
+  ["-s", "storageDriver"],
   ["--host", "host"],
   ["-H", "host"],
   ["--data-root", "dataRoot"],
@@ -65,6 +86,10 @@ const VALUES: ReadonlyMap<string, ValueKey> = new Map([
   ["--pidfile", "pidFile"],
   ["-p", "pidFile"],
 ]);
+const COUNTS: ReadonlyMap<string, NumberKey> = new Map([
+  ["--max-concurrent-downloads", "maxDownloads"],
+  ["--max-concurrent-uploads", "maxUploads"],
+]);
 const LEVELS: readonly Level[] = ["debug", "info", "warn", "error"];
 /** sun_path holds 108 bytes with the final NUL. */
 const SOCKET_PATH_LIMIT = 107;
@@ -72,7 +97,9 @@ const SOCKET_PATH_LIMIT = 107;
 /** Throws `invalid_argument` with one sentence. */
 export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help" | "version" {
   const given: { [K in ValueKey]?: string } = {};
+  const counts: { [K in NumberKey]?: number } = {};
   const runtimes: Record<string, RuntimeProgram> = {};
+  let registry: RegistrySettings = {};
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
     if (word === "--help" || word === "-h") return "help";
@@ -84,16 +111,26 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
     const at = word.startsWith("--") ? word.indexOf("=") : -1;
     const name = at < 0 ? word : word.slice(0, at);
     const key = VALUES.get(name);
-    if (key === undefined && name !== "--add-runtime")
+    const registryFlag = REGISTRY_FLAGS.get(name);
+    const count = COUNTS.get(name);
+    if (key === undefined && registryFlag === undefined && count === undefined && name !== "--add-runtime")
       throw fail("invalid_argument", `unknown option "${word}"; see gantryd --help`);
     const value = at < 0 ? words[++i] : word.slice(at + 1);
     if (value === undefined || value === "") throw fail("invalid_argument", `option "${word}" needs a value`);
     if (key === "host" && given.host !== undefined)
       throw fail("invalid_argument", 'option "--host" can be given once only: one socket is served');
-    if (key === undefined) addRuntime(runtimes, value);
+    if (registryFlag !== undefined) registry = { ...registry, ...registryFlag(value, registry) };
+    else if (count !== undefined) counts[count] = countOf(name, value);
+    else if (key === undefined) addRuntime(runtimes, value);
     else given[key] = value;
   }
-  return { ...given, runtimes };
+  return { ...given, ...counts, runtimes, registry };
+}
+
+function countOf(name: string, text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw fail("invalid_argument", `"${name}" must be a number, at least 1, not "${text}"`);
+  return Number(text);
 }
 
 function addRuntime(runtimes: Record<string, RuntimeProgram>, text: string): void {
@@ -128,19 +165,26 @@ export function daemonOptions(flags: DaemonFlags, config: DaemonConfig): DaemonO
     runtimes,
     defaultRuntime: given.defaultRuntime ?? "",
     usernsRemap: given.usernsRemap ?? "",
+    garbage: config.garbage ?? DEFAULT_GARBAGE_POLICY,
+    registry: { ...config.registry, ...flags.registry },
+    storageDriver: given.storageDriver ?? "",
+    // Docker's defaults.
+    maxDownloads: given.maxDownloads ?? 3,
+    maxUploads: given.maxUploads ?? 5,
   };
 }
 
 /** As dockerd: whoever reads the file must be able to rely on it. */
 function refuseDoubled(flags: DaemonFlags, config: DaemonConfig): void {
-  const values = [...new Set(VALUES)].filter(([name]) => name.startsWith("--"));
+  const values = [...VALUES, ...COUNTS].filter(([name]) => name.startsWith("--"));
   const doubled = values
     .filter(([, key]) => key !== "configFile" && flags[key] !== undefined && config[key] !== undefined)
     .map(([name, key]) =>
       key === "configFile" ? name : `${name.slice(2)}: (from flag: ${flags[key]}, from file: ${config[key]})`,
     );
   const runtimes = Object.keys(flags.runtimes).filter((name) => Object.hasOwn(config.runtimes ?? {}, name));
-  const all = [...doubled, ...runtimes.map((name) => `runtimes: ${name}`)];
+  const registry = doubledSettings(flags.registry, config.registry ?? {});
+  const all = [...doubled, ...registry, ...runtimes.map((name) => `runtimes: ${name}`)];
   if (all.length > 0)
     throw fail(
       "invalid_argument",

@@ -10,10 +10,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { containerFilesRoutes } from "../api/routes/container-files.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
+import { distributionRoutes } from "../api/routes/distribution.ts";
 import { execRoutes } from "../api/routes/exec.ts";
 import { imageContentRoutes } from "../api/routes/image-content.ts";
 import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
+import { registryRoutes } from "../api/routes/registry.ts";
 import { systemRoutes } from "../api/routes/system.ts";
 import { type ApiServer, createApiServer } from "../api/server.ts";
 import { withDeadline } from "../base/deadline.ts";
@@ -23,7 +25,9 @@ import { Logger } from "../base/log.ts";
 import { runProgram } from "../base/process.ts";
 import { COMMIT, VERSION } from "../base/version.ts";
 import { openContent } from "../core/content/local-store.ts";
+import { openRegistries } from "../core/distribution/registries.ts";
 import { MemoryEventBus } from "../core/events/memory-bus.ts";
+import { ImageUses } from "../core/gc/image-uses.ts";
 import { helloWorldArchive } from "../core/images/hello-world.ts";
 import { openImages } from "../core/images/image-store.ts";
 import { compressRotated } from "../core/logging/compress.ts";
@@ -31,7 +35,6 @@ import { jsonFileReader } from "../core/logging/json-file-reader.ts";
 import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
-import { openOverlaySnapshots } from "../core/snapshots/overlay.ts";
 import type { LogSink } from "../core/tasks/tasks.ts";
 import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
@@ -55,8 +58,10 @@ import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
 import { mendImageMounts } from "../engine/images/mounts.ts";
+import { keepCollecting } from "../engine/system/collect-garbage.ts";
 import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
+import { fileSystemUse } from "../linux/file-system-use.ts";
 import { findAccount } from "../linux/accounts.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
@@ -82,6 +87,8 @@ import {
 import { openRoots } from "./daemon-roots.ts";
 import { listenOn } from "./daemon-socket.ts";
 import { findNativeParts } from "./native-parts.ts";
+import { registryOptions } from "./registry-settings.ts";
+import { openStorage } from "./storage-driver.ts";
 import { type DumpedParts, writeStateDump } from "./state-dump.ts";
 
 const SHUTDOWN_MS = 5_000;
@@ -112,19 +119,32 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     path: roots.metadata,
     onDamaged: (movedTo, reason) => log.error("the metadata was damaged, starting anew", { movedTo, reason }),
   });
-  const content = openContent(roots.content, log);
-  const snapshots = openOverlaySnapshots(roots.snapshots, native, log);
+  const { partialMaxAgeMs } = options.garbage;
+  const content = openContent(roots.content, log, { partialMaxAgeMs });
+  const snapshots = await openStorage({
+    wish: options.storageDriver,
+    root: roots.snapshots,
+    native,
+    log,
+  });
   const leases = new MemoryLeases();
   const images = await openImages({
     content,
     snapshots,
     leases,
-    native,
     architecture,
     expansion: DEFAULT_EXPANSION,
+    maxDownloads: options.maxDownloads,
+    maxUploads: options.maxUploads,
     metadata,
     log,
+    partialMaxAgeMs,
   });
+  const imageUses = new ImageUses(metadata);
+  const registries = openRegistries(
+    registryOptions(options.registry, environment(), `gantry/${VERSION} (linux)`),
+    log,
+  );
   const directories = new RunDirectories(roots.tasks, (path) => native.removeTree(path));
   const shim = pathOfDescriptor(native.sealedExecutable(nativeParts.shim));
   const tasks = new TaskManager({
@@ -171,6 +191,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     tasks,
     snapshots,
     images,
+    imageUses,
+    content,
     leases,
     events,
     facts,
@@ -189,12 +211,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
     runPs: (args: readonly string[]) => runProgram("ps", args, PS_LIMITS),
     containers: () => store.all(),
+    registries,
+    architecture,
     helloWorld: async () => helloWorldArchive(await readFile(nativeParts.hello), architecture),
     imageMountsDir: join(roots.execRoot, "images"),
     mountNamespace: mountNamespace(),
     mountTree: (mount: ImageMount, view: TreeView) => mountImageTree(nativeParts.shim, mount, view),
     unmountTree: (directory: string) => unmountImageTree(nativeParts.shim, directory),
-    storageDriver: snapshots.driver,
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
     daemon: { id: engineId(metadata), dataRoot: roots.dataRoot, debug: options.logLevel === "debug" },
     readHostNames,
@@ -213,6 +236,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...execRoutes(engine),
       ...imageContentRoutes(engine),
       ...imageRoutes(engine),
+      ...registryRoutes(engine),
+      ...distributionRoutes(engine),
       ...networkRoutes(engine),
     ],
   });
@@ -225,6 +250,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   await ready;
   const stopCompressing = keepLogsCompressed(engine);
+  const stopCollecting = keepCollecting(
+    { ...engine, fileSystem: () => fileSystemUse(roots.dataRoot) },
+    options.garbage,
+  );
   if (options.pidFile !== "") writeFileSync(options.pidFile, `${process.pid}\n`);
   log.info("the engine is ready", {
     version: VERSION,
@@ -240,7 +269,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     stop: async () => {
       isStopping = true;
       stopCompressing();
+      stopCollecting();
       closeServer(server);
+      registries.close();
       rmSync(options.socketPath, { force: true });
       if (options.pidFile !== "") rmSync(options.pidFile, { force: true });
       await withDeadline("background deletions", SHUTDOWN_MS, snapshots.settled()).catch((error: unknown) =>
@@ -249,6 +280,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       metadata.close();
     },
   };
+}
+
+function environment(): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>();
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined) variables.set(name, value);
+  return variables;
 }
 
 function closeServer(server: ApiServer): void {

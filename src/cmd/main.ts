@@ -1,6 +1,7 @@
 /**
  * The one executable: the name it is called by says which program it is, `gantry`, `gantryd` or `gantry-runc`. Where the
- * name cannot be chosen (from sources: `bun src/cmd/main.ts`), the first word `daemon` or `runtime` says it.
+ * name cannot be chosen (from sources: `bun src/cmd/main.ts`), the first word `daemon` or `runtime` says it. `registry` is a
+ * server, too, and has no other name.
  */
 const compiled = import.meta.url.includes("/$bunfs/");
 const words = process.argv.slice(2);
@@ -12,6 +13,9 @@ if (calledBy === "gantryd" || words[0] === "daemon") {
 } else if (calledBy === "gantry-runc" || words[0] === "runtime") {
   const { runRuntime } = await import("./runtime.ts");
   await runRuntime(words[0] === "runtime" ? words.slice(1) : words);
+} else if (words[0] === "registry") {
+  const { runRegistry } = await import("./registry.ts");
+  await runRegistry(words.slice(1));
 } else {
   const { runCli } = await import("./cli.ts");
   const script = process.argv[1];

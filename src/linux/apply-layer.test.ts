@@ -423,7 +423,7 @@ describeWith("applyLayer's child", [], () => {
     const abort = new AbortController();
     const stuck = stub("exec sleep 1000");
     const reason = new Error("enough");
-    const done = applyLayer(stuck, root, chunksOf(Buffer.alloc(0)), abort.signal);
+    const done = applyLayer(stuck, "apply", root, chunksOf(Buffer.alloc(0)), abort.signal);
     abort.abort(reason);
     expect(await failureOf(done)).toBe(reason);
   });
@@ -434,7 +434,7 @@ describeWith("applyLayer's child", [], () => {
       yield Buffer.alloc(512);
       throw broken;
     })();
-    expect(await failureOf(applyLayer(stub("exec sleep 1000"), root, source, NEVER))).toBe(broken);
+    expect(await failureOf(applyLayer(stub("exec sleep 1000"), "apply", root, source, NEVER))).toBe(broken);
   });
 
   test("ends the reading when it ends, even of a source that never answers again", async () => {
@@ -449,7 +449,7 @@ describeWith("applyLayer's child", [], () => {
       }),
     };
     const failing = stub('echo "tree: entry \\"x\\": name leads out of the root" >&2; exit 1');
-    expect(await failureOf(applyLayer(failing, root, source, NEVER))).toMatchObject({
+    expect(await failureOf(applyLayer(failing, "apply", root, source, NEVER))).toMatchObject({
       category: "invalid_argument",
       message: 'cannot apply layer: entry "x": name leads out of the root',
     });
@@ -461,7 +461,7 @@ describeWith("applyLayer's child", [], () => {
     const source = (async function* () {
       for (; given < 1_000; given++) yield Buffer.alloc(1 << 20);
     })();
-    const done = applyLayer(stub("head -c 3145728 >/dev/null; kill -9 $$"), root, source, NEVER);
+    const done = applyLayer(stub("head -c 3145728 >/dev/null; kill -9 $$"), "apply", root, source, NEVER);
     expect(await failureOf(done)).toMatchObject({
       category: "internal",
       message: expect.stringContaining("SIGKILL"),
@@ -471,7 +471,7 @@ describeWith("applyLayer's child", [], () => {
 
   test("may say 64 KiB on stderr, the rest is dropped", async () => {
     const loud = stub("head -c 10000000 /dev/zero | tr '\\0' x >&2; exit 2");
-    const error: unknown = await applyLayer(loud, root, chunksOf(Buffer.alloc(0)), NEVER).catch(
+    const error: unknown = await applyLayer(loud, "apply", root, chunksOf(Buffer.alloc(0)), NEVER).catch(
       (e: unknown) => e,
     );
     expect(error).toMatchObject({ category: "internal" });
@@ -479,7 +479,7 @@ describeWith("applyLayer's child", [], () => {
   });
 
   test("that cannot be started is an internal error", async () => {
-    const missing = applyLayer(join(work, "missing"), root, chunksOf(Buffer.alloc(1 << 20)), NEVER);
+    const missing = applyLayer(join(work, "missing"), "apply", root, chunksOf(Buffer.alloc(1 << 20)), NEVER);
     expect(await failureOf(missing)).toMatchObject({
       category: "internal",
       message: expect.stringContaining("cannot start"),

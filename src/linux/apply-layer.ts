@@ -1,6 +1,6 @@
 /**
- * Feeds a layer to a `gantry-shim tree apply` child. The child confines itself to the directory before it reads the
- * first byte; here nothing of the archive is looked at.
+ * Feeds a layer to a `gantry-shim tree apply` or `image` child. The child confines itself to the directory before it reads
+ * the first byte; here nothing of the archive is looked at.
  */
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
@@ -13,6 +13,9 @@ const MAX_STDOUT_BYTES = 4 * 1024;
 
 /** Exit status of `tree apply` when the archive is at fault, not this host. */
 const ARCHIVE_AT_FAULT = 1;
+
+/** Into the directory, or into an image in it. */
+export type ApplyVerb = "apply" | "image";
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -32,8 +35,8 @@ class Applier {
   #gone = false;
   #onGone: (() => void) | undefined;
 
-  constructor(shim: string, directory: string) {
-    this.#child = spawn(shim, ["tree", "apply", directory], { stdio: ["pipe", "pipe", "pipe"], env: {} });
+  constructor(shim: string, verb: ApplyVerb, directory: string) {
+    this.#child = spawn(shim, ["tree", verb, directory], { stdio: ["pipe", "pipe", "pipe"], env: {} });
     this.#stdout = collect(this.#child.stdout, MAX_STDOUT_BYTES);
     this.#stderr = collect(this.#child.stderr, MAX_STDERR_BYTES);
     const { promise, resolve } = Promise.withResolvers<Exit>();
@@ -135,15 +138,16 @@ function decodeUsage(text: string): TreeUsage {
   return { sizeBytes: Number(match[1]), inodes: Number(match[2]) };
 }
 
-/** See `Native.applyLayer`. Whatever happens, the child has ended when the promise is settled. */
+/** See `Native.applyLayer` and `Native.applyLayerImage`. Whatever happens, the child has ended when the promise is settled. */
 export async function applyLayer(
   shim: string,
+  verb: ApplyVerb,
   directory: string,
   tar: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<TreeUsage> {
   signal.throwIfAborted();
-  const applier = new Applier(shim, directory);
+  const applier = new Applier(shim, verb, directory);
   const kill = () => applier.kill();
   signal.addEventListener("abort", kill, { once: true });
   try {

@@ -6,8 +6,10 @@ import { isAbsolute } from "node:path";
 import process from "node:process";
 import { fail } from "../base/errors.ts";
 import { applyLayer } from "./apply-layer.ts";
+import { copyTree, mergeLayer, shiftTree } from "./copy-tree.ts";
+import { tryImageMount } from "./image-mount.ts";
 import { packDiff, packRoot, treeChanges } from "./read-tree.ts";
-import { shiftTree } from "./shift-tree.ts";
+import { subvolume } from "./subvolumes.ts";
 import type { Native, NativePaths, TreeUsage } from "./native.ts";
 
 /** What the addon exports; it returns what it says here, but nobody checked that yet. */
@@ -154,7 +156,22 @@ export function loadNative(paths: NativePaths): Native {
 
     shiftTree: (from, to, maps) => shiftTree(shim, absolutePath(from), absolutePath(to), maps),
 
-    applyLayer: (directory, tar, signal) => applyLayer(shim, absolutePath(directory), tar, signal),
+    copyTree: (from, to) => copyTree(shim, absolutePath(from), absolutePath(to)),
+
+    mergeLayer: (layer, to) => mergeLayer(shim, absolutePath(layer), absolutePath(to)),
+
+    createSubvolume: (path) => subvolume(shim, "create", absolutePath(path)),
+
+    snapshotSubvolume: (from, to) => subvolume(shim, "snapshot", absolutePath(from), absolutePath(to)),
+
+    deleteSubvolume: (path) => subvolume(shim, "delete", absolutePath(path)),
+
+    applyLayer: (directory, tar, signal) => applyLayer(shim, "apply", absolutePath(directory), tar, signal),
+
+    applyLayerImage: (directory, tar, signal) =>
+      applyLayer(shim, "image", absolutePath(directory), tar, signal),
+
+    tryImageMount: (path) => tryImageMount(shim, absolutePath(path)),
 
     packRoot: (tree, ids, signal) => packRoot(shim, tree, ids, signal),
     packDiff: (difference, signal) => packDiff(shim, difference, signal),

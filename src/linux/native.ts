@@ -101,6 +101,20 @@ export interface Native {
     maps: { readonly uid: string; readonly gid: string },
   ): Promise<TreeUsage>;
 
+  /** The same with all ids as they are. */
+  copyTree(from: string, to: string): Promise<TreeUsage>;
+
+  /**
+   * Puts a layer directory for overlayfs into the tree `to`, which then holds what overlayfs would show of both. What it can it
+   * moves out of the layer. Both are half-done when it rejects.
+   */
+  mergeLayer(layer: string, to: string): Promise<void>;
+
+  /** Subvolumes of btrfs, by a child. One that is made is empty, with the mode 0755; one that is deleted may be full. */
+  createSubvolume(path: string): Promise<void>;
+  snapshotSubvolume(from: string, to: string): Promise<void>;
+  deleteSubvolume(path: string): Promise<void>;
+
   /** syncfs of the filesystem that holds `path`. Runs off the event loop. */
   syncFilesystem(path: string): Promise<void>;
 
@@ -111,6 +125,11 @@ export interface Native {
    */
   applyLayer(directory: string, tar: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<TreeUsage>;
 
+  /** The same into a new EROFS image, `layer.erofs` in `directory`, which shows what `applyLayer` would have made there. */
+  applyLayerImage(directory: string, tar: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<TreeUsage>;
+
+  /** Mounts an EROFS image nowhere, in a child. Rejects when the kernel cannot do that. */
+  tryImageMount(path: string): Promise<void>;
   /**
    * The three that follow read trees in a `gantry-shim tree` child with a mount namespace of its own: nothing stays mounted,
    * whatever ends. A container may write into the tree meanwhile: what vanishes is left out, a file that shrinks is filled up

@@ -127,7 +127,7 @@ describe("restoreWords()", () => {
   test("puts what is outside in its place", () => {
     expect(bringBack([])).toBe(
       "restore --images-dir /i --work-dir /w --log-file restore.log -v4 --manage-cgroups=soft --restore-detached " +
-        "--restore-sibling --evasive-devices --pidfile /s/x/restored --root /s/x/rootfs --cgroup-root cpu,cpuacct:/y " +
+        "--restore-sibling --evasive-devices --mntns-compat-mode --pidfile /s/x/restored --root /s/x/rootfs --cgroup-root cpu,cpuacct:/y " +
         "--external mnt[/data]:/host/data --external mnt[/dev/null]:/dev/null " +
         "--inherit-fd fd[1]:pipe:[9] --inherit-fd fd[2]:file[1b:2a]",
     );

@@ -116,6 +116,8 @@ export function restoreWords(flags: Flags, facts: RestoreFacts): string[] {
     "--restore-detached",
     "--restore-sibling",
     "--evasive-devices",
+    // The newer way copies a bind mount's propagation from its source, which must be a mount point then: criu before 3.18.
+    "--mntns-compat-mode",
     ...pair("--pidfile", facts.pidFile),
     ...pair("--root", facts.root),
     ...cgroupRoots(facts),

@@ -55,6 +55,7 @@ function rootStep({ rootfs, staging }: CompileOptions, labelOptions: readonly st
   if (rootfs.kind === "bind") return { kind: "root-bind", source: rootfs.source, staging, idmap };
   return {
     kind: "root-overlay",
+    images: rootfs.images ?? false,
     lowers: rootfs.lowers,
     upper: rootfs.upper,
     work: rootfs.work,

@@ -39,9 +39,7 @@ import { type AffinityOp, type CgroupJoinOp, HOOK_STAGE, type Plan, type PlanOp 
 export interface CompileOptions {
   readonly spec: Spec;
   /** `idmapped`: the user namespace's ids are to be found on disk unshifted; every layer is mapped, the upper one, too. */
-  readonly rootfs: (RootfsMount | { readonly kind: "bind"; readonly source: string }) & {
-    readonly idmapped?: boolean;
-  };
+  readonly rootfs: RootfsMount & { readonly idmapped?: boolean };
   /** An empty host directory that the root is attached to, in the container's mount namespace, until pivot_root. */
   readonly staging: string;
   readonly taskId: string;

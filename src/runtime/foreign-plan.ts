@@ -95,31 +95,36 @@ export function foreignExecPlan({ exec, pidFile, consoleSocket }: ForeignExecOpt
  * the others, because the container may have it mounted. The pivot leaves nothing of the host in sight of the look-up.
  */
 export function identityPlan(user: SpecUser, rootfs: RootfsMount, staging: string): Plan {
-  const { lowers, upper } = rootfs;
-  const layers: RootfsMount = {
-    kind: "overlay",
-    lowers: upper === "" ? lowers : [upper, ...lowers],
-    upper: "",
-    work: "",
-  };
   return {
     cloneFlags: CLONE_NEW.mount,
     join: false,
     terminal: false,
     hostPid: true,
     ops: [
-      ...rootSteps(layers, staging),
+      ...rootSteps(readOnly(rootfs), staging),
       { kind: "pivot", rootReadonly: true },
       { ...identityStep(user), report: true },
     ],
   };
 }
 
-function rootSteps({ lowers, upper, work }: RootfsMount, staging: string): PlanOp[] {
+function readOnly(rootfs: RootfsMount): RootfsMount {
+  if (rootfs.kind === "bind" || rootfs.upper === "") return rootfs;
+  return { ...rootfs, lowers: [rootfs.upper, ...rootfs.lowers], upper: "", work: "" };
+}
+
+function rootSteps(rootfs: RootfsMount, staging: string): PlanOp[] {
   return [
     { kind: "propagation", propagation: PROPAGATION.slave | PROPAGATION.rec },
-    { kind: "root-overlay", lowers, upper, work, options: ["index=off"], staging, idmap: IDMAP.none },
+    rootStep(rootfs, staging),
   ];
+}
+
+function rootStep(rootfs: RootfsMount, staging: string): PlanOp {
+  const idmap = IDMAP.none;
+  if (rootfs.kind === "bind") return { kind: "root-bind", source: rootfs.source, staging, idmap };
+  const { lowers, upper, work, images = false } = rootfs;
+  return { kind: "root-overlay", images, lowers, upper, work, options: ["index=off"], staging, idmap };
 }
 
 function making(options: Pick<CommandOp, "argv" | "pidFile" | "consoleSocket">): CommandOp {

@@ -25,6 +25,7 @@ export const OP_FLAGS = {
   top: 1 << 8,
   inherit: 1 << 9,
   report: 1 << 10,
+  images: 1 << 11,
 } as const;
 
 export type OpFlag = keyof typeof OP_FLAGS;
@@ -95,7 +96,7 @@ const LAYOUTS: Layouts = {
   "root-overlay": {
     number: 21,
     fields: { lowers: "strv", upper: "str", work: "str", options: "strv", staging: "str", idmap: "u32" },
-    flags: [],
+    flags: ["images"],
   },
   "root-bind": { number: 22, fields: { source: "str", staging: "str", idmap: "u32" }, flags: [] },
   mount: {

@@ -213,6 +213,8 @@ export interface PropagationOp {
 
 export interface RootOverlayOp {
   readonly kind: "root-overlay";
+  /** A lower that is a file holds an EROFS image. */
+  readonly images: boolean;
   readonly lowers: readonly string[];
   readonly upper: string;
   readonly work: string;

@@ -104,13 +104,10 @@ export function descriptors(pid: number): Set<string> {
 function files(engine: Engine): Set<string> {
   const found = new Set<string>();
   const data = join(engine.dir, "data");
-  for (const folder of [
-    "containers",
-    "content/ingest",
-    "snapshots/active",
-    "snapshots/staging",
-    "snapshots/trash",
-  ])
+  const snapshots = names(join(data, "snapshots")).flatMap((driver) =>
+    ["active", "staging", "trash"].map((folder) => `snapshots/${driver}/${folder}`),
+  );
+  for (const folder of ["containers", "content/ingest", ...snapshots])
     for (const name of names(join(data, folder))) found.add(`data/${folder}/${name}`);
   for (const name of names(data)) found.add(`data/${name}`);
   for (const name of names(join(engine.runDir, "tasks"))) found.add(`run/tasks/${name}`);

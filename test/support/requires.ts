@@ -1,6 +1,7 @@
 /** What a test needs from its machine. What is missing is named in the output, never passed over silently. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { release } from "node:os";
 import { join } from "node:path";
 import { describe } from "bun:test";
 
@@ -18,10 +19,17 @@ export type Requirement =
   | "kernel log"
   | "podman"
   | "systemd"
+  | "erofs"
+  | "btrfs"
   | "native";
 
 function hasCommand(name: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
+}
+
+function isAtLeast(major: number, minor: number): boolean {
+  const [its = 0, itsMinor = 0] = release().split(".").map(Number);
+  return its > major || (its === major && itsMinor >= minor);
 }
 
 const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
@@ -44,6 +52,9 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   "kernel log": () => process.getuid?.() === 0 && existsSync("/dev/kmsg") && !existsSync("/run/auditd.pid"),
   /** With its header and a compiler. */
   libseccomp: () => existsSync("/usr/include/seccomp.h") && hasCommand("cc"),
+  /** Mounted from files: Linux 6.12. */
+  erofs: () => readFileSync("/proc/filesystems", "utf8").includes("\terofs\n") && isAtLeast(6, 12),
+  btrfs: () => hasCommand("mkfs.btrfs") && readFileSync("/proc/filesystems", "utf8").includes("\tbtrfs\n"),
   /** `make -C native` was run. */
   native: () =>
     ["gantry-shim", "gantry.node"].every((name) =>

@@ -63,8 +63,8 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       pattern: "/containers/create",
       handler: async (call) => {
         const request = decodeContainerCreate(await call.json());
-        checkPlatform(call.query.str("platform"), deps.facts.architecture);
-        call.reply.json(201, await create(deps, call.query.str("name"), request));
+        const platform = call.query.str("platform");
+        call.reply.json(201, await create(deps, call.query.str("name"), request, platform));
       },
     },
     {
@@ -157,7 +157,8 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       pattern: "/containers/prune",
       handler: async (call) => {
         const filters = decodeFilters(call.query.str("filters"), PRUNE_FILTERS);
-        call.reply.json(200, await prune(deps, filters, call.signal));
+        const request = { filters, dryRun: call.query.bool("dry-run") };
+        call.reply.json(200, await prune(deps, request, call.signal));
       },
     },
     { method: "POST", pattern: "/containers/:id/wait", handler: (call) => waitRoute(call, found(call)) },
@@ -182,15 +183,6 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
 
 function stopRequest({ query }: Call): StopRequest {
   return { signal: query.str("signal"), timeoutSeconds: query.int("t") };
-}
-
-/** Only the machine's own platform can run here. */
-function checkPlatform(platform: string, architecture: string): void {
-  if (platform === "") return;
-  const [os = "", cpu = ""] = platform.toLowerCase().split("/");
-  const own = architecture === "x86_64" ? ["amd64", "x86_64", "x86-64"] : [architecture, "arm64"];
-  if (os !== "linux" || (cpu !== "" && !own.includes(cpu)))
-    throw fail("not_found", `no image for platform "${platform.slice(0, 100)}" can run on this host`);
 }
 
 /** The head goes out before anything happens: `docker run` starts the container only once it has seen it. */

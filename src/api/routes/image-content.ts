@@ -6,17 +6,17 @@ import {
   mountImage,
   unmountImage,
 } from "../../engine/images/mounts.ts";
-import { type SaveDeps, save, type WantedPlatform } from "../../engine/images/save.ts";
-import { Fields, parseJson } from "../../specs/engine/fields.decode.ts";
+import { type SaveDeps, save } from "../../engine/images/save.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
+import { platformSince } from "./image-transfer.ts";
 import { sendArchive } from "../streams/send-archive.ts";
 
 export type ImageContentRouteDeps = SaveDeps & ImageDiffDeps & ImageMountDeps;
 
 export function imageContentRoutes(deps: ImageContentRouteDeps): readonly Route[] {
   const send = async (call: Call, names: readonly string[]): Promise<void> => {
-    const platform = platformOf(call.query.str("platform"));
+    const platform = platformSince(48, call);
     await sendArchive(call, "application/x-tar", save(deps, { names, platform }, call.signal));
   };
   return [
@@ -53,15 +53,4 @@ export function imageContentRoutes(deps: ImageContentRouteDeps): readonly Route[
       },
     },
   ];
-}
-
-/** A JSON document of the image specification's platform. */
-function platformOf(text: string): WantedPlatform | undefined {
-  if (text === "") return undefined;
-  const fields = new Fields(parseJson(text), "platform");
-  return {
-    os: fields.str("os"),
-    architecture: fields.str("architecture"),
-    variant: fields.str("variant"),
-  };
 }

@@ -6,6 +6,8 @@ import { nowNs } from "../../engine/containers/timestamp.ts";
 import { EVENT_FILTERS, eventLines } from "../../engine/system/events.ts";
 import { parseTime } from "../../engine/system/time-filter.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
+import { diskUsageFor } from "../compat/images.ts";
+import { decodeDiskUsageTypes, diskUsage, type DiskUsageDeps } from "../../engine/system/disk-usage.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
 import { writeAll } from "../streams/write-all.ts";
@@ -20,9 +22,7 @@ const PING_HEADERS = {
   "Content-Type": "text/plain; charset=utf-8",
 };
 
-export interface SystemRouteDeps extends InfoDeps {
-  readonly events: EventBus;
-}
+export type SystemRouteDeps = InfoDeps & DiskUsageDeps & { readonly events: EventBus };
 
 export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
   return [
@@ -38,8 +38,20 @@ export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
         ),
     },
     { method: "GET", pattern: "/info", handler: ({ reply }) => reply.json(200, info(deps)) },
+    {
+      // Nothing is cached for builds, so nothing of it can go.
+      method: "POST",
+      pattern: "/build/prune",
+      handler: ({ reply }) => reply.json(200, { CachesDeleted: null, SpaceReclaimed: 0 }),
+    },
+    { method: "GET", pattern: "/system/df", handler: (call) => diskUsageRoute(deps, call) },
     { method: "GET", pattern: "/events", handler: (call) => eventsRoute(deps.events, call) },
   ];
+}
+
+async function diskUsageRoute(deps: SystemRouteDeps, { query, reply, minor, signal }: Call): Promise<void> {
+  const usage = await diskUsage(deps, decodeDiskUsageTypes(query.all("type")), signal);
+  reply.json(200, diskUsageFor(minor, usage));
 }
 
 async function eventsRoute(bus: EventBus, call: Call): Promise<void> {

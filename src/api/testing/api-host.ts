@@ -7,6 +7,8 @@ import { connect, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fail } from "../../base/errors.ts";
+import type { Registries } from "../../core/distribution/distribution.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
 import type { ProgramResult } from "../../base/process.ts";
 import { NO_LOG } from "../../base/log.ts";
@@ -18,6 +20,7 @@ import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
 import { openNetworks } from "../../engine/networks/networks.ts";
 import { MemoryEventBus } from "../../core/events/memory-bus.ts";
+import { FakeRegistries } from "../../engine/testing/fake-registries.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
 import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
@@ -28,6 +31,7 @@ import { containerRoutes } from "../routes/containers.ts";
 import { execRoutes } from "../routes/exec.ts";
 import { imageRoutes } from "../routes/images.ts";
 import { networkRoutes } from "../routes/networks.ts";
+import { registryRoutes } from "../routes/registry.ts";
 import { systemRoutes } from "../routes/system.ts";
 import { createApiServer } from "../server.ts";
 
@@ -54,9 +58,16 @@ export interface Answer {
 
 const TEST_RUNTIMES = chooseRuntimes(new Map(), "");
 
+const NO_REGISTRIES: Pick<Registries, "open"> = {
+  open: (reference) => {
+    throw fail("unavailable", `no route to ${reference.domain}`);
+  },
+};
+
 export class ApiHost implements AsyncDisposable {
   readonly directory: string;
   readonly socketPath: string;
+  readonly registries = new FakeRegistries();
   readonly tasks = new FakeTasks();
   readonly snapshots = new FakeSnapshots();
   readonly images = new FakeImages();
@@ -97,6 +108,7 @@ export class ApiHost implements AsyncDisposable {
       tasks: this.tasks,
       snapshots: this.snapshots,
       images: this.images,
+      imageUses: { used: () => {} },
       events: this.#recording,
       facts: TEST_FACTS,
       runtimes: TEST_RUNTIMES,
@@ -122,9 +134,12 @@ export class ApiHost implements AsyncDisposable {
       log: NO_LOG,
       routes: [
         ...systemRoutes({
+          registries: this.registries,
           store: this.store,
           images: this.images,
-          storageDriver: "overlay2",
+          snapshots: this.snapshots,
+          networkIds: deps.networkIds,
+          containers: () => this.store.all(),
           facts: TEST_FACTS,
           runtimes: TEST_RUNTIMES,
           remap: undefined,
@@ -144,10 +159,14 @@ export class ApiHost implements AsyncDisposable {
         ...imageRoutes({
           images: this.images,
           snapshots: this.snapshots,
+          content: { list: () => [] },
           events: this.#recording,
           containers: () => this.store.all(),
+          registries: NO_REGISTRIES,
+          architecture: "amd64",
           helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
         }),
+        ...registryRoutes({ registries: this.registries }),
         ...networkRoutes({ networks, store: this.store }),
       ],
     });

@@ -1,10 +1,8 @@
-import { fieldsOf, number, textList } from "../../client/fields.ts";
-import { formatDecimalSize } from "../../base/units.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { confirm } from "../confirm.ts";
-import { filterQuery } from "../filters.ts";
 import { FlagSet } from "../flags.ts";
 import { checkFilter } from "../options/values.ts";
+import { pruneContainers, prunedText } from "../prune.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
@@ -13,24 +11,16 @@ export function command(): Command {
     check: checkFilter,
   });
   const force = flags.bool("force", false, "Do not prompt for confirmation", { short: "f" });
+  const dryRun = flags.bool("dry-run", false, "Only show what would be removed");
   return {
     usage: "[OPTIONS]",
     flags,
     arguments: NO_ARGUMENTS,
     async run(cli) {
       const warning = "WARNING! This will remove all stopped containers.";
-      if (!force.value && !(await confirm(cli, warning))) return 0;
-      const engine = await cli.engine();
-      const report = fieldsOf(
-        await engine.json({
-          method: "POST",
-          path: "/containers/prune",
-          query: { filters: filterQuery(filter.value) },
-        }),
-      );
-      const deleted = textList(report, "ContainersDeleted");
-      if (deleted.length > 0) await cli.print(`Deleted Containers:\n${deleted.join("\n")}\n`);
-      await cli.print(`Total reclaimed space: ${formatDecimalSize(number(report, "SpaceReclaimed"))}`);
+      if (!dryRun.value && !force.value && !(await confirm(cli, warning))) return 0;
+      const result = await pruneContainers(await cli.engine(), filter.value, dryRun.value);
+      await cli.print(prunedText([result], dryRun.value));
       return 0;
     },
   };

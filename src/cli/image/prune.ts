@@ -1,10 +1,8 @@
-import { formatDecimalSize } from "../../base/units.ts";
-import { children, fieldsOf, number, text } from "../../client/fields.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { confirm } from "../confirm.ts";
-import { filterQuery } from "../filters.ts";
 import { FlagSet } from "../flags.ts";
 import { checkFilter } from "../options/values.ts";
+import { prunedText, pruneImages } from "../prune.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
@@ -14,6 +12,7 @@ export function command(): Command {
     check: checkFilter,
   });
   const force = flags.bool("force", false, "Do not prompt for confirmation", { short: "f" });
+  const dryRun = flags.bool("dry-run", false, "Only show what would be removed");
   return {
     usage: "[OPTIONS]",
     flags,
@@ -22,24 +21,16 @@ export function command(): Command {
       const what = all.value
         ? "all images without at least one container associated to them."
         : "all dangling images.";
-      if (!force.value && !(await confirm(cli, `WARNING! This will remove ${what}`))) {
+      const isAllowed =
+        dryRun.value || force.value || (await confirm(cli, `WARNING! This will remove ${what}`));
+      if (!isAllowed) {
         await cli.print("Total reclaimed space: 0B");
         return 0;
       }
       const engine = await cli.engine();
-      const report = fieldsOf(
-        await engine.json({
-          method: "POST",
-          path: "/images/prune",
-          query: { filters: filterQuery([`dangling=${!all.value}`, ...filter.value]) },
-        }),
-      );
-      const lines = children(report, "ImagesDeleted").map((item) => {
-        const untagged = text(item, "Untagged");
-        return untagged === "" ? `deleted: ${text(item, "Deleted")}` : `untagged: ${untagged}`;
-      });
-      if (lines.length > 0) await cli.print(`Deleted Images:\n${lines.join("\n")}\n`);
-      await cli.print(`Total reclaimed space: ${formatDecimalSize(number(report, "SpaceReclaimed"))}`);
+      const filters = [`dangling=${!all.value}`, ...filter.value];
+      const result = await pruneImages(engine, filters, dryRun.value);
+      await cli.print(prunedText([result], dryRun.value));
       return 0;
     },
   };

@@ -21,9 +21,11 @@ export async function pullImage(
   reference: Reference,
   options: PullOptions,
 ): Promise<void> {
+  const { registryAuth } = await import("../registry-auth.ts");
   const response = await engine.call({
     method: "POST",
     path: "/images/create",
+    headers: await registryAuth(cli, reference.name),
     query: {
       fromImage: reference.name,
       tag: options.allTags === true ? undefined : reference.digest || reference.tag,

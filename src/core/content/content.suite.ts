@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { isCategory } from "../../base/errors.ts";
 import { rejection } from "../../base/testing/rejection.ts";
 import { sha256Of } from "../../specs/oci-image/digest.ts";
-import type { BlobHolder, Content } from "./content.ts";
+import type { BlobHolder, Content, Ingest } from "./content.ts";
 
 export interface ContentUnderTest {
   readonly content: Content;
@@ -11,6 +11,8 @@ export interface ContentUnderTest {
   readonly reopen: () => Promise<Content>;
   /** Overwrites the first byte of a stored blob behind the store's back. */
   readonly damage: (digest: string) => Promise<void>;
+  /** The same with a partial blob. */
+  readonly damagePartial: (name: string) => Promise<void>;
 }
 
 const NOBODY: BlobHolder = { holdBlob: () => {} };
@@ -159,7 +161,144 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       const { digest } = await content.ingest(NOBODY, chunks("hello"), {}, NEVER);
       expect(isCategory(await rejection(content.read(digest, 4)), "invalid_argument")).toBe(true);
     });
+
+    test("open() reads a range, and refuses one that the blob does not have", async () => {
+      const { content } = await make();
+      const { digest } = await content.ingest(NOBODY, chunks("hello ", "world"), {}, NEVER);
+      const range = (offset: number, length?: number): Promise<string> => {
+        const wanted = length === undefined ? { offset } : { offset, length };
+        return textOf(content.open(digest, { verify: false, range: wanted }));
+      };
+      expect(await range(6)).toBe("world");
+      expect(await range(4, 4)).toBe("o wo");
+      expect(await range(11)).toBe("");
+      expect(await range(3, 0)).toBe("");
+      for (const [offset, length] of [[12], [-1], [0, 12], [5, -1], [0.5], [0, Number.NaN]] as const)
+        expect(isCategory(await rejection(range(offset, length)), "invalid_argument")).toBe(true);
+    });
+
+    test("a named ingest goes on where it was suspended", async () => {
+      const { content } = await make();
+      await left(content, "sha256:ab", "hello ");
+      expect(content.partials()).toMatchObject([{ name: "sha256:ab", sizeBytes: 6, isBeingWritten: false }]);
+      const ingest = await content.begin(NOBODY, "sha256:ab");
+      expect(ingest.sizeBytes).toBe(6);
+      await ingest.write(Buffer.from("world"));
+      expect(content.partials()).toMatchObject([{ sizeBytes: 11, isBeingWritten: true }]);
+      expect(await ingest.commit({ digest: sha256Of("hello world") })).toMatchObject({ sizeBytes: 11 });
+      expect(content.partials()).toEqual([]);
+      expect(await textOf(content.open(sha256Of("hello world"), { verify: true }))).toBe("hello world");
+      const again = await content.begin(NOBODY, "sha256:ab");
+      expect(again.sizeBytes).toBe(0);
+      await again.abort();
+    });
+
+    test("a named ingest goes on after a crash, from suspend() or from the middle", async () => {
+      const { content, reopen } = await make();
+      await left(content, "suspended", "hello ");
+      const lost = await content.begin(NOBODY, "lost");
+      for (const part of ["hello", " "]) await lost.write(Buffer.from(part));
+      const next = await reopen();
+      expect(next.partials().map(({ name }) => name)).toContain("suspended");
+      for (const name of ["suspended", "lost"]) {
+        const ingest = await next.begin(NOBODY, name);
+        await ingest.write(Buffer.from("hello world".slice(ingest.sizeBytes)));
+        await ingest.commit({ digest: sha256Of("hello world") });
+      }
+      expect(next.partials()).toEqual([]);
+      expect((await reopen()).partials()).toEqual([]);
+      await lost.abort();
+    });
+
+    test("a large named ingest comes back byte for byte", async () => {
+      const { content } = await make();
+      const parts = Array.from({ length: 40 }, (_, i) => Buffer.alloc(1 << 18, i));
+      const first = await content.begin(NOBODY, "large");
+      for (const part of parts.slice(0, 25)) await first.write(part);
+      await first.suspend();
+      const second = await content.begin(NOBODY, "large");
+      expect(second.sizeBytes).toBe(25 << 18);
+      for (const part of parts.slice(25)) await second.write(part);
+      await second.commit({ digest: sha256Of(Buffer.concat(parts)) });
+    });
+
+    test("a name has one writer, and another may follow", async () => {
+      const { content } = await make();
+      const first = await content.begin(NOBODY, "upload");
+      expect(isCategory(await rejection(content.begin(NOBODY, "upload")), "conflict")).toBe(true);
+      expect(isCategory(await rejection(content.discard("upload")), "conflict")).toBe(true);
+      const other = await content.begin(NOBODY, "upload2");
+      await other.abort();
+      await first.suspend();
+      await first.suspend();
+      await first.abort();
+      expect(content.partials().map(({ name }) => name)).toEqual(["upload"]);
+      await (await content.begin(NOBODY, "upload")).suspend();
+      await content.discard("upload");
+    });
+
+    test("abort(), discard() and a failed commit() leave no partial blob", async () => {
+      const { content, reopen } = await make();
+      for (const name of ["aborted", "discarded", "refused"]) await left(content, name, "hello");
+      await (await content.begin(NOBODY, "aborted")).abort();
+      await content.discard("discarded");
+      await content.discard("never-was");
+      const refused = await content.begin(NOBODY, "refused");
+      await rejection(refused.commit({ digest: sha256Of("other") }));
+      await refused.suspend();
+      for (const store of [content, await reopen()]) expect(store.partials()).toEqual([]);
+      const fresh = await content.begin(NOBODY, "refused");
+      expect(fresh.sizeBytes).toBe(0);
+      await fresh.abort();
+    });
+
+    test("a damaged partial blob fails once and is gone", async () => {
+      const { content, reopen, damagePartial } = await make();
+      await left(content, "torn", "hello ");
+      await damagePartial("torn");
+      const next = await reopen();
+      const finish = async (): Promise<string> => {
+        const ingest = await next.begin(NOBODY, "torn");
+        await ingest.write(Buffer.from("hello world".slice(ingest.sizeBytes)));
+        return (await ingest.commit({ digest: sha256Of("hello world") })).digest;
+      };
+      expect(isCategory(await rejection(finish()), "invalid_argument")).toBe(true);
+      expect(await finish()).toBe(sha256Of("hello world"));
+      await content.delete(sha256Of("hello world"));
+    });
+
+    test("begin() refuses names that are not names of uploads", async () => {
+      const { content } = await make();
+      for (const name of ["", ".", "..", "a/b", "../x", "A", "-a", "a b", "a\0", "x".repeat(129)])
+        expect(isCategory(await rejection(content.begin(NOBODY, name)), "invalid_argument")).toBe(true);
+      expect(content.partials()).toEqual([]);
+    });
+
+    test("the signal interrupts a begin() that reads a partial blob again, and it stays", async () => {
+      const { content, reopen } = await make();
+      await left(content, "resumed", "hello");
+      const next = await reopen();
+      const reason = new Error("client went away");
+      expect(await rejection(next.begin(NOBODY, "resumed", AbortSignal.abort(reason)))).toBe(reason);
+      const ingest = await next.begin(NOBODY, "resumed");
+      expect(ingest.sizeBytes).toBe(5);
+      await ingest.abort();
+    });
+
+    test("suspend() of an ingest without a name leaves nothing", async () => {
+      const { content } = await make();
+      const ingest: Ingest = await content.begin(NOBODY);
+      await ingest.write(Buffer.from("hello"));
+      await ingest.suspend();
+      expect([content.partials(), content.list()]).toEqual([[], []]);
+    });
   });
+}
+
+async function left(content: Content, name: string, text: string): Promise<void> {
+  const ingest = await content.begin(NOBODY, name);
+  await ingest.write(Buffer.from(text));
+  await ingest.suspend();
 }
 
 async function* chunks(...parts: string[]): AsyncGenerator<Uint8Array> {

@@ -2,28 +2,46 @@
  * Content in a directory:
  *
  *     blobs/sha256/<hex>   complete blobs, by digest
- *     ingest/<number>      blobs being written or deleted; emptied at start
+ *     partial/<name>       blobs of named ingests; the old ones are deleted at start
+ *     ingest/<number>      blobs of other ingests, and blobs being deleted; emptied at start
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { syncDirectory, syncDirectorySync } from "../../base/sync-directory.ts";
-import { isDiskFull } from "../../base/disk-full.ts";
-import { errnoOf, fail, GantryError, messageOf } from "../../base/errors.ts";
+import { errnoOf, fail, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { hexOf, isDigest, sha256Of } from "../../specs/oci-image/digest.ts";
-import { AppendFile } from "./append-file.ts";
-import type { BlobHolder, BlobInfo, Content, ExpectedBlob, Ingest } from "./content.ts";
+import {
+  type BlobHolder,
+  type BlobInfo,
+  type ByteRange,
+  type Content,
+  DEFAULT_PARTIAL_MAX_AGE_MS,
+  type ExpectedBlob,
+  type Ingest,
+  type OpenOptions,
+  type PartialBlob,
+} from "./content.ts";
+import { cannotWrite, type FileOwner, LocalIngest } from "./local-ingest.ts";
+import { PartialBlobs } from "./partial-blobs.ts";
 
 /** Bytes read at a time: large enough that the trips to the thread pool do not show. */
 const READ_BYTES = 256 << 10;
 
+export interface ContentOptions {
+  readonly partialMaxAgeMs?: number;
+}
+
 /** Opens the store in `root` (created when missing), deletes what a crash left half-made, and reads what there is. */
-export function openContent(root: string, log: Logger): Content {
+export function openContent(root: string, log: Logger, options: ContentOptions = {}): Content {
   const store = new LocalStore(root);
-  const { deletedIngests, strangers } = store.recover();
+  const oldestMs = Date.now() - (options.partialMaxAgeMs ?? DEFAULT_PARTIAL_MAX_AGE_MS);
+  const { deletedIngests, deletedPartials, strangers } = store.recover(oldestMs);
   if (deletedIngests > 0) log.info("deleted unfinished blobs of an earlier run", { count: deletedIngests });
+  if (deletedPartials > 0)
+    log.info("deleted partial blobs that nobody went on with", { count: deletedPartials });
   for (const name of strangers) log.warn("ignored a file that is not named like a blob", { name });
   return store;
 }
@@ -32,6 +50,7 @@ class LocalStore implements Content {
   readonly #blobsDir: string;
   readonly #ingestDir: string;
   readonly #blobs = new Map<string, BlobInfo>();
+  readonly #partials: PartialBlobs;
   #counter = 0;
 
   constructor(root: string) {
@@ -39,20 +58,26 @@ class LocalStore implements Content {
     this.#ingestDir = join(root, "ingest");
     mkdirSync(this.#blobsDir, { recursive: true, mode: 0o700 });
     mkdirSync(this.#ingestDir, { recursive: true, mode: 0o700 });
+    this.#partials = new PartialBlobs(join(root, "partial"));
     syncDirectorySync(join(root, "blobs"));
     syncDirectorySync(root);
   }
 
-  recover(): { readonly deletedIngests: number; readonly strangers: readonly string[] } {
+  recover(oldestPartialMs: number): {
+    readonly deletedIngests: number;
+    readonly deletedPartials: number;
+    readonly strangers: readonly string[];
+  } {
     const old = readdirSync(this.#ingestDir);
     for (const name of old) rmSync(join(this.#ingestDir, name), { recursive: true, force: true });
-    const strangers: string[] = [];
+    const partials = this.#partials.recover(oldestPartialMs);
+    const strangers = [...partials.strangers];
     for (const entry of readdirSync(this.#blobsDir, { withFileTypes: true })) {
       const digest = `sha256:${entry.name}`;
       if (!entry.isFile() || !isDigest(digest)) strangers.push(entry.name);
       else this.#blobs.set(digest, { digest, sizeBytes: statSync(this.#path(digest)).size });
     }
-    return { deletedIngests: old.length, strangers };
+    return { deletedIngests: old.length, deletedPartials: partials.deleted, strangers };
   }
 
   stat(digest: string): BlobInfo | undefined {
@@ -63,17 +88,40 @@ class LocalStore implements Content {
     return [...this.#blobs.values()];
   }
 
-  async begin(holder: BlobHolder): Promise<Ingest> {
-    const path = join(this.#ingestDir, String(this.#counter++));
+  async begin(holder: BlobHolder, name?: string, signal?: AbortSignal): Promise<Ingest> {
     try {
-      const handle = await open(path, "wx", 0o600);
-      return new LocalIngest(path, handle, async (blob) => {
-        holder.holdBlob(blob.digest);
-        await this.#place(path, blob);
-      });
+      return name === undefined ? await this.#beginUnnamed(holder) : await this.#resume(holder, name, signal);
     } catch (error) {
+      if (signal?.aborted === true) throw error;
       throw cannotWrite(error);
     }
+  }
+
+  async #beginUnnamed(holder: BlobHolder): Promise<Ingest> {
+    const path = join(this.#ingestDir, String(this.#counter++));
+    const drop = (): Promise<void> => rm(path, { force: true });
+    const owner: FileOwner = {
+      grown: () => {},
+      place: (blob) => this.#place(path, blob, holder),
+      drop,
+      keep: drop,
+    };
+    const handle = await open(path, "wx", 0o600);
+    return new LocalIngest({ handle, hash: createHash("sha256"), sizeBytes: 0 }, owner);
+  }
+
+  async #resume(holder: BlobHolder, name: string, signal: AbortSignal | undefined): Promise<Ingest> {
+    const partials = this.#partials;
+    const owner: FileOwner = {
+      grown: (sizeBytes) => partials.grown(name, sizeBytes),
+      place: async (blob) => {
+        await this.#place(partials.path(name), blob, holder);
+        partials.forget(name);
+      },
+      drop: () => partials.drop(name),
+      keep: (hashed) => partials.release(name, hashed),
+    };
+    return new LocalIngest(await partials.claim(name, signal), owner);
   }
 
   async ingest(
@@ -98,27 +146,44 @@ class LocalStore implements Content {
   }
 
   /** The moment at which a blob begins to exist. */
-  async #place(path: string, blob: BlobInfo): Promise<void> {
+  async #place(path: string, blob: BlobInfo, holder: BlobHolder): Promise<void> {
+    holder.holdBlob(blob.digest);
     await rename(path, this.#path(blob.digest));
     await syncDirectory(this.#blobsDir);
     this.#blobs.set(blob.digest, blob);
   }
 
-  async *open(digest: string, options: { readonly verify: boolean }): AsyncGenerator<Uint8Array> {
+  async *open(digest: string, { verify, range }: OpenOptions): AsyncGenerator<Uint8Array> {
     const handle = await this.#openForReading(digest);
     try {
-      const hash = options.verify ? createHash("sha256") : undefined;
-      for (;;) {
-        const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, null);
+      const hash = verify ? createHash("sha256") : undefined;
+      let { at, end } = this.#bounds(digest, range);
+      while (at < end) {
+        const wanted = Math.min(READ_BYTES, end - at);
+        const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(wanted), 0, wanted, at);
         if (bytesRead === 0) break;
+        at += bytesRead;
         const bytes = buffer.subarray(0, bytesRead);
         hash?.update(bytes);
         yield bytes;
       }
       if (hash !== undefined) checkStored(digest, `sha256:${hash.digest("hex")}`);
+      else if (range !== undefined && at < end)
+        throw fail("internal", `blob "${digest}" is damaged: it ends before byte ${end}`);
     } finally {
       await handle.close();
     }
+  }
+
+  #bounds(digest: string, range: ByteRange | undefined): { at: number; end: number } {
+    // Up to where the file ends, which is what must have the digest, and not where it once ended.
+    if (range === undefined) return { at: 0, end: Number.POSITIVE_INFINITY };
+    const size = this.#blobs.get(digest)?.sizeBytes ?? 0;
+    const { offset, length = size - offset } = range;
+    const end = offset + length;
+    if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(end) || offset < 0 || length < 0 || end > size)
+      throw fail("invalid_argument", `blob "${digest}" has ${size} bytes, not ${offset} to ${end}`);
+    return { at: offset, end };
   }
 
   async read(digest: string, maxBytes: number): Promise<Buffer> {
@@ -165,83 +230,20 @@ class LocalStore implements Content {
     await rm(garbage, { force: true });
   }
 
+  partials(): readonly PartialBlob[] {
+    return this.#partials.list();
+  }
+
+  discard(name: string): Promise<void> {
+    return this.#partials.discard(name);
+  }
+
   #path(digest: string): string {
     return join(this.#blobsDir, hexOf(digest));
   }
 }
 
-class LocalIngest implements Ingest {
-  readonly #path: string;
-  readonly #handle: FileHandle;
-  readonly #file: AppendFile;
-  readonly #hash = createHash("sha256");
-  readonly #place: (blob: BlobInfo) => Promise<void>;
-  #sizeBytes = 0;
-  #ended = false;
-
-  constructor(path: string, handle: FileHandle, place: (blob: BlobInfo) => Promise<void>) {
-    this.#path = path;
-    this.#handle = handle;
-    this.#file = new AppendFile(handle);
-    this.#place = place;
-  }
-
-  get sizeBytes(): number {
-    return this.#sizeBytes;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    // The write is queued first: the disk works while this thread hashes.
-    const written = this.#file.write(bytes);
-    this.#hash.update(bytes);
-    this.#sizeBytes += bytes.length;
-    try {
-      await written;
-    } catch (error) {
-      throw cannotWrite(error);
-    }
-  }
-
-  async commit(expected: ExpectedBlob = {}): Promise<BlobInfo> {
-    const blob: BlobInfo = { digest: `sha256:${this.#hash.digest("hex")}`, sizeBytes: this.#sizeBytes };
-    try {
-      checkExpected(blob, expected);
-      await this.#file.drain();
-      await this.#handle.sync();
-      await this.#place(blob);
-      this.#ended = true;
-      await this.#handle.close();
-      return blob;
-    } catch (error) {
-      await this.abort();
-      throw cannotWrite(error);
-    }
-  }
-
-  async abort(): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
-    // A write that is under way ends before its descriptor does: the number might belong to another file by then.
-    await this.#file.drain().catch(() => {});
-    await this.#handle.close();
-    await rm(this.#path, { force: true });
-  }
-}
-
-function checkExpected(blob: BlobInfo, expected: ExpectedBlob): void {
-  if (expected.sizeBytes !== undefined && expected.sizeBytes !== blob.sizeBytes)
-    throw fail("invalid_argument", `blob has ${blob.sizeBytes} bytes instead of ${expected.sizeBytes}`);
-  if (expected.digest !== undefined && expected.digest !== blob.digest)
-    throw fail("invalid_argument", `blob has digest "${blob.digest}" instead of "${expected.digest}"`);
-}
-
 function checkStored(digest: string, found: string): void {
   if (digest !== found)
     throw fail("internal", `blob "${digest}" is damaged: its bytes have digest "${found}"`);
-}
-
-function cannotWrite(error: unknown): GantryError {
-  if (error instanceof GantryError) return error;
-  if (isDiskFull(error)) return fail("unavailable", "cannot write blob: no space left on device", error);
-  return fail("internal", `cannot write blob: ${messageOf(error)}`, error);
 }

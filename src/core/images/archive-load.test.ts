@@ -19,7 +19,7 @@ import {
   manifestBlobs,
 } from "./testing/archives.ts";
 import type { LoadedImage } from "./images.ts";
-import { PlainNative } from "./testing/plain-native.ts";
+import { PlainTrees } from "../snapshots/testing/plain-native.ts";
 import { newRoot, openStore, type TestStore } from "./testing/store.ts";
 
 const NEVER = new AbortController().signal;
@@ -170,6 +170,22 @@ function annotated(descriptor: object | undefined, name: string, platform?: obje
   };
 }
 
+/** One name, two platforms, an attestation. */
+function multiPlatform(): { readonly archive: Buffer; readonly index: string } {
+  const packed = (name: string) => layerOf([{ name }], gzipSync);
+  const arm = manifestBlobs([packed("arm")], configOf([packed("arm")], { architecture: "arm64" }));
+  const amd = manifestBlobs([packed("amd")]);
+  const attestation = blobOf("application/vnd.oci.image.manifest.v1+json", { schemaVersion: 2 });
+  const index = indexBlob([
+    { ...arm[0]?.descriptor, platform: { os: "linux", architecture: "arm64" } },
+    { ...amd[0]?.descriptor, platform: { os: "linux", architecture: "amd64" } },
+    { ...attestation.descriptor, platform: { os: "unknown", architecture: "unknown" } },
+  ]);
+  const blobs = [...arm, ...amd, attestation, index];
+  const archive = writeTar(layoutItems([annotated(index.descriptor, "multi:1")], blobs));
+  return { archive, index: index.descriptor.digest };
+}
+
 describe("load() of an OCI layout", () => {
   test("takes names from containerd's annotation, and from the specification's when it is more than a tag", async () => {
     const one = manifestBlobs([BASE]);
@@ -194,22 +210,60 @@ describe("load() of an OCI layout", () => {
     expect(loaded.map((image) => image.names)).toEqual([["one:1"], ["example.org/two:2"], []]);
   });
 
-  test("chooses this host's image from a nested index and passes attestations by", async () => {
-    const arm = manifestBlobs([BASE], configOf([BASE], { architecture: "arm64" }));
-    const amd = manifestBlobs([TOP]);
-    const attestation = blobOf("application/vnd.oci.image.manifest.v1+json", { schemaVersion: 2 });
-    const index = indexBlob([
-      { ...arm[0]?.descriptor, platform: { os: "linux", architecture: "arm64" } },
-      { ...amd[0]?.descriptor, platform: { os: "linux", architecture: "amd64" } },
-      { ...attestation.descriptor, platform: { os: "unknown", architecture: "unknown" } },
-    ]);
-    const [loaded] = await load(
-      writeTar(layoutItems([annotated(index.descriptor, "multi:1")], [...arm, ...amd, attestation, index])),
+  test("keeps all platforms of an index under one name, showing this host's, and passes attestations by", async () => {
+    const { archive, index } = multiPlatform();
+    const loaded = await load(archive);
+    expect(loaded.map(({ image }) => image.architecture)).toEqual(["arm64", "amd64"]);
+    const name = store.images.name("multi:1");
+    expect(name?.images.map(({ architecture }) => architecture)).toEqual(["amd64", "arm64"]);
+    expect(name?.target?.digest).toBe(index);
+    const [amd, arm] = name?.images ?? [];
+    expect([amd?.tags, amd?.variantOf]).toEqual([["docker.io/library/multi:1"], []]);
+    expect([arm?.tags, arm?.variantOf]).toEqual([[], ["docker.io/library/multi:1"]]);
+    // Kept for the time when somebody pushes or saves it: the index, two manifests, configurations and layers each.
+    expect(store.content.list().length).toBe(7);
+    expect(store.images.resolve("multi:1").architecture).toBe("amd64");
+    const platform = { os: "linux", architecture: "arm64", variant: "v8" };
+    expect(store.images.resolve("multi:1", platform).architecture).toBe("arm64");
+    expect(() => store.images.resolve("multi:1", { ...platform, architecture: "s390x" })).toThrow(
+      "image with reference multi:1 was found but its platform (linux/amd64) does not match the specified platform (linux/s390x/v8)",
     );
-    expect(loaded?.image.architecture).toBe("amd64");
-    expect(loaded?.names).toEqual(["multi:1"]);
+  });
+
+  test("gives the name to what is left when the shown variant goes, also after a restart", async () => {
+    await load(multiPlatform().archive);
+    await store.close();
+    store = await openStore(store.root);
+    await store.images.remove(store.images.resolve("multi:1").id);
+    expect(store.images.resolve("multi:1").architecture).toBe("arm64");
+    await store.close();
+    store = await openStore(store.root);
+    expect(store.images.name("multi:1")?.images.map(({ architecture }) => architecture)).toEqual(["arm64"]);
+    await store.images.remove(store.images.resolve("multi:1").id);
+    expect(store.images.name("multi:1")).toBeUndefined();
     await store.snapshots.settled();
-    expect(store.snapshots.layers().length).toBe(1);
+    expect(store.files()).toEqual([]);
+  });
+
+  test("takes one platform of an index alone when it is asked for", async () => {
+    const { archive } = multiPlatform();
+    const platform = { os: "linux", architecture: "arm64", variant: "" };
+    const loaded = await store.images.load(Readable.from([archive]), NEVER, platform);
+    expect(loaded.map(({ image }) => image.architecture)).toEqual(["arm64"]);
+    expect(store.images.resolve("multi:1").architecture).toBe("arm64");
+    const other = { os: "linux", architecture: "s390x", variant: "" };
+    expect((await rejection(store.images.load(Readable.from([archive]), NEVER, other))).message).toBe(
+      "archive holds no image for platform linux/s390x, only for linux/arm64, linux/amd64",
+    );
+  });
+
+  test("keeps no manifest of layers that are not compressed", async () => {
+    const plain = manifestBlobs([BASE]);
+    const [first] = await load(writeTar(layoutItems([annotated(plain[0]?.descriptor, "a:1")], plain)));
+    expect(first?.image.manifest).toBeUndefined();
+    const packed = manifestBlobs([layerOf([{ name: "packed" }], gzipSync)]);
+    const [second] = await load(writeTar(layoutItems([annotated(packed[0]?.descriptor, "b:1")], packed)));
+    expect(second?.image.manifest?.digest).toBe(packed[0]?.descriptor.digest ?? "");
   });
 
   test("chooses this host's image among those of one name in index.json itself", async () => {
@@ -247,14 +301,15 @@ describe("load() of an OCI layout", () => {
     );
   });
 
-  test("refuses an index without an image for this host, one nested without end, and other media types", async () => {
+  test("refuses an index of which nothing is there, one nested without end, and other media types", async () => {
     const arm = manifestBlobs([BASE]);
+    const [, ...parts] = arm;
     const other = indexBlob([
       { ...arm[0]?.descriptor, platform: { os: "linux", architecture: "arm64" } },
       { ...arm[0]?.descriptor, platform: { os: "linux", architecture: "s390x" } },
     ]);
     await expectRefused(
-      writeTar(layoutItems([other.descriptor], [...arm, other])),
+      writeTar(layoutItems([other.descriptor], [...parts, other])),
       "no image for platform linux/amd64, only for linux/arm64, linux/s390x",
     );
     const nest = [indexBlob([arm[0]?.descriptor ?? {}])];
@@ -490,7 +545,7 @@ describe("load() refuses", () => {
 describe("load()", () => {
   test("refuses a bomb, whether the archive or a layer in it expands", async () => {
     await store[Symbol.asyncDispose]();
-    store = await openStore(newRoot(), new PlainNative(), {
+    store = await openStore(newRoot(), new PlainTrees(), {
       maxRatio: 20,
       freeBytes: 100_000,
       maxBytes: 1e9,
@@ -542,7 +597,7 @@ describe("load()", () => {
 
   test("says in one line that the disk is full and leaves nothing", async () => {
     await store[Symbol.asyncDispose]();
-    class FullDisk extends PlainNative {
+    class FullDisk extends PlainTrees {
       override applyLayer(): Promise<never> {
         return Promise.reject(Object.assign(new Error("write failed"), { code: "ENOSPC" }));
       }
@@ -566,8 +621,8 @@ describe("load()", () => {
   test("keeps its layers from a collection that comes while it still unpacks", async () => {
     await store[Symbol.asyncDispose]();
     const collected: string[] = [];
-    class Collecting extends PlainNative {
-      override async applyLayer(...args: Parameters<PlainNative["applyLayer"]>) {
+    class Collecting extends PlainTrees {
+      override async applyLayer(...args: Parameters<PlainTrees["applyLayer"]>) {
         collected.push(...(await store.images.collect()).removedLayers);
         return await super.applyLayer(...args);
       }

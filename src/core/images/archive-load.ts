@@ -7,18 +7,20 @@
  */
 import type { Readable } from "node:stream";
 import { chainIdsOf } from "../../specs/oci-image/digest.ts";
+import type { Platform } from "../../specs/oci-image/manifest.ts";
 import type { Lease } from "../metadata/leases.ts";
 import type { NamedLayer, StagedLayer } from "../snapshots/snapshotter.ts";
 import { Expansion } from "../unpack/expansion.ts";
 import { applyStoredLayer } from "../unpack/layer.ts";
 import { uploadedBytes } from "../unpack/upload.ts";
-import { type PlannedImage, planArchive } from "./archive-plan.ts";
+import { type PlannedDocument, type PlannedImage, planArchive } from "./archive-plan.ts";
 import { type KnownLayer, scanArchive, type ScannedLayer } from "./archive-scan.ts";
-import type { LoadedImage } from "./images.ts";
+import type { DocumentRef, LoadedImage } from "./images.ts";
 import { cannotMake, type CompleteImage, type MakingDeps, oneChunk } from "./making.ts";
 
 export interface LoadDeps extends MakingDeps {
   readonly knownLayer: (blob: string) => KnownLayer | undefined;
+  readonly platform: Platform | undefined;
 }
 
 export async function loadArchive(
@@ -36,7 +38,10 @@ export async function loadArchive(
       { ...deps, holder: lease, expansion, onStaged },
       signal,
     );
-    const planned = planArchive(scanned, { os: "linux", architecture: deps.architecture });
+    const planned = planArchive(scanned, {
+      host: { os: "linux", architecture: deps.architecture, variant: "" },
+      platform: deps.platform,
+    });
     const complete = await new Commit(deps, lease, expansion, signal).run(planned);
     return deps.add(complete);
   } catch (error) {
@@ -67,18 +72,20 @@ class Commit {
 
   async run(planned: readonly PlannedImage[]): Promise<readonly CompleteImage[]> {
     const complete: CompleteImage[] = [];
-    for (const { config, document, layers, names } of planned) {
+    for (const { config, document, layers, names, manifest, target } of planned) {
       const chainIds = chainIdsOf(config.diffIds);
       for (const [i, chainId] of chainIds.entries()) {
         const layer = layers[i];
         if (layer !== undefined) await this.#place(layer, chainId, chainIds[i - 1]);
       }
-      const { content } = this.#deps;
-      await content.ingest(this.#lease, oneChunk(document.bytes), { digest: document.digest }, this.#signal);
+      for (const { bytes, digest } of [document, manifest ?? document, target ?? document])
+        await this.#store(bytes, digest);
       complete.push({
         id: document.digest,
         config,
         names,
+        manifest: refOf(manifest),
+        target: refOf(target),
         layers: layers.map(({ diffId, blob, mediaType, blobBytes: sizeBytes }, i) => ({
           diffId,
           chainId: chainIds[i] ?? diffId,
@@ -90,6 +97,13 @@ class Commit {
     }
     await this.#flush();
     return complete;
+  }
+
+  async #store(bytes: Buffer, digest: string): Promise<void> {
+    const { content } = this.#deps;
+    this.#lease.holdBlob(digest);
+    if (content.stat(digest) === undefined)
+      await content.ingest(this.#lease, oneChunk(bytes), { digest }, this.#signal);
   }
 
   async #place(layer: ScannedLayer, chainId: string, parent: string | undefined): Promise<void> {
@@ -104,9 +118,9 @@ class Commit {
     }
     // The same diff at a second place, or a blob that was here without this stack: unpacked from the blob.
     await this.#flush();
-    const { native, content, snapshots } = this.#deps;
-    await snapshots.createLayer(chainId, parent, (directory) =>
-      applyStoredLayer(native, content, layer, { directory, expansion: this.#expansion }, this.#signal),
+    const { content, snapshots } = this.#deps;
+    await snapshots.createLayer(chainId, parent, (staged) =>
+      applyStoredLayer(content, layer, { staged, expansion: this.#expansion }, this.#signal),
     );
   }
 
@@ -116,4 +130,10 @@ class Commit {
     this.#signal.throwIfAborted();
     await this.#deps.snapshots.commitLayers(batch);
   }
+}
+
+function refOf(document: PlannedDocument | undefined): DocumentRef | undefined {
+  if (document === undefined) return undefined;
+  const { digest, mediaType, bytes } = document;
+  return { digest, mediaType, sizeBytes: bytes.length };
 }

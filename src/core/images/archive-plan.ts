@@ -14,6 +14,7 @@ import {
   isManifestType,
   type Platform,
 } from "../../specs/oci-image/manifest.ts";
+import { bestFor, platformText, runsOn } from "../../specs/oci-image/platform.ts";
 import { parseReference, type Reference, withDefaultTag } from "../../specs/oci-image/reference.ts";
 import { follow } from "./archive-names.ts";
 import type { Scanned, ScannedArchive, ScannedDocument, ScannedLayer } from "./archive-scan.ts";
@@ -25,23 +26,50 @@ export interface PlannedImage {
   /** Base first, one per diffID of the configuration, each with that diffID. */
   readonly layers: readonly ScannedLayer[];
   readonly names: readonly Reference[];
+  /** The manifest that it came by, if it did by one that is worth keeping: see `keptManifest`. */
+  readonly manifest: PlannedDocument | undefined;
+  /** What the names stand for: the manifest, or the index that led to it. */
+  readonly target: PlannedDocument | undefined;
 }
 
-/** `os` and `architecture` of this host, for archives that hold an image for several. Throws `invalid_argument`. */
-export function planArchive(
-  archive: ScannedArchive,
-  host: Pick<Platform, "os" | "architecture">,
-): readonly PlannedImage[] {
+export interface PlannedDocument {
+  readonly bytes: Buffer;
+  readonly digest: string;
+  readonly mediaType: string;
+}
+
+export interface PlanOptions {
+  readonly host: Platform;
+  /** The one variant that is wanted; undefined = all that the archive holds. */
+  readonly platform: Platform | undefined;
+}
+
+/** Throws `invalid_argument`. */
+export function planArchive(archive: ScannedArchive, options: PlanOptions): readonly PlannedImage[] {
   const manifest = find(archive, "manifest.json");
-  if (manifest !== undefined) return planDockerArchive(archive, asDocument(manifest, "manifest.json"));
   const index = find(archive, "index.json");
-  if (index !== undefined) return planLayout(archive, asDocument(index, "index.json"), host);
+  if (manifest !== undefined && !(index !== undefined && namesIndexes(index)))
+    return planDockerArchive(archive, asDocument(manifest, "manifest.json"), index, options);
+  if (index !== undefined) return planLayout(archive, asDocument(index, "index.json"), options);
   throw fail("invalid_argument", "archive holds no image: neither manifest.json nor index.json is in it");
 }
 
-function planDockerArchive(archive: ScannedArchive, document: ScannedDocument): readonly PlannedImage[] {
+/** manifest.json knows one platform an image; where index.json tells of more, it is the one to be believed. */
+function namesIndexes(member: Scanned): boolean {
+  if (member.kind !== "document") return false;
+  const { manifests } = decodeDocument("index.json", member.bytes, decodeIndex);
+  return manifests.some(({ mediaType }) => isIndexType(mediaType));
+}
+
+function planDockerArchive(
+  archive: ScannedArchive,
+  document: ScannedDocument,
+  index: Scanned | undefined,
+  { platform }: PlanOptions,
+): readonly PlannedImage[] {
   const entries = decodeDocument("manifest.json", document.bytes, decodeArchiveManifest);
-  return entries.map((entry) => {
+  const manifests = manifestsByConfig(archive, index);
+  const planned = entries.map((entry) => {
     const member = asDocument(need(archive, entry.config, "configuration"), entry.config);
     const config = decodeConfig(entry.config, member);
     // Docker's words.
@@ -51,22 +79,67 @@ function planDockerArchive(archive: ScannedArchive, document: ScannedDocument): 
       );
     const layers = entry.layers.map((path) => asLayer(need(archive, path, "layer"), path));
     checkDiffIds(layers, config);
-    return { config, document: member, layers, names: entry.repoTags.map(tagOf) };
+    const manifest = keptManifest(manifests.get(member.digest), layers);
+    const names = entry.repoTags.map(tagOf);
+    return { config, document: member, layers, names, manifest, target: manifest };
   });
+  if (platform === undefined) return planned;
+  const chosen = planned.filter(({ config }) => runsOn(config, platform));
+  if (chosen.length > 0) return chosen;
+  throw noMatch(
+    planned.map(({ config }) => config),
+    platform,
+  );
 }
 
-function planLayout(
+/** Configuration → the manifest that index.json, if there is one, has for it. */
+function manifestsByConfig(
   archive: ScannedArchive,
-  document: ScannedDocument,
-  host: Pick<Platform, "os" | "architecture">,
-): readonly PlannedImage[] {
+  index: Scanned | undefined,
+): ReadonlyMap<string, PlannedDocument> {
+  const found = new Map<string, PlannedDocument>();
+  if (index?.kind !== "document") return found;
+  const blobs = blobsOf(archive);
+  for (const { digest, mediaType } of decodeDocument("index.json", index.bytes, decodeIndex).manifests) {
+    const member = blobs.get(digest);
+    if (member?.kind !== "document" || !isManifestType(mediaType)) continue;
+    const { config } = decodeDocument(`blob "${digest}"`, member.bytes, decodeManifest);
+    found.set(config.digest, { bytes: member.bytes, digest, mediaType });
+  }
+  return found;
+}
+
+/**
+ * A manifest is kept so that the image has the same digest wherever it goes. One of layers that are not compressed was
+ * written by `docker save` for itself: the push makes a better one.
+ */
+function keptManifest(
+  manifest: PlannedDocument | undefined,
+  layers: readonly ScannedLayer[],
+): PlannedDocument | undefined {
+  if (manifest === undefined || layers.some((layer) => layer.mediaType.endsWith(".tar"))) return undefined;
+  const named = decodeDocument("manifest", manifest.bytes, decodeManifest).layers;
+  const isOfThese =
+    named.length === layers.length && named.every(({ digest }, i) => digest === layers[i]?.blob);
+  return isOfThese ? manifest : undefined;
+}
+
+function blobsOf(archive: ScannedArchive): ReadonlyMap<string, Scanned> {
   const blobs = new Map<string, Scanned>();
   for (const member of archive.members.values()) {
     if (member.kind === "layer") blobs.set(member.blob, member);
     if (member.kind === "document") blobs.set(member.digest, member);
   }
+  return blobs;
+}
+
+function planLayout(
+  archive: ScannedArchive,
+  document: ScannedDocument,
+  options: PlanOptions,
+): readonly PlannedImage[] {
   const { manifests } = decodeDocument("index.json", document.bytes, decodeIndex);
-  const layout = new Layout(blobs, host);
+  const layout = new Layout(blobsOf(archive), options);
   const images = layout
     .choose(manifests)
     .flatMap((descriptor) => layout.plan(descriptor, namesOf(descriptor)));
@@ -79,14 +152,14 @@ const MAX_INDEX_DEPTH = 3;
 
 class Layout {
   readonly #blobs: ReadonlyMap<string, Scanned>;
-  readonly #host: Pick<Platform, "os" | "architecture">;
+  readonly #options: PlanOptions;
 
-  constructor(blobs: ReadonlyMap<string, Scanned>, host: Pick<Platform, "os" | "architecture">) {
+  constructor(blobs: ReadonlyMap<string, Scanned>, options: PlanOptions) {
     this.#blobs = blobs;
-    this.#host = host;
+    this.#options = options;
   }
 
-  /** Of the descriptors with the same names only the one for this host; descriptors without platform are all meant. */
+  /** Of the descriptors with the same names only the best one; descriptors without platform are all meant. */
   choose(descriptors: readonly Descriptor[]): readonly Descriptor[] {
     const images = descriptors.filter((descriptor) => !isAttestation(descriptor));
     const groups = Map.groupBy(images, (descriptor) => referencesIn(descriptor).join(" "));
@@ -95,29 +168,69 @@ class Layout {
 
   #chooseOne(group: readonly Descriptor[]): readonly Descriptor[] {
     if (group.length === 1 || !group.every((descriptor) => descriptor.platform !== undefined)) return group;
-    const [best] = this.#forHost(group);
-    if (best === undefined) throw this.#noMatch(group);
-    return [best];
+    return [this.#best(group)];
   }
 
-  plan(descriptor: Descriptor, names: readonly Reference[], depth = 0): readonly PlannedImage[] {
+  #best(descriptors: readonly Descriptor[]): Descriptor {
+    const wanted = this.#options.platform ?? this.#options.host;
+    const best = bestFor(descriptors, ({ platform }) => platform ?? UNKNOWN, wanted);
+    if (best === undefined)
+      throw noMatch(
+        descriptors.map(({ platform }) => platform ?? UNKNOWN),
+        wanted,
+      );
+    return best;
+  }
+
+  plan(
+    descriptor: Descriptor,
+    names: readonly Reference[],
+    target?: PlannedDocument,
+    depth = 0,
+  ): readonly PlannedImage[] {
     const what = `blob "${descriptor.digest}"`;
     const { bytes } = asDocument(this.#blob(descriptor, what), what);
+    const document = { bytes, digest: descriptor.digest, mediaType: descriptor.mediaType };
     if (isIndexType(descriptor.mediaType)) {
       if (depth === MAX_INDEX_DEPTH) throw invalid(`index "${descriptor.digest}" is nested too deeply`);
       const { manifests } = decodeDocument(what, bytes, decodeIndex);
-      const images = manifests.filter((manifest) => !isAttestation(manifest));
-      const chosen = images.length === 1 ? images[0] : this.#forHost(images)[0];
-      if (chosen === undefined) throw this.#noMatch(images);
-      return this.plan(chosen, names, depth + 1);
+      return this.#choosePlatforms(manifests.filter((manifest) => !isAttestation(manifest))).flatMap(
+        (chosen) => this.plan(chosen, names, target ?? document, depth + 1),
+      );
     }
     if (!isManifestType(descriptor.mediaType))
       throw invalid(`unsupported media type "${descriptor.mediaType.slice(0, 200)}" of ${what}`);
-    return [this.#planManifest(what, bytes, names)];
+    const { platform } = this.#options;
+    const image = this.#planManifest(what, document, names, target);
+    if (platform !== undefined && !runsOn(image.config, platform)) throw noMatch([image.config], platform);
+    return [image];
   }
 
-  #planManifest(what: string, bytes: Buffer, names: readonly Reference[]): PlannedImage {
-    const manifest = decodeDocument(what, bytes, decodeManifest);
+  /** The wanted one, or all that are in the archive; when that is none, the best one, to be refused for what is missing. */
+  #choosePlatforms(images: readonly Descriptor[]): readonly Descriptor[] {
+    const [only] = images;
+    if (only === undefined) throw invalid("an index of the archive names no image");
+    if (images.length === 1) return images;
+    if (this.#options.platform !== undefined) return [this.#best(images)];
+    const here = images.filter((image) => image.platform?.os === "linux" && this.#isWhole(image));
+    return here.length > 0 ? here : [this.#best(images)];
+  }
+
+  #isWhole({ digest, mediaType }: Descriptor): boolean {
+    const member = this.#blobs.get(digest);
+    if (member?.kind !== "document") return false;
+    if (!isManifestType(mediaType)) return isIndexType(mediaType);
+    const manifest = decodeDocument(`blob "${digest}"`, member.bytes, decodeManifest);
+    return [manifest.config, ...manifest.layers].every((blob) => this.#blobs.has(blob.digest));
+  }
+
+  #planManifest(
+    what: string,
+    source: PlannedDocument,
+    names: readonly Reference[],
+    target: PlannedDocument | undefined,
+  ): PlannedImage {
+    const manifest = decodeDocument(what, source.bytes, decodeManifest);
     const configName = `blob "${manifest.config.digest}"`;
     const document = asDocument(this.#blob(manifest.config, configName), configName);
     const config = decodeConfig(configName, document);
@@ -130,7 +243,8 @@ class Layout {
       return { ...asLayer(this.#blob(descriptor, name), name), mediaType: descriptor.mediaType };
     });
     checkDiffIds(layers, config);
-    return { config, document, layers, names };
+    const kept = keptManifest(source, layers);
+    return { config, document, layers, names, manifest: kept, target: target ?? kept };
   }
 
   #blob(descriptor: Descriptor, what: string): Scanned {
@@ -142,19 +256,13 @@ class Layout {
       throw invalid(`${what} has ${sizeBytes} bytes instead of ${descriptor.sizeBytes}`);
     return member;
   }
+}
 
-  #forHost(descriptors: readonly Descriptor[]): readonly Descriptor[] {
-    const { os, architecture } = this.#host;
-    return descriptors.filter(
-      ({ platform }) => platform?.os === os && platform.architecture === architecture,
-    );
-  }
+const UNKNOWN: Platform = { os: "unknown", architecture: "unknown", variant: "" };
 
-  #noMatch(descriptors: readonly Descriptor[]): Error {
-    const offered = descriptors.map(({ platform }) => `${platform?.os}/${platform?.architecture}`).join(", ");
-    const wanted = `${this.#host.os}/${this.#host.architecture}`;
-    return invalid(`archive holds no image for platform ${wanted}, only for ${offered.slice(0, 200)}`);
-  }
+function noMatch(offered: readonly Platform[], wanted: Platform): Error {
+  const texts = offered.map(platformText).join(", ").slice(0, 200);
+  return invalid(`archive holds no image for platform ${platformText(wanted)}, only for ${texts}`);
 }
 
 /** What BuildKit puts beside an image to tell how it was made: a manifest, but no image. */

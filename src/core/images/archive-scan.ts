@@ -20,7 +20,7 @@ import {
   tellCompression,
 } from "../unpack/compression.ts";
 import type { Expansion } from "../unpack/expansion.ts";
-import { layerMediaType, type LayerNative, storeLayer } from "../unpack/layer.ts";
+import { layerMediaType, storeLayer } from "../unpack/layer.ts";
 import { PeekedStream } from "../unpack/peeked-stream.ts";
 import { linkTarget, normalizeName } from "./archive-names.ts";
 
@@ -59,7 +59,6 @@ export interface KnownLayer {
 export interface ScanDeps {
   readonly content: Content;
   readonly snapshots: Snapshotter;
-  readonly native: LayerNative;
   readonly holder: BlobHolder;
   readonly expansion: Expansion;
   /** Of a blob that some image refers to, so that it need be neither stored nor applied again. */
@@ -197,18 +196,12 @@ class Scan implements ScannedArchive {
   }
 
   async #storeLayer(content: PeekedStream): Promise<Scanned> {
-    const { snapshots, native, expansion } = this.#deps;
+    const { snapshots, expansion } = this.#deps;
     const staged = snapshots.stageLayer();
     this.#deps.onStaged(staged);
     const ingest = await this.#deps.content.begin(this.#deps.holder);
-    const target = { ingest, directory: staged.directory };
-    const { blob, diffId, compression, usage } = await storeLayer(
-      native,
-      content,
-      target,
-      expansion,
-      this.#signal,
-    );
+    const target = { ingest, staged };
+    const { blob, diffId, compression, usage } = await storeLayer(content, target, expansion, this.#signal);
     return {
       kind: "layer",
       blob: blob.digest,

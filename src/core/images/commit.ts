@@ -42,7 +42,7 @@ export async function commitImage(
     const id = sha256Of(bytes);
     const config = decodeDocument("configuration", bytes, decodeImageConfig);
     await deps.content.ingest(lease, oneChunk(bytes), { digest: id }, signal);
-    const [loaded] = deps.add([{ id, config, layers, names }]);
+    const [loaded] = deps.add([{ id, config, layers, manifest: undefined, names }]);
     if (loaded === undefined) throw fail("internal", "the committed image was not entered");
     return loaded;
   } catch (error) {
@@ -58,11 +58,11 @@ async function makeLayer(
   below: readonly ImageLayer[],
   signal: AbortSignal,
 ): Promise<ImageLayer | undefined> {
-  const { snapshots, content, native } = deps;
+  const { snapshots, content } = deps;
   const staged = snapshots.stageLayer();
   try {
-    const target = { ingest: await content.begin(lease), directory: staged.directory };
-    const { blob, diffId, usage } = await storeDiff(native, diff, target, signal);
+    const target = { ingest: await content.begin(lease), staged };
+    const { blob, diffId, usage } = await storeDiff(diff, target, signal);
     if (diffId === EMPTY_DIFF) return undefined;
     const parent = below.at(-1)?.chainId;
     const chainId = chainIdsOf([...below.map((layer) => layer.diffId), diffId]).at(-1) ?? diffId;

@@ -2,15 +2,19 @@
 import { fail, type GantryError } from "../../base/errors.ts";
 import { isDigest } from "../../specs/oci-image/digest.ts";
 import type { ImageConfig } from "../../specs/oci-image/image-config.ts";
+import type { Platform } from "../../specs/oci-image/manifest.ts";
+import { bestFor, platformText } from "../../specs/oci-image/platform.ts";
 import {
   familiarReference,
   fullReference,
   parseReference,
   type Reference,
+  repositoryOf,
   withDefaultTag,
 } from "../../specs/oci-image/reference.ts";
-import type { ImageRow } from "./image-rows.ts";
-import type { DamagedImage, Image } from "./images.ts";
+import type { ImageRow, NameRow } from "./image-rows.ts";
+import type { DamagedImage, Image, ImageName } from "./images.ts";
+import { imagesOf } from "./name-rules.ts";
 
 /** An image is damaged when it has no configuration here, but a reason. */
 interface Entry {
@@ -21,24 +25,26 @@ interface Entry {
 
 export class ImageTable {
   readonly #entries = new Map<string, Entry>();
-  /** Full reference → id. */
-  readonly #names = new Map<string, string>();
+  /** By full reference. */
+  readonly #names = new Map<string, NameRow>();
+  #revision = 0;
+
+  /** Another one after every change. */
+  get revision(): number {
+    return this.#revision;
+  }
 
   /** Adds a whole image, or repairs a damaged one; names that it has already stay. */
   enter(row: ImageRow, config: ImageConfig, layerSizes: ReadonlyMap<string, number>): void {
+    this.#revision++;
     const before = this.#entries.get(row.id)?.row;
-    const merged: ImageRow = {
-      id: row.id,
-      layers: row.layers,
-      names: before?.names ?? row.names,
-      taggedAtMs: before?.taggedAtMs ?? row.taggedAtMs,
-    };
-    for (const name of merged.names) this.#names.set(name, row.id);
-    this.#entries.set(row.id, { row: merged, image: imageOf(merged, config, layerSizes), reason: "" });
+    const merged: ImageRow = { ...row, taggedAtMs: before?.taggedAtMs ?? row.taggedAtMs };
+    const image = { ...imageOf(merged, config, layerSizes), ...this.#namesOf(row.id) };
+    this.#entries.set(row.id, { row: merged, image, reason: "" });
   }
 
   enterDamaged(row: ImageRow, reason: string): void {
-    for (const name of row.names) this.#names.set(name, row.id);
+    this.#revision++;
     this.#entries.set(row.id, { row, image: undefined, reason });
   }
 
@@ -46,8 +52,10 @@ export class ImageTable {
     return this.#entries.has(id);
   }
 
-  idOf(reference: string): string | undefined {
-    return this.#names.get(reference);
+  row(id: string): ImageRow {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw noSuchImage(id);
+    return entry.row;
   }
 
   rows(): readonly ImageRow[] {
@@ -61,7 +69,7 @@ export class ImageTable {
   damaged(): readonly DamagedImage[] {
     return [...this.#entries.values()]
       .filter((entry) => entry.image === undefined)
-      .map(({ row, reason }) => ({ id: row.id, reason, names: row.names }));
+      .map(({ row, reason }) => ({ id: row.id, reason, names: this.namesWith(row.id) }));
   }
 
   /** By full id. */
@@ -72,17 +80,58 @@ export class ImageTable {
     return entry.image;
   }
 
-  resolve(nameOrId: string): Image {
+  resolve(nameOrId: string, platform: Platform | undefined): Image {
+    const candidates = this.#candidates(nameOrId);
+    const [shown = ""] = candidates;
+    if (platform === undefined) return this.get(shown);
+    const images = candidates.flatMap((id) => this.#entries.get(id)?.image ?? []);
+    const best = bestFor(images, (image) => image, platform);
+    if (best !== undefined) return best;
+    throw otherPlatform(nameOrId, this.get(shown), platform);
+  }
+
+  /** The ids that are meant, the one to show first; at least one. */
+  #candidates(nameOrId: string): readonly string[] {
     const id = /^[0-9a-f]{64}$/.test(nameOrId) ? `sha256:${nameOrId}` : nameOrId;
-    if (isDigest(id)) return this.get(id);
+    if (isDigest(id)) return [id];
     const reference = withDefaultTag(parseReference(nameOrId));
-    const named = this.#names.get(fullReference(keyOf(reference)));
-    if (named !== undefined) return this.get(named);
+    const row = this.nameRow(reference);
+    if (row !== undefined) return imagesOf(row);
     const matches = this.#withPrefix(nameOrId);
-    const [only] = matches;
-    if (matches.length === 1 && only !== undefined) return this.get(only);
+    if (matches.length === 1) return matches;
     const hint = matches.length > 1 ? ` (${matches.length} image ids begin like this)` : "";
     throw noSuchImage(`${familiarReference(reference)}${hint}`);
+  }
+
+  /** With tag and digest, the digest is the name; one that is no name itself may be the target or manifest of one. */
+  nameRow(reference: Reference): NameRow | undefined {
+    const { digest } = reference;
+    if (digest === undefined) return this.#names.get(fullReference(reference));
+    const exact = this.#names.get(fullReference({ ...reference, tag: undefined }));
+    return exact ?? this.withTarget(reference)[0] ?? this.#withManifest(reference);
+  }
+
+  /** Names of the reference's repository that stand for its digest there. */
+  withTarget(reference: Reference): readonly NameRow[] {
+    return this.#inRepository(reference).filter(
+      ({ target, inRegistry }) => inRegistry && target?.digest === reference.digest,
+    );
+  }
+
+  /** One platform's manifest of a name: the name with that image alone. */
+  #withManifest(reference: Reference): NameRow | undefined {
+    for (const row of this.#inRepository(reference)) {
+      const image = imagesOf(row).find(
+        (id) => this.#entries.get(id)?.row.manifest?.digest === reference.digest,
+      );
+      if (image !== undefined && row.inRegistry) return { ...row, image, others: [] };
+    }
+    return undefined;
+  }
+
+  #inRepository(reference: Reference): readonly NameRow[] {
+    const prefix = `${repositoryOf(reference)}:`;
+    return [...this.#names.values()].filter((row) => row.reference.startsWith(prefix));
   }
 
   #withPrefix(text: string): string[] {
@@ -91,52 +140,91 @@ export class ImageTable {
     return [...this.#entries.keys()].filter((id) => id.startsWith(prefix));
   }
 
-  /** Gives a name to an image; tells who had it before, if another one. */
-  name(
-    reference: Reference,
-    id: string,
-    nowMs: number,
-  ): { readonly name: string; readonly id: string } | undefined {
-    const full = fullReference(reference);
-    const before = this.#names.get(full);
-    if (before !== undefined && before !== id) this.unname(full);
-    this.#names.set(full, id);
-    this.#change(id, (row) => ({
-      ...row,
-      taggedAtMs: nowMs,
-      names: [...row.names.filter((name) => name !== full), full].toSorted(),
-    }));
-    if (before === undefined || before === id) return undefined;
-    return { name: familiarReference(reference), id: before };
+  byReference(full: string): NameRow | undefined {
+    return this.#names.get(full);
+  }
+
+  names(): readonly NameRow[] {
+    return [...this.#names.values()];
+  }
+
+  /** References of the names that have the image. */
+  namesWith(id: string): readonly string[] {
+    return this.names()
+      .filter((row) => imagesOf(row).includes(id))
+      .map((row) => row.reference)
+      .toSorted();
+  }
+
+  asName(row: NameRow): ImageName {
+    const images = imagesOf(row).flatMap((id) => this.#entries.get(id)?.image ?? []);
+    return { reference: row.reference, images, target: row.target, inRegistry: row.inRegistry };
+  }
+
+  /** Makes the name mean what the row says; images that had it and that have it now are told. */
+  setName(row: NameRow): void {
+    this.#revision++;
+    const before = this.#names.get(row.reference);
+    this.#names.set(row.reference, row);
+    this.#refresh([...(before === undefined ? [] : imagesOf(before)), ...imagesOf(row)]);
+  }
+
+  setTaggedAt(id: string, nowMs: number): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    const image = entry.image === undefined ? undefined : { ...entry.image, taggedAtMs: nowMs };
+    this.#entries.set(id, { ...entry, row: { ...entry.row, taggedAtMs: nowMs }, image });
   }
 
   unname(full: string): void {
-    const id = this.#names.get(full);
-    if (id === undefined) return;
+    const row = this.#names.get(full);
+    if (row === undefined) return;
+    this.#revision++;
     this.#names.delete(full);
-    this.#change(id, (row) => ({ ...row, names: row.names.filter((name) => name !== full) }));
+    this.#refresh(imagesOf(row));
   }
 
+  /** The caller has dealt with its names. */
   remove(id: string): void {
-    for (const name of this.#entries.get(id)?.row.names ?? []) this.#names.delete(name);
+    this.#revision++;
     this.#entries.delete(id);
   }
 
-  #change(id: string, change: (row: ImageRow) => ImageRow): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    const row = change(entry.row);
-    const image = entry.image === undefined ? undefined : { ...entry.image, ...namesOf(row) };
-    this.#entries.set(id, { ...entry, row, image });
+  #refresh(ids: readonly string[]): void {
+    for (const id of new Set(ids)) {
+      const entry = this.#entries.get(id);
+      if (entry?.image === undefined) continue;
+      this.#entries.set(id, { ...entry, image: { ...entry.image, ...this.#namesOf(id) } });
+    }
+  }
+
+  #namesOf(id: string): Pick<Image, "tags" | "pinned" | "digests" | "variantOf"> {
+    const rows = [...this.#names.values()];
+    const shown = rows.filter((row) => row.image === id);
+    const references = shown.map((row) => row.reference).toSorted();
+    const pinned = references.filter((name) => name.includes("@"));
+    const targets = shown.flatMap(({ reference, target, inRegistry }) =>
+      target !== undefined && inRegistry && !reference.includes("@")
+        ? [`${repositoryOf(parseReference(reference))}@${target.digest}`]
+        : [],
+    );
+    return {
+      tags: references.filter((name) => !name.includes("@")),
+      pinned,
+      digests: [...new Set([...pinned, ...targets])].toSorted(),
+      variantOf: rows
+        .filter((row) => row.others.includes(id))
+        .map((row) => row.reference)
+        .toSorted(),
+    };
   }
 }
 
-/** With tag and digest, the digest is the name. */
-function keyOf(reference: Reference): Reference {
-  return reference.digest === undefined ? reference : { ...reference, tag: undefined };
-}
-
-function imageOf(row: ImageRow, config: ImageConfig, layerSizes: ReadonlyMap<string, number>): Image {
+function imageOf(
+  row: ImageRow,
+  config: ImageConfig,
+  layerSizes: ReadonlyMap<string, number>,
+): Omit<Image, "tags" | "pinned" | "digests" | "variantOf"> {
   const { created, author, comment, architecture, variant, os, history } = config;
   return {
     id: row.id,
@@ -150,14 +238,7 @@ function imageOf(row: ImageRow, config: ImageConfig, layerSizes: ReadonlyMap<str
     history,
     layers: row.layers,
     sizeBytes: row.layers.reduce((sum, { chainId }) => sum + (layerSizes.get(chainId) ?? 0), 0),
-    ...namesOf(row),
-  };
-}
-
-function namesOf(row: ImageRow): Pick<Image, "tags" | "digests" | "taggedAtMs"> {
-  return {
-    tags: row.names.filter((name) => !name.includes("@")),
-    digests: row.names.filter((name) => name.includes("@")),
+    manifest: row.manifest,
     taggedAtMs: row.taggedAtMs,
   };
 }
@@ -165,4 +246,12 @@ function namesOf(row: ImageRow): Pick<Image, "tags" | "digests" | "taggedAtMs"> 
 function noSuchImage(what: string): GantryError {
   // Docker's words: clients match on them.
   return fail("not_found", `No such image: ${what}`);
+}
+
+/** Docker's words. */
+function otherPlatform(asked: string, image: Image, wanted: Platform): GantryError {
+  return fail(
+    "not_found",
+    `image with reference ${asked} was found but its platform (${platformText(image)}) does not match the specified platform (${platformText(wanted)})`,
+  );
 }

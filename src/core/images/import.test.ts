@@ -7,7 +7,7 @@ import { writeTar } from "../../base/tar-writer.ts";
 import { sha256Of } from "../../specs/oci-image/digest.ts";
 import { helloWorldArchive } from "./hello-world.ts";
 import type { ImportOptions } from "./images.ts";
-import { parsePlatform } from "./import.ts";
+
 import { openStore, type TestStore } from "./testing/store.ts";
 
 const NEVER = new AbortController().signal;
@@ -112,15 +112,6 @@ describe("import()", () => {
       await store.snapshots.settled();
       expect(store.files()).toEqual([]);
     });
-});
-
-test("platforms are read as Docker reads them", () => {
-  const of = (text: string) => Object.values(parsePlatform(text, "amd64")).join("/");
-  expect(of("")).toBe("linux/amd64/");
-  expect(of("linux")).toBe("linux/amd64/");
-  expect(of("arm64")).toBe("linux/arm64/");
-  expect(of("linux/aarch64")).toBe("linux/arm64/");
-  expect(of("linux/arm64/v8")).toBe("linux/arm64/v8");
 });
 
 test("hello-world is one layer around the executable, and always the same image", async () => {

@@ -6,6 +6,7 @@ import { sha256Of } from "../../specs/oci-image/digest.ts";
 import { decodeDocument } from "../../specs/oci-image/document.ts";
 import { decodeImageConfig } from "../../specs/oci-image/image-config.ts";
 import type { Platform } from "../../specs/oci-image/manifest.ts";
+import { parsePlatform } from "../../specs/oci-image/platform.ts";
 import { parseReference, type Reference, withDefaultTag } from "../../specs/oci-image/reference.ts";
 import type { ImageLayer, ImportOptions, LoadedImage } from "./images.ts";
 import type { Lease } from "../metadata/leases.ts";
@@ -27,7 +28,7 @@ export async function importRoot(
   signal: AbortSignal,
 ): Promise<LoadedImage> {
   const names = options.reference === undefined ? [] : [nameOf(options.reference)];
-  const platform = parsePlatform(options.platform, deps.architecture);
+  const platform = importPlatform(options.platform, deps.architecture);
   try {
     await using lease = deps.leases.acquire("import");
     const layer = await importLayer(deps, lease, tar, signal);
@@ -36,7 +37,7 @@ export async function importRoot(
     const id = sha256Of(bytes);
     await deps.content.ingest(lease, oneChunk(bytes), { digest: id }, signal);
     const config = decodeDocument("configuration", bytes, decodeImageConfig);
-    const [loaded] = deps.add([{ id, config, layers: [layer], names }]);
+    const [loaded] = deps.add([{ id, config, layers: [layer], manifest: undefined, names }]);
     if (loaded === undefined) throw fail("internal", "the imported image was not entered");
     return loaded;
   } catch (error) {
@@ -50,7 +51,7 @@ async function importLayer(
   tar: Readable,
   signal: AbortSignal,
 ): Promise<ImageLayer> {
-  const { snapshots, content, native } = deps;
+  const { snapshots, content } = deps;
   const expansion = new Expansion(deps.expansion);
   const source = new PeekedStream(expansion.counted(uploadedBytes(tar, signal)));
   const staged = snapshots.stageLayer();
@@ -62,8 +63,8 @@ async function importLayer(
       !(head.length === BLOCK && isZeroBlock(head))
     )
       throw fail("invalid_argument", "archive/tar: invalid tar header");
-    const target = { ingest: await content.begin(lease), directory: staged.directory };
-    const { blob, diffId, compression, usage } = await storeLayer(native, source, target, expansion, signal);
+    const target = { ingest: await content.begin(lease), staged };
+    const { blob, diffId, compression, usage } = await storeLayer(source, target, expansion, signal);
     lease.holdLayer(diffId);
     await snapshots.commitLayers([{ staged, chainId: diffId, parent: undefined, usage }]);
     const mediaType = layerMediaType(compression);
@@ -81,24 +82,12 @@ function nameOf(text: string): Reference {
   return reference;
 }
 
-const MACHINE_NAMES: ReadonlyMap<string, string> = new Map([
-  ["x86_64", "amd64"],
-  ["x86-64", "amd64"],
-  ["aarch64", "arm64"],
-]);
-
-/** "os/architecture[/variant]" or "os" or "architecture" alone; "" = this host's. */
-export function parsePlatform(text: string, hostArchitecture: string): Platform {
-  const parts = text.toLowerCase().split("/");
-  if (text === "") return { os: "linux", architecture: hostArchitecture, variant: "" };
-  if (parts.length > 3 || !parts.every((part) => /^[a-z0-9_.-]+$/.test(part)))
-    throw fail("invalid_argument", `"${text.slice(0, 100)}": invalid platform`);
-  const [first = "", second, variant = ""] = parts;
-  const isOsAlone = second === undefined && first === "linux";
-  const os = second === undefined ? "linux" : first;
-  const architecture = isOsAlone ? hostArchitecture : (second ?? first);
-  if (os !== "linux") throw fail("invalid_argument", `operating system is not supported: "${os}"`);
-  return { os, architecture: MACHINE_NAMES.get(architecture) ?? architecture, variant };
+/** As Docker: an image for another system than Linux cannot be made from a root filesystem. */
+function importPlatform(text: string, hostArchitecture: string): Platform {
+  const platform = parsePlatform(text, hostArchitecture);
+  if (platform.os !== "linux")
+    throw fail("invalid_argument", `operating system is not supported: "${platform.os}"`);
+  return platform;
 }
 
 /** Docker's image JSON, its keys in Docker's order. */

@@ -7,14 +7,12 @@ import type { Content } from "../content/content.ts";
 import type { Leases } from "../metadata/leases.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { ExpansionLimits } from "../unpack/expansion.ts";
-import type { LayerNative } from "../unpack/layer.ts";
-import type { ImageLayer, LoadedImage } from "./images.ts";
+import type { DocumentRef, ImageLayer, LoadedImage } from "./images.ts";
 
 export interface MakingDeps {
   readonly content: Content;
   readonly snapshots: Snapshotter;
   readonly leases: Leases;
-  readonly native: LayerNative;
   /** As image configurations spell it: "amd64", "arm64", "riscv64". */
   readonly architecture: string;
   readonly expansion: ExpansionLimits;
@@ -28,7 +26,13 @@ export interface CompleteImage {
   readonly config: ImageConfig;
   /** Base first. */
   readonly layers: readonly ImageLayer[];
+  /** The manifest it came by, already stored; its layers' blobs are `layers`. */
+  readonly manifest: DocumentRef | undefined;
   readonly names: readonly Reference[];
+  /** What the names stand for: the manifest, or an index that leads to it; already stored. */
+  readonly target?: DocumentRef | undefined;
+  /** The target was had from the names' registry. */
+  readonly inRegistry?: boolean;
 }
 
 /** A stream of one chunk. */

@@ -33,17 +33,23 @@ export interface SaveDocuments {
   readonly files: readonly Document[];
 }
 
-/** `configBytes`: the size of an image's configuration. */
+/**
+ * `configBytes`: the size of an image's configuration. `known`: the manifests that images came by, by digest; one is made for
+ * an image without.
+ */
 export function saveDocuments(
   selected: readonly SelectedImage[],
   configBytes: (id: string) => number,
+  known: ReadonlyMap<string, Buffer>,
 ): SaveDocuments {
   const manifests = new Map<string, Buffer>();
   const described = selected.map(({ image, names }) => {
-    const bytes = Buffer.from(JSON.stringify(manifestOf(image, configBytes(image.id))));
+    const itsOwn = image.manifest === undefined ? undefined : known.get(image.manifest.digest);
+    const bytes = itsOwn ?? encode(manifestOf(image, configBytes(image.id)));
     const digest = sha256Of(bytes);
     manifests.set(digest, bytes);
-    return { image, names, descriptor: { mediaType: MANIFEST_TYPE, digest, size: bytes.length } };
+    const mediaType = itsOwn === undefined ? MANIFEST_TYPE : (image.manifest?.mediaType ?? MANIFEST_TYPE);
+    return { names, descriptor: { mediaType, digest, size: bytes.length } };
   });
   const repositories = repositoriesOf(selected);
   return {

@@ -4,13 +4,14 @@
  */
 import { fail } from "../../base/errors.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../base/tar-writer.ts";
+import { MAX_DOCUMENT_BYTES } from "../../specs/oci-image/document.ts";
 import type { Content } from "../content/content.ts";
 import type { Leases } from "../metadata/leases.ts";
 import type { SelectedImage } from "./images.ts";
 import { blobName, saveDocuments } from "./save-documents.ts";
 
 export interface SaveDeps {
-  readonly content: Pick<Content, "open" | "stat">;
+  readonly content: Pick<Content, "open" | "read" | "stat">;
   readonly leases: Leases;
 }
 
@@ -29,7 +30,14 @@ export async function* saveImages(
       if (blob === undefined) throw fail("not_found", `blob "${digest}" not found`);
       sizes.set(digest, blob.sizeBytes);
     }
-  const { manifests, files } = saveDocuments(selected, (id) => sizes.get(id) ?? 0);
+  const known = new Map<string, Buffer>();
+  for (const { image } of selected) {
+    const digest = image.manifest?.digest;
+    if (digest === undefined || content.stat(digest) === undefined) continue;
+    lease.holdBlob(digest);
+    known.set(digest, await content.read(digest, MAX_DOCUMENT_BYTES));
+  }
+  const { manifests, files } = saveDocuments(selected, (id) => sizes.get(id) ?? 0, known);
 
   for (const name of ["blobs/", "blobs/sha256/"]) yield tarHeader({ name, kind: "directory" }, 0);
   for (const digest of [...sizes.keys(), ...manifests.keys()].toSorted()) {

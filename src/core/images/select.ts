@@ -1,15 +1,20 @@
 /** Which images, under which names, `docker save` writes for what a user asked for. Pure. */
+import type { Platform } from "../../specs/oci-image/manifest.ts";
 import { fullReference, parseReference } from "../../specs/oci-image/reference.ts";
 import { isCategory } from "../../base/errors.ts";
 import type { Image, SelectedImage } from "./images.ts";
 
 export interface SelectDeps {
   readonly list: () => readonly Image[];
-  readonly resolve: (nameOrId: string) => Image;
+  readonly resolve: (nameOrId: string, platform: Platform | undefined) => Image;
 }
 
 /** In the order in which they were first asked for, each image once. */
-export function selectImages(deps: SelectDeps, names: readonly string[]): readonly SelectedImage[] {
+export function selectImages(
+  deps: SelectDeps,
+  names: readonly string[],
+  platform: Platform | undefined,
+): readonly SelectedImage[] {
   const selected = new Map<string, { readonly image: Image; readonly names: Set<string> }>();
   const add = (image: Image, name: string | undefined): void => {
     const entry = selected.get(image.id) ?? { image, names: new Set() };
@@ -18,22 +23,21 @@ export function selectImages(deps: SelectDeps, names: readonly string[]): readon
   };
   for (const text of names) {
     const tagged = allTags(deps.list(), text);
-    for (const { image, name } of tagged) add(image, name);
+    for (const name of tagged) add(deps.resolve(name, platform), name);
     if (tagged.length > 0) continue;
-    const image = deps.resolve(text);
+    const image = deps.resolve(text, platform);
     const name = nameIn(text);
-    add(image, name !== undefined && image.tags.includes(name) ? name : undefined);
+    const isNamed = name !== undefined && (image.tags.includes(name) || image.variantOf.includes(name));
+    add(image, isNamed ? name : undefined);
   }
   return [...selected.values()].map((each) => ({ image: each.image, names: [...each.names].toSorted() }));
 }
 
 /** A name alone stands for all of its tags. */
-function allTags(images: readonly Image[], text: string): { readonly image: Image; readonly name: string }[] {
+function allTags(images: readonly Image[], text: string): readonly string[] {
   const prefix = prefixOf(text);
   if (prefix === undefined) return [];
-  return images.flatMap((image) =>
-    image.tags.filter((tag) => tag.startsWith(prefix)).map((name) => ({ image, name })),
-  );
+  return images.flatMap((image) => image.tags.filter((tag) => tag.startsWith(prefix)));
 }
 
 /** "docker.io/library/busybox:" for a reference without tag and digest. */

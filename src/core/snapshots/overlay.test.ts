@@ -7,12 +7,15 @@ import { NO_LOG } from "../../base/log.ts";
 import { rejection } from "../../base/testing/rejection.ts";
 import { hexOf, sha256Of } from "../../specs/oci-image/digest.ts";
 import { openOverlaySnapshots } from "./overlay.ts";
-import { snapshotterSuite } from "./snapshotter.suite.ts";
+import { layerTar, snapshotterSuite } from "./snapshotter.suite.ts";
+import type { StagedLayer } from "./snapshotter.ts";
+import { directoryFiles, overlayOf } from "./testing/directory-files.ts";
 import { PlainTrees } from "./testing/plain-native.ts";
 
 const roots: string[] = [];
 const A = sha256Of("a");
 const B = sha256Of("b");
+const NEVER = new AbortController().signal;
 const USAGE = { sizeBytes: 0, inodes: 1 };
 const empty = () => Promise.resolve(USAGE);
 
@@ -29,7 +32,18 @@ afterEach(() => {
 snapshotterSuite("snapshots for overlayfs", async () => {
   const root = newRoot();
   const open = async () => openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
-  return { snapshots: await open(), reopen: open };
+  return { snapshots: await open(), reopen: open, files: directoryFiles };
+});
+
+test("describe() has Docker's keys for containers and for layers", async () => {
+  const snapshots = openOverlaySnapshots(newRoot(), new PlainTrees(), NO_LOG);
+  await snapshots.createLayer(A, undefined, empty);
+  await snapshots.createLayer(B, A, empty);
+  await snapshots.prepare("c1", B);
+  expect(Object.keys(snapshots.describe("c1"))).toEqual(["LowerDir", "MergedDir", "UpperDir", "WorkDir"]);
+  expect(snapshots.describe("c1")["LowerDir"]).toBe(overlayOf(snapshots.mount("c1")).lowers.join(":"));
+  expect(Object.keys(snapshots.describe(A))).toEqual(["MergedDir", "UpperDir", "WorkDir"]);
+  expect(snapshots.describe(B)["LowerDir"]).toBe(snapshots.describe(A)["UpperDir"] ?? "");
 });
 
 test("one sync covers all layers of a commit, and prepare() needs none", async () => {
@@ -68,7 +82,7 @@ test("a container keeps its files when the layer below is lost, and cannot be mo
   const first = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
   await first.createLayer(A, undefined, empty);
   await first.prepare("c1", A);
-  writeFileSync(join(first.mount("c1").upper, "precious"), "data");
+  writeFileSync(join(overlayOf(first.mount("c1")).upper, "precious"), "data");
   rmSync(join(root, "layers", hexOf(A)), { recursive: true });
   const next = openOverlaySnapshots(root, new PlainTrees(), NO_LOG);
   expect(next.active()).toEqual([{ id: "c1", parent: A }]);
@@ -112,8 +126,8 @@ test("a layer cannot be removed between the commit of its child and the child's 
 
 describe("a snapshot with other owners", () => {
   const SHIFT = { uid: `0 ${process.getuid?.() ?? 0} 1\n`, gid: `0 ${process.getgid?.() ?? 0} 1\n` };
-  const withFile = async (directory: string): Promise<typeof USAGE> => {
-    writeFileSync(join(directory, "file"), "content");
+  const withFile = async (staged: StagedLayer): Promise<typeof USAGE> => {
+    await staged.apply(layerTar([{ name: "file", content: "content" }]), NEVER);
     return USAGE;
   };
   const copiesIn = (root: string): string[] =>
@@ -128,12 +142,13 @@ describe("a snapshot with other owners", () => {
     await Promise.all([snapshots.prepare("c1", B, SHIFT), snapshots.prepare("c2", B, SHIFT)]);
     await snapshots.prepare("c3", B);
     expect(native.shifts).toBe(2);
-    const { lowers, shiftedBy } = snapshots.mount("c1");
+    const { shiftedBy } = snapshots.mount("c1");
+    const { lowers } = overlayOf(snapshots.mount("c1"));
     expect(lowers.map((path) => existsSync(join(path, "file")))).toEqual([false, true]);
     expect(lowers.every((path) => path.startsWith(join(root, "shifted")))).toBe(true);
     expect(shiftedBy).toBe(snapshots.keyOf(SHIFT));
     expect(snapshots.mount("c3").shiftedBy).toBeUndefined();
-    expect(snapshots.mount("c3").lowers[0]).toStartWith(join(root, "layers"));
+    expect(overlayOf(snapshots.mount("c3")).lowers[0]).toStartWith(join(root, "layers"));
 
     const next = openOverlaySnapshots(root, native, NO_LOG);
     expect(next.mount("c1")).toEqual(snapshots.mount("c1"));

@@ -6,7 +6,7 @@
  *
  * Made once, in staging, and renamed when they are on the disk, as layers are; they go with their layer.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,6 +15,7 @@ import type { Logger } from "../../base/log.ts";
 import { syncDirectory } from "../../base/sync-directory.ts";
 import type { Native } from "../../linux/native.ts";
 import { hexOf } from "../../specs/oci-image/digest.ts";
+import { shiftKey } from "./shift-key.ts";
 import type { IdShift } from "./snapshotter.ts";
 import type { Trash } from "./trash.ts";
 
@@ -28,11 +29,6 @@ export interface ShiftSource {
   readonly chainId: string;
   /** The layer's own files. */
   readonly diff: string;
-}
-
-/** Names a mapping: short enough for a path, and the same for the same text. */
-export function shiftKey({ uid, gid }: IdShift): string {
-  return createHash("sha256").update(`${uid}/${gid}`).digest("hex").slice(0, 16);
 }
 
 export class ShiftedLayers {

@@ -1,15 +1,31 @@
 /** What every implementation of Snapshotter must do. `reopen` is what the next start finds after a kill. */
 import { describe, expect, test } from "bun:test";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { isCategory } from "../../base/errors.ts";
+import { type TarItem, writeTar } from "../../base/tar-writer.ts";
 import { rejection } from "../../base/testing/rejection.ts";
 import { sha256Of } from "../../specs/oci-image/digest.ts";
-import { MAX_LAYERS, type Snapshotter, type SnapshotUsage } from "./snapshotter.ts";
+import {
+  MAX_LAYERS,
+  type RootfsMount,
+  type Snapshotter,
+  type SnapshotUsage,
+  type StagedLayer,
+} from "./snapshotter.ts";
+
+/** A container's root as its processes would see it. Implementations that need a mount for it need root. */
+export interface SnapshotFiles {
+  /** undefined = there is no such file. */
+  read(mount: RootfsMount, name: string): string | undefined;
+  write(mount: RootfsMount, name: string, text: string): void;
+  rootMode(mount: RootfsMount): number;
+}
 
 export interface SnapshotterUnderTest {
   readonly snapshots: Snapshotter;
   readonly reopen: () => Promise<Snapshotter>;
+  readonly files: SnapshotFiles;
 }
 
 const NEVER = new AbortController().signal;
@@ -18,11 +34,23 @@ const B = sha256Of("b");
 const C = sha256Of("c");
 const USAGE: SnapshotUsage = { sizeBytes: 3, inodes: 2 };
 
-function fill(text: string): (directory: string) => Promise<SnapshotUsage> {
-  return (directory) => {
-    writeFileSync(join(directory, "file"), text);
-    return Promise.resolve(USAGE);
+export async function* layerTar(items: readonly TarItem[]): AsyncGenerator<Uint8Array> {
+  yield writeTar(items);
+}
+
+function fill(text: string, name = "file"): (staged: StagedLayer) => Promise<SnapshotUsage> {
+  return async (staged) => {
+    await staged.apply(layerTar([{ name, content: text }]), NEVER);
+    return USAGE;
   };
+}
+
+const nothing = (): Promise<SnapshotUsage> => Promise.resolve(USAGE);
+
+/** As from a stream that breaks in the middle of a file. */
+async function* half(then: () => Promise<never>): AsyncGenerator<Uint8Array> {
+  yield writeTar([{ name: "half", content: "half" }]).subarray(0, 514);
+  await then();
 }
 
 export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUnderTest>): void {
@@ -45,9 +73,9 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
     test("callers of one chainID share one run, and an existing layer is not made again", async () => {
       const { snapshots } = await make();
       let runs = 0;
-      const apply = async (directory: string): Promise<SnapshotUsage> => {
+      const apply = async (staged: StagedLayer): Promise<SnapshotUsage> => {
         runs++;
-        return await fill("a")(directory);
+        return await fill("a")(staged);
       };
       await Promise.all([
         snapshots.createLayer(A, undefined, apply),
@@ -72,10 +100,12 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
     test("a layer whose filling fails leaves nothing and can be made again", async () => {
       const { snapshots, reopen } = await make();
       const error = await rejection(
-        snapshots.createLayer(A, undefined, (directory) => {
-          writeFileSync(join(directory, "half"), "");
-          return Promise.reject(new Error("damaged archive"));
-        }),
+        snapshots.createLayer(A, undefined, (staged) =>
+          staged.apply(
+            half(() => Promise.reject(new Error("damaged archive"))),
+            NEVER,
+          ),
+        ),
       );
       expect(error.message).toBe("damaged archive");
       expect(snapshots.hasLayer(A)).toBe(false);
@@ -86,25 +116,40 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
 
     test("a layer that was being filled at a crash is garbage", async () => {
       const { snapshots, reopen } = await make();
-      const { promise: forEver } = Promise.withResolvers<SnapshotUsage>();
       const entered = Promise.withResolvers<void>();
-      void snapshots.createLayer(A, undefined, (directory) => {
-        writeFileSync(join(directory, "half"), "");
-        entered.resolve();
-        return forEver;
-      });
+      const abort = new AbortController();
+      const filling = snapshots.createLayer(A, undefined, (staged) =>
+        staged.apply(
+          half(() => {
+            entered.resolve();
+            return new Promise<never>((_, reject) => {
+              abort.signal.addEventListener("abort", () => reject(new Error("killed")));
+            });
+          }),
+          abort.signal,
+        ),
+      );
+      const failed = rejection(filling);
       await entered.promise;
       const next = await reopen();
       expect(next.hasLayer(A)).toBe(false);
       await next.settled();
+      abort.abort(new Error("killed"));
+      await failed;
     });
 
     test("staged layers are committed together, base first, whatever they were filled as", async () => {
-      const { snapshots, reopen } = await make();
+      const { snapshots, reopen, files } = await make();
       const top = snapshots.stageLayer();
       const base = snapshots.stageLayer();
-      writeFileSync(join(top.directory, "file"), "top");
-      writeFileSync(join(base.directory, "file"), "base");
+      await top.apply(layerTar([{ name: "file", content: "top" }]), NEVER);
+      await base.apply(
+        layerTar([
+          { name: "file", content: "base" },
+          { name: "below", content: "below" },
+        ]),
+        NEVER,
+      );
       await snapshots.commitLayers([
         { staged: base, chainId: A, parent: undefined, usage: USAGE },
         { staged: top, chainId: B, parent: A, usage: USAGE },
@@ -112,8 +157,8 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
       base.discard();
       top.discard();
       await snapshots.prepare("c1", B);
-      const texts = snapshots.mount("c1").lowers.map((lower) => readFileSync(join(lower, "file"), "utf8"));
-      expect(texts).toEqual(["top", "base"]);
+      const mount = snapshots.mount("c1");
+      expect([files.read(mount, "file"), files.read(mount, "below")]).toEqual(["top", "below"]);
       expect((await reopen()).mount("c1")).toEqual(snapshots.mount("c1"));
     });
 
@@ -155,10 +200,10 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
       let parent: string | undefined;
       for (let depth = 0; depth < MAX_LAYERS; depth++) {
         const chainId = sha256Of(`layer ${depth}`);
-        await snapshots.createLayer(chainId, parent, () => Promise.resolve(USAGE));
+        await snapshots.createLayer(chainId, parent, nothing);
         parent = chainId;
       }
-      const error = await rejection(snapshots.createLayer(A, parent, () => Promise.resolve(USAGE)));
+      const error = await rejection(snapshots.createLayer(A, parent, nothing));
       expect(error.message).toBe("max depth exceeded");
     });
 
@@ -180,27 +225,31 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
       expect((await reopen()).layers()).toEqual([]);
     });
 
-    test("prepare() gives an empty upper directory with the root's usual mode, whatever the layer says", async () => {
-      const { snapshots } = await make();
-      await snapshots.createLayer(A, undefined, async (directory) => {
-        const { chmod } = await import("node:fs/promises");
-        await chmod(directory, 0o700);
+    test("prepare() gives a root with the usual mode, whatever the layer says", async () => {
+      const { snapshots, files } = await make();
+      await snapshots.createLayer(A, undefined, async (staged) => {
+        await staged.apply(
+          layerTar([
+            { name: "./", kind: "directory", mode: 0o700 },
+            { name: "file", content: "text" },
+          ]),
+          NEVER,
+        );
         return USAGE;
       });
       await snapshots.prepare("c1", A);
-      const { upper, work, lowers } = snapshots.mount("c1");
-      expect(statSync(upper).mode & 0o7777).toBe(0o755);
-      expect(statSync(work).isDirectory()).toBe(true);
-      expect(lowers.length).toBe(1);
+      const mount = snapshots.mount("c1");
+      expect(files.rootMode(mount)).toBe(0o755);
+      expect(files.read(mount, "file")).toBe("text");
       expect(snapshots.active()).toEqual([{ id: "c1", parent: A }]);
     });
 
-    test("prepare() without a parent gives an empty root, on one lower directory", async () => {
-      const { snapshots, reopen } = await make();
+    test("prepare() without a parent gives an empty root", async () => {
+      const { snapshots, reopen, files } = await make();
       await snapshots.prepare("c1", undefined);
       const mount = snapshots.mount("c1");
-      expect(mount.lowers.length).toBe(1);
-      expect(statSync(mount.upper).mode & 0o7777).toBe(0o755);
+      expect(files.rootMode(mount)).toBe(0o755);
+      expect(files.read(mount, "file")).toBeUndefined();
       expect((await reopen()).mount("c1")).toEqual(mount);
     });
 
@@ -216,9 +265,9 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
     });
 
     test("remove() forgets at once, frees the id, and a missing one is fine", async () => {
-      const { snapshots, reopen } = await make();
+      const { snapshots, reopen, files } = await make();
       await snapshots.prepare("c1", undefined);
-      writeFileSync(join(snapshots.mount("c1").upper, "file"), "data");
+      files.write(snapshots.mount("c1"), "file", "data");
       await snapshots.remove("c1");
       await snapshots.remove("c1");
       expect(() => snapshots.mount("c1")).toThrow('snapshot "c1" does not exist');
@@ -228,23 +277,50 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
       expect((await reopen()).active()).toEqual([{ id: "c1", parent: undefined }]);
     });
 
+    test("what one container writes no other sees, nor the layer below", async () => {
+      const { snapshots, reopen, files } = await make();
+      await snapshots.createLayer(A, undefined, fill("layer"));
+      await snapshots.prepare("c1", A);
+      await snapshots.prepare("c2", A);
+      files.write(snapshots.mount("c1"), "file", "mine");
+      await snapshots.prepare("c3", A);
+      for (const found of [snapshots, await reopen()])
+        expect(["c1", "c2", "c3"].map((id) => files.read(found.mount(id), "file"))).toEqual([
+          "mine",
+          "layer",
+          "layer",
+        ]);
+    });
+
+    test("a scratch directory is empty, takes files, and goes when it is discarded or at the next start", async () => {
+      const { snapshots, reopen } = await make();
+      const [one, other] = [snapshots.makeScratch(), snapshots.makeScratch()];
+      for (const { directory } of [one, other]) {
+        expect(readdirSync(directory)).toEqual([]);
+        mkdirSync(join(directory, "below"));
+      }
+      one.discard();
+      one.discard();
+      expect([existsSync(one.directory), existsSync(other.directory)]).toEqual([false, true]);
+      const next = await reopen();
+      expect(existsSync(other.directory)).toBe(false);
+      await next.settled();
+    });
+
     test("usage() counts what the container wrote", async () => {
-      const { snapshots } = await make();
+      const { snapshots, files } = await make();
       await snapshots.prepare("c1", undefined);
-      writeFileSync(join(snapshots.mount("c1").upper, "file"), "12345");
-      expect(await snapshots.usage("c1", NEVER)).toEqual({ sizeBytes: 5, inodes: 2 });
+      files.write(snapshots.mount("c1"), "file", "12345");
+      expect((await snapshots.usage("c1", NEVER)).sizeBytes).toBe(5);
       expect(isCategory(await rejection(snapshots.usage("c2", NEVER)), "not_found")).toBe(true);
     });
 
-    test("describe() has Docker's keys for containers and for layers", async () => {
+    test("describe() knows containers and layers, and nothing else", async () => {
       const { snapshots } = await make();
       await snapshots.createLayer(A, undefined, fill("a"));
-      await snapshots.createLayer(B, A, fill("b"));
-      await snapshots.prepare("c1", B);
-      expect(Object.keys(snapshots.describe("c1"))).toEqual(["LowerDir", "MergedDir", "UpperDir", "WorkDir"]);
-      expect(snapshots.describe("c1")["LowerDir"]).toBe(snapshots.mount("c1").lowers.join(":"));
-      expect(Object.keys(snapshots.describe(A))).toEqual(["MergedDir", "UpperDir", "WorkDir"]);
-      expect(snapshots.describe(B)["LowerDir"]).toBe(snapshots.describe(A)["UpperDir"] ?? "");
+      await snapshots.prepare("c1", A);
+      for (const id of ["c1", A])
+        for (const path of Object.values(snapshots.describe(id))) expect(path).toStartWith("/");
       expect(() => snapshots.describe("c2")).toThrow("does not exist");
     });
   });

@@ -11,15 +11,28 @@ import type { TreeChange, TreeView } from "../../linux/native.ts";
  * start deletes. An active snapshot that was prepared is kept for its container, whatever else is missing: it holds
  * what a user wrote.
  */
-export type RootfsMount = {
-  readonly kind: "overlay";
-  /** Absolute host paths, topmost layer first; at least one. */
-  readonly lowers: readonly string[];
-  readonly upper: string;
-  readonly work: string;
+export type RootfsMount = (OverlayRootfs | BindRootfs) & {
   /** The files have the owners of this mapping (`IdShift`, `keyOf`), not the image's; absent = the image's. */
   readonly shiftedBy?: string;
 };
+
+/** Layers, and a writable directory on top of them. */
+export interface OverlayRootfs {
+  readonly kind: "overlay";
+  /** Absolute host paths, topmost layer first; at least one. */
+  readonly lowers: readonly string[];
+  /** Lowers that are files hold EROFS images. */
+  readonly images?: boolean;
+  /** "" = nothing can be written. */
+  readonly upper: string;
+  readonly work: string;
+}
+
+/** All of it in one directory. */
+export interface BindRootfs {
+  readonly kind: "bind";
+  readonly source: string;
+}
 
 /** The owners that files are to have on disk: for users and groups, lines of "id in the image, id on disk, count". */
 export interface IdShift {
@@ -32,11 +45,22 @@ export interface SnapshotUsage {
   readonly inodes: number;
 }
 
-/** A layer being filled, whose place in a stack need not be known yet. */
+/** A layer being filled, whose place in a stack need not be known yet. One that is never filled is an empty layer. */
 export interface StagedLayer {
-  /** Empty at first, for the caller to fill. Where it is belongs to the snapshotter. */
-  readonly directory: string;
+  /**
+   * Applies an uncompressed OCI layer tar: at most once. `invalid_argument`, naming the entry, for an archive that is
+   * damaged or leaves its root; then what is here is half-done, good for discard() alone. It reads no further than it
+   * must, so what follows the archive's end mark may be left in `tar`. Ends soon after `signal` fires.
+   */
+  apply(tar: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<SnapshotUsage>;
   /** Forgets it and deletes its files in the background. Fine twice, and after it was committed. */
+  discard(): void;
+}
+
+/** An empty directory to try something in, on the file system where the snapshots are. */
+export interface Scratch {
+  readonly directory: string;
+  /** Deletes it in the background; the next start does if nobody did. */
   discard(): void;
 }
 
@@ -65,16 +89,16 @@ export interface Snapshotter {
   hasLayer(chainId: string): boolean;
 
   /**
-   * Makes the committed snapshot `chainId` on top of `parent` (undefined = base). `apply` fills the given empty host
-   * directory; when it returns the content is synced and marked complete. Calls for the same chainID wait for each
-   * other, so that one that succeeds serves all; an existing layer makes it a no-op. When `apply` throws, nothing is
-   * left and the next caller's turn comes. `not_found` when the parent is missing,
-   * `invalid_argument` "max depth exceeded" beyond MAX_LAYERS.
+   * Makes the committed snapshot `chainId` on top of `parent` (undefined = base). `fill` applies the layer to what it is
+   * given; when it returns the content is synced and marked complete. Calls for the same chainID wait for each other, so
+   * that one that succeeds serves all; an existing layer makes it a no-op. When `fill` throws, nothing is left and the
+   * next caller's turn comes. `not_found` when the parent is missing, `invalid_argument` "max depth exceeded" beyond
+   * MAX_LAYERS.
    */
   createLayer(
     chainId: string,
     parent: string | undefined,
-    apply: (directory: string) => Promise<SnapshotUsage>,
+    fill: (staged: StagedLayer) => Promise<SnapshotUsage>,
   ): Promise<void>;
 
   /** An empty place to apply a layer to before its parents are known. Discard it unless commitLayers() took it. */
@@ -141,6 +165,11 @@ export interface Snapshotter {
 
   /** GraphDriver.Data of inspect: of an active snapshot, or else of a committed one. `not_found` if it is neither. */
   describe(id: string): Readonly<Record<string, string>>;
+
+  /** DriverStatus of `info`: what the storage driver has to say of itself. */
+  status(): readonly (readonly [string, string])[];
+
+  makeScratch(): Scratch;
 
   /** Resolves when background deletions have ended: for tests, shutdown and the leak check. */
   settled(): Promise<void>;

@@ -19,11 +19,24 @@ export function encodeRecord(record: ForeignRecord): string {
 export function decodeRecord(text: string): ForeignRecord {
   const { program, rootfs } = objectOf(parse(text));
   const { path, args } = objectOf(program);
-  const { lowers, upper, work } = objectOf(rootfs);
   return {
     program: { path: textOf(path), args: textsOf(args) },
-    rootfs: { kind: "overlay", lowers: textsOf(lowers), upper: textOf(upper), work: textOf(work) },
+    rootfs: rootfsOf(objectOf(rootfs)),
   };
+}
+
+function rootfsOf({
+  kind,
+  source,
+  lowers,
+  images,
+  upper,
+  work,
+}: Readonly<Record<string, unknown>>): RootfsMount {
+  if (kind === "bind") return { kind, source: textOf(source) };
+  if (kind !== "overlay" || typeof (images ?? false) !== "boolean") throw damaged();
+  const layers = { kind, lowers: textsOf(lowers), upper: textOf(upper), work: textOf(work) } as const;
+  return images === true ? { ...layers, images } : layers;
 }
 
 /** The message of the last error in a runtime's JSON log; undefined when there is none. */

@@ -1,18 +1,15 @@
 /**
  * One pass over one layer: its bytes are stored as they come, and at the same time uncompressed, hashed for the diffID
- * and applied to a directory. Storing hashes too; a layer that is not compressed is its own diff, so nothing is hashed
+ * and applied. Storing hashes too; a layer that is not compressed is its own diff, so nothing is hashed
  * twice.
  */
 import { createHash } from "node:crypto";
-import { fail } from "../../base/errors.ts";
-import type { Native } from "../../linux/native.ts";
-import type { BlobInfo, Content, Ingest } from "../content/content.ts";
-import type { SnapshotUsage } from "../snapshots/snapshotter.ts";
+import { fail, isCategory } from "../../base/errors.ts";
+import type { BlobInfo, Content, ExpectedBlob, Ingest } from "../content/content.ts";
+import type { SnapshotUsage, StagedLayer } from "../snapshots/snapshotter.ts";
 import { PeekedStream } from "./peeked-stream.ts";
 import { type Compression, compressionOf, decompress, MAGIC_BYTES } from "./compression.ts";
 import type { Expansion } from "./expansion.ts";
-
-export type LayerNative = Pick<Native, "applyLayer">;
 
 export interface StoredLayer {
   readonly blob: BlobInfo;
@@ -33,60 +30,85 @@ export function layerMediaType(compression: Compression): string {
 
 export interface LayerTarget {
   readonly ingest: Ingest;
-  readonly directory: string;
+  readonly staged: StagedLayer;
+  /** What the blob must be. */
+  readonly expected?: ExpectedBlob;
 }
 
-/** Stores and applies a layer. The ingest is committed, or aborted when this throws; the directory stays the caller's. */
+/**
+ * Stores and applies a layer. What a named ingest found comes first, `source` has the rest. The ingest is committed or,
+ * when this throws, over: kept for the next time when only the source failed, gone when its bytes are to blame. The
+ * staged layer stays the caller's.
+ */
 export async function storeLayer(
-  native: LayerNative,
   source: AsyncIterable<Uint8Array>,
   target: LayerTarget,
   expansion: Expansion,
   signal: AbortSignal,
 ): Promise<StoredLayer> {
-  const { ingest, directory } = target;
+  const { ingest, staged, expected } = target;
   try {
-    const raw = new PeekedStream(stored(source, ingest));
+    const raw = new PeekedStream(resumed(ingest, source));
     const compression = compressionOf(await raw.peek(MAGIC_BYTES));
     const tar = expansion.limited(decompress(raw, compression));
-    const applied = await applyHashed(native, directory, tar, compression !== "none", signal);
+    const applied = await applyHashed(staged, tar, compression !== "none", signal);
     // Whatever follows the compressed data belongs to the blob all the same.
     for await (const _ of raw) signal.throwIfAborted();
-    const blob = await ingest.commit();
+    const blob = await ingest.commit(expected);
     return { blob, diffId: applied.diffId ?? blob.digest, compression, usage: applied.usage };
+  } catch (error) {
+    if (!isCategory(error, "invalid_argument")) await ingest.suspend();
+    throw error;
   } finally {
     await ingest.abort();
   }
 }
 
-/** Applies a stored layer; throws `internal` when its bytes are no longer those of `diffId`. */
-export async function applyStoredLayer(
-  native: LayerNative,
+export interface AppliedBlob {
+  readonly diffId: string;
+  readonly compression: Compression;
+  readonly usage: SnapshotUsage;
+}
+
+/** Applies a blob that is stored, whatever diff it turns out to be. */
+export async function applyBlob(
   content: Content,
-  layer: { readonly blob: string; readonly diffId: string },
-  target: { readonly directory: string; readonly expansion: Expansion },
+  blob: string,
+  target: { readonly staged: StagedLayer; readonly expansion: Expansion },
   signal: AbortSignal,
-): Promise<SnapshotUsage> {
-  const { directory, expansion } = target;
-  const raw = new PeekedStream(expansion.counted(content.open(layer.blob, { verify: true })));
+): Promise<AppliedBlob> {
+  const { staged, expansion } = target;
+  const raw = new PeekedStream(expansion.counted(content.open(blob, { verify: true })));
   try {
     const compression = compressionOf(await raw.peek(MAGIC_BYTES));
     const tar = expansion.limited(decompress(raw, compression));
-    const { diffId, usage } = await applyHashed(native, directory, tar, true, signal);
-    if (diffId !== layer.diffId)
-      throw fail(
-        "internal",
-        `blob "${layer.blob}" is damaged: it unpacks to "${diffId}" instead of "${layer.diffId}"`,
-      );
-    return usage;
+    const { diffId = blob, usage } = await applyHashed(staged, tar, compression !== "none", signal);
+    // To its end, where the digest is compared.
+    for await (const _ of raw) signal.throwIfAborted();
+    return { diffId, compression, usage };
   } finally {
     await raw.end();
   }
 }
 
+/** Applies a stored layer; throws `internal` when its bytes are no longer those of `diffId`. */
+export async function applyStoredLayer(
+  content: Content,
+  layer: { readonly blob: string; readonly diffId: string },
+  target: { readonly staged: StagedLayer; readonly expansion: Expansion },
+  signal: AbortSignal,
+): Promise<SnapshotUsage> {
+  const { diffId, usage } = await applyBlob(content, layer.blob, target, signal);
+  if (diffId !== layer.diffId)
+    throw fail(
+      "internal",
+      `blob "${layer.blob}" is damaged: it unpacks to "${diffId}" instead of "${layer.diffId}"`,
+    );
+  return usage;
+}
+
 async function applyHashed(
-  native: LayerNative,
-  directory: string,
+  staged: StagedLayer,
   tar: AsyncIterable<Uint8Array>,
   wantsDiffId: boolean,
   signal: AbortSignal,
@@ -94,13 +116,18 @@ async function applyHashed(
   const hash = wantsDiffId ? createHash("sha256") : undefined;
   const stream = new PeekedStream(hashed(tar, (bytes) => hash?.update(bytes)));
   try {
-    const usage = await native.applyLayer(directory, stream, signal);
+    const usage = await staged.apply(stream, signal);
     // The reader of a tar stops at its end mark; the diffID covers what follows, too.
     for await (const _ of stream) signal.throwIfAborted();
     return { usage, diffId: hash === undefined ? undefined : `sha256:${hash.digest("hex")}` };
   } finally {
     await stream.end();
   }
+}
+
+async function* resumed(ingest: Ingest, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* ingest.found();
+  yield* stored(source, ingest);
 }
 
 async function* stored(source: AsyncIterable<Uint8Array>, ingest: Ingest): AsyncGenerator<Uint8Array> {

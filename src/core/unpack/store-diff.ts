@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import type { BlobInfo } from "../content/content.ts";
 import type { SnapshotUsage } from "../snapshots/snapshotter.ts";
 import { GzipWriter } from "./gzip.ts";
-import type { LayerNative, LayerTarget } from "./layer.ts";
+import type { LayerTarget } from "./layer.ts";
 
 export interface StoredDiff {
   /** gzip. */
@@ -15,11 +15,10 @@ export interface StoredDiff {
   readonly usage: SnapshotUsage;
 }
 
-/** The ingest is committed, or aborted when this throws; the directory stays the caller's. */
+/** The ingest is committed, or aborted when this throws; the staged layer stays the caller's. */
 export async function storeDiff(
-  native: LayerNative,
   tar: AsyncIterable<Uint8Array>,
-  { ingest, directory }: LayerTarget,
+  { ingest, staged }: LayerTarget,
   signal: AbortSignal,
 ): Promise<StoredDiff> {
   const hash = createHash("sha256");
@@ -32,7 +31,7 @@ export async function storeDiff(
     }
   }
   try {
-    const usage = await native.applyLayer(directory, passing(), signal);
+    const usage = await staged.apply(passing(), signal);
     await packer.end();
     signal.throwIfAborted();
     return { blob: await ingest.commit(), diffId: `sha256:${hash.digest("hex")}`, usage };

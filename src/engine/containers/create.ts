@@ -1,8 +1,12 @@
 /** POST /containers/create. Everything is checked before anything is made. */
+import type { Platform } from "../../specs/oci-image/manifest.ts";
+import { parsePlatform, platformText, runsOn } from "../../specs/oci-image/platform.ts";
+import { goArchitecture } from "../system/version.ts";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { fail, messageOf } from "../../base/errors.ts";
 import { Scope } from "../../base/scope.ts";
+import type { ImageUses } from "../../core/gc/image-uses.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
@@ -23,6 +27,7 @@ import { checkNetwork, validateCreate } from "./validate.ts";
 export interface CreateDeps {
   readonly store: ContainerStore;
   readonly images: Pick<Images, "resolve">;
+  readonly imageUses: Pick<ImageUses, "used">;
   readonly snapshots: Pick<Snapshotter, "prepare" | "remove">;
   readonly events: EventSink;
   readonly facts: HostFacts;
@@ -41,6 +46,7 @@ export async function create(
   deps: CreateDeps,
   name: string,
   request: DecodedCreate,
+  platform = "",
 ): Promise<ContainerCreateResponse> {
   const [unsupported] = request.unsupported;
   if (unsupported !== undefined)
@@ -51,7 +57,10 @@ export async function create(
   const given = name === "" ? undefined : checkName(name);
   if (request.config.Image === "" && (request.config.Cmd ?? request.config.Entrypoint ?? []).length === 0)
     throw fail("invalid_argument", "no command specified");
-  const image = deps.images.resolve(request.config.Image);
+  const host: Platform = { os: "linux", architecture: goArchitecture(deps.facts), variant: "" };
+  const wanted = platform === "" ? undefined : parsePlatform(platform, host.architecture);
+  const image = deps.images.resolve(request.config.Image, wanted);
+  deps.imageUses.used(image.id, Date.now());
   const id = newId();
   const container = deps.store.build({
     id,
@@ -63,7 +72,10 @@ export async function create(
     host: request.host,
     imageConfig: image.config,
   });
-  const warnings = validateCreate(request.config, container.config, request.host, deps.facts, deps.runtimes);
+  const warnings = [
+    ...validateCreate(request.config, container.config, request.host, deps.facts, deps.runtimes),
+    ...(wanted === undefined && !runsOn(image, host) ? [otherPlatform(image, host)] : []),
+  ];
   const remap = idMapsOf(container.host, deps.remap);
   checkUserNamespace(container.host, remap);
   checkSpecOptions(container.config, container.host, deps.facts);
@@ -83,6 +95,11 @@ export async function create(
 
   announce(deps.events, container, "create");
   return { Id: id, Warnings: warnings };
+}
+
+/** Docker's words. An emulator may run it all the same. */
+function otherPlatform(image: Platform, host: Platform): string {
+  return `The requested image's platform (${platformText(image)}) does not match the detected host platform (${platformText(host)}) and no specific platform was requested`;
 }
 
 /** A container whose namespace is to be shared must be there. Not `not_found`: clients take that for a missing image. */

@@ -2,6 +2,7 @@
 import { fail, messageOf } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import type { Logger } from "../../base/log.ts";
+import type { ImageUses } from "../../core/gc/image-uses.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task, Tasks } from "../../core/tasks/tasks.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
@@ -37,6 +38,7 @@ export interface StartDeps extends MonitorDeps {
   readonly locks: KeyedLock;
   readonly tasks: Tasks;
   readonly snapshots: Snapshotter;
+  readonly imageUses: Pick<ImageUses, "used">;
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
@@ -102,6 +104,7 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
   });
   container.task = task;
   announce(deps.events, container, "start");
+  deps.imageUses.used(container.record.imageId, Date.now());
   watch(deps, container, task);
   if (container.attaching.size > 0) await handOver(deps, container, task);
 }

@@ -9,7 +9,7 @@ import { type IdMaps, ownerOf } from "./user-namespace.ts";
 
 export interface ProbeDeps {
   readonly tasks: Pick<Tasks, "run">;
-  readonly snapshots: Pick<Snapshotter, "stageLayer">;
+  readonly snapshots: Pick<Snapshotter, "makeScratch">;
 }
 
 /** A leftover of it is a task that no container has: cleared away like every one of these. */
@@ -41,7 +41,7 @@ export async function probeLayerIds(deps: ProbeDeps, maps: IdMaps): Promise<Laye
  */
 async function tryStart(deps: ProbeDeps, maps: IdMaps, idmapped: boolean): Promise<string | undefined> {
   const { uid, gid } = ownerOf(maps);
-  const scratch = deps.snapshots.stageLayer();
+  const scratch = deps.snapshots.makeScratch();
   try {
     const lower = makeDirectory(scratch.directory, "lower");
     const upper = makeDirectory(scratch.directory, "upper");

@@ -5,12 +5,18 @@ import { isCategory } from "../../base/errors.ts";
 import type { ImageHistoryItem, ImageInspect } from "../../specs/engine/image.ts";
 import { formatTime } from "../containers/timestamp.ts";
 import { familiar, layerSizes } from "./list.ts";
+import { descriptorOf, type ManifestDeps, manifestsOf } from "./manifests.ts";
 
-export interface InspectImageDeps {
+export interface InspectImageDeps extends ManifestDeps {
   readonly snapshots: Pick<Snapshotter, "driver" | "describe" | "layers">;
 }
 
-export function inspectImage(deps: InspectImageDeps, image: Image): ImageInspect {
+export async function inspectImage(
+  deps: InspectImageDeps,
+  image: Image,
+  options: { readonly manifests: boolean },
+): Promise<ImageInspect> {
+  const descriptor = descriptorOf(deps, image);
   return {
     Id: image.id,
     RepoTags: image.tags.map(familiar),
@@ -28,6 +34,8 @@ export function inspectImage(deps: InspectImageDeps, image: Image): ImageInspect
     GraphDriver: { Name: deps.snapshots.driver, Data: describe(deps, image) },
     RootFS: { Type: "layers", Layers: image.layers.map(({ diffId }) => diffId) },
     Metadata: { LastTagTime: formatTime(BigInt(image.taggedAtMs) * 1_000_000n) },
+    ...(descriptor === undefined ? {} : { Descriptor: descriptor }),
+    ...(options.manifests ? { Manifests: await manifestsOf(deps, image) } : {}),
   };
 }
 

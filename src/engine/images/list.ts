@@ -4,18 +4,19 @@ import type { Image, Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Filters } from "../../specs/engine/container.ts";
 import { booleanFilter } from "../../specs/engine/filters.decode.ts";
-import type { ImageSummary } from "../../specs/engine/image.ts";
+import type { DescriptorDocument, ImageSummary } from "../../specs/engine/image.ts";
 import { familiarReference, parseReference } from "../../specs/oci-image/reference.ts";
 import type { Container } from "../containers/container.ts";
 import { matchesLabel } from "../containers/list-filters.ts";
 import { nowNs } from "../containers/timestamp.ts";
 import { parseTime } from "../system/time-filter.ts";
 import { matchesGlob } from "./glob.ts";
+import { descriptorOf } from "./manifests.ts";
 
 export const IMAGE_FILTERS = ["before", "dangling", "label", "reference", "since", "until"] as const;
 
 export interface ListImagesDeps {
-  readonly images: Pick<Images, "list" | "resolve">;
+  readonly images: Pick<Images, "list" | "resolve" | "name">;
   readonly containers: () => Iterable<Container>;
   readonly snapshots: Pick<Snapshotter, "layers">;
 }
@@ -25,16 +26,21 @@ export function layerSizes(snapshots: Pick<Snapshotter, "layers">): ReadonlyMap<
   return new Map(snapshots.layers().map(({ chainId, usage }) => [chainId, usage.sizeBytes]));
 }
 
-export function listImages(
-  deps: ListImagesDeps,
-  request: { readonly filters: Filters; readonly sharedSize: boolean },
-): readonly ImageSummary[] {
+export interface ListImagesRequest {
+  readonly filters: Filters;
+  readonly sharedSize: boolean;
+  /** Also the images that are only another platform's of some name. */
+  readonly all?: boolean;
+}
+
+export function listImages(deps: ListImagesDeps, request: ListImagesRequest): readonly ImageSummary[] {
   const all = deps.images.list();
   const patterns = request.filters.get("reference") ?? [];
   const uses = countUses(deps.containers());
   const sharers = request.sharedSize ? countSharers(all) : undefined;
   const sizes = layerSizes(deps.snapshots);
   return all
+    .filter((image) => request.all === true || !isOnlyVariant(image))
     .filter(imageFilter(deps.images, request.filters))
     .sort((a, b) => createdMs(b) - createdMs(a))
     .map((image) => ({
@@ -47,7 +53,17 @@ export function listImages(
       SharedSize: sharers === undefined ? -1 : sharedBytes(image, sharers, sizes),
       Labels: image.config?.Labels ?? null,
       Containers: uses.get(image.id) ?? 0,
+      ...withDescriptor(descriptorOf(deps, image)),
     }));
+}
+
+function withDescriptor(descriptor: DescriptorDocument | undefined): Pick<ImageSummary, "Descriptor"> {
+  return descriptor === undefined ? {} : { Descriptor: descriptor };
+}
+
+/** Its name shows another image, so that it is neither dangling nor of interest by itself. */
+export function isOnlyVariant({ tags, pinned, variantOf }: Image): boolean {
+  return variantOf.length > 0 && tags.length + pinned.length === 0;
 }
 
 /** "docker.io/library/busybox:latest" → "busybox:latest". */
@@ -97,7 +113,7 @@ export function imageFilter(images: Pick<Images, "resolve">, filters: Filters): 
   for (const pattern of patterns)
     if (pattern.length > 1024) throw fail("invalid_argument", "invalid filter 'reference'");
   return (image) =>
-    (isDangling === undefined || isDangling === (image.tags.length === 0)) &&
+    (isDangling === undefined || isDangling === (image.tags.length === 0 && image.variantOf.length === 0)) &&
     before.every((limit) => createdMs(image) < limit) &&
     since.every((limit) => createdMs(image) > limit) &&
     until.every((limit) => createdMs(image) < limit) &&
@@ -107,7 +123,7 @@ export function imageFilter(images: Pick<Images, "resolve">, filters: Filters): 
 }
 
 /** With a `reference` filter an image shows only the names that were asked for. */
-function isNamed(tag: string, patterns: readonly string[]): boolean {
+export function isNamed(tag: string, patterns: readonly string[]): boolean {
   return patterns.length === 0 || patterns.some((pattern) => matchesReference(tag, pattern));
 }
 

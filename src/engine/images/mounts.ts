@@ -141,6 +141,7 @@ export function refuseMounted(image: { readonly id: string }): void {
     );
 }
 
-export function isMounted(image: { readonly id: string }): boolean {
-  return listImageMounts().some(({ id }) => id === image.id);
+/** By id. */
+export function mountedImages(): ReadonlySet<string> {
+  return new Set(listImageMounts().map(({ id }) => id));
 }

@@ -13,6 +13,8 @@ export function tagImage(
   if (target.repo === "") throw fail("invalid_argument", "invalid reference format");
   const image = deps.images.resolve(name);
   const text = target.tag === "" ? target.repo : `${target.repo}:${target.tag}`;
-  deps.images.tag(image, text);
+  // Of a name everything is taken along that it stands for: its target, and its images for other platforms.
+  const named = deps.images.name(name);
+  deps.images.tag(image, text, named?.images[0]?.id === image.id ? named : undefined);
   announceImage(deps.events, image.id, "tag", familiarReference(withDefaultTag(parseReference(text))));
 }

@@ -1,19 +1,23 @@
 /** GET /info. */
+import type { Registries } from "../../core/distribution/distribution.ts";
 import type { EventBus } from "../../core/events/events.ts";
 import type { Images } from "../../core/images/images.ts";
+import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
 import type { IdMaps } from "../containers/user-namespace.ts";
+import { registryConfig } from "../registry/settings.ts";
 import { runtimeTable, type Runtimes } from "../containers/runtimes.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
 import type { BuildFacts } from "./version.ts";
 
 export interface InfoDeps {
+  readonly registries: Pick<Registries, "settings">;
   readonly store: ContainerStore;
   readonly images: Pick<Images, "list">;
-  readonly storageDriver: string;
+  readonly snapshots: Pick<Snapshotter, "driver" | "status">;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
   readonly remap: IdMaps | undefined;
@@ -26,6 +30,7 @@ export interface InfoDeps {
 
 export function info(deps: InfoDeps): SystemInfo {
   const { facts, build, daemon } = deps;
+  const registry = deps.registries.settings();
   const containers = [...deps.store.all()];
   const running = containers.filter(
     ({ state }) => state.status === "running" || state.status === "restarting",
@@ -41,8 +46,8 @@ export function info(deps: InfoDeps): SystemInfo {
     ContainersPaused: paused.length,
     ContainersStopped: containers.length - running.length - paused.length,
     Images: deps.images.list().length,
-    Driver: deps.storageDriver,
-    DriverStatus: [],
+    Driver: deps.snapshots.driver,
+    DriverStatus: deps.snapshots.status(),
     DockerRootDir: daemon.dataRoot,
     Plugins: { Volume: [], Network: ["host", "null"], Authorization: null, Log: ["json-file", "none"] },
     MemoryLimit: has("memory"),
@@ -70,11 +75,11 @@ export function info(deps: InfoDeps): SystemInfo {
     NCPU: facts.cpuCount,
     MemTotal: facts.memoryBytes,
     IndexServerAddress: "https://index.docker.io/v1/",
-    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: [], Mirrors: [] },
+    RegistryConfig: registryConfig(registry),
     GenericResources: null,
-    HttpProxy: "",
-    HttpsProxy: "",
-    NoProxy: "",
+    HttpProxy: registry.proxies.http,
+    HttpsProxy: registry.proxies.https,
+    NoProxy: registry.proxies.exceptions,
     Name: host.hostname,
     Labels: [],
     ExperimentalBuild: false,

@@ -2,15 +2,25 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
+import type { Needed } from "../../core/gc/mark.ts";
 import type {
   CommitOptions,
   DamagedImage,
   Image,
+  ImageName,
+  ImageNeeds,
+  ImageVariant,
   Images,
   ImportOptions,
   LoadedImage,
+  PulledImage,
+  PullRequest,
+  PushedImage,
+  PushRequest,
   SelectedImage,
 } from "../../core/images/images.ts";
+import type { Platform } from "../../specs/oci-image/manifest.ts";
+import { runsOn } from "../../specs/oci-image/platform.ts";
 import { decodeContainerConfig } from "../../specs/engine/container.decode.ts";
 import { Fields } from "../../specs/engine/fields.decode.ts";
 
@@ -49,19 +59,33 @@ export class FakeImages implements Images {
       ],
       sizeBytes: 100,
       tags: [full(name)],
+      manifest: undefined,
+      pinned: [],
       digests: [],
+      variantOf: [],
       taggedAtMs: 1_700_000_000_000,
     };
     this.images.set(image.id, image);
     return image;
   }
 
-  resolve(nameOrId: string): Image {
+  resolve(nameOrId: string, platform?: Platform): Image {
     for (const image of this.images.values()) {
+      if (platform !== undefined && !runsOn(image, platform)) continue;
       if (image.id === nameOrId || image.tags.includes(full(nameOrId))) return image;
       if (/^[0-9a-f]{4,64}$/.test(nameOrId) && image.id.startsWith(`sha256:${nameOrId}`)) return image;
     }
     throw fail("not_found", `No such image: ${nameOrId}`);
+  }
+
+  name(reference: string): ImageName | undefined {
+    const image = this.list().find(({ tags }) => tags.includes(full(reference)));
+    if (image === undefined) return undefined;
+    return { reference: full(reference), images: [image], target: undefined, inRegistry: false };
+  }
+
+  async variants(): Promise<readonly ImageVariant[]> {
+    return [];
   }
 
   list(): readonly Image[] {
@@ -70,6 +94,22 @@ export class FakeImages implements Images {
 
   damaged(): readonly DamagedImage[] {
     return [];
+  }
+
+  needs(id: string): ImageNeeds {
+    const layers = this.images.get(id)?.layers ?? [];
+    return {
+      blobs: [id, ...layers.map(({ blob }) => blob)],
+      layers: layers.map(({ chainId }) => chainId),
+    };
+  }
+
+  needed(): Needed {
+    const needs = [...this.images.keys()].map((id) => this.needs(id));
+    return {
+      blobs: new Set(needs.flatMap(({ blobs }) => blobs)),
+      layers: new Set(needs.flatMap(({ layers }) => layers)),
+    };
   }
 
   async load(archive: Readable): Promise<readonly LoadedImage[]> {
@@ -100,6 +140,22 @@ export class FakeImages implements Images {
     return this.add(options.reference ?? "committed");
   }
 
+  pull(request: PullRequest): Promise<PulledImage> {
+    const { domain, path } = request.repository.reference;
+    const image = this.add(`${domain}/${path}`);
+    return Promise.resolve({
+      image,
+      target: { digest: image.id, mediaType: "", sizeBytes: 1 },
+      isUpToDate: false,
+    });
+  }
+
+  push(request: PushRequest): Promise<PushedImage> {
+    const [image] = request.name.images;
+    if (image === undefined) throw fail("not_found", "nothing to push");
+    return Promise.resolve({ digest: image.id, mediaType: "", sizeBytes: 1, insteadOf: undefined });
+  }
+
   tag(image: Image, reference: string): void {
     this.images.set(image.id, { ...image, tags: [...image.tags, reference] });
   }
@@ -107,6 +163,10 @@ export class FakeImages implements Images {
   untag(reference: string): void {
     for (const image of this.images.values())
       this.images.set(image.id, { ...image, tags: image.tags.filter((tag) => tag !== reference) });
+  }
+
+  untagVariant(reference: string): void {
+    this.untag(reference);
   }
 
   remove(id: string): Promise<{ readonly removedLayers: readonly string[] }> {

@@ -4,6 +4,7 @@ import type { TreeChange, TreeView } from "../../linux/native.ts";
 import type {
   IdShift,
   RootfsMount,
+  Scratch,
   Snapshotter,
   SnapshotUsage,
   StagedLayer,
@@ -86,6 +87,14 @@ export class FakeSnapshots implements Snapshotter {
 
   describe(id: string): Readonly<Record<string, string>> {
     return { UpperDir: `/upper/${id}` };
+  }
+
+  status(): readonly never[] {
+    return [];
+  }
+
+  makeScratch(): Scratch {
+    throw fail("not_implemented", "no directories here");
   }
 
   settled(): Promise<void> {

@@ -14,6 +14,39 @@ export interface ImageSummary {
   readonly Labels: Readonly<Record<string, string>> | null;
   /** -1 = not computed. */
   readonly Containers: number;
+  /** What the image's first name stands for in its registry. */
+  readonly Descriptor?: DescriptorDocument;
+  /** Only when asked for. */
+  readonly Manifests?: readonly ManifestSummary[];
+}
+
+export interface DescriptorDocument {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly platform?: PlatformDocument;
+}
+
+export interface PlatformDocument {
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string;
+}
+
+/** One manifest of a multi-platform image, here or not. */
+export interface ManifestSummary {
+  readonly ID: string;
+  readonly Descriptor: DescriptorDocument;
+  readonly Available: boolean;
+  readonly Size: { readonly Content: number; readonly Total: number };
+  readonly Kind: "image" | "attestation" | "unknown";
+  readonly ImageData?: {
+    readonly Platform: PlatformDocument;
+    /** Ids of the containers that use it. */
+    readonly Containers: readonly string[];
+    readonly Size: { readonly Unpacked: number };
+  };
+  readonly AttestationData?: { readonly For: string };
 }
 
 export interface ImageInspect {
@@ -33,6 +66,8 @@ export interface ImageInspect {
   readonly GraphDriver: { readonly Name: string; readonly Data: Readonly<Record<string, string>> | null };
   readonly RootFS: { readonly Type: "layers"; readonly Layers?: readonly string[] };
   readonly Metadata: { readonly LastTagTime: string };
+  readonly Descriptor?: DescriptorDocument;
+  readonly Manifests?: readonly ManifestSummary[];
 }
 
 export interface ImageHistoryItem {

@@ -59,6 +59,10 @@ const CONFIG_TYPES: ReadonlySet<string> = new Set([
 const LAYER_TYPE =
   /^application\/vnd\.(oci\.image\.layer(\.nondistributable)?\.v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs(\.foreign)?\.diff\.tar(\.gzip|\.zstd)?)$/;
 
+/** Far beyond what any file system can stack. */
+const MAX_LAYERS = 1_000;
+const MAX_MANIFESTS = 10_000;
+
 export function isIndexType(mediaType: string): boolean {
   return INDEX_TYPES.has(mediaType);
 }
@@ -71,6 +75,8 @@ export function isManifestType(mediaType: string): boolean {
 export function decodeIndex(value: unknown): Index {
   const fields = new Fields(value, "");
   checkSchema(fields, isIndexType);
+  refuseOther(fields, "an index", ["layers", "config", "fsLayers"]);
+  checkCount(fields, "manifests", MAX_MANIFESTS);
   return { manifests: requiredList(fields, "manifests", decodeDescriptor) };
 }
 
@@ -78,6 +84,8 @@ export function decodeIndex(value: unknown): Index {
 export function decodeManifest(value: unknown): Manifest {
   const fields = new Fields(value, "");
   checkSchema(fields, isManifestType);
+  refuseOther(fields, "a manifest", ["manifests", "fsLayers"]);
+  checkCount(fields, "layers", MAX_LAYERS);
   const config = fields.object("config");
   if (config === null) throw fail("invalid_argument", 'field "config" is missing');
   const manifest = {
@@ -108,6 +116,22 @@ function checkSchema(fields: Fields, isExpected: (mediaType: string) => boolean)
   // Optional in the specification, because the descriptor says it; a contradiction is an attack on whoever reads both.
   const mediaType = fields.str("mediaType");
   if (mediaType !== "") checkType(isExpected(mediaType), "mediaType", mediaType);
+}
+
+/** A document that is one thing to one reader and another to the next is an attack on both (CVE-2021-41190). */
+function refuseOther(fields: Fields, what: string, keys: readonly string[]): void {
+  for (const key of keys)
+    if (fields.has(key)) throw fail("invalid_argument", `${what} cannot have a field "${fields.at(key)}"`);
+}
+
+/** Before anything is made of them. */
+function checkCount(fields: Fields, key: string, most: number): void {
+  const list = fields.raw(key);
+  if (Array.isArray(list) && list.length > most)
+    throw fail(
+      "invalid_argument",
+      `field "${fields.at(key)}" has ${list.length} entries, ${most} are allowed`,
+    );
 }
 
 function checkType(isSupported: boolean, path: string, mediaType: string): void {

@@ -4,6 +4,9 @@ import { describeWith } from "../../support/requires.ts";
 import { type Finished, run } from "../../support/run.ts";
 import { Runtime } from "../../support/runtime.ts";
 
+/** podman's own would be above what a host without CAP_SYS_RESOURCE can give. */
+const LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
+
 describeWith("podman --runtime gantry-runc", ["root", "busybox", "native", "podman"], () => {
   const runtime = new Runtime();
   let rootfs = "";
@@ -12,7 +15,7 @@ describeWith("podman --runtime gantry-runc", ["root", "busybox", "native", "podm
       timeoutMs: 60_000,
     });
   const podmanRun = (...words: string[]): Promise<Finished> =>
-    podman("run", "--rm", "--network", "none", "--rootfs", rootfs, ...words);
+    podman("run", "--rm", "--network", "none", ...LIMITS, "--rootfs", rootfs, ...words);
 
   beforeAll(() => {
     runtime.open();
@@ -33,8 +36,8 @@ describeWith("podman --runtime gantry-runc", ["root", "busybox", "native", "podm
 
   test("a detached container: exec, pause, stop by its own trap", async () => {
     const script = 'trap "exit 3" TERM; while :; do sleep 0.1; done';
-    const limits = "-d --name gantry-x --memory 64m --network none --rootfs".split(" ");
-    const started = await podman("run", ...limits, rootfs, "sh", "-c", script);
+    const flags = "-d --name gantry-x --memory 64m --network none".split(" ");
+    const started = await podman("run", ...flags, ...LIMITS, "--rootfs", rootfs, "sh", "-c", script);
     expect(started).toMatchObject({ code: 0 });
     expect(await podman("exec", "gantry-x", "echo", "inside")).toMatchObject({ code: 0, stdout: "inside\n" });
     expect(await podman("exec", "gantry-x", "/nope")).toMatchObject({ code: 127 });

@@ -17,6 +17,7 @@ import {
 import { program } from "../../support/programs.ts";
 import { must } from "../../support/run.ts";
 import { engineSuite } from "../../support/suite.ts";
+import { SLOWNESS } from "../../support/until.ts";
 
 const kind = existsSync("/sys/fs/cgroup/cgroup.controllers") ? "cgroup2" : "cgroup1";
 const golden = join(import.meta.dirname, "golden", `privileges-${kind}.json`);
@@ -30,22 +31,26 @@ function onThisHost(privileges: Privileges): Privileges {
 }
 
 engineSuite("effective privileges", { needs: ["x86_64"] }, (engine) => {
-  test("are what the golden file says, in every mode", async () => {
-    const asked = ["nsenter", `--target=${engine().pid}`, "--net", await program("privileges")];
-    const host = Object.fromEntries(entries(await must(asked)));
-    const found: Record<string, Privileges> = {};
-    let base: Privileges = {};
-    for (const mode of MODES) {
-      const privileges = await privilegesIn((args) => engine().gantry(args), mode, host);
-      if (mode === MODES[0]) base = privileges;
-      found[mode.name] = mode === MODES[0] ? privileges : differences(base, privileges);
-    }
-    if (process.env["UPDATE_GOLDEN"] === "1") {
-      mkdirSync(dirname(golden), { recursive: true });
-      writeFileSync(golden, `${JSON.stringify(found, null, 2)}\n`);
-    }
-    const expected: Record<string, Privileges> = JSON.parse(readFileSync(golden, "utf8"));
-    for (const { name } of MODES)
-      expect([name, onThisHost(found[name] ?? {})]).toEqual([name, onThisHost(expected[name] ?? {})]);
-  }, 120_000);
+  test(
+    "are what the golden file says, in every mode",
+    async () => {
+      const asked = ["nsenter", `--target=${engine().pid}`, "--net", await program("privileges")];
+      const host = Object.fromEntries(entries(await must(asked)));
+      const found: Record<string, Privileges> = {};
+      let base: Privileges = {};
+      for (const mode of MODES) {
+        const privileges = await privilegesIn((args) => engine().gantry(args), mode, host);
+        if (mode === MODES[0]) base = privileges;
+        found[mode.name] = mode === MODES[0] ? privileges : differences(base, privileges);
+      }
+      if (process.env["UPDATE_GOLDEN"] === "1") {
+        mkdirSync(dirname(golden), { recursive: true });
+        writeFileSync(golden, `${JSON.stringify(found, null, 2)}\n`);
+      }
+      const expected: Record<string, Privileges> = JSON.parse(readFileSync(golden, "utf8"));
+      for (const { name } of MODES)
+        expect([name, onThisHost(found[name] ?? {})]).toEqual([name, onThisHost(expected[name] ?? {})]);
+    },
+    120_000 * SLOWNESS,
+  );
 });

@@ -85,7 +85,10 @@ export function blobOf(mediaType: string, content: Buffer | object): LayoutBlob 
 /** A manifest with its configuration and layers; the manifest is the first blob. */
 export function manifestBlobs(layers: readonly TestLayer[], config = configOf(layers)): LayoutBlob[] {
   const configBlob = blobOf("application/vnd.oci.image.config.v1+json", config);
-  const layerBlobs = layers.map(({ blob }) => blobOf("application/vnd.oci.image.layer.v1.tar", blob));
+  const layerBlobs = layers.map(({ blob }) => {
+    const suffix = blob.subarray(0, 2).toString("hex") === "1f8b" ? "+gzip" : "";
+    return blobOf(`application/vnd.oci.image.layer.v1.tar${suffix}`, blob);
+  });
   const manifest = blobOf("application/vnd.oci.image.manifest.v1+json", {
     schemaVersion: 2,
     config: configBlob.descriptor,

@@ -13,11 +13,11 @@ import type { Snapshotter } from "../../snapshots/snapshotter.ts";
 import { DEFAULT_EXPANSION, type ExpansionLimits } from "../../unpack/expansion.ts";
 import { openImages } from "../image-store.ts";
 import type { Images } from "../images.ts";
-import { PlainNative } from "./plain-native.ts";
+import { PlainTrees } from "../../snapshots/testing/plain-native.ts";
 
 export interface TestStore extends AsyncDisposable {
   readonly root: string;
-  readonly native: PlainNative;
+  readonly native: PlainTrees;
   readonly metadata: Metadata;
   readonly content: Content;
   readonly snapshots: Snapshotter;
@@ -36,7 +36,7 @@ export function newRoot(): string {
 
 export async function openStore(
   root = newRoot(),
-  native = new PlainNative(),
+  native = new PlainTrees(),
   expansion: ExpansionLimits = DEFAULT_EXPANSION,
 ): Promise<TestStore> {
   mkdirSync(root, { recursive: true });
@@ -49,7 +49,17 @@ export async function openStore(
   const content = openContent(join(root, "content"), log);
   const snapshots = openOverlaySnapshots(join(root, "snapshots"), native, log);
   const leases = new MemoryLeases();
-  const deps = { metadata, content, snapshots, leases, native, log, architecture: "amd64", expansion };
+  const deps = {
+    metadata,
+    content,
+    snapshots,
+    leases,
+    log,
+    architecture: "amd64",
+    expansion,
+    maxDownloads: 3,
+    maxUploads: 5,
+  };
   const images = await openImages(deps);
   const close = async (): Promise<void> => {
     await snapshots.settled();

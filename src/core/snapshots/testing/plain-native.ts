@@ -1,13 +1,20 @@
-/** The native part's tree functions in plain Node, for tests without root: same promises, no protection. */
-import { lstatSync, readdirSync } from "node:fs";
+/**
+ * The native part's tree functions in plain Node, for tests without root: they unpack files, directories and links, and
+ * know no owners, no whiteouts and no protection.
+ */
+import { linkSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { cp, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { fail } from "../../../base/errors.ts";
 import type { TreeChange, TreeDifference, TreeUsage } from "../../../linux/native.ts";
+import { dirname, join } from "node:path";
+import { readTar } from "../../../base/tar-reader.ts";
+import type { CopyNative } from "../copied-roots.ts";
 import type { OverlayNative } from "../overlay.ts";
 
-export class PlainTrees implements OverlayNative {
+export class PlainTrees implements OverlayNative, CopyNative {
   syncs = 0;
+  /** Layers applied so far. */
+  applied = 0;
   /** What removeTree waits for, so that a test can look between "removed" and "deleted". */
   gate: Promise<void> = Promise.resolve();
 
@@ -50,13 +57,44 @@ export class PlainTrees implements OverlayNative {
     throw fail("not_implemented", "trees are not compared here");
   }
 
+  async copyTree(from: string, to: string): Promise<TreeUsage> {
+    await cp(from, to, { recursive: true });
+    return usageOf(to);
+  }
+
+  async mergeLayer(layer: string, to: string): Promise<void> {
+    await cp(layer, to, { recursive: true });
+  }
+
+  async applyLayer(
+    directory: string,
+    tar: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<TreeUsage> {
+    this.applied++;
+    for await (const entry of readTar(tar, { maxEntries: 1000, maxHeaderBytes: 1 << 20 })) {
+      signal.throwIfAborted();
+      const path = join(directory, entry.name);
+      mkdirSync(dirname(path), { recursive: true });
+      if (entry.kind === "directory") mkdirSync(path, { recursive: true });
+      else if (entry.kind === "symlink") symlinkSync(entry.linkName, path);
+      else if (entry.kind === "hardlink") linkSync(join(directory, entry.linkName), path);
+      else {
+        const parts: Uint8Array[] = [];
+        for await (const bytes of entry.content) parts.push(bytes);
+        writeFileSync(path, Buffer.concat(parts));
+      }
+    }
+    return usageOf(directory);
+  }
+
   syncFilesystem(_path: string): Promise<void> {
     this.syncs++;
     return Promise.resolve();
   }
 }
 
-export function usageOf(path: string): TreeUsage {
+function usageOf(path: string): TreeUsage {
   let sizeBytes = 0;
   let inodes = 1;
   for (const entry of readdirSync(path, { withFileTypes: true })) {

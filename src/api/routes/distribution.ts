@@ -1,0 +1,63 @@
+/**
+ * /distribution: what lies at registries. The first is Docker's; the others are ours, for command lines that keep no
+ * connection to a registry of their own:
+ *
+ *     GET  /distribution/{name}/json       Descriptor, Platforms
+ *     GET  /distribution/{name}/tags       Name, Tags
+ *     GET  /distribution/{name}/manifest   Descriptor, Platforms, Raw (the document, base64)
+ *     POST /distribution/{name}/manifest   { MediaType, Raw, Sources } puts a manifest list there: Digest, Pushed
+ */
+import { fail } from "../../base/errors.ts";
+import {
+  listTags,
+  pushList,
+  readManifest,
+  type RegistryDeps,
+} from "../../engine/images/registry-documents.ts";
+import { asString, Fields } from "../../specs/engine/fields.decode.ts";
+import type { Call } from "../call.ts";
+import type { Route } from "../router.ts";
+import { credentialsOf } from "./image-transfer.ts";
+
+export function distributionRoutes(deps: RegistryDeps): readonly Route[] {
+  const read = (call: Call) => readManifest(deps, call.param(0), credentialsOf(call), call.signal);
+  return [
+    {
+      method: "GET",
+      pattern: "/distribution/*name/json",
+      handler: async (call) => {
+        const { Descriptor, Platforms } = await read(call);
+        call.reply.json(200, { Descriptor, Platforms });
+      },
+    },
+    {
+      method: "GET",
+      pattern: "/distribution/*name/tags",
+      handler: async (call) =>
+        call.reply.json(200, await listTags(deps, call.param(0), credentialsOf(call), call.signal)),
+    },
+    {
+      method: "GET",
+      pattern: "/distribution/*name/manifest",
+      handler: async (call) => call.reply.json(200, await read(call)),
+    },
+    {
+      method: "POST",
+      pattern: "/distribution/*name/manifest",
+      handler: async (call) => {
+        const fields = new Fields(await call.json(), "");
+        const list = {
+          mediaType: fields.str("MediaType"),
+          bytes: Buffer.from(fields.str("Raw"), "base64"),
+          sources: fields.list("Sources", asString) ?? [],
+        };
+        if (list.sources.length > MAX_SOURCES)
+          throw fail("invalid_argument", `a manifest list of more than ${MAX_SOURCES} images`);
+        const pushed = await pushList(deps, call.param(0), list, credentialsOf(call), call.signal);
+        call.reply.json(200, pushed);
+      },
+    },
+  ];
+}
+
+const MAX_SOURCES = 200;

@@ -1,0 +1,102 @@
+/** What every prune command shares: the calls, and what is printed of their answers. */
+import { formatDecimalSize } from "../base/units.ts";
+import type { EngineClient } from "../client/engine-client.ts";
+import { children, type Fields, fieldsOf, number, text, textList } from "../client/fields.ts";
+import { filterQuery } from "./filters.ts";
+
+export interface Pruned {
+  /** "Images" as in "Deleted Images:". */
+  readonly what: string;
+  readonly lines: readonly string[];
+  readonly bytes: number;
+}
+
+export async function pruneContainers(
+  engine: EngineClient,
+  filters: readonly string[],
+  isDryRun: boolean,
+): Promise<Pruned> {
+  const report = await post(engine, "/containers/prune", filters, isDryRun);
+  return pruned("Containers", textList(report, "ContainersDeleted"), report);
+}
+
+/** A dry run `afterContainers` tells what would go if the containers had gone before. */
+export async function pruneImages(
+  engine: EngineClient,
+  filters: readonly string[],
+  isDryRun: boolean,
+  afterContainers = false,
+): Promise<Pruned> {
+  const query = {
+    ...queryOf(filters, isDryRun),
+    "after-containers": isDryRun && afterContainers ? 1 : undefined,
+  };
+  const report = fieldsOf(await engine.json({ method: "POST", path: "/images/prune", query }));
+  const lines = children(report, "ImagesDeleted").map((item) => {
+    const untagged = text(item, "Untagged");
+    return untagged === "" ? `deleted: ${text(item, "Deleted")}` : `untagged: ${untagged}`;
+  });
+  return pruned("Images", lines, report);
+}
+
+export async function pruneNetworks(
+  engine: EngineClient,
+  filters: readonly string[],
+  isDryRun: boolean,
+): Promise<Pruned> {
+  const report = await post(engine, "/networks/prune", filters, isDryRun);
+  return pruned("Networks", textList(report, "NetworksDeleted"), report);
+}
+
+export async function pruneVolumes(
+  engine: EngineClient,
+  filters: readonly string[],
+  isDryRun: boolean,
+): Promise<Pruned> {
+  const report = await post(engine, "/volumes/prune", filters, isDryRun);
+  return pruned("Volumes", textList(report, "VolumesDeleted"), report);
+}
+
+export async function pruneBuildCache(
+  engine: EngineClient,
+  options: { readonly all: boolean; readonly filters: readonly string[]; readonly isDryRun: boolean },
+): Promise<Pruned> {
+  const query = { ...queryOf(options.filters, options.isDryRun), all: options.all ? 1 : undefined };
+  const report = fieldsOf(await engine.json({ method: "POST", path: "/build/prune", query }));
+  return pruned("build cache objects", textList(report, "CachesDeleted"), report);
+}
+
+/** The lists of what went, and the sum. */
+export function prunedText(all: readonly Pruned[], isDryRun: boolean): string {
+  const lists = all
+    .filter(({ lines }) => lines.length > 0)
+    .map(
+      ({ what, lines }) =>
+        `${isDryRun ? `${what} to be deleted` : `Deleted ${what}`}:\n${lines.join("\n")}\n`,
+    );
+  const bytes = formatDecimalSize(all.reduce((sum, one) => sum + one.bytes, 0));
+  return [
+    ...lists,
+    isDryRun ? `Total space to be reclaimed: ${bytes}` : `Total reclaimed space: ${bytes}`,
+  ].join("\n");
+}
+
+async function post(
+  engine: EngineClient,
+  path: string,
+  filters: readonly string[],
+  isDryRun: boolean,
+): Promise<Fields> {
+  return fieldsOf(await engine.json({ method: "POST", path, query: queryOf(filters, isDryRun) }));
+}
+
+function queryOf(
+  filters: readonly string[],
+  isDryRun: boolean,
+): Readonly<Record<string, string | number | undefined>> {
+  return { filters: filterQuery(filters), "dry-run": isDryRun ? 1 : undefined };
+}
+
+function pruned(what: string, lines: readonly string[], report: Fields): Pruned {
+  return { what, lines, bytes: "SpaceReclaimed" in report ? number(report, "SpaceReclaimed") : 0 };
+}

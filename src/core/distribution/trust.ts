@@ -1,0 +1,102 @@
+/** Whom to believe: which hosts may be spoken to without protection, and whose certificates count for the others. */
+import { createHash } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
+import { withDeadline } from "../../base/deadline.ts";
+import { messageOf } from "../../base/errors.ts";
+import { readAuthorities, readHostCertificates } from "./certificates.ts";
+import { hostnameOf, isLoopbackHost, LOOPBACK_RANGES, parseCidr } from "./ip-range.ts";
+import { badAnswer } from "./registry-error.ts";
+import type { RegistryOptions } from "./registry-options.ts";
+
+export interface TlsSettings {
+  readonly context: SecureContext;
+  readonly verify: boolean;
+  /** Two settings with one key may share connections. */
+  readonly key: string;
+}
+
+const LOOKUP_MS = 5_000;
+const MAX_CONTEXTS = 64;
+
+export class Trust {
+  readonly #options: RegistryOptions;
+  readonly #contexts = new Map<string, SecureContext>();
+  #authorities: Promise<readonly string[]> | undefined;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Loopback by address or by the name "localhost", and what the operator listed. As with Docker a name belongs to a listed
+   * range when it resolves to an address in it. Unlike Docker a name that merely resolves to loopback does not count: whoever
+   * answers the question would decide that credentials travel in the clear, to any local user who listens.
+   */
+  async isInsecure(url: URL): Promise<boolean> {
+    const hostname = hostnameOf(url);
+    if (isLoopbackHost(hostname)) return true;
+    const listed = this.#options.insecure.map((entry) => entry.toLowerCase());
+    if (listed.includes(url.host.toLowerCase())) return true;
+    const ranges = listed.map(parseCidr).filter((range) => range !== undefined);
+    if (ranges.length === 0) return false;
+    const addresses = await withDeadline(
+      `looking up "${hostname}"`,
+      LOOKUP_MS,
+      lookup(hostname, { all: true }),
+    ).catch(() => [{ address: hostname }]); // as Docker: a name without an address is in no range
+    return addresses.some(({ address }) => ranges.some((range) => range.contains(address)));
+  }
+
+  /**
+   * For a connection to `url` on behalf of a registry: the registry's own authorities count for hosts that it sends us to,
+   * which usually are of the same house; our certificate is shown only to the host that it is kept for.
+   */
+  async tlsFor(url: URL, registryHost: string): Promise<TlsSettings> {
+    const directories = this.#options.certificateDirectories;
+    const own = await readHostCertificates(directories, url.host);
+    const registry = registryHost === url.host ? own : await readHostCertificates(directories, registryHost);
+    const extra = [...new Set([...own.authorities, ...registry.authorities])];
+    const verify = !(await this.isInsecure(url));
+    const hash = createHash("sha256").update(JSON.stringify([extra, own.pairs]));
+    const key = `${verify ? "verify" : "any"}:${hash.digest("hex")}`;
+    return { context: await this.#contextOf(key, extra, own.pairs), verify, key };
+  }
+
+  async #contextOf(
+    key: string,
+    extra: readonly string[],
+    pairs: readonly { readonly cert: string; readonly key: string }[],
+  ): Promise<SecureContext> {
+    const known = this.#contexts.get(key);
+    if (known !== undefined) return known;
+    const roots = await this.#roots();
+    let context: SecureContext;
+    try {
+      context = createSecureContext({
+        ca: [...roots, ...extra],
+        ...(pairs.length === 0
+          ? {}
+          : { cert: pairs.map(({ cert }) => cert), key: pairs.map((pair) => pair.key) }),
+        minVersion: "TLSv1.2",
+      });
+    } catch (cause) {
+      throw badAnswer(`cannot use the certificates kept for the registry: ${messageOf(cause)}`, cause);
+    }
+    if (this.#contexts.size >= MAX_CONTEXTS) this.#contexts.clear();
+    this.#contexts.set(key, context);
+    return context;
+  }
+
+  #roots(): Promise<readonly string[]> {
+    this.#authorities ??= readAuthorities(this.#options.authorityFiles).then((bundle) =>
+      bundle === undefined ? [...rootCertificates] : [bundle],
+    );
+    return this.#authorities;
+  }
+
+  /** What `info` shows. */
+  insecureRanges(): readonly string[] {
+    return [...this.#options.insecure.filter((entry) => parseCidr(entry) !== undefined), ...LOOPBACK_RANGES];
+  }
+}

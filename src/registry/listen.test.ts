@@ -1,0 +1,231 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { request as requestPlain } from "node:http";
+import { Agent, request } from "node:https";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { sha256Of } from "../specs/oci-image/digest.ts";
+import { listenAdmin } from "./admin.ts";
+import { tokenGate } from "./auth/gate.ts";
+import { type Certificate, type Listener, listenTls } from "./listen.ts";
+import { RegistryHost } from "./testing/registry-host.ts";
+
+let directory = "";
+let host: RegistryHost;
+let secure: Listener;
+let certificate: Certificate;
+const agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "listen-"));
+  const [key, cert] = [join(directory, "key"), join(directory, "cert")];
+  execFileSync(
+    "openssl",
+    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"].concat([
+      "-subj",
+      "/CN=localhost",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+    ]),
+    { stdio: "ignore" },
+  );
+  host = await RegistryHost.start({ limits: { maxTransfersPerClient: 1 } });
+  certificate = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
+  secure = await listenTls(host.registry, { host: "127.0.0.1", port: 0 }, certificate);
+});
+afterAll(async () => {
+  agent.destroy();
+  await secure.close(0);
+  await host.close();
+  rmSync(directory, { recursive: true });
+});
+
+interface Got {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly bytes: Buffer;
+}
+
+function ask(
+  method: string,
+  path: string,
+  body: Uint8Array | string = "",
+  headers = {},
+  port = secure.port,
+): Promise<Got> {
+  const { promise, resolve, reject } = Promise.withResolvers<Got>();
+  const call = request(
+    {
+      agent,
+      host: "127.0.0.1",
+      port,
+      method,
+      path,
+      rejectUnauthorized: false,
+      headers: { "Content-Length": String(Buffer.byteLength(body)), ...headers },
+    },
+    (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          bytes: Buffer.concat(chunks),
+        }),
+      );
+    },
+  );
+  call.on("error", reject);
+  call.end(body);
+  return promise;
+}
+
+describe("over TLS", () => {
+  test("blobs come and go whole, several requests over one connection", async () => {
+    const bytes = Buffer.alloc(20 << 20, 3);
+    const digest = sha256Of(bytes);
+    expect((await ask("POST", `/v2/a/blobs/uploads/?digest=${digest}`, bytes)).status).toBe(201);
+    for (let i = 0; i < 3; i++)
+      expect((await ask("GET", `/v2/a/blobs/${digest}`)).bytes.equals(bytes)).toBe(true);
+    expect((await ask("HEAD", `/v2/a/blobs/${digest}`)).status).toBe(200);
+  });
+
+  test("a client is known by its address, whatever it says, and has its limit", async () => {
+    const location = String((await ask("POST", "/v2/a/blobs/uploads/")).headers["location"]);
+    const holding = connectTls({ host: "127.0.0.1", port: secure.port, rejectUnauthorized: false });
+    holding.on("error", () => {});
+    holding.write(
+      `PATCH ${location} HTTP/1.1\r\nX-Gantry-Peer: x 9.9.9.9\r\nHost: x\r\nContent-Length: 100\r\n\r\nfirst`,
+    );
+    while (String((await ask("GET", location)).headers["range"]) !== "0-4") await Bun.sleep(5);
+    const other = await ask("POST", `/v2/a/blobs/uploads/?digest=${sha256Of("x")}`, "x");
+    expect(other.status).toBe(429);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    holding.once("close", () => resolve());
+    holding.destroy();
+    await promise;
+  });
+
+  test("old protocol versions, and no TLS at all, are refused", async () => {
+    const old = connectTls({
+      host: "127.0.0.1",
+      port: secure.port,
+      rejectUnauthorized: false,
+      minVersion: "TLSv1",
+      maxVersion: "TLSv1.1",
+    });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    old.on("error", () => resolve("refused"));
+    old.on("secureConnect", () => resolve("accepted"));
+    old.on("close", () => resolve("refused"));
+    expect(await promise).toBe("refused");
+    const plain = connect(secure.port, "127.0.0.1");
+    const { promise: closed, resolve: setClosed } = Promise.withResolvers<string>();
+    let text = "";
+    plain.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1");
+    });
+    plain.on("error", () => {});
+    plain.on("close", () => setClosed(text));
+    plain.write("GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(await closed).not.toContain("200 OK");
+    expect((await ask("GET", "/v2/")).status).toBe(200);
+  });
+
+  test("tokens are to be got over the same protocol", async () => {
+    const key = { privateKey: generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey, service: "S" };
+    const passwords = { verify: async () => true };
+    const gate = tokenGate({ passwords, rules: [], realm: "R", key, tokenUrl: "", now: Date.now });
+    const closed = await RegistryHost.start({ gate });
+    const listener = await listenTls(closed.registry, { host: "127.0.0.1", port: 0 }, certificate);
+    try {
+      const answer = await ask("GET", "/v2/", "", { Host: "registry.example:5000" }, listener.port);
+      const challenge = 'Bearer realm="https://registry.example:5000/auth/token",service="S"';
+      expect(answer.headers["www-authenticate"]).toBe(challenge);
+    } finally {
+      await listener.close(0);
+      await closed.close();
+    }
+  });
+});
+
+describe("the operator's port", () => {
+  const asked = async (port: number, method: string, path: string): Promise<Got> => {
+    const { promise, resolve, reject } = Promise.withResolvers<Got>();
+    const call = requestPlain({ host: "127.0.0.1", port, method, path, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          bytes: Buffer.concat(chunks),
+        }),
+      );
+    });
+    call.on("error", reject);
+    call.end();
+    return promise;
+  };
+
+  test("has metrics, health and garbage collection, and nothing else", async () => {
+    const admin = await listenAdmin(host.registry, { host: "127.0.0.1", port: 0 });
+    try {
+      await host.pushBlob("metrics", "counted");
+      const metrics = await asked(admin.port, "GET", "/metrics");
+      expect(metrics.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+      const text = metrics.bytes.toString();
+      expect(text).toContain('gantry_registry_requests_total{method="POST",code="201"}');
+      expect(text).toMatch(/gantry_registry_received_bytes_total [1-9]/);
+      for (const line of text.trimEnd().split("\n"))
+        expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? -?[\d.e+-]+)$/);
+      expect((await asked(admin.port, "GET", "/healthz")).status).toBe(200);
+      const collected = await asked(admin.port, "POST", "/gc");
+      expect(JSON.parse(collected.bytes.toString())).toEqual({
+        uploads: 0,
+        manifests: 0,
+        links: 0,
+        blobs: 0,
+        bytes: 0,
+      });
+      for (const [method, path] of [
+        ["GET", "/gc"],
+        ["GET", "/v2/"],
+        ["POST", "/metrics"],
+      ] as const)
+        expect((await asked(admin.port, method, path)).status).toBe(404);
+    } finally {
+      await admin.close(0);
+    }
+  });
+});
+
+test("at the end requests under way are waited for, and new ones refused", async () => {
+  const ending = await RegistryHost.start();
+  const location = String((await ending.must("POST", "/v2/a/blobs/uploads/")).headers.location);
+  const socket = await ending.raw();
+  const { promise: closed, resolve } = Promise.withResolvers<string>();
+  let text = "";
+  socket.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  socket.on("error", () => {});
+  socket.on("close", () => resolve(text));
+  socket.write(
+    `PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n12345`,
+  );
+  while ((await ending.ask("GET", location)).headers.range !== "0-4") await Bun.sleep(5);
+  const stopping = ending.listener.close(5000);
+  socket.write("67890");
+  await stopping;
+  expect(await closed).toContain("HTTP/1.1 202 ");
+  await ending.close();
+});
