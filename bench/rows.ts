@@ -11,6 +11,8 @@ export interface Row {
   readonly rounds: number;
   /** Runs of the command in one round, one right after the other; without it one. */
   readonly batch?: number;
+  /** Ours has this storage driver; without it the usual one. */
+  readonly driver?: string;
   /** Peers that have this row; Docker has all of them. */
   readonly podman: boolean;
 }
@@ -98,5 +100,22 @@ export const ROWS: readonly Row[] = [
     command: "$CLI load -q -i /tmp/gantry-bench-debian-$ROUND.tar >/dev/null",
     rounds: 3,
     podman: false,
+  },
+  {
+    name: "load of a Debian root (124 MB, one layer), storage driver erofs",
+    driver: "erofs",
+    budgetMs: 400,
+    command: "$CLI load -q -i /tmp/gantry-bench-debian-$ROUND.tar >/dev/null",
+    rounds: 3,
+    podman: false,
+  },
+  {
+    name: "run --rm busybox true, network none, storage driver erofs",
+    driver: "erofs",
+    budgetMs: 15,
+    command: "$CLI run --rm --network none busybox true",
+    rounds: 5,
+    batch: 10,
+    podman: true,
   },
 ];

@@ -69,6 +69,20 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? (sorted[half] ?? 0) : ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2;
 }
 
+function contestantOf({ host }: Engine): Contestant {
+  return { name: "gantry", cli: `${GANTRY} --host ${host}`, prefix: [] };
+}
+
+async function withDriver(driver: string, busybox: string, debian: readonly string[]): Promise<Contestant> {
+  const known = others.get(driver);
+  if (known !== undefined) return contestantOf(known);
+  const other = await Engine.start(["--storage-driver", driver]);
+  others.set(driver, other);
+  const who = contestantOf(other);
+  prepare(who, busybox, debian);
+  return who;
+}
+
 function prepare(who: Contestant, busybox: string, debian: readonly string[]): void {
   shell(who, `cat > ${TIMER} && chmod +x ${TIMER}`, {
     input: readFileSync(join(ROOT, "build", "bench-timer")),
@@ -130,10 +144,12 @@ spawnSync(
 );
 const busybox = await busyboxArchive();
 const debian = await Promise.all([0, 1, 2, 3].map((variant) => debianArchive(variant)));
+/** Further engines, by storage driver. */
+const others = new Map<string, Engine>();
 const engine = await Engine.start();
 const idleKb = residentKb(engine.pid);
 try {
-  const contestants: Contestant[] = [{ name: "gantry", cli: `${GANTRY} --host ${engine.host}`, prefix: [] }];
+  const contestants: Contestant[] = [contestantOf(engine)];
   const versions = [spawnSync(GANTRY, ["--version"], { encoding: "utf8" }).stdout.trim()];
   if (options.peer !== undefined) {
     const prefix = options.peer.split(" ");
@@ -151,22 +167,25 @@ try {
   for (const row of ROWS) {
     if (options.rows !== undefined && !row.name.includes(options.rows)) continue;
     const times = new Map<string, number[]>();
-    const present = contestants.filter(({ name }) => name !== "podman" || row.podman);
+    const ours = row.driver === undefined ? undefined : await withDriver(row.driver, busybox, debian);
+    const present = contestants
+      .filter(({ name }) => name !== "podman" || row.podman)
+      .map((who) => (who.name === "gantry" ? (ours ?? who) : who));
     for (let round = 0; round <= row.rounds; round++) {
       for (const who of present) {
         const ms = who.name === "gantry" ? measure(who, row, round) : attempt(who, row, round);
         if (round > 0) times.set(who.name, [...(times.get(who.name) ?? []), ...ms]); // round 0 warms up
       }
     }
-    const ours = times.get("gantry") ?? [];
+    const taken = times.get("gantry") ?? [];
     const cell = (name: string): string => {
       const theirs = times.get(name);
       if (theirs === undefined || theirs.length === 0) return "";
-      return `${median(theirs).toFixed(1)} ms (${(median(theirs) / median(ours)).toFixed(1)}×)`;
+      return `${median(theirs).toFixed(1)} ms (${(median(theirs) / median(taken)).toFixed(1)}×)`;
     };
-    const spread = `${Math.min(...ours).toFixed(1)}–${Math.max(...ours).toFixed(1)}`;
-    const verdict = median(ours) <= row.budgetMs ? "met" : "**missed**";
-    const line = `| ${row.name} | ${median(ours).toFixed(1)} ms (${spread}) | ${cell("docker")} | ${cell("podman")} | ${row.budgetMs} ms | ${verdict} |`;
+    const spread = `${Math.min(...taken).toFixed(1)}–${Math.max(...taken).toFixed(1)}`;
+    const verdict = median(taken) <= row.budgetMs ? "met" : "**missed**";
+    const line = `| ${row.name} | ${median(taken).toFixed(1)} ms (${spread}) | ${cell("docker")} | ${cell("podman")} | ${row.budgetMs} ms | ${verdict} |`;
     console.log(line);
     lines.push(line);
   }
@@ -179,6 +198,6 @@ try {
     );
   }
 } finally {
-  await engine.close();
+  for (const one of [engine, ...others.values()]) await one.close();
   spawnSync("sh", ["-c", "rm -f /tmp/gantry-bench-*"]);
 }

@@ -22,9 +22,15 @@ need crun crun
 # What is run under the shim in its place, and who runs it.
 need runsc runsc
 need podman podman
+# Certificates; a registry that is not ours, and who pushes to ours.
+need openssl openssl
+need docker-registry docker-registry
+need skopeo skopeo
+need umoci umoci
 # The emulated machine with cgroup v2, systemd and AppArmor (tools/vm.ts).
 [ "$(uname -m)" != x86_64 ] || need qemu-system-x86_64 qemu-system-x86
 need mkfs.ext4 e2fsprogs
+need mkfs.btrfs btrfs-progs
 if ! command -v docker >/dev/null 2>&1; then
   # Debian 13 has the client as a package of its own; before that it came with the engine, which we never start.
   if apt-cache show docker-cli >/dev/null 2>&1; then missing="$missing docker-cli"; else missing="$missing docker.io"; fi
@@ -34,8 +40,14 @@ if [ -n "$missing" ]; then
     echo "installing Debian packages for the tests:$missing"
     apt-get update -q >/dev/null 2>&1 || true
     # policy-rc.d: a package may bring a service; none is to be started here
-    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/tmp/gantry-test-apt.log 2>&1 ||
-      { tail -n 15 /tmp/gantry-test-apt.log; echo "could not install:$missing (tests that need them are skipped by name)"; }
+    install() {
+      RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/tmp/gantry-test-apt.log 2>&1
+    }
+    # Not every release and architecture has all of them.
+    # shellcheck disable=SC2086
+    install $missing || for package in $missing; do
+      install "$package" || { tail -n 5 /tmp/gantry-test-apt.log; echo "could not install $package (tests that need it are skipped by name)"; }
+    done
     rm -f /tmp/gantry-test-apt.log
   else
     echo "not root: tests that need these packages are skipped by name:$missing"

@@ -1,6 +1,6 @@
 # The addon for the daemon's process, the program of the built-in hello image, and what starts gantry-runc.
 ADDON_SOURCES := $(wildcard addon/*.c) src/err.c src/tree_remove.c src/tree_usage.c src/tree_inodes.c src/tree_open.c \
-  src/tree_path.c
+  src/tree_path.c src/tree_fingerprint.c src/sha256.c
 ADDON_OBJECTS := $(ADDON_SOURCES:%.c=$(BUILD)/native-addon/%.o)
 NODE_API := ../node_modules/node-api-headers/include
 

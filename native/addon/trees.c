@@ -2,6 +2,7 @@
 #include "addon.h"
 
 #include "err.h"
+#include "tree_fingerprint.h"
 #include "tree_remove.h"
 #include "tree_usage.h"
 
@@ -15,6 +16,7 @@
 struct tree_job {
   struct addon_job job;
   struct tree_usage usage;
+  uint8_t fingerprint[FINGERPRINT_BYTES];
   /* An Int32Array(1) of the caller; not zero = stop. The caller keeps it alive until the promise is settled. */
   const volatile int32_t *cancelled;
 };
@@ -41,11 +43,26 @@ static void run_usage (struct addon_job *job) {
   note (job, tree_measure (job->path, self->cancelled, &self->usage, &e), &e);
 }
 
+static void run_fingerprint (struct addon_job *job) {
+  struct tree_job *self = (struct tree_job *) job;
+  struct err e = { 0 };
+  note (job, tree_fingerprint (job->path, self->cancelled, self->fingerprint, &e), &e);
+}
+
 static void run_sync (struct addon_job *job) {
   int fd = open (job->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   job->code = fd < 0 || syncfs (fd) < 0 ? errno : 0;
   if (fd >= 0)
     close (fd);
+}
+
+static napi_value fingerprint_result (napi_env env, const struct addon_job *job) {
+  const struct tree_job *self = (const struct tree_job *) job;
+  char text[2 * FINGERPRINT_BYTES + 1];
+  napi_value result;
+  for (size_t i = 0; i < FINGERPRINT_BYTES; i++)
+    snprintf (text + 2 * i, 3, "%02x", self->fingerprint[i]);
+  return napi_create_string_utf8 (env, text, 2 * FINGERPRINT_BYTES, &result) == napi_ok ? result : NULL;
 }
 
 static napi_value usage_result (napi_env env, const struct addon_job *job) {
@@ -96,7 +113,9 @@ static napi_value sync_filesystem (napi_env env, napi_callback_info info) {
 }
 
 /* treeUsage(path, cancelled: Int32Array): Promise<{ sizeBytes, inodes }> */
-static napi_value tree_usage (napi_env env, napi_callback_info info) {
+/* (path, Int32Array(1) that stops it) → a promise of `result`. */
+static napi_value start_reading (napi_env env, napi_callback_info info, void (*run) (struct addon_job *),
+                                 napi_value (*result) (napi_env, const struct addon_job *)) {
   napi_value arguments[2];
   napi_typedarray_type type;
   size_t length;
@@ -109,17 +128,26 @@ static napi_value tree_usage (napi_env env, napi_callback_info info) {
     napi_throw_type_error (env, NULL, "an Int32Array of one number is expected");
     return NULL;
   }
-  self = new_job (env, arguments[0], "getdents", run_usage);
+  self = new_job (env, arguments[0], "getdents", run);
   if (self == NULL)
     return NULL;
   self->cancelled = data;
-  self->job.result = usage_result;
+  self->job.result = result;
   return addon_start (env, &self->job);
+}
+
+static napi_value tree_usage (napi_env env, napi_callback_info info) {
+  return start_reading (env, info, run_usage, usage_result);
+}
+
+static napi_value fingerprint (napi_env env, napi_callback_info info) {
+  return start_reading (env, info, run_fingerprint, fingerprint_result);
 }
 
 int addon_register_trees (napi_env env, napi_value exports) {
   if (addon_add_function (env, exports, "removeTree", remove_tree) < 0 ||
-      addon_add_function (env, exports, "treeUsage", tree_usage) < 0)
+      addon_add_function (env, exports, "treeUsage", tree_usage) < 0 ||
+      addon_add_function (env, exports, "treeFingerprint", fingerprint) < 0)
     return -1;
   return addon_add_function (env, exports, "syncFilesystem", sync_filesystem);
 }

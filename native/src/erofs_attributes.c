@@ -57,6 +57,11 @@ void attributes_remove (struct attributes *a, uint8_t prefix, const char *name) 
   a->size -= (uint32_t) length;
 }
 
+static int refuse (int code, uint8_t prefix, const char *name, struct err *e) {
+  const char *begins = prefix == EROFS_USER ? USER : prefix == EROFS_TRUSTED ? "trusted." : prefix == EROFS_SECURITY ? "security." : "";
+  return err_set (e, code, "cannot set attribute \"%s%.100s\"", begins, name[0] != '\0' ? name : "system.posix_acl");
+}
+
 int attributes_set (struct attributes *a, struct tree *t, uint8_t prefix, const char *name, const void *value, size_t size,
                     struct err *e) {
   size_t name_size = strlen (name);
@@ -64,10 +69,10 @@ int attributes_set (struct attributes *a, struct tree *t, uint8_t prefix, const 
   size_t length = padded (sizeof x + name_size + size);
 
   if (name_size > XATTR_NAME_MAX)
-    return err_set (e, ERANGE, "cannot set attribute \"%.100s\"", name);
+    return refuse (ERANGE, prefix, name, e);
   attributes_remove (a, prefix, name);
   if (size > MAX_VALUE || a->size + length > MAX_BYTES)
-    return err_set (e, E2BIG, "cannot set attribute \"%.100s\"", name);
+    return refuse (E2BIG, prefix, name, e);
   if (a->size + length > a->room) {
     size_t room = a->size + length + (a->size == 0 ? 0 : 256);
     uint8_t *grown = tree_memory (t, room, e);
@@ -204,14 +209,23 @@ static int set_attribute (struct inode *i, struct tree *t, const struct tar_xatt
   return attributes_set (&i->attributes, t, EROFS_USER, x->name + strlen (USER), x->value, x->size, e);
 }
 
+/* What chown(2) takes away. */
+static void give_away (struct inode *i) {
+  if (S_ISDIR (i->mode))
+    return;
+  attributes_remove (&i->attributes, EROFS_SECURITY, "capability");
+  i->mode &= (uint16_t) ~S_ISUID;
+  if ((i->mode & S_IXGRP) != 0)
+    i->mode &= (uint16_t) ~S_ISGID;
+}
+
 int inode_set_metadata (struct inode *i, struct tree *tree, const struct tar_entry *t, int everything, struct err *e) {
-  bool has_new_owner = i->uid != t->uid || i->gid != t->gid;
+  if (i->uid != t->uid || i->gid != t->gid)
+    give_away (i);
   i->uid = t->uid;
   i->gid = t->gid;
   i->seconds = t->mtime.tv_sec;
   i->nanoseconds = (uint32_t) t->mtime.tv_nsec;
-  if (has_new_owner && everything && !S_ISDIR (i->mode))
-    attributes_remove (&i->attributes, EROFS_SECURITY, "capability"); /* as chown(2) does */
   if (everything) {
     i->mode = (uint16_t) ((i->mode & S_IFMT) | t->mode);
     acl_chmod (i);

@@ -117,6 +117,7 @@ static uint64_t size_of (const struct scratch *s) {
 static int place (struct image *image, struct scratch *s, struct inode *d, bool is_root, struct err *e) {
   size_t head = sizeof (struct erofs_inode) + attributes_size (&d->attributes);
   uint64_t first = 0;
+  bool is_inline;
 
   d->names = sort (d->names);
   if (list_names (s, d, e) < 0)
@@ -127,10 +128,12 @@ static int place (struct image *image, struct scratch *s, struct inode *d, bool 
     d->at = EROFS_ROOT_AT;
     if (EROFS_ROOT_AT + head > EROFS_BLOCK)
       return err_set (e, E2BIG, "cannot give the root so many attributes");
-    d->is_inline = tail > 0 && EROFS_ROOT_AT + head + tail <= EROFS_BLOCK;
-  } else if (image_inode (image, head, tail, &d->at, &d->is_inline, e) < 0)
+    is_inline = tail > 0 && EROFS_ROOT_AT + head + tail <= EROFS_BLOCK;
+  } else if (image_inode (image, head, tail, &d->at, &is_inline, e) < 0)
     return -1;
-  uint64_t count = (d->size - (d->is_inline ? tail : 0) + EROFS_BLOCK - 1) >> EROFS_BLOCK_BITS;
+  d->layout = is_inline ? EROFS_INLINE : EROFS_PLAIN;
+  d->behind = is_inline ? (uint32_t) tail : 0;
+  uint64_t count = (d->size - d->behind + EROFS_BLOCK - 1) >> EROFS_BLOCK_BITS;
   if (count > 0 && image_blocks (image, count, &first, e) < 0)
     return -1;
   d->block = count > 0 ? (uint32_t) first : 0;
@@ -192,10 +195,10 @@ static int encode (struct scratch *s, const struct inode *d, struct err *e) {
 static int store (struct image *image, struct scratch *s, const struct inode *d, struct err *e) {
   if (encode (s, d, e) < 0)
     return -1;
-  size_t tail = d->is_inline ? d->size & (EROFS_BLOCK - 1) : 0, before = (size_t) d->size - tail;
+  size_t before = (size_t) d->size - d->behind;
   if (before > 0 && image_write (image, (uint64_t) d->block << EROFS_BLOCK_BITS, s->bytes, before, e) < 0)
     return -1;
-  return inode_store (image, d, s->bytes + before, tail, e);
+  return inode_store (image, d, s->bytes + before, d->behind, e);
 }
 
 /* The root's block is written last, with the superblock in front. */
@@ -203,14 +206,14 @@ static int store_root (struct image *image, struct scratch *s, const struct tree
   uint8_t first[EROFS_BLOCK] = { 0 };
   struct image block = { .fd = -1, .packing = 1 };
   struct inode root = *t->root;
-  size_t tail = root.is_inline ? root.size & (EROFS_BLOCK - 1) : 0;
+  size_t before = (size_t) root.size - root.behind;
 
   if (encode (s, t->root, e) < 0)
     return -1;
-  if (root.size > tail && image_write (image, (uint64_t) root.block << EROFS_BLOCK_BITS, s->bytes, root.size - tail, e) < 0)
+  if (before > 0 && image_write (image, (uint64_t) root.block << EROFS_BLOCK_BITS, s->bytes, before, e) < 0)
     return -1;
   root.at += EROFS_BLOCK; /* as if it were the block of inodes that is not full yet */
-  if (inode_store (&block, &root, s->bytes + root.size - tail, tail, e) < 0)
+  if (inode_store (&block, &root, s->bytes + before, root.behind, e) < 0)
     return -1;
   memcpy (first, block.pack, sizeof first);
   return image_finish (image, t->name_count + 1, first, e);

@@ -1,5 +1,5 @@
 /* The part of EROFS's on-disk format that our images use: uncompressed files in one piece of 4096-byte blocks with the last,
- * partial one behind the inode where it fits there, 64-byte inodes, attributes behind the inode. All numbers are little-endian,
+ * partial one behind the inode where it fits there, sparse files in chunks, 64-byte inodes, attributes behind the inode. All numbers are little-endian,
  * and addresses count from the start of the image. */
 #ifndef GANTRY_EROFS_FORMAT_H
 #define GANTRY_EROFS_FORMAT_H
@@ -11,6 +11,7 @@ enum { EROFS_BLOCK = 4096, EROFS_BLOCK_BITS = 12, EROFS_SUPER_AT = 1024 };
 #define EROFS_MAGIC 0xe0f5e1e2u
 #define EROFS_COMPAT_CHECKSUM 1u
 #define EROFS_COMPAT_MTIME 2u
+#define EROFS_INCOMPAT_CHUNKS 4u
 
 struct erofs_super {
   uint32_t magic, checksum, compat;
@@ -28,12 +29,15 @@ _Static_assert (sizeof (struct erofs_super) == 128, "as the kernel reads it");
 enum { EROFS_SLOT = 32 };
 
 /* `format`: bit 0 says that it has 64 bytes, the rest where the data is. */
-enum { EROFS_PLAIN = 0 << 1 | 1, EROFS_INLINE = 2 << 1 | 1 };
+enum { EROFS_PLAIN = 0 << 1 | 1, EROFS_INLINE = 2 << 1 | 1, EROFS_CHUNKS = 4 << 1 | 1 };
+
+/* Of EROFS_CHUNKS: behind the attributes there is the first block of every chunk; this one has none, it is a hole. */
+#define EROFS_HOLE 0xffffffffu
 
 struct erofs_inode {
   uint16_t format, attributes, mode, unused;
   uint64_t size;
-  uint32_t place; /* the first block, or of a device its number */
+  uint32_t place; /* the first block, of a device its number, of EROFS_CHUNKS how often a block is doubled for a chunk */
   uint32_t number, uid, gid;
   int64_t mtime;
   uint32_t nanoseconds, links;

@@ -142,6 +142,7 @@ int image_finish (struct image *i, uint64_t inodes, uint8_t first[EROFS_BLOCK], 
     .root_nid = htole16 (EROFS_ROOT_AT / EROFS_SLOT),
     .inodes = htole64 (inodes),
     .blocks = htole32 ((uint32_t) i->blocks),
+    .incompat = htole32 (i->has_chunks ? EROFS_INCOMPAT_CHUNKS : 0),
   };
   if (close_pack (i, e) < 0)
     return -1;

@@ -41,14 +41,9 @@ void *tree_memory (struct tree *t, size_t size, struct err *e) {
 }
 
 struct inode *tree_inode (struct tree *t, uint16_t mode, struct err *e) {
-  struct timespec now;
   struct inode *i = tree_memory (t, sizeof *i, e);
-  if (i == NULL)
-    return NULL;
-  clock_gettime (CLOCK_REALTIME_COARSE, &now);
-  *i = (struct inode) {
-    .number = ++t->inodes, .mode = mode, .seconds = now.tv_sec, .nanoseconds = (uint32_t) now.tv_nsec
-  };
+  if (i != NULL)
+    *i = (struct inode) { .number = ++t->inodes, .mode = mode };
   return i;
 }
 

@@ -19,12 +19,13 @@ struct err;
 struct inode {
   uint64_t size;
   uint64_t at; /* its address in the image; 0 = not there yet */
-  uint32_t block; /* of its data; a device's number */
+  uint32_t block; /* of its data; a device's number; doublings of a chunk */
   uint32_t number, uid, gid, links, nanoseconds;
   int64_t seconds;
   uint16_t mode;
   bool lost_a_link; /* since it was put into the image */
-  bool is_inline; /* the last, partial block stands behind the inode */
+  uint8_t layout;     /* EROFS_PLAIN .. */
+  uint32_t behind;    /* bytes of data, or of chunks' addresses, behind the attributes */
   struct attributes attributes;
   union {
     const char *link; /* of a symbolic link */
@@ -63,7 +64,8 @@ void tree_end (struct tree *t);
 
 void *tree_memory (struct tree *t, size_t size, struct err *e);
 
-/* A new inode of root's with the present time, in no directory yet. NULL when out of memory. */
+/* A new inode of root's, in no directory yet. Its time is 0 until the archive says another: the same archive always makes the
+   same image. NULL when out of memory. */
 struct inode *tree_inode (struct tree *t, uint16_t mode, struct err *e);
 
 /* NULL = no such name. */

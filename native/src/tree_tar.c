@@ -501,22 +501,21 @@ int tar_read_bytes (struct tar_reader *r, uint8_t *to, size_t bytes, struct err 
   return input_read (r->in, to, bytes, e);
 }
 
-int tar_copy_extents (struct tar_reader *r, int out, uint64_t base, struct err *e) {
-  for (size_t i = 0; i < r->pax.extent_count; i++) {
-    const struct tar_extent *x = &r->pax.extents[i];
-    if (lseek (out, (off_t) (base + x->offset), SEEK_SET) < 0)
-      return err_set (e, errno, "cannot seek in the sparse file");
-    if (tar_copy_bytes (r, x->bytes, out, e) < 0)
-      return -1;
-  }
-  return 0;
+const struct tar_extent *tar_extents (const struct tar_reader *r, size_t *count) {
+  *count = r->pax.extent_count;
+  return r->pax.extents;
 }
 
 int tar_copy_body (struct tar_reader *r, int out, struct err *e) {
   if (!r->is_sparse)
     return tar_copy_bytes (r, r->body_left, out, e);
-  if (tar_copy_extents (r, out, 0, e) < 0)
-    return -1;
+  for (size_t i = 0; i < r->pax.extent_count; i++) {
+    const struct tar_extent *x = &r->pax.extents[i];
+    if (lseek (out, (off_t) x->offset, SEEK_SET) < 0)
+      return err_set (e, errno, "cannot seek in the sparse file");
+    if (tar_copy_bytes (r, x->bytes, out, e) < 0)
+      return -1;
+  }
   if (ftruncate (out, (off_t) r->file_size) < 0)
     return err_set (e, errno, "cannot set the size of the sparse file");
   return 0;

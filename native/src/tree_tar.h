@@ -62,13 +62,13 @@ int tar_next (struct tar_reader *r, struct tar_entry *entry, struct err *e);
 /* Writes the body of the current TAR_FILE entry to the empty file `out`, holes as holes. At most once an entry. */
 int tar_copy_body (struct tar_reader *r, int out, struct err *e);
 
-/* The same in pieces: the next bytes of a body that is not sparse, no more than it has. */
+/* The same in pieces: the next bytes of a body, no more than it has. */
 bool tar_is_sparse (const struct tar_reader *r);
 int tar_copy_bytes (struct tar_reader *r, uint64_t bytes, int out, struct err *e);
 int tar_read_bytes (struct tar_reader *r, uint8_t *to, size_t bytes, struct err *e);
 
-/* The data of a sparse body, each piece at its offset from `base` on; `out` keeps its size. */
-int tar_copy_extents (struct tar_reader *r, int out, uint64_t base, struct err *e);
+/* Where the pieces of a sparse body go, in order; the body has nothing else. */
+const struct tar_extent *tar_extents (const struct tar_reader *r, size_t *count);
 
 /* Where the header began that tar_next read last, in bytes from the start of the archive. */
 uint64_t tar_header_position (const struct tar_reader *r);

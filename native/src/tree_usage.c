@@ -34,6 +34,7 @@ struct level {
   dev_t device;
   ino_t inode;
   long position; /* where to go on when the directory was closed */
+  uint8_t key[TREE_KEY_BYTES];
 };
 
 struct walk {
@@ -42,6 +43,7 @@ struct walk {
   DIR *open[OPEN_LEVELS]; /* level n in slot n % OPEN_LEVELS; NULL = closed */
   struct inode_set linked; /* inodes with several names that were counted */
   const volatile int32_t *cancelled;
+  struct tree_visitor *visitor; /* may be NULL */
 };
 
 static DIR **slot_of (struct walk *w, size_t level) {
@@ -49,7 +51,7 @@ static DIR **slot_of (struct walk *w, size_t level) {
 }
 
 /* Takes `fd`. */
-static int enter (struct walk *w, int fd, struct err *e) {
+static int enter (struct walk *w, int fd, const uint8_t key[TREE_KEY_BYTES], struct err *e) {
   struct stat st;
   if (w->depth == w->capacity) {
     size_t capacity = w->capacity == 0 ? OPEN_LEVELS : 2 * w->capacity;
@@ -73,7 +75,8 @@ static int enter (struct walk *w, int fd, struct err *e) {
     close (fd);
     return err_set (e, code, "cannot read a directory");
   }
-  w->levels[w->depth++] = (struct level) { .device = st.st_dev, .inode = st.st_ino };
+  w->levels[w->depth] = (struct level) { .device = st.st_dev, .inode = st.st_ino };
+  memcpy (w->levels[w->depth++].key, key, TREE_KEY_BYTES);
   return 0;
 }
 
@@ -112,8 +115,12 @@ static bool has_vanished (int code) {
 
 static int count_entry (struct walk *w, int directory, const char *name, struct tree_usage *u, struct err *e) {
   struct stat st;
+  uint8_t key[TREE_KEY_BYTES] = { 0 };
   if (fstatat (directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : err_set (e, errno, "cannot look at \"%.200s\"", name);
+  struct tree_visitor *v = w->visitor;
+  if (v != NULL && v->visit (v, directory, name, &st, w->levels[w->depth - 1].key, key, e) < 0)
+    return -1;
   if (S_ISDIR (st.st_mode)) {
     int fd = open_entry (directory, name, O_RDONLY | O_DIRECTORY);
     if (fd == -EXDEV || has_vanished (-fd))
@@ -121,7 +128,7 @@ static int count_entry (struct walk *w, int directory, const char *name, struct 
     if (fd < 0)
       return err_set (e, -fd, "cannot open \"%.200s\"", name);
     usage_add (u, &st);
-    return enter (w, fd, e);
+    return enter (w, fd, key, e);
   }
   int added = st.st_nlink > 1 ? inode_set_add (&w->linked, st.st_dev, st.st_ino) : 1;
   if (added < 0)
@@ -152,13 +159,19 @@ static int count_all (struct walk *w, struct tree_usage *u, struct err *e) {
 }
 
 int tree_measure (const char *path, const volatile int32_t *cancelled, struct tree_usage *u, struct err *e) {
-  struct walk w = { .cancelled = cancelled };
+  return tree_visit_all (path, cancelled, NULL, u, e);
+}
+
+int tree_visit_all (const char *path, const volatile int32_t *cancelled, struct tree_visitor *visitor, struct tree_usage *u,
+               struct err *e) {
+  static const uint8_t root_key[TREE_KEY_BYTES];
+  struct walk w = { .cancelled = cancelled, .visitor = visitor };
   *u = (struct tree_usage) { 0 };
 
   int root = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (root < 0)
     return err_set (e, errno, "cannot open the tree");
-  int result = enter (&w, root, e);
+  int result = enter (&w, root, root_key, e);
   if (result == 0)
     result = count_all (&w, u, e);
 

@@ -6,7 +6,7 @@ import type { Command } from "./command.ts";
 
 export interface CommandEntry {
   /** The management command it belongs to, "" for a top-level one. */
-  readonly parent: "" | "container" | "image" | "system";
+  readonly parent: "" | "container" | "image" | "manifest" | "system";
   /** Its spellings below the parent, the main one first. */
   readonly names: readonly string[];
   /** Its spelling at the top level, "" for none. */
@@ -22,8 +22,12 @@ export interface CommandEntry {
 export const MANAGEMENT: ReadonlyMap<string, string> = new Map([
   ["container", "Manage containers"],
   ["image", "Manage images"],
+  ["manifest", "Manage image manifests and manifest lists"],
   ["system", "Manage Gantry"],
 ]);
+
+/** Words that make this program another one (src/cmd/main.ts): here for the help alone. */
+export const SERVERS: ReadonlyMap<string, string> = new Map([["registry", "Serve images to others"]]);
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
@@ -58,6 +62,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "Download an image from a registry",
     common: true,
     load: () => import("./image/pull.ts"),
+  },
+  {
+    parent: "image",
+    names: ["push"],
+    top: "push",
+    summary: "Upload an image to a registry",
+    common: true,
+    load: () => import("./image/push.ts"),
   },
   {
     parent: "image",
@@ -141,6 +153,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "",
     summary: "Inspect how the filesystems of two images, or of an image and what it stands on, differ",
     load: () => import("./image/diff.ts"),
+  },
+  {
+    parent: "system",
+    names: ["check"],
+    top: "",
+    summary: "Check what is stored, and repair it",
+    load: () => import("./system/check.ts"),
   },
   {
     parent: "system",
@@ -310,6 +329,62 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "stop",
     summary: "Stop one or more running containers",
     load: () => import("./container/stop.ts"),
+  },
+  {
+    parent: "image",
+    names: ["tags"],
+    top: "",
+    summary: "List the tags of a repository at its registry",
+    load: () => import("./image/tags.ts"),
+  },
+  {
+    parent: "image",
+    names: ["tree"],
+    top: "",
+    summary: "Show the layers of an image and who shares them",
+    load: () => import("./image/tree.ts"),
+  },
+  {
+    parent: "image",
+    names: ["untag"],
+    top: "",
+    summary: "Remove names of images and nothing else",
+    load: () => import("./image/untag.ts"),
+  },
+  {
+    parent: "manifest",
+    names: ["create"],
+    top: "",
+    summary: "Create a local manifest list for annotating and pushing to a registry",
+    load: () => import("./manifest/create.ts"),
+  },
+  {
+    parent: "manifest",
+    names: ["annotate"],
+    top: "",
+    summary: "Add additional information to a local image manifest",
+    load: () => import("./manifest/annotate.ts"),
+  },
+  {
+    parent: "manifest",
+    names: ["inspect"],
+    top: "",
+    summary: "Display an image manifest, or manifest list",
+    load: () => import("./manifest/inspect.ts"),
+  },
+  {
+    parent: "manifest",
+    names: ["push"],
+    top: "",
+    summary: "Push a manifest list to a repository",
+    load: () => import("./manifest/push.ts"),
+  },
+  {
+    parent: "manifest",
+    names: ["rm"],
+    top: "",
+    summary: "Delete one or more manifest lists from local storage",
+    load: () => import("./manifest/remove.ts"),
   },
   {
     parent: "image",

@@ -1,7 +1,7 @@
 /** Help texts in the layout of Docker's CLI, generated from the command and flag tables. */
 import type { Cli } from "./cli.ts";
 import type { Command } from "./command.ts";
-import { type CommandEntry, COMMANDS, MANAGEMENT } from "./commands.ts";
+import { type CommandEntry, COMMANDS, MANAGEMENT, SERVERS } from "./commands.ts";
 import type { FlagSet, FlagSpec } from "./flags.ts";
 
 const DEFAULT_COLUMNS = 80;
@@ -26,7 +26,7 @@ Common Commands:
 ${lines(common.map((entry) => [entry.top, entry.summary]))}
 
 Management Commands:
-${lines([...MANAGEMENT])}
+${lines([...MANAGEMENT, ...SERVERS])}
 
 Commands:
 ${lines(others.map((entry) => [entry.top, entry.summary]))}

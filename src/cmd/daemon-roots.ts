@@ -14,6 +14,21 @@ export interface DaemonRoots {
   readonly tasks: string;
 }
 
+/** What `system check` looks at: paths and the most that their modes may allow. */
+export function statePaths(
+  { dataRoot, containers, metadata, content, snapshots }: DaemonRoots,
+  driver: string,
+): readonly { readonly path: string; readonly mode: number }[] {
+  const inContent = ["blobs", "ingest", "partial"].map((name) => join(content, name));
+  const inSnapshots = ["layers", "staging", "active", "trash"].map((name) => join(snapshots, driver, name));
+  return [
+    { path: dataRoot, mode: 0o710 },
+    { path: containers, mode: 0o710 },
+    { path: metadata, mode: 0o600 },
+    ...[...inContent, ...inSnapshots].map((path) => ({ path, mode: 0o700 })),
+  ];
+}
+
 /** Makes what is missing, with modes that let nobody but root in. Throws `conflict` when another daemon has the data. */
 export function openRoots(native: Pick<Native, "lockFile">, dataRoot: string, execRoot: string): DaemonRoots {
   const roots: DaemonRoots = {

@@ -9,6 +9,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { containerFilesRoutes } from "../api/routes/container-files.ts";
+import { checkRoutes } from "../api/routes/check.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { distributionRoutes } from "../api/routes/distribution.ts";
 import { execRoutes } from "../api/routes/exec.ts";
@@ -84,7 +85,7 @@ import {
   type DaemonOptions,
   parseDaemonFlags,
 } from "./daemon-options.ts";
-import { openRoots } from "./daemon-roots.ts";
+import { openRoots, statePaths } from "./daemon-roots.ts";
 import { listenOn } from "./daemon-socket.ts";
 import { findNativeParts } from "./native-parts.ts";
 import { registryOptions } from "./registry-settings.ts";
@@ -239,6 +240,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...registryRoutes(engine),
       ...distributionRoutes(engine),
       ...networkRoutes(engine),
+      ...checkRoutes({ ...engine, partialMaxAgeMs, statePaths: statePaths(roots, snapshots.driver) }),
     ],
   });
   await listenOn(server, options.socketPath, options.group);

@@ -3,24 +3,18 @@ import { fail, isCategory } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Credentials, Repository } from "../core/distribution/distribution.ts";
 import { openRegistries } from "../core/distribution/registries.ts";
-import {
-  AUTHORITY_FILES,
-  checkMirror,
-  DEFAULT_LIMITS,
-  type Proxies,
-} from "../core/distribution/registry-options.ts";
+import { checkMirror } from "../core/distribution/registry-options.ts";
 import type { Upstream } from "../registry/upstream.ts";
+import { registryOptions } from "./registry-settings.ts";
 
 export interface UpstreamOptions {
   /** "https://registry.example" or, for one that may be reached without protection, "http://…". No path. */
   readonly url: string;
   readonly credentials: Credentials | undefined;
-  readonly proxies: Proxies;
+  /** For proxies and authorities, as the engine takes them from there. */
+  readonly environment: ReadonlyMap<string, string>;
   readonly userAgent: string;
-  readonly certificateDirectories: readonly string[];
 }
-
-const MAX_ATTEMPTS = 3;
 
 export interface OpenUpstream {
   readonly upstream: Upstream;
@@ -37,20 +31,9 @@ export function openUpstream(options: UpstreamOptions, log: Logger): OpenUpstrea
       `a mirror needs the URL of a registry without a path, not "${options.url}"`,
     );
   const domain = url.host === "registry-1.docker.io" ? "docker.io" : url.host;
-  const registries = openRegistries(
-    {
-      mirrors: [],
-      hosts: new Map(),
-      insecure: url.protocol === "http:" ? [url.host] : [],
-      certificateDirectories: options.certificateDirectories,
-      authorityFiles: AUTHORITY_FILES,
-      proxies: options.proxies,
-      maxAttempts: MAX_ATTEMPTS,
-      userAgent: options.userAgent,
-      limits: DEFAULT_LIMITS,
-    },
-    log,
-  );
+  const insecure = url.protocol === "http:" ? { "insecure-registries": [url.host] } : {};
+  const settings = registryOptions(insecure, options.environment, options.userAgent);
+  const registries = openRegistries(settings, log);
   const open: Opener = (path, tag, digest) =>
     registries.open({ domain, path, tag, digest }, options.credentials, "pull");
   return { upstream: upstreamOf(url.host, open), close: () => registries.close() };

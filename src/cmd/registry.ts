@@ -16,22 +16,24 @@ import { listenAdmin } from "../registry/admin.ts";
 import { ALL_MAY_PULL, USERS_MAY_ALL } from "../registry/auth/access.ts";
 import { basicGate, type Gate, OPEN_GATE, tokenGate } from "../registry/auth/gate.ts";
 import { openHtpasswd } from "../registry/auth/htpasswd.ts";
-import { type Listener, listenPlain, listenTls } from "../registry/listen.ts";
+import { type Certificate, listenPlain, listenTls } from "../registry/listen.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { findNativeParts } from "./native-parts.ts";
 import { type OpenUpstream, openUpstream } from "./registry-upstream.ts";
 import {
-  decodeRegistryFile,
-  parseRegistryFlags,
-  REGISTRY_HELP,
-  registryOptions,
-  type RegistryServeOptions,
-} from "./registry-options.ts";
+  decodeServeFile,
+  parseServeFlags,
+  SERVE_HELP,
+  serveOptions,
+  type ServeOptions,
+} from "./registry-serve-options.ts";
 
 const REALM = "Gantry registry";
 
 interface Served {
   readonly log: Logger;
+  /** Reads the certificate again. */
+  readonly renew: () => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -42,25 +44,25 @@ export async function runRegistry(words: readonly string[]): Promise<void> {
     if (verb !== "serve") {
       const isHelp = verb === undefined || verb === "--help" || verb === "-h" || verb === "help";
       if (!isHelp) throw fail("invalid_argument", `unknown command "${verb}"; see gantry registry --help`);
-      process.stdout.write(REGISTRY_HELP);
+      process.stdout.write(SERVE_HELP);
       return;
     }
-    const flags = parseRegistryFlags(rest);
+    const flags = parseServeFlags(rest);
     if (flags === "help") {
-      process.stdout.write(REGISTRY_HELP);
+      process.stdout.write(SERVE_HELP);
       return;
     }
     const { configFile } = flags;
     const file = configFile === undefined ? { given: {}, access: [] } : readConfig(configFile);
-    const options = registryOptions(flags.given, file);
-    endWithSignals(await startRegistry(options));
+    const options = serveOptions(flags.given, file);
+    obeySignals(await startRegistry(options));
   } catch (error) {
     process.stderr.write(`gantry registry: ${messageOf(error)}\n`);
     process.exit(1);
   }
 }
 
-async function startRegistry(options: RegistryServeOptions): Promise<Served> {
+async function startRegistry(options: ServeOptions): Promise<Served> {
   const log = new Logger((line) => process.stderr.write(line), options.logLevel);
   const { dataRoot } = options;
   mkdirSync(dataRoot, { recursive: true, mode: 0o700 });
@@ -82,23 +84,30 @@ async function startRegistry(options: RegistryServeOptions): Promise<Served> {
     ...(mirrored === undefined ? {} : { upstream: mirrored.upstream }),
     ...(options.mirror === undefined ? {} : { tagMaxAgeMs: options.mirror.tagMaxAgeMs }),
   });
-  const listeners = [await listen(registry, options)];
-  if (options.adminListen !== undefined) listeners.push(await listenAdmin(registry, options.adminListen));
+  const certificate = certificateOf(options);
+  const secure =
+    certificate === undefined ? undefined : await listenTls(registry, options.listen, certificate);
+  const main = secure ?? (await listenPlain(registry, options.listen));
+  const admin =
+    options.adminListen === undefined ? undefined : await listenAdmin(registry, options.adminListen);
   const stopCollecting = collectAtIntervals(registry, options.gc.intervalMs, log);
   log.info("the registry is ready", {
     version: VERSION,
     commit: COMMIT,
     host: options.listen.host,
-    port: listeners[0]?.port,
+    port: main.port,
     dataRoot,
     ms: Math.round(performance.now()),
   });
   return {
     log,
+    renew: () => {
+      const renewed = certificateOf(options);
+      if (renewed !== undefined) secure?.renew(renewed);
+    },
     stop: async () => {
       stopCollecting();
-      const closed = listeners.map((listener) => listener.close(options.shutdownMs));
-      await Promise.all(closed);
+      await Promise.all([main.close(options.shutdownMs), admin?.close(options.shutdownMs)]);
       await registry.close();
       mirrored?.close();
       metadata.close();
@@ -106,13 +115,11 @@ async function startRegistry(options: RegistryServeOptions): Promise<Served> {
   };
 }
 
-function listen(registry: Registry, { listen: endpoint, tls }: RegistryServeOptions): Promise<Listener> {
-  if (tls === undefined) return listenPlain(registry, endpoint);
-  const certificate = { cert: readText(tls.certFile), key: readText(tls.keyFile) };
-  return listenTls(registry, endpoint, certificate);
+function certificateOf({ tls }: ServeOptions): Certificate | undefined {
+  return tls === undefined ? undefined : { cert: readText(tls.certFile), key: readText(tls.keyFile) };
 }
 
-function gateOf(options: RegistryServeOptions): Gate {
+function gateOf(options: ServeOptions): Gate {
   if (options.htpasswd === "") return OPEN_GATE;
   const given = options.access.length > 0 ? options.access : [USERS_MAY_ALL];
   const rules = options.anonymousPull ? [...given, ALL_MAY_PULL] : given;
@@ -130,7 +137,7 @@ function gateOf(options: RegistryServeOptions): Gate {
 }
 
 function upstreamFor(
-  { url, user, passwordFile }: NonNullable<RegistryServeOptions["mirror"]>,
+  { url, user, passwordFile }: NonNullable<ServeOptions["mirror"]>,
   log: Logger,
 ): OpenUpstream {
   const password = passwordFile === "" ? "" : readText(passwordFile).trimEnd();
@@ -139,21 +146,18 @@ function upstreamFor(
       url,
       credentials:
         user === "" ? undefined : { username: user, password, identityToken: "", registryToken: "" },
-      proxies: {
-        http: environment("http_proxy"),
-        https: environment("https_proxy"),
-        exceptions: environment("no_proxy"),
-      },
+      environment: environment(),
       userAgent: `gantry-registry/${VERSION}`,
-      certificateDirectories: ["/etc/gantry/certs.d", "/etc/docker/certs.d"],
     },
     log,
   );
 }
 
-/** Either spelling, as everywhere. */
-function environment(name: string): string {
-  return process.env[name.toUpperCase()] ?? process.env[name] ?? "";
+function environment(): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>();
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined) variables.set(name, value);
+  return variables;
 }
 
 /** Made when it is not there yet: tokens live for minutes, so that losing it costs nobody more than another one. */
@@ -188,9 +192,9 @@ function takeLock(dataRoot: string): void {
   writeFileSync(path, `${process.pid}\n`);
 }
 
-function readConfig(path: string): ReturnType<typeof decodeRegistryFile> {
+function readConfig(path: string): ReturnType<typeof decodeServeFile> {
   try {
-    return decodeRegistryFile(readText(path));
+    return decodeServeFile(readText(path));
   } catch (error) {
     throw fail("invalid_argument", `cannot use the configuration "${path}": ${messageOf(error)}`, error);
   }
@@ -204,7 +208,7 @@ function readText(path: string): string {
   }
 }
 
-function endWithSignals({ log, stop }: Served): void {
+function obeySignals({ log, renew, stop }: Served): void {
   // Requests are isolated from each other, and state is written before it is believed: going on is safer than a restart.
   process.on("uncaughtException", (error) =>
     log.error("uncaught error", { error: messageOf(error), stack: error.stack }),
@@ -225,4 +229,12 @@ function endWithSignals({ log, stop }: Served): void {
   };
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
+  process.on("SIGHUP", () => {
+    try {
+      renew();
+      log.info("certificates read again");
+    } catch (error) {
+      log.error("the old certificates stay", { error: messageOf(error) });
+    }
+  });
 }

@@ -16,8 +16,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { builtNative } from "../../test/support/native.ts";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { LAYER_DOORS, type LayerDoor } from "../../test/support/layer-doors.ts";
 import { describeWith } from "../../test/support/requires.ts";
 import { paxRecord, TarBuilder } from "../../test/support/tar-builder.ts";
 import { listTree, xattrsOf } from "../../test/support/tree-listing.ts";
@@ -57,8 +57,9 @@ async function* one(archive: Uint8Array): AsyncGenerator<Uint8Array> {
   yield archive;
 }
 
-const apply = (archive: Uint8Array) =>
-  builtNative().applyLayer(root, one(archive), new AbortController().signal);
+let door: LayerDoor;
+
+const apply = (archive: Uint8Array) => door.apply(root, one(archive), new AbortController().signal);
 
 async function refused(archive: Uint8Array, says: RegExp): Promise<void> {
   let error: unknown;
@@ -437,8 +438,8 @@ const LIMITS: readonly Pair[] = [
     what: "a sparse file of 8 EiB",
     hostile: () => tar().sparse("x", "1.0", Number.MAX_SAFE_INTEGER * 512, []),
     says: /File too large|bad value|too large/,
-    twin: () => tar().sparse("x", "1.0", 2 ** 33, []),
-    works: () => expect(stat("x").size).toBe(2n ** 33n),
+    twin: () => tar().sparse("x", "1.0", 2 ** 31, []),
+    works: () => expect(stat("x").size).toBe(2n ** 31n),
   },
   {
     what: "a sparse map of a hundred million pieces",
@@ -657,46 +658,48 @@ const DAMAGED: readonly Damaged[] = [
   },
 ];
 
-describeWith("a hostile layer", ["root", "native"], () => {
-  pairs("wants out", ESCAPES);
-  pairs("wants too much", LIMITS);
+for (const way of LAYER_DOORS)
+  describeWith(`a hostile layer ${way.name}`, ["root", "native", ...way.needs], () => {
+    beforeAll(() => {
+      door = way;
+    });
+    pairs("wants out", ESCAPES);
+    pairs("wants too much", LIMITS);
 
-  describe("that is damaged", () => {
-    for (const { what, archive, says } of DAMAGED)
-      test(`${what} is refused`, async () => {
-        await refused(archive(), says);
-        expect(listing()).toBe(outside);
-      });
-  });
+    describe("that is damaged", () => {
+      for (const { what, archive, says } of DAMAGED)
+        test(`${what} is refused`, async () => {
+          await refused(archive(), says);
+          expect(listing()).toBe(outside);
+        });
+    });
 
-  test("with signed checksums is read, as old tars wrote them", async () => {
-    const name = Buffer.from("\xe9t\xe9", "latin1");
-    await apply(tar().file(name, "x", { checksumOff: -512 }).end());
-    expect(readdirSync(root, "latin1")).toEqual(["\xe9t\xe9"]);
-  });
+    test("with signed checksums is read, as old tars wrote them", async () => {
+      const name = Buffer.from("\xe9t\xe9", "latin1");
+      await apply(tar().file(name, "x", { checksumOff: -512 }).end());
+      expect(readdirSync(root, "latin1")).toEqual(["\xe9t\xe9"]);
+    });
 
-  test("that names one thing 4,000 times ends with the last", async () => {
-    const builder = tar();
-    for (let i = 0; i < 1_000; i++)
-      builder.file("x", `${i}`).symlink("x", `${work}/victim`).directory("x").file("x/inside", `${i}`);
-    const usage = await apply(builder.end());
-    expect(text("x/inside")).toBe("999");
-    expect(usage).toEqual({ sizeBytes: 3, inodes: 2 });
-    expect(listing()).toBe(outside);
-  });
+    test("that names one thing 4,000 times ends with the last", async () => {
+      const builder = tar();
+      for (let i = 0; i < 1_000; i++)
+        builder.file("x", `${i}`).symlink("x", `${work}/victim`).directory("x").file("x/inside", `${i}`);
+      const usage = await apply(builder.end());
+      expect(text("x/inside")).toBe("999");
+      expect(usage).toEqual({ sizeBytes: 3, inodes: 2 });
+      expect(listing()).toBe(outside);
+    });
 
-  test("is stopped at the first bad entry, without reading the rest", async () => {
-    let given = 0;
-    const source = (async function* () {
-      yield tar().file("../x").unended();
-      for (; given < 10_000; given++) yield Buffer.alloc(1 << 16);
-    })();
-    await builtNative()
-      .applyLayer(root, source, new AbortController().signal)
-      .then(
+    test("is stopped at the first bad entry, without reading the rest", async () => {
+      let given = 0;
+      const source = (async function* () {
+        yield tar().file("../x").unended();
+        for (; given < 10_000; given++) yield Buffer.alloc(1 << 16);
+      })();
+      await door.apply(root, source, new AbortController().signal).then(
         () => expect.unreachable(),
         (error: unknown) => expect(messageOf(error)).toContain("name leads out"),
       );
-    expect(given).toBeLessThan(100);
+      expect(given).toBeLessThan(100);
+    });
   });
-});

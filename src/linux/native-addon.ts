@@ -29,6 +29,7 @@ interface Addon {
   removeTree(path: string): Promise<unknown>;
   /** `cancelled[0]` ≠ 0 stops it; the array must stay reachable until the promise is settled. */
   treeUsage(path: string, cancelled: Int32Array): Promise<unknown>;
+  treeFingerprint(path: string, cancelled: Int32Array): Promise<unknown>;
   syncFilesystem(path: string): Promise<unknown>;
 }
 
@@ -42,6 +43,7 @@ const FUNCTIONS = [
   "replaceProcess",
   "removeTree",
   "treeUsage",
+  "treeFingerprint",
   "syncFilesystem",
 ] as const satisfies readonly (keyof Addon)[];
 
@@ -93,7 +95,16 @@ function treeUsage(value: unknown): TreeUsage {
   return { sizeBytes: value.sizeBytes, inodes: value.inodes };
 }
 
-async function measure(addon: Addon, path: string, signal: AbortSignal): Promise<TreeUsage> {
+function fingerprint(value: unknown): string {
+  if (typeof value !== "string") throw fail("internal", "the addon returned no fingerprint");
+  return value;
+}
+
+/** Calls `read` with a switch that the signal turns. */
+async function cancellable(
+  read: (cancelled: Int32Array) => Promise<unknown>,
+  signal: AbortSignal,
+): Promise<unknown> {
   signal.throwIfAborted();
   const cancelled = new Int32Array(new ArrayBuffer(4));
   const cancel = () => {
@@ -101,7 +112,7 @@ async function measure(addon: Addon, path: string, signal: AbortSignal): Promise
   };
   signal.addEventListener("abort", cancel); // and so keeps `cancelled` alive as long as the thread may look at it
   try {
-    return treeUsage(await addon.treeUsage(absolutePath(path), cancelled));
+    return await read(cancelled);
   } catch (error) {
     signal.throwIfAborted();
     throw error;
@@ -148,7 +159,11 @@ export function loadNative(paths: NativePaths): Native {
       await addon.removeTree(absolutePath(path));
     },
 
-    treeUsage: (path, signal) => measure(addon, path, signal),
+    treeUsage: async (path, signal) =>
+      treeUsage(await cancellable((stop) => addon.treeUsage(absolutePath(path), stop), signal)),
+
+    treeFingerprint: async (path, signal) =>
+      fingerprint(await cancellable((stop) => addon.treeFingerprint(absolutePath(path), stop), signal)),
 
     async syncFilesystem(path) {
       await addon.syncFilesystem(absolutePath(path));

@@ -91,6 +91,13 @@ export interface Native {
   treeUsage(path: string, signal: AbortSignal): Promise<TreeUsage>;
 
   /**
+   * What two trees have in common only when they are the same: names, kinds, owners, modes, times, link counts, texts of
+   * links, extended attributes and bytes of all entries; hexadecimal. The same for every order of directories. Mounts below
+   * are not entered. Runs off the event loop.
+   */
+  treeFingerprint(path: string, signal: AbortSignal): Promise<string>;
+
+  /**
    * Copies the tree `from` into the empty directory `to` of the same file system in a child, with the ids of owners and
    * ACLs mapped ("inside outside count" lines) and everything else kept. Rejects `invalid_argument`, naming the file, for an
    * id that is not mapped; `to` is half-done then. Nobody may change `from` meanwhile.

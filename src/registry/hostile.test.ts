@@ -305,6 +305,20 @@ describe("requests", () => {
   });
 });
 
+test("any number of writers at the same time leave one upload with one of them", async () => {
+  const location = String((await host.must("POST", "/v2/evil/blobs/uploads/")).headers.location);
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, (_, i) =>
+      host.ask("PATCH", location, { body: `writer ${i} `.padEnd(12), headers: { "Content-Range": "0-11" } }),
+    ),
+  );
+  const statuses = answers.map(({ status }) => status);
+  expect(statuses.filter((status) => status === 202)).toHaveLength(1);
+  for (const status of statuses) expect([202, 400, 416]).toContain(status);
+  expect((await host.ask("GET", location)).headers.range).toBe("0-11");
+  expect((await host.ask("DELETE", location)).status).toBe(204);
+});
+
 test("a blob beyond the limit is refused before it is sent, and while it is", async () => {
   const small = await RegistryHost.start({ limits: { maxBlobBytes: 1000 } });
   try {

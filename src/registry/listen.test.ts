@@ -1,49 +1,32 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request as requestPlain } from "node:http";
 import { Agent, request } from "node:https";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { makeAuthority } from "../core/distribution/testing/certificates.ts";
+import { until } from "../../test/support/until.ts";
 import { sha256Of } from "../specs/oci-image/digest.ts";
 import { listenAdmin } from "./admin.ts";
 import { tokenGate } from "./auth/gate.ts";
-import { type Certificate, type Listener, listenTls } from "./listen.ts";
+import { type Certificate, type TlsListener, listenTls } from "./listen.ts";
 import { RegistryHost } from "./testing/registry-host.ts";
 
-let directory = "";
 let host: RegistryHost;
-let secure: Listener;
+let secure: TlsListener;
 let certificate: Certificate;
 const agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "listen-"));
-  const [key, cert] = [join(directory, "key"), join(directory, "cert")];
-  execFileSync(
-    "openssl",
-    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"].concat([
-      "-subj",
-      "/CN=localhost",
-      "-keyout",
-      key,
-      "-out",
-      cert,
-    ]),
-    { stdio: "ignore" },
-  );
+  using authority = makeAuthority();
+  certificate = authority.issue("DNS:localhost,IP:127.0.0.1");
   host = await RegistryHost.start({ limits: { maxTransfersPerClient: 1 } });
-  certificate = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
   secure = await listenTls(host.registry, { host: "127.0.0.1", port: 0 }, certificate);
 });
 afterAll(async () => {
   agent.destroy();
   await secure.close(0);
   await host.close();
-  rmSync(directory, { recursive: true });
 });
 
 interface Got {
@@ -112,6 +95,66 @@ describe("over TLS", () => {
     holding.once("close", () => resolve());
     holding.destroy();
     await promise;
+  });
+
+  const connectSecurely = (): TLSSocket => {
+    const socket = connectTls({ host: "127.0.0.1", port: secure.port, rejectUnauthorized: false });
+    socket.on("error", () => {});
+    return socket;
+  };
+
+  test("one address has so many connections and no more, busy or not, and gets them back", async () => {
+    const sockets = Array.from({ length: 520 }, connectSecurely);
+    let open = 0;
+    for (const socket of sockets) socket.on("secureConnect", () => open++);
+    // The agent has one, too.
+    await until("the rest to be refused", () => sockets.filter(({ destroyed }) => destroyed).length >= 8);
+    await until("the others to be there", () => open >= 511);
+    expect(open).toBeLessThanOrEqual(512);
+    for (const socket of sockets) socket.destroy();
+    await until("a connection to be free", async () => {
+      const again = connectSecurely();
+      const { promise, resolve: setAnswer } = Promise.withResolvers<boolean>();
+      again.on("data", (chunk: Buffer) => setAnswer(chunk.toString().startsWith("HTTP/1.1 200 ")));
+      again.on("close", () => setAnswer(false));
+      again.write("GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      return promise;
+    });
+  });
+
+  test("a slow reader gets the end of an answer after which the registry closes", async () => {
+    const { digest } = await host.pushBlob("slow", Buffer.alloc(3 << 20, 5));
+    const socket = connectSecurely();
+    let received = 0;
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    socket.on("close", () => resolve());
+    socket.write(`GET /v2/slow/blobs/${digest} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    socket.pause();
+    await Bun.sleep(300);
+    socket.on("data", (chunk: Buffer) => {
+      received += chunk.length;
+    });
+    socket.resume();
+    await closed;
+    expect(received).toBeGreaterThan(3 << 20);
+  });
+
+  test("a renewed certificate is shown from then on", async () => {
+    const shown = (): Promise<string> => {
+      const { promise, resolve, reject } = Promise.withResolvers<string>();
+      const client = connectTls({ host: "127.0.0.1", port: secure.port, rejectUnauthorized: false }, () => {
+        resolve(client.getPeerCertificate().fingerprint256);
+        client.destroy();
+      });
+      client.on("error", reject);
+      return promise;
+    };
+    const before = await shown();
+    expect(await shown()).toBe(before);
+    using authority = makeAuthority();
+    secure.renew(authority.issue("DNS:localhost"));
+    expect(await shown()).not.toBe(before);
+    expect((await ask("GET", "/v2/")).status).toBe(200);
   });
 
   test("old protocol versions, and no TLS at all, are refused", async () => {

@@ -1,6 +1,7 @@
 /**
- * Sockets. Requests are served by `node:http`; with TLS a listener in front decrypts and pipes into an HTTP server on a unix
- * socket, writing into each connection's first request whom it belongs to.
+ * Sockets. Requests are served by `node:http`; with TLS a listener in front counts connections by address, decrypts, and pipes
+ * into an HTTP server on a unix socket, writing into each connection's first request whom it belongs to. Without TLS nothing
+ * is in front: it would cost half the throughput, and who listens beyond the loopback has TLS or a proxy that counts.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -9,7 +10,7 @@ import { connect, type Server as NetServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { createServer as createTlsServer } from "node:tls";
+import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { fail, messageOf } from "../base/errors.ts";
 import { HEAD_TIMEOUT_MS, KEEP_ALIVE_MS, MAX_HEAD_BYTES } from "./limits.ts";
 import type { Peer, Registry } from "./registry.ts";
@@ -31,6 +32,13 @@ export interface Listener {
   close(graceMs: number): Promise<void>;
 }
 
+export interface TlsListener extends Listener {
+  /** Connections from now on see this certificate. */
+  renew(certificate: Certificate): void;
+}
+
+/** A connection that we have ended, and its client has not. */
+const LINGER_MS = 30_000;
 const MAX_CONNECTIONS = 4096;
 const MAX_PER_ADDRESS = 512;
 
@@ -39,6 +47,7 @@ export async function listenPlain(registry: Registry, endpoint: Endpoint): Promi
     address: socket.remoteAddress ?? "",
     isSecure: false,
   }));
+  server.maxConnections = MAX_CONNECTIONS;
   const port = await listening(server, endpoint);
   return { port, close: (graceMs) => closeServer(server, graceMs) };
 }
@@ -47,34 +56,33 @@ export async function listenTls(
   registry: Registry,
   endpoint: Endpoint,
   certificate: Certificate,
-): Promise<Listener> {
+): Promise<TlsListener> {
   const directory = mkdtempSync(join(tmpdir(), "gantry-registry-"));
   const path = join(directory, "http");
   const mark = new PeerMark();
   const inner = httpServer(registry, (request) => ({ address: mark.addressOf(request), isSecure: true }));
-  const front = createTlsServer(
-    {
-      ...certificate,
-      minVersion: "TLSv1.2",
-      ALPNProtocols: ["http/1.1"],
-      handshakeTimeout: HEAD_TIMEOUT_MS,
-      allowHalfOpen: true,
-    },
-    (secure) => forward(secure, path, mark),
-  );
+  const front = createTlsServer(tlsOptions(certificate), (socket) => forward(socket, path, mark));
   limitConnections(front);
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  inner.once("error", reject);
-  inner.listen(path, resolve);
-  await promise;
+  await listening(inner, path);
   const port = await listening(front, endpoint);
   return {
     port,
+    renew: (renewed) => front.setSecureContext(tlsOptions(renewed)),
     close: async (graceMs) => {
       front.close();
       await closeServer(inner, graceMs);
       rmSync(directory, { recursive: true, force: true });
     },
+  };
+}
+
+function tlsOptions(certificate: Certificate): TlsOptions {
+  return {
+    ...certificate,
+    minVersion: "TLSv1.2",
+    ALPNProtocols: ["http/1.1"],
+    handshakeTimeout: HEAD_TIMEOUT_MS,
+    allowHalfOpen: true,
   };
 }
 
@@ -95,7 +103,6 @@ function httpServer(registry: Registry, peerOf: (request: IncomingMessage) => Pe
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
     else socket.destroy();
   });
-  limitConnections(server);
   return server;
 }
 
@@ -119,17 +126,20 @@ function limitConnections(server: NetServer): void {
   });
 }
 
-export async function listening(server: NetServer, { host, port }: Endpoint): Promise<number> {
+/** On an address or a path; answers the port. */
+export async function listening(server: NetServer, at: Endpoint | string): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(port, host, resolve);
+  if (typeof at === "string") server.listen(at, resolve);
+  else server.listen(at.port, at.host, resolve);
   try {
     await promise;
   } catch (cause) {
-    throw fail("unavailable", `cannot listen on "${host}:${port}": ${messageOf(cause)}`, cause);
+    const name = typeof at === "string" ? at : `${at.host}:${at.port}`;
+    throw fail("unavailable", `cannot listen on "${name}": ${messageOf(cause)}`, cause);
   }
   const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : port;
+  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 export async function closeServer(server: Server, graceMs: number): Promise<void> {
@@ -141,22 +151,26 @@ export async function closeServer(server: Server, graceMs: number): Promise<void
   clearTimeout(timer);
 }
 
-function forward(secure: Socket, path: string, mark: PeerMark): void {
+function forward(outer: Socket, path: string, mark: PeerMark): void {
   const inner = connect({ path, allowHalfOpen: true });
   const end = (): void => {
-    secure.destroy();
+    outer.destroy();
     inner.destroy();
   };
-  secure.on("error", end);
+  outer.on("error", end);
   inner.on("error", end);
-  secure.once("close", () => inner.destroy());
-  inner.once("close", () => secure.destroy());
-  inner.pipe(secure);
-  mark.into(secure, inner);
+  outer.once("close", () => inner.destroy());
+  inner.once("close", () => {
+    // What was answered last may still be on its way to a slow reader.
+    if (outer.writableEnded) outer.setTimeout(LINGER_MS, end);
+    else outer.destroy();
+  });
+  inner.pipe(outer);
+  mark.into(outer, inner);
 }
 
 /**
- * Who a decrypted connection belongs to, told to the server behind in a header of its first request. Nobody else can tell
+ * Who a connection belongs to, told to the server behind in a header of its first request. Nobody else can tell
  * such a thing: the header begins with a secret of this process.
  */
 class PeerMark {
@@ -164,28 +178,27 @@ class PeerMark {
   readonly #addresses = new WeakMap<object, string>();
 
   /** Passes everything on, with one line more after the first. */
-  into(secure: Socket, inner: Socket): void {
+  into(outer: Socket, inner: Socket): void {
+    const timer = setTimeout(() => outer.destroy(), HEAD_TIMEOUT_MS);
+    outer.once("close", () => clearTimeout(timer));
     let head = Buffer.alloc(0);
     const onData = (chunk: Buffer | string): void => {
       head = Buffer.concat([head, typeof chunk === "string" ? Buffer.from(chunk) : chunk]);
       const end = head.indexOf("\r\n");
       if (end < 0 && head.length <= MAX_HEAD_BYTES) return;
-      secure.off("data", onData);
-      secure.pause();
-      if (end < 0) {
-        secure.destroy();
-        return;
-      }
-      inner.write(head.subarray(0, end + 2));
-      inner.write(`X-Gantry-Peer: ${this.#secret} ${secure.remoteAddress ?? ""}\r\n`);
-      inner.write(head.subarray(end + 2));
-      secure.pipe(inner);
+      clearTimeout(timer);
+      outer.off("data", onData);
+      outer.off("end", onEnd);
+      outer.pause();
+      const line = `X-Gantry-Peer: ${this.#secret} ${outer.remoteAddress ?? ""}\r\n`;
+      if (end < 0) inner.write(head);
+      else inner.write(Buffer.concat([head.subarray(0, end + 2), Buffer.from(line), head.subarray(end + 2)]));
+      outer.pipe(inner);
     };
-    secure.on("data", onData);
-    secure.setTimeout(HEAD_TIMEOUT_MS, () => {
-      if (secure.listeners("data").includes(onData)) secure.destroy();
-      secure.setTimeout(0);
-    });
+    // Half a connection without a request is none.
+    const onEnd = (): void => void outer.destroy();
+    outer.on("end", onEnd);
+    outer.on("data", onData);
   }
 
   addressOf(request: IncomingMessage): string {

@@ -38,7 +38,6 @@ export interface Chunk {
 }
 
 interface Writer {
-  readonly ingest: Promise<Ingest>;
   readonly end: AbortController;
   readonly done: Promise<void>;
 }
@@ -120,8 +119,8 @@ export class Uploads {
 
   async cancel(repository: string, id: string): Promise<void> {
     this.#row(repository, id);
-    await this.#endWriter(id);
     this.#forget(id);
+    await this.#endWriter(id);
     await this.#deps.content.discard(id);
   }
 
@@ -159,16 +158,15 @@ export class Uploads {
   }
 
   async #write<T>(id: string, work: (ingest: Ingest, signal: AbortSignal) => Promise<T>): Promise<T> {
-    await this.#endWriter(id);
-    // The upload may have ended while the earlier writer did.
+    // Several may have waited for the same writer: only the first finds the place free, and the next one waits for that.
+    while (this.#writers.has(id)) await this.#endWriter(id);
     if (!this.#rows.has(id)) throw refuse("BLOB_UPLOAD_UNKNOWN");
     const end = new AbortController();
     const { promise: done, resolve } = Promise.withResolvers<void>();
-    await using lease = this.#deps.leases.acquire(`upload ${id}`);
-    const ingest = this.#deps.content.begin(lease, id, end.signal);
-    this.#writers.set(id, { ingest, end, done });
+    this.#writers.set(id, { end, done });
     try {
-      return await work(await ingest, end.signal);
+      await using lease = this.#deps.leases.acquire(`upload ${id}`);
+      return await work(await this.#deps.content.begin(lease, id, end.signal), end.signal);
     } finally {
       this.#writers.delete(id);
       resolve();
@@ -176,10 +174,10 @@ export class Uploads {
   }
 
   async #endWriter(id: string): Promise<void> {
-    for (let writer = this.#writers.get(id); writer !== undefined; writer = this.#writers.get(id)) {
-      writer.end.abort(refuse("BLOB_UPLOAD_INVALID", { message: "the upload goes on in another request" }));
-      await withDeadline(`the end of the other writer of upload "${id}"`, TAKEOVER_MS, writer.done);
-    }
+    const writer = this.#writers.get(id);
+    if (writer === undefined) return;
+    writer.end.abort(refuse("BLOB_UPLOAD_INVALID", { message: "the upload goes on in another request" }));
+    await withDeadline(`the end of the other writer of upload "${id}"`, TAKEOVER_MS, writer.done);
   }
 
   async #fill(ingest: Ingest, chunk: Chunk, signal: AbortSignal): Promise<void> {

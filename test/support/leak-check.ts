@@ -151,13 +151,17 @@ function difference(before: Inventory, after: Inventory): string[] {
 }
 
 /** Throws, naming everything that is there now and was not before; waits a little for what the kernel still tears down. */
-export async function expectNoLeaks(engine: Engine, before: Inventory): Promise<void> {
+export async function expectNoLeaks(
+  engine: Engine,
+  before: Inventory,
+  allowed: readonly string[] = [],
+): Promise<void> {
   let leaks: string[] = [];
   try {
     await until(
       "everything to be gone",
       () => {
-        leaks = difference(before, inventory(engine));
+        leaks = difference(before, inventory(engine)).filter((leak) => !allowed.includes(leak));
         return leaks.length === 0;
       },
       5000 * SLOWNESS,

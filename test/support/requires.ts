@@ -8,6 +8,7 @@ import { describe } from "bun:test";
 export type Requirement =
   | "root"
   | "docker-cli"
+  | "docker-registry"
   | "cgroup1"
   | "cgroup2"
   | "apparmor"
@@ -18,6 +19,9 @@ export type Requirement =
   | "x86_64"
   | "kernel log"
   | "podman"
+  | "skopeo"
+  | "umoci"
+  | "oras"
   | "systemd"
   | "erofs"
   | "btrfs"
@@ -35,6 +39,7 @@ function isAtLeast(major: number, minor: number): boolean {
 const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   root: () => process.getuid?.() === 0,
   "docker-cli": () => hasCommand("docker"),
+  "docker-registry": () => hasCommand("docker-registry"),
   cgroup1: () => readFileSync("/proc/self/mountinfo", "utf8").includes(" - cgroup "),
   cgroup2: () => existsSync("/sys/fs/cgroup/cgroup.controllers"),
   apparmor: () =>
@@ -43,6 +48,9 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
     hasCommand("apparmor_parser"),
   busybox: () => existsSync("/bin/busybox"),
   podman: () => hasCommand("podman"),
+  skopeo: () => hasCommand("skopeo"),
+  umoci: () => hasCommand("umoci"),
+  oras: () => hasCommand("oras"),
   /** As init: sd_booted(3). */
   systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
   debootstrap: () => hasCommand("debootstrap"),

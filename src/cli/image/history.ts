@@ -6,6 +6,7 @@ import { type ListSpec, printList } from "../output/list.ts";
 import { ago, ellipsis, shortId } from "../output/text.ts";
 import { FORMAT_USAGE } from "../output/usage.ts";
 import { imagePath } from "./path.ts";
+import { platformQuery } from "./platform.ts";
 
 const CREATED_BY_LENGTH = 45;
 
@@ -25,7 +26,7 @@ export function command(): Command {
       const answer = await engine.json({
         method: "GET",
         path: `${imagePath(name)}/history`,
-        query: { platform: platform.value || undefined },
+        query: { platform: platformQuery(platform.value) },
       });
       const items = Array.isArray(answer) ? answer.filter(isFields) : [];
       const spec = historyList(items, {

@@ -32,7 +32,7 @@ export function command(): Command {
         },
         ...(isUrl ? {} : { upload: await archive(source) }),
       });
-      await showProgress(jsonLines(response.body), { sink: cli.out, isTerminal: false, columns: 0 });
+      await showProgress(jsonLines(response.body), { sink: cli.out, size: undefined });
       return 0;
     },
   };

@@ -3,6 +3,7 @@ import { FlagSet } from "../flags.ts";
 import { inspectEach } from "../output/inspect.ts";
 import { INSPECT_FORMAT_USAGE } from "../output/usage.ts";
 import { imagePath } from "./path.ts";
+import { platformQuery } from "./platform.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
@@ -14,7 +15,7 @@ export function command(): Command {
     arguments: atLeast(1),
     async run(cli, names) {
       const engine = await cli.engine();
-      const query = { platform: platform.value || undefined };
+      const query = { platform: platformQuery(platform.value) };
       return inspectEach(cli, names, format.value, (name) =>
         engine.text({ method: "GET", path: `${imagePath(name)}/json`, query }),
       );

@@ -1,6 +1,7 @@
 import { formatDecimalSize } from "../../base/units.ts";
 import { type Fields, isFields, number, text, textList } from "../../client/fields.ts";
 import type { Command } from "../command.ts";
+import { Exit } from "../exit.ts";
 import { filterQuery } from "../filters.ts";
 import { FlagSet } from "../flags.ts";
 import { checkFilter } from "../options/values.ts";
@@ -20,19 +21,37 @@ export function command(): Command {
   const format = flags.string("format", "", FORMAT_USAGE);
   const noTrunc = flags.bool("no-trunc", false, "Don't truncate output");
   const quiet = flags.bool("quiet", false, "Only show image IDs", { short: "q" });
+  const tree = flags.bool("tree", false, "List multi-platform images as a tree");
   return {
     usage: "[OPTIONS] [REPOSITORY[:TAG]]",
     flags,
     arguments: { least: 0, most: 1 },
     async run(cli, [reference]) {
+      if (tree.value) {
+        const other = [
+          [quiet.value, "--quiet"],
+          [digests.value, "--digests"],
+          [format.value !== "", "--format"],
+        ].find(([isGiven]) => isGiven === true);
+        if (other !== undefined) throw new Exit(1, `${other[1]} is not yet supported with --tree`);
+      }
       const engine = await cli.engine();
       const filters = reference === undefined ? filter.value : [...filter.value, `reference=${reference}`];
       const answer = await engine.json({
         method: "GET",
         path: "/images/json",
-        query: { all: all.value ? 1 : undefined, filters: filterQuery(filters) },
+        query: {
+          all: all.value ? 1 : undefined,
+          manifests: tree.value ? 1 : undefined,
+          filters: filterQuery(filters),
+        },
       });
       const images = Array.isArray(answer) ? answer.filter(isFields) : [];
+      if (tree.value) {
+        const { treeView } = await import("./tree-view.ts");
+        await cli.out.write(treeView(images, !noTrunc.value));
+        return 0;
+      }
       const spec = imageList(images, {
         truncate: !noTrunc.value,
         digests: digests.value,

@@ -4,6 +4,7 @@ import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { Exit } from "../exit.ts";
 import { FlagSet } from "../flags.ts";
 import { showProgress } from "../output/progress.ts";
+import { platformQuery } from "./platform.ts";
 import { isTerminal, terminalSize } from "../terminal.ts";
 
 export function command(): Command {
@@ -24,14 +25,13 @@ export function command(): Command {
       const response = await engine.call({
         method: "POST",
         path: "/images/load",
-        query: { quiet: quiet.value || !terminal ? 1 : 0, platform: platform.value || undefined },
+        query: { quiet: quiet.value || !terminal ? 1 : 0, platform: platformQuery(platform.value) },
         headers: new Map([["Content-Type", "application/x-tar"]]),
         upload: input.value === "" ? standardInput() : await readFileChunks(input.value),
       });
       await showProgress(jsonLines(response.body), {
         sink: cli.out,
-        isTerminal: terminal,
-        columns: terminal ? terminalSize().columns : 0,
+        size: terminal ? terminalSize : undefined,
       });
       return 0;
     },

@@ -2,3 +2,8 @@
 export function imagePath(name: string): string {
   return `/images/${name.split("/").map(encodeURIComponent).join("/")}`;
 }
+
+/** The path of what lies under a name at its registry. */
+export function distributionPath(name: string): string {
+  return `/distribution/${name.split("/").map(encodeURIComponent).join("/")}`;
+}

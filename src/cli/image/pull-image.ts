@@ -36,7 +36,6 @@ export async function pullImage(
   const terminal = !options.quiet && (await isTerminal(options.progress === cli.err ? 2 : 1));
   await showProgress(messages, {
     sink: options.quiet ? { write: async () => {} } : options.progress,
-    isTerminal: terminal,
-    columns: terminal ? terminalSize().columns : 0,
+    size: terminal ? terminalSize : undefined,
   });
 }

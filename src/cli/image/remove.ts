@@ -4,6 +4,7 @@ import { atLeast, type Command } from "../command.ts";
 import { describe } from "../dispatch.ts";
 import { FlagSet } from "../flags.ts";
 import { imagePath } from "./path.ts";
+import { platformQuery } from "./platform.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
@@ -16,6 +17,9 @@ export function command(): Command {
     arguments: atLeast(1),
     async run(cli, names) {
       const engine = await cli.engine();
+      const platforms = platform.value
+        .flatMap((text) => text.split(","))
+        .flatMap((text) => platformQuery(text) ?? []);
       const failures: string[] = [];
       let status = 0;
       for (const name of names) {
@@ -26,7 +30,7 @@ export function command(): Command {
             query: {
               force: force.value ? 1 : undefined,
               noprune: noPrune.value ? 1 : undefined,
-              platforms: platform.value.length > 0 ? platform.value.map(platformJson) : undefined,
+              platforms: platforms.length > 0 ? platforms : undefined,
             },
           });
           for (const item of Array.isArray(deleted) ? deleted.filter(isFields) : []) {
@@ -42,10 +46,4 @@ export function command(): Command {
       return status;
     },
   };
-}
-
-/** `linux/arm64/v8` as the API takes it. */
-function platformJson(text: string): string {
-  const [os = "", architecture = "", variant = ""] = text.split("/");
-  return JSON.stringify({ os, ...(architecture && { architecture }), ...(variant && { variant }) });
 }

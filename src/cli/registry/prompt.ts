@@ -8,10 +8,11 @@ const INTERRUPTED = 130;
 
 /** Shows what is typed when `isShown`; a password is not. */
 export async function ask(cli: Cli, question: string, isShown: boolean): Promise<string> {
-  await cli.out.write(question);
+  // First: whoever sees the question may answer it at once.
   const restore = await enterRawMode();
   let answer: string;
   try {
+    await cli.out.write(question);
     answer = await typed(async (text) => {
       if (isShown) await cli.out.write(text);
     });

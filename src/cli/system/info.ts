@@ -109,10 +109,20 @@ export function serverText(info: Fields): string {
   const labels = textList(info, "Labels");
   if (labels.length > 0) lines.push(" Labels:", ...labels.map((label) => `  ${label}`));
   show("Experimental", flag(info, "ExperimentalBuild"));
-  const insecure = textList(child(info, "RegistryConfig"), "InsecureRegistryCIDRs");
-  if (insecure.length > 0) lines.push(" Insecure Registries:", ...insecure.map((range) => `  ${range}`));
+  lines.push(...registryLines(child(info, "RegistryConfig")));
   show("Live Restore Enabled", flag(info, "LiveRestoreEnabled"));
   return `${lines.join("\n")}\n\n`;
+}
+
+function registryLines(config: Fields): string[] {
+  const indexes = child(config, "IndexConfigs");
+  const hosts = Object.keys(indexes).filter((name) => !flag(child(indexes, name), "Secure"));
+  const insecure = [...hosts.sort(), ...textList(config, "InsecureRegistryCIDRs")];
+  const mirrors = textList(config, "Mirrors");
+  return [
+    ...(insecure.length === 0 ? [] : [" Insecure Registries:", ...insecure.map((host) => `  ${host}`)]),
+    ...(mirrors.length === 0 ? [] : [" Registry Mirrors:", ...mirrors.map((url) => `  ${url}`)]),
+  ];
 }
 
 /** "name=seccomp,profile=builtin" as a name with its settings below. */

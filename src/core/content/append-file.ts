@@ -22,6 +22,11 @@ export class AppendFile {
     this.#handle = handle;
   }
 
+  /** Given, and not known to be in the file yet. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   async write(bytes: Uint8Array): Promise<void> {
     this.#throwFailure();
     if (bytes.length === 0) return;

@@ -119,6 +119,23 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       expect(held).toEqual([digest, undefined]);
     });
 
+    test("read() follows the writer, and stops with the ingest", async () => {
+      const { content } = await make();
+      for (const name of [undefined, "followed"]) {
+        const ingest = await content.begin(NOBODY, name);
+        expect((await ingest.read(0, 10)).toString()).toBe("");
+        await ingest.write(Buffer.from("hello "));
+        expect((await ingest.read(0, 3)).toString()).toBe("hel");
+        await ingest.write(Buffer.from("world"));
+        expect((await ingest.read(6, 100)).toString()).toBe("world");
+        expect((await ingest.read(3, 100)).toString()).toBe("lo world");
+        expect((await ingest.read(11, 100)).toString()).toBe("");
+        expect((await ingest.read(99, 100)).toString()).toBe("");
+        await ingest.commit({ digest: sha256Of("hello world") });
+        expect((await rejection(ingest.read(0, 1))).message).toContain("has ended");
+      }
+    });
+
     test("abort() is fine twice and after commit()", async () => {
       const { content } = await make();
       const ingest = await content.begin(NOBODY);
@@ -191,6 +208,21 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       const again = await content.begin(NOBODY, "sha256:ab");
       expect(again.sizeBytes).toBe(0);
       await again.abort();
+    });
+
+    test("a named ingest gives back what it found, and nothing that was written since", async () => {
+      const { content } = await make();
+      const bytes = "found ".repeat(100_000);
+      await left(content, "upload", bytes);
+      const second = await content.begin(NOBODY, "upload");
+      await second.write(Buffer.from("more"));
+      expect(await textOf(second.found())).toBe(bytes);
+      await second.commit({ sizeBytes: bytes.length + 4 });
+      expect((await rejection(textOf(second.found()))).message).toContain("its ingest has ended");
+      const unnamed = await content.begin(NOBODY);
+      await unnamed.write(Buffer.from("x"));
+      expect(await textOf(unnamed.found())).toBe("");
+      await unnamed.abort();
     });
 
     test("a named ingest goes on after a crash, from suspend() or from the middle", async () => {
@@ -283,6 +315,17 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       const ingest = await next.begin(NOBODY, "resumed");
       expect(ingest.sizeBytes).toBe(5);
       await ingest.abort();
+    });
+
+    test("nothing that the store makes is a stranger to it", async () => {
+      const { content } = await make();
+      await content.ingest(NOBODY, chunks("hello"), {}, NEVER);
+      await left(content, "partial", "half");
+      const ingest = await content.begin(NOBODY);
+      expect(content.strangers()).toEqual([]);
+      expect(isCategory(await rejection(content.discardStranger("/etc/passwd")), "not_found")).toBe(true);
+      await ingest.abort();
+      await content.discard("partial");
     });
 
     test("suspend() of an ingest without a name leaves nothing", async () => {

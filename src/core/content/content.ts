@@ -72,6 +72,11 @@ export interface Ingest {
   /** The bytes that a named ingest found, for whoever makes more of them than a blob. To be read before it ends. */
   found(): AsyncIterable<Uint8Array>;
   /**
+   * Bytes written so far, from an offset on: at most `length`, maybe fewer, none only where there are none yet. For whoever
+   * follows the writer; throws when the ingest has ended, whereupon the blob may be there.
+   */
+  read(offset: number, length: number): Promise<Buffer>;
+  /**
    * Appends. The bytes belong to the ingest from now on and must not change. Resolves when more may come, which may be
    * before these are on disk; what goes wrong with them is thrown by a later write or by commit().
    */
@@ -116,6 +121,10 @@ export interface Content {
   delete(digest: string): Promise<void>;
   /** The partial blobs, from memory. Old ones go at the start of the store and with garbage collection. */
   partials(): readonly PartialBlob[];
+  /** What lies among the blobs and is none: absolute paths, as they are on the disk now. Nothing that is being made. */
+  strangers(): readonly string[];
+  /** Deletes a stranger, whatever it is. */
+  discardStranger(path: string): Promise<void>;
   /** Deletes a partial blob. A missing one is fine; `conflict` when it is being written. */
   discard(name: string): Promise<void>;
 }

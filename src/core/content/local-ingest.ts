@@ -60,6 +60,16 @@ export class LocalIngest implements Ingest {
     }
   }
 
+  async read(offset: number, length: number): Promise<Buffer> {
+    // Only who has caught up waits for the disk.
+    if (offset >= this.#sizeBytes - this.#file.queuedBytes) await this.#file.drain();
+    if (this.#ended) throw fail("internal", "cannot read blob back: its ingest has ended");
+    const there = this.#sizeBytes - this.#file.queuedBytes - offset;
+    const wanted = Math.max(0, Math.min(length, there));
+    const { bytesRead, buffer } = await this.#handle.read(Buffer.allocUnsafe(wanted), 0, wanted, offset);
+    return buffer.subarray(0, bytesRead);
+  }
+
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#ended) throw fail("internal", "cannot write blob: its ingest has ended");
     // The write is queued first: the disk works while this thread hashes.

@@ -66,6 +66,17 @@ test("start-up deletes partial blobs by age and ignores strangers among them alo
   rmSync(join(root, "partial/sub"), { recursive: true });
 });
 
+test("strangers are found while the store is open, and go when they are discarded", async () => {
+  const root = newRoot();
+  const content = openContent(root, NO_LOG);
+  mkdirSync(join(root, "blobs/sha256", "dir"));
+  writeFileSync(join(root, "partial", "UPPER"), "");
+  const strangers = content.strangers();
+  expect(strangers).toEqual([join(root, "blobs/sha256/dir"), join(root, "partial/UPPER")]);
+  for (const path of strangers) await content.discardStranger(path);
+  expect(content.strangers()).toEqual([]);
+});
+
 test("an upload of many requests is hashed once by the process that holds it", async () => {
   const root = newRoot();
   const content = openContent(root, NO_LOG);

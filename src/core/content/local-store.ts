@@ -106,7 +106,7 @@ class LocalStore implements Content {
       drop,
       keep: drop,
     };
-    const handle = await open(path, "wx", 0o600);
+    const handle = await open(path, "wx+", 0o600);
     return new LocalIngest({ handle, hash: createHash("sha256"), sizeBytes: 0 }, owner);
   }
 
@@ -236,6 +236,18 @@ class LocalStore implements Content {
 
   discard(name: string): Promise<void> {
     return this.#partials.discard(name);
+  }
+
+  strangers(): readonly string[] {
+    const blobs = readdirSync(this.#blobsDir, { withFileTypes: true })
+      .filter((entry) => !entry.isFile() || !isDigest(`sha256:${entry.name}`))
+      .map((entry) => join(this.#blobsDir, entry.name));
+    return [...blobs, ...this.#partials.strangers()];
+  }
+
+  async discardStranger(path: string): Promise<void> {
+    if (!this.strangers().includes(path)) throw fail("not_found", `"${path}" is no stranger`);
+    await rm(path, { recursive: true, force: true });
   }
 
   #path(digest: string): string {

@@ -59,6 +59,13 @@ export class PartialBlobs {
     return { deleted, strangers };
   }
 
+  /** Absolute paths of what can be no partial blob. */
+  strangers(): readonly string[] {
+    return readdirSync(this.#dir, { withFileTypes: true })
+      .filter((entry) => !entry.isFile() || !NAME.test(entry.name))
+      .map((entry) => join(this.#dir, entry.name));
+  }
+
   list(): readonly PartialBlob[] {
     return Array.from(this.#known, ([name, { sizeBytes, changedAtMs, isBeingWritten }]) => ({
       name,

@@ -159,6 +159,43 @@ test("a registry that speaks plain HTTP is not taken for one that need not", asy
   expect(server.seen.length).toBe(0);
 });
 
+test("an insecure registry that learns TLS is found again", async () => {
+  const plain = await serve();
+  const secure = await serve(stranger.issue(DNS));
+  let hasTls = false;
+  const front = net.createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", (first) => {
+      const isTls = first[0] === 0x16;
+      if (isTls && !hasTls) socket.destroy();
+      else if (!isTls && hasTls)
+        socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      else {
+        const target = net.connect(Number((isTls ? secure : plain).host.split(":")[1]), "127.0.0.1");
+        target.on("error", () => socket.destroy());
+        target.write(first);
+        socket.pipe(target);
+        target.pipe(socket);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => {
+    front.listen(0, "127.0.0.1", resolve);
+  });
+  open.push({ [Symbol.asyncDispose]: async () => void front.close() });
+  const address = front.address();
+  const host = `127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  const registries = client({ maxAttempts: 1 });
+  const pullAgain = () => repositoryAt(host, { registries }).manifest({ tag: "v1" }, never);
+  await pullAgain();
+  expect([plain.seen.length, secure.seen.length]).toEqual([1, 0]);
+  hasTls = true;
+  registries.close();
+  await pullAgain();
+  await pullAgain();
+  expect([plain.seen.length, secure.seen.length]).toEqual([1, 2]);
+});
+
 test("plain HTTP through a proxy asks it for whole URLs", async () => {
   const seen: string[] = [];
   const proxy = await scripted((request, response) => {

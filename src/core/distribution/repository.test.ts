@@ -39,6 +39,7 @@ test("resolve() asks with HEAD and manifest() gets those bytes", async () => {
     "HEAD /v2/team/app/manifests/v1",
     `GET /v2/team/app/manifests/${digest}`,
   ]);
+  expect(server.seen[0]?.headers["accept-encoding"]).toBe("identity");
   expect(server.seen[0]?.headers["accept"]).toContain(
     "application/vnd.docker.distribution.manifest.list.v2+json",
   );
@@ -231,7 +232,9 @@ test("a mirror is asked first, without credentials; where it fails the registry 
   const registry = new MemoryRegistry();
   registry.addManifest("team/app", "v1", MANIFEST_TYPE, manifestBytes());
   const blob = registry.addBlob("team/app", Buffer.from("from the registry"));
-  const mirror = await serve((_request, response) => answer(response, 500));
+  const mirror = await serve((_request, response) =>
+    answer(response, 401, { "WWW-Authenticate": 'Basic realm="give"' }),
+  );
   const second = await serve((_request, response) => answer(response, 404, {}, "nothing here"));
   const server = await serve((request, response) => {
     if (request.headers.authorization === undefined)

@@ -228,10 +228,15 @@ export class RemoteRepository implements Repository {
   }
 }
 
-/** A mirror may fail in any way; the registry itself is asked over its other scheme when the first was not spoken there. */
+/**
+ * A mirror may fail in any way; the registry itself is asked over its other scheme when the first was not spoken there. A
+ * server that has learnt TLS since answers plain requests with 400.
+ */
 function mayGoOn({ endpoint }: Place, error: unknown): boolean {
   if (endpoint.isMirror) return true;
-  return error instanceof RegistryError && error.status === 0 && isCategory(error, "unavailable");
+  if (!(error instanceof RegistryError)) return false;
+  if (error.status === 400) return endpoint.origin.startsWith("http:");
+  return error.status === 0 && isCategory(error, "unavailable");
 }
 
 function checkAgainst(wanted: Descriptor, { descriptor }: ManifestDocument): void {

@@ -26,6 +26,7 @@ import { loadArchive } from "./archive-load.ts";
 import type { KnownLayer } from "./archive-scan.ts";
 import { BlobSources } from "./blob-sources.ts";
 import { commitImage } from "./commit.ts";
+import { StoredImageCare } from "./image-care.ts";
 import { type ImageRow, ImageRows, type NameRow } from "./image-rows.ts";
 import { ImageTable } from "./image-table.ts";
 import type {
@@ -33,6 +34,7 @@ import type {
   DamagedImage,
   DocumentRef,
   Image,
+  ImageCare,
   ImageLayer,
   ImageName,
   ImageNeeds,
@@ -85,19 +87,39 @@ class ImageStore implements Images {
   /** Good until the table changes. */
   #needed: { readonly revision: number; readonly needed: Needed } | undefined;
 
+  readonly care: ImageCare;
+
   constructor(deps: ImageDeps) {
     this.#deps = deps;
     this.#rows = new ImageRows(deps.metadata);
     this.#sources = new BlobSources(deps.metadata);
     this.#downloads = new LayerDownloads({ ...deps, limiter: new Limiter(deps.maxDownloads) });
     this.#uploads = new Limiter(deps.maxUploads);
+    this.care = new StoredImageCare({
+      ...deps,
+      rows: () => this.#table.rows(),
+      needs: (row) => needsOf(row, this.#table.names()),
+      refresh: () =>
+        this.#refresh(
+          this.#table.rows(),
+          (row) => this.#table.has(row.id) && this.#table.row(row.id) === row,
+        ),
+    });
   }
 
   async recover(): Promise<void> {
+    await this.#refresh(this.#rows.images(), () => true);
+    for (const name of this.#rows.names()) this.#table.setName(name);
+    await this.collect();
+  }
+
+  /** Finds out which images are whole; those that were removed or made anew meanwhile are not current any more. */
+  async #refresh(rows: readonly ImageRow[], isCurrent: (row: ImageRow) => boolean): Promise<void> {
     const usages = layerSizes(this.#deps.snapshots);
     const names = this.#rows.names();
-    for (const row of this.#rows.images()) {
+    for (const row of rows) {
       const config = await this.#readConfig(row);
+      if (!isCurrent(row)) continue;
       if (typeof config !== "string") {
         this.#table.enter(this.#withoutLostManifest(row), config, usages);
         continue;
@@ -112,8 +134,6 @@ class ImageStore implements Images {
         reason: config,
       });
     }
-    for (const name of names) this.#table.setName(name);
-    await this.collect();
   }
 
   /** The configuration of a whole image, or why it is not whole. */

@@ -184,7 +184,35 @@ export interface ImageVariant {
   readonly image: Image | undefined;
 }
 
+/** Something that an image's row promises and the stores do not have. */
+export interface ImageFault {
+  readonly kind: "missing-blob" | "missing-layer" | "wrong-image";
+  /** A digest, chainID or image id. */
+  readonly subject: string;
+  readonly detail: string;
+  readonly images: readonly string[];
+}
+
+/** Looking after images: for `system check`. Damaged images are looked after like whole ones. */
+export interface ImageCare {
+  /** Compares rows with configurations, and both with layers and blobs, whose bytes it does not read. */
+  faults(signal: AbortSignal): Promise<readonly ImageFault[]>;
+  /** Ids of the images that need a layer or a blob. */
+  usersOf(digest: string): readonly string[];
+  /**
+   * Unpacks the layer from its blob, with those below it that are missing, or in the place of the one that is there: then
+   * nobody may have it mounted. `not_found` when no image has it, `internal` when its blob is damaged or missing.
+   */
+  rebuildLayer(chainId: string, signal: AbortSignal): Promise<void>;
+  /** What a layer's files differ in from its blob (LayerCare.compare); undefined also when no image has the layer. */
+  compareLayer(chainId: string, signal: AbortSignal): Promise<string | undefined>;
+  /** Looks at every image anew: those that have become whole are offered, and those that have not are damaged now. */
+  refresh(): Promise<void>;
+}
+
 export interface Images {
+  readonly care: ImageCare;
+
   /**
    * By reference, id or unique id prefix (with or without "sha256:"), in this order, as Docker looks. With a platform: the
    * image of the name that runs there best. Throws `not_found` "No such image: X" or, with Docker's words, that it is for

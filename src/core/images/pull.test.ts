@@ -196,6 +196,12 @@ describe("pull()", () => {
     expect(registry.asked).toContain(`GET app ${BIG.digest}`);
   });
 
+  test("refuses more layers than a stack may have before it fetches one", async () => {
+    registry.put("r.io/deep", manifestBlobs(Array.from({ length: 126 }, () => BASE)));
+    expect((await rejection(pull("r.io/deep"))).message).toBe("max depth exceeded");
+    expect(registry.asked.filter((line) => line.includes(BASE.digest))).toEqual([]);
+  });
+
   test("puts one diff at two places of a stack", async () => {
     registry.put("r.io/twice", manifestBlobs([BASE, BIG, BASE]));
     const { image } = await pull("r.io/twice");

@@ -20,7 +20,7 @@ import { bestFor, platformText } from "../../specs/oci-image/platform.ts";
 import type { Reference } from "../../specs/oci-image/reference.ts";
 import type { Repository } from "../distribution/distribution.ts";
 import type { Lease } from "../metadata/leases.ts";
-import type { NamedLayer } from "../snapshots/snapshotter.ts";
+import { MAX_LAYERS, type NamedLayer } from "../snapshots/snapshotter.ts";
 import { Expansion } from "../unpack/expansion.ts";
 import { applyStoredLayer } from "../unpack/layer.ts";
 import type {
@@ -129,6 +129,8 @@ class Pull {
       const what = `manifest "${digest}"`;
       if (!isIndexType(mediaType)) {
         const manifest = decodeDocument(what, bytes, decodeManifest);
+        // Docker's words; told before anything is fetched for nothing.
+        if (manifest.layers.length > MAX_LAYERS) throw fail("invalid_argument", "max depth exceeded");
         return { manifest, document, target };
       }
       if (depth === MAX_INDEX_DEPTH) throw fail("invalid_argument", `index "${digest}" is nested too deeply`);

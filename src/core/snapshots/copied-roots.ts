@@ -7,6 +7,7 @@
  *     active/<id>/{…,root}
  */
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from "node:fs";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Native, TreeView } from "../../linux/native.ts";
 import type { ReadingNative } from "./layered-snapshots.ts";
@@ -16,7 +17,14 @@ import type { ActivePlace, LayerPlace, StorageFormat } from "./storage-format.ts
 
 export type CopyNative = Pick<
   Native,
-  "removeTree" | "treeUsage" | "applyLayer" | "copyTree" | "mergeLayer" | "shiftTree" | "syncFilesystem"
+  | "removeTree"
+  | "treeUsage"
+  | "treeFingerprint"
+  | "applyLayer"
+  | "copyTree"
+  | "mergeLayer"
+  | "shiftTree"
+  | "syncFilesystem"
 > &
   ReadingNative;
 
@@ -61,6 +69,15 @@ export class CopiedRoots implements StorageFormat {
     else await this.#trees.copy(join(parent, "root"), root);
     await this.#native.mergeLayer(join(path, "diff"), root);
     await this.#native.removeTree(join(path, "diff"));
+  }
+
+  /** There is all that is below it in it, too; but it must be there. */
+  async measureLayer(path: string): Promise<undefined> {
+    await access(join(path, "root"));
+  }
+
+  fingerprintLayer(path: string, signal: AbortSignal): Promise<string> {
+    return this.#native.treeFingerprint(join(path, "root"), signal);
   }
 
   /** Under its own name only when it is whole. */

@@ -6,7 +6,9 @@
  *     active/<id>/{…,work,upper}             writable layers
  *     empty/                                 the lower directory of a snapshot without parent
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync, mkdirSync } from "node:fs";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -81,6 +83,18 @@ class ErofsFormat implements StorageFormat {
   async settleLayer(path: string): Promise<void> {
     if (existsSync(join(path, IMAGE))) return;
     await this.#native.applyLayerImage(path, nothing(), new AbortController().signal);
+  }
+
+  /** The image is packed; but it must be there. */
+  async measureLayer(path: string): Promise<undefined> {
+    await access(join(path, IMAGE));
+  }
+
+  /** The same tar always makes the same image. */
+  async fingerprintLayer(path: string, signal: AbortSignal): Promise<string> {
+    const hash = createHash("sha256");
+    for await (const bytes of createReadStream(join(path, IMAGE), { signal })) hash.update(bytes);
+    return hash.digest("hex");
   }
 
   async makeActive(path: string, _: readonly LayerPlace[], shift: IdShift | undefined): Promise<void> {

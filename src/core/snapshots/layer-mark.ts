@@ -53,7 +53,8 @@ export function readMarks(directory: string): {
   return { marks, unmarked };
 }
 
-function readMark(layer: string): LayerMark | undefined {
+/** undefined when there is none. */
+export function readMark(layer: string): LayerMark | undefined {
   try {
     return decodeMark(readFileSync(join(layer, "complete"), "utf8"));
   } catch (error) {

@@ -133,6 +133,31 @@ export class LayerStore {
     await this.#lock.run("commit", () => this.#place(layers));
   }
 
+  /**
+   * Exchanges the files of a layer for others. Between the two renames a crash leaves the layer missing, which is what it
+   * was as good as before.
+   */
+  async replace(replacement: NamedLayer): Promise<void> {
+    const { staged, chainId, parent, usage } = replacement;
+    await this.settle(replacement);
+    await writeFile(join(pathOf(staged), "complete"), encodeMark({ parent, usage }), { mode: 0o600 });
+    await this.#options.syncFilesystem(join(this.#root, "staging"));
+    await this.#lock.run("commit", async () => {
+      const layer = this.#layers.get(chainId);
+      if (layer === undefined || layer.parent !== parent)
+        throw fail("not_found", `layer "${chainId}" on "${parent ?? "nothing"}" does not exist`);
+      this.#trash.take(this.path(chainId));
+      renameSync(pathOf(staged), this.path(chainId));
+      this.#layers.set(chainId, { ...layer, usage });
+      await syncDirectory(join(this.#root, "layers"));
+    });
+  }
+
+  /** Finishes one staged layer on its committed parent. */
+  async settle(layer: NamedLayer): Promise<void> {
+    await this.#settle([layer]);
+  }
+
   /** Base first: a parent may be one of these. The missing are found out when the layers are placed. */
   async #settle(layers: readonly NamedLayer[]): Promise<void> {
     const here = new Map<string, string>();

@@ -18,6 +18,7 @@ import { errnoOf, fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Native, TreeChange, TreeDifference, TreeView } from "../../linux/native.ts";
 import { readMapping, wholeTree, writeMapping, writtenIn } from "./active-trees.ts";
+import type { LayerCare } from "./layer-care.ts";
 import { LayerStore } from "./layer-store.ts";
 import { makeScratch } from "./scratch.ts";
 import { shiftKey } from "./shift-key.ts";
@@ -31,6 +32,7 @@ import type {
   SnapshotUsage,
   StagedLayer,
 } from "./snapshotter.ts";
+import { StoredLayerCare } from "./stored-layer-care.ts";
 import type { ActivePlace, LayerPlace, StorageFormat } from "./storage-format.ts";
 import type { Trash } from "./trash.ts";
 
@@ -65,6 +67,7 @@ export function makeRoot(root: string): void {
 /** Takes over what is there, and starts to delete what a crash left half-made. */
 export class LayeredSnapshots implements Snapshotter {
   readonly driver: string;
+  readonly care: LayerCare;
   readonly #root: string;
   readonly #format: StorageFormat;
   readonly #trash: Trash;
@@ -85,6 +88,8 @@ export class LayeredSnapshots implements Snapshotter {
     this.#layers = new LayerStore({ root, trash, format, syncFilesystem });
     this.#layers.recover(log);
     this.#recoverActive(log);
+    const isActive = (id: string): boolean => this.#active.has(id) || this.#preparing.has(id);
+    this.care = new StoredLayerCare({ root, layers: this.#layers, format, trash, isActive });
   }
 
   hasLayer(chainId: string): boolean {

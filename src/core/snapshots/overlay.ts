@@ -20,7 +20,7 @@ import { hasUpper, makeUpper, upperOf } from "./upper-directory.ts";
 
 export type OverlayNative = Pick<
   Native,
-  "removeTree" | "treeUsage" | "syncFilesystem" | "shiftTree" | "applyLayer"
+  "removeTree" | "treeUsage" | "treeFingerprint" | "syncFilesystem" | "shiftTree" | "applyLayer"
 > &
   ReadingNative;
 
@@ -59,6 +59,14 @@ class OverlayFormat implements StorageFormat {
   }
 
   async settleLayer(): Promise<void> {}
+
+  measureLayer(path: string, signal: AbortSignal): Promise<SnapshotUsage> {
+    return this.#native.treeUsage(join(path, "diff"), signal);
+  }
+
+  fingerprintLayer(path: string, signal: AbortSignal): Promise<string> {
+    return this.#native.treeFingerprint(join(path, "diff"), signal);
+  }
 
   async makeActive(path: string, layers: readonly LayerPlace[], shift: IdShift | undefined): Promise<void> {
     if (shift !== undefined)

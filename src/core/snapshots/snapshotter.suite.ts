@@ -55,6 +55,31 @@ async function* half(then: () => Promise<never>): AsyncGenerator<Uint8Array> {
 
 export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUnderTest>): void {
   describe(name, () => {
+    test("the care finds nothing in whole layers, and exchanges one for the same", async () => {
+      const { snapshots, reopen } = await make();
+      const right = async (staged: StagedLayer): Promise<SnapshotUsage> =>
+        await staged.apply(layerTar([{ name: "file", content: "right" }]), NEVER);
+      await snapshots.createLayer(A, undefined, right);
+      await snapshots.createLayer(B, A, right);
+      const check = async (each: Snapshotter): Promise<readonly (string | undefined)[]> => [
+        await each.care.check(A, NEVER),
+        await each.care.check(B, NEVER),
+        await each.care.compare(A, right, NEVER),
+        await each.care.compare(B, right, NEVER),
+      ];
+      expect(await check(snapshots)).toEqual([undefined, undefined, undefined, undefined]);
+      expect(await snapshots.care.compare(B, fill("other"), NEVER)).toBe(
+        "its files are not those of its blob",
+      );
+      const staged = snapshots.stageLayer();
+      await snapshots.care.replace({ staged, chainId: A, parent: undefined, usage: await right(staged) });
+      staged.discard();
+      for (const each of [snapshots, await reopen()]) {
+        expect(await check(each)).toEqual([undefined, undefined, undefined, undefined]);
+        expect(each.care.strangers()).toEqual([]);
+      }
+    });
+
     test("a created layer is there, with its parent and usage, also for the next start", async () => {
       const { snapshots, reopen } = await make();
       await snapshots.createLayer(A, undefined, fill("a"));

@@ -1,4 +1,5 @@
 import type { TreeChange, TreeView } from "../../linux/native.ts";
+import type { LayerCare } from "./layer-care.ts";
 
 /**
  * Layered root filesystems. A *committed* snapshot is one image layer applied on its parents, named by chainID and
@@ -84,6 +85,9 @@ export const MAX_LAYERS = 125;
 export interface Snapshotter {
   /** The storage driver's name as Docker spells it, e.g. "overlay2". */
   readonly driver: string;
+
+  /** For `system check`. */
+  readonly care: LayerCare;
 
   /** Whether the layer is committed. Answers from memory. */
   hasLayer(chainId: string): boolean;

@@ -33,6 +33,15 @@ export interface StorageFormat {
   /** Finishes what may be committed then; `parent` is the directory of the layer below, of which nothing may be changed. */
   settleLayer(path: string, parent: string | undefined): Promise<void>;
 
+  /**
+   * What the files of a settled layer come to, as its mark says it; undefined when the files say something else by the
+   * format's nature. ENOENT when there are none.
+   */
+  measureLayer(path: string, signal: AbortSignal): Promise<SnapshotUsage | undefined>;
+
+  /** The same for two settled layers on the same parent only when all their files are the same. ENOENT when there are none. */
+  fingerprintLayer(path: string, signal: AbortSignal): Promise<string>;
+
   /** Makes a container's root in the new directory `path`, complete only when `isComplete` says so. */
   makeActive(path: string, layers: readonly LayerPlace[], shift: IdShift | undefined): Promise<void>;
 

@@ -74,7 +74,12 @@ export async function listTags(
   const reference = parseReference(name);
   const repository = deps.registries.open(reference, credentials, "pull");
   const bare = { ...reference, tag: undefined, digest: undefined };
-  return { Name: familiarReference(bare), Tags: await repository.tags(signal) };
+  return { Name: familiarReference(bare), Tags: (await repository.tags(signal)).toSorted(byText) };
+}
+
+/** Old registries list them as their directories do. */
+function byText(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
 }
 
 export interface ListToPush {

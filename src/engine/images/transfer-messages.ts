@@ -55,7 +55,5 @@ function progressBar(current: number, total: number): string {
   const now = formatDecimalSize(current).padStart(8);
   if (total <= 0 || current > total) return now;
   const filled = Math.min(BAR_WIDTH, Math.trunc((current / total) * BAR_WIDTH));
-  const head = filled === BAR_WIDTH ? "" : ">";
-  const bar = `${"=".repeat(filled)}${head}`.padEnd(BAR_WIDTH + (head === "" ? 0 : 1));
-  return `[${bar}]  ${now}/${formatDecimalSize(total).padStart(8).trimStart()}`;
+  return `[${"=".repeat(filled)}>${" ".repeat(BAR_WIDTH - filled)}] ${now}/${formatDecimalSize(total)}`;
 }

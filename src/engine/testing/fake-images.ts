@@ -7,6 +7,7 @@ import type {
   CommitOptions,
   DamagedImage,
   Image,
+  ImageCare,
   ImageName,
   ImageNeeds,
   ImageVariant,
@@ -27,6 +28,13 @@ import { Fields } from "../../specs/engine/fields.decode.ts";
 export class FakeImages implements Images {
   readonly images = new Map<string, Image>();
   readonly loaded: string[] = [];
+  readonly care: ImageCare = {
+    faults: () => Promise.resolve([]),
+    usersOf: () => [],
+    rebuildLayer: () => Promise.resolve(),
+    compareLayer: () => Promise.resolve(undefined),
+    refresh: () => Promise.resolve(),
+  };
 
   /** `name`: "busybox" becomes docker.io/library/busybox:latest. `config`: fields of a ContainerConfig. */
   add(name: string, config: Readonly<Record<string, unknown>> = {}): Image {

@@ -1,6 +1,7 @@
 /** Active snapshots as names only. */
 import { fail } from "../../base/errors.ts";
 import type { TreeChange, TreeView } from "../../linux/native.ts";
+import type { LayerCare } from "../../core/snapshots/layer-care.ts";
 import type {
   IdShift,
   RootfsMount,
@@ -12,6 +13,13 @@ import type {
 
 export class FakeSnapshots implements Snapshotter {
   readonly driver = "overlay2";
+  readonly care: LayerCare = {
+    check: () => Promise.resolve(undefined),
+    compare: () => Promise.resolve(undefined),
+    replace: () => Promise.reject(fail("not_implemented", "no layers here")),
+    strangers: () => [],
+    discardStranger: () => {},
+  };
   readonly actives = new Map<string, string | undefined>();
 
   hasLayer(): boolean {

@@ -91,15 +91,15 @@ for (const { name, needs = [], host, flags = [] } of DRIVERS)
       });
 
       test("keeps what a stopped container wrote, through a daemon's end", async () => {
-        const id = await ok("run", "-d", "--network", "none", "busybox", "sh", "-c", "echo kept > /kept");
-        await ok("wait", id);
+        const script = "[ -e /kept ] && exit 7; echo kept > /kept";
+        const id = await ok("run", "-d", "--network", "none", "busybox", "sh", "-c", script);
+        expect(await ok("wait", id)).toBe("0");
         await engine().kill9();
         await engine().launch();
         await ok("start", id);
-        await ok("wait", id);
+        expect(await ok("wait", id)).toBe("7");
         expect(await ok("inspect", "-f", "{{.GraphDriver.Name}}", id)).toBe(name);
-        const again = await ok("run", "-d", "-i", "--network", "none", "busybox", "cat");
-        expect(await ok("exec", again, "sh", "-c", "ls /kept 2>/dev/null; echo")).toBe("");
+        expect(await run("busybox", "sh", "-c", "ls /kept 2>/dev/null; echo")).toBe("");
       });
 
       test("shows layers merged: whiteouts, opaque directories, and what replaces what", async () => {
@@ -126,6 +126,32 @@ for (const { name, needs = [], host, flags = [] } of DRIVERS)
         const root = join(engine().dir, "data", "snapshots", name);
         expect(existsSync(root)).toBe(true);
         expect(readdirSync(join(root, "layers")).length).toBe(1); // busybox
+      });
+    },
+  );
+
+const OWN_ETC = "mkdir /opt/etc; cp -a /etc/. /opt/etc/; mount --bind /opt/etc /etc";
+const OWN_USER = `mount -t tmpfs tmpfs /opt; ${OWN_ETC}; printf 'remapped:x:4711:4711::/:/bin/false\\n' >> /etc/passwd; printf 'remapped:x:4711:\\n' >> /etc/group; printf 'remapped:700000:65536\\n' > /etc/subuid; cp /etc/subuid /etc/subgid`;
+
+for (const { name, needs = [] } of DRIVERS.filter(({ host }) => host === undefined))
+  engineSuite(
+    `userns-remap on ${name}`,
+    { needs, flags: ["--storage-driver", name, "--userns-remap", "remapped"], host: OWN_USER },
+    (engine) => {
+      test("a container owns its files and can change them", async () => {
+        const script =
+          "stat -c %u:%g /bin/busybox / && chown 5:6 /etc/passwd && stat -c %u:%g /etc/passwd && : > /new";
+        const { stdout, stderr } = await engine().gantry([
+          "run",
+          "--rm",
+          "--network",
+          "none",
+          "busybox",
+          "sh",
+          "-c",
+          script,
+        ]);
+        expect(`${stdout}${stderr}`).toBe("0:0\n0:0\n5:6\n");
       });
     },
   );

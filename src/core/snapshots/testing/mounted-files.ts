@@ -40,8 +40,8 @@ function mountSteps(mount: RootfsMount): string {
   const attach = layers.map((layer) => {
     const [name = "", path = ""] = layer.split(":");
     const how = statSync(path).isFile() ? "-t erofs -o ro" : "--bind";
-    // Not mount(8), which makes a loop device of a file: the file itself is the source.
-    return `mkdir ${name} && mount -i ${how} ${path} ${name}`;
+    // mount(8) takes a loop device for an image, which goes with the mount.
+    return `mkdir ${name} && mount ${how} ${path} ${name}`;
   });
   const lowers = layers.map((layer) => layer.split(":")[0]).join(":");
   const options = `lowerdir=${lowers},upperdir=${mount.upper},workdir=${mount.work},index=off`;

@@ -2,12 +2,22 @@
  * The native part's tree functions in plain Node, for tests without root: they unpack files, directories and links, and
  * know no owners, no whiteouts and no protection.
  */
-import { linkSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { cp, rm } from "node:fs/promises";
 import { fail } from "../../../base/errors.ts";
 import type { TreeChange, TreeDifference, TreeUsage } from "../../../linux/native.ts";
 import { dirname, join } from "node:path";
 import { readTar } from "../../../base/tar-reader.ts";
+import { sha256Of } from "../../../specs/oci-image/digest.ts";
 import type { CopyNative } from "../copied-roots.ts";
 import type { OverlayNative } from "../overlay.ts";
 
@@ -25,6 +35,10 @@ export class PlainTrees implements OverlayNative, CopyNative {
 
   treeUsage(path: string, _signal: AbortSignal): Promise<TreeUsage> {
     return Promise.resolve(usageOf(path));
+  }
+
+  async treeFingerprint(path: string): Promise<string> {
+    return fingerprintOf(path);
   }
 
   shifts = 0;
@@ -109,4 +123,15 @@ function usageOf(path: string): TreeUsage {
     }
   }
   return { sizeBytes, inodes };
+}
+
+function fingerprintOf(path: string): string {
+  const entries = readdirSync(path, { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const lines = entries.map((entry) => {
+    const below = join(path, entry.name);
+    const { mode } = lstatSync(below);
+    if (entry.isDirectory()) return `${entry.name}/ ${mode} ${fingerprintOf(below)}`;
+    return `${entry.name} ${mode} ${entry.isSymbolicLink() ? readlinkSync(below) : sha256Of(readFileSync(below))}`;
+  });
+  return sha256Of(lines.join("\n"));
 }

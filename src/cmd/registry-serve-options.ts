@@ -13,7 +13,7 @@ import { DEFAULT_LIMITS, type Limits } from "../registry/limits.ts";
 import type { Endpoint } from "../registry/listen.ts";
 import { emptyMap, parseJson } from "../specs/engine/fields.decode.ts";
 
-export interface RegistryServeOptions {
+export interface ServeOptions {
   readonly listen: Endpoint;
   /** Metrics and administration; undefined = nowhere. */
   readonly adminListen: Endpoint | undefined;
@@ -45,7 +45,7 @@ export interface RegistryServeOptions {
   readonly logLevel: Level;
 }
 
-export const REGISTRY_HELP = `Usage: gantry registry serve [OPTIONS]
+export const SERVE_HELP = `Usage: gantry registry serve [OPTIONS]
 
 Serves images to whoever speaks the OCI distribution protocol.
 
@@ -118,13 +118,13 @@ const LEVELS: readonly Level[] = ["debug", "info", "warn", "error"];
 /** Texts by name, as given: what they mean is decided once, for flags and file alike. */
 export type Given = Readonly<Record<string, string>>;
 
-export interface RegistryFlags {
+export interface ServeFlags {
   readonly given: Given;
   readonly configFile: string | undefined;
 }
 
 /** Throws `invalid_argument` with one sentence. */
-export function parseRegistryFlags(words: readonly string[]): RegistryFlags | "help" {
+export function parseServeFlags(words: readonly string[]): ServeFlags | "help" {
   const given = emptyMap<string>();
   let configFile: string | undefined;
   for (let i = 0; i < words.length; i++) {
@@ -146,13 +146,13 @@ export function parseRegistryFlags(words: readonly string[]): RegistryFlags | "h
   return { given, configFile };
 }
 
-export interface RegistryFile {
+export interface ServeFile {
   readonly given: Given;
   readonly access: readonly AccessRule[];
 }
 
 /** The file's text. Throws `invalid_argument` with the field's name. */
-export function decodeRegistryFile(text: string): RegistryFile {
+export function decodeServeFile(text: string): ServeFile {
   const document = parseJson(text);
   if (typeof document !== "object" || document === null || Array.isArray(document))
     throw wrong("the document must be an object");
@@ -181,7 +181,7 @@ function fieldText(name: string, value: unknown): string {
 }
 
 /** Throws `invalid_argument`, naming the option at fault. */
-export function registryOptions(flags: Given, file: RegistryFile): RegistryServeOptions {
+export function serveOptions(flags: Given, file: ServeFile): ServeOptions {
   const doubled = Object.keys(flags).filter((name) => name in file.given);
   if (doubled.length > 0)
     throw wrong(`given both as a flag and in the configuration file: ${doubled.join(", ")}`);
@@ -302,7 +302,7 @@ class Reader {
     return { host: host === "" ? "::" : host, port };
   }
 
-  tls(): RegistryServeOptions["tls"] {
+  tls(): ServeOptions["tls"] {
     const [certFile, keyFile] = [this.path("tls-cert"), this.path("tls-key")];
     if (certFile === "" && keyFile === "") return undefined;
     if (certFile === "" || keyFile === "") throw wrong('"tls-cert" and "tls-key" need each other');

@@ -1,0 +1,93 @@
+/** A registry on the loopback interface that an engine sees, and nobody else: Debian's docker-registry, or ours. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Engine, GANTRY } from "./engine.ts";
+import { run } from "./run.ts";
+import { until } from "./until.ts";
+
+export type RegistryKind = "docker-registry" | "gantry";
+
+export interface RegistryOptions {
+  readonly kind: RegistryKind;
+  readonly port: number;
+  /** One account that is asked for; none = everybody may do everything. */
+  readonly account?: { readonly name: string; readonly password: string };
+}
+
+export class TestRegistry implements AsyncDisposable {
+  /** "127.0.0.1:5000": in front of a repository it makes a reference. */
+  readonly host: string;
+  readonly #child: ChildProcess;
+  readonly #directory: string;
+
+  private constructor(host: string, child: ChildProcess, directory: string) {
+    this.host = host;
+    this.#child = child;
+    this.#directory = directory;
+  }
+
+  static async start(engine: Engine, options: RegistryOptions): Promise<TestRegistry> {
+    const { kind, port, account } = options;
+    const directory = mkdtempSync(join(process.env["GANTRY_TEST_DIR"] ?? tmpdir(), "gt-registry-"));
+    const host = `127.0.0.1:${port}`;
+    const file = (name: string): string => join(directory, name);
+    if (account !== undefined)
+      writeFileSync(
+        file("htpasswd"),
+        `${account.name}:${await Bun.password.hash(account.password, { algorithm: "bcrypt", cost: 4 })}\n`,
+        { mode: 0o600 },
+      );
+    const passwords = account === undefined ? undefined : file("htpasswd");
+    const command =
+      kind === "gantry" ? ours(host, file("data"), passwords) : debians(host, directory, passwords);
+    const log = openSync(file("log"), "w");
+    const child = spawn("nsenter", [`--net=/proc/${engine.pid}/ns/net`, ...command], {
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    const registry = new TestRegistry(host, child, directory);
+    await until("the registry to listen", async () => {
+      if (child.exitCode !== null)
+        throw new Error(`the registry ended:\n${readFileSync(file("log"), "utf8")}`);
+      const listening = await run(["nsenter", `--net=/proc/${engine.pid}/ns/net`, "ss", "-ltn"]);
+      return listening.stdout.includes(`${host} `);
+    });
+    return registry;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const gone = new Promise<void>((resolve) => this.#child.once("exit", () => resolve()));
+    this.#child.kill("SIGKILL");
+    await gone;
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function ours(host: string, dataRoot: string, passwords: string | undefined): readonly string[] {
+  const access = passwords === undefined ? [] : ["--htpasswd", passwords, "--token"];
+  return [GANTRY, "registry", "serve", "--listen", host, "--data-root", dataRoot, ...access];
+}
+
+function debians(host: string, directory: string, passwords: string | undefined): readonly string[] {
+  const access = passwords === undefined ? "" : `auth: {htpasswd: {realm: test, path: ${passwords}}}\n`;
+  const path = join(directory, "config.yml");
+  writeFileSync(
+    path,
+    `version: 0.1
+log: {level: error, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: ${join(directory, "data")}}, delete: {enabled: true}}
+http: {addr: "${host}"}
+${access}`,
+  );
+  return ["docker-registry", "serve", path];
+}
+
+/** Bytes that have passed the engine's loopback interface. */
+export function loopbackBytes(engine: Engine): number {
+  const line = readFileSync(`/proc/${engine.pid}/net/dev`, "utf8")
+    .split("\n")
+    .find((each) => each.trim().startsWith("lo:"));
+  return Number(line?.trim().split(/\s+/)[1] ?? "0");
+}
