@@ -202,7 +202,11 @@ engineSuite("packing", {}, (engine) => {
        mkdir /many; cd /many; i=0; while [ $i -lt 3000 ]; do : > $i; i=$((i+1)); done; touch /ready
        while :; do mv /swap/in /swap/out; ln -s ${secret} /swap/in; rm /swap/in; mv /swap/out /swap/in; done`,
     );
-    await until("the tree", async () => (await engine().gantry(["exec", "box", "ls", "/ready"])).code === 0);
+    await until(
+      "the tree",
+      async () => (await engine().gantry(["exec", "box", "ls", "/ready"])).code === 0,
+      60_000,
+    );
     for (let i = 0; i < 8; i++) {
       const file = join(engine().dir, "hostile.tar");
       await ok("export", "-o", file, "box");
