@@ -27,6 +27,7 @@ need openssl openssl
 need docker-registry docker-registry
 need skopeo skopeo
 need umoci umoci
+need strace strace
 # The emulated machine with cgroup v2, systemd and AppArmor (tools/vm.ts).
 [ "$(uname -m)" != x86_64 ] || need qemu-system-x86_64 qemu-system-x86
 need mkfs.ext4 e2fsprogs

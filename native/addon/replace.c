@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -130,17 +131,28 @@ static void restore_signals (const struct signals *old) {
   pthread_sigmask (SIG_SETMASK, &old->mask, NULL);
 }
 
-/* replaceProcess(fd, argv, env, keep): only returns by throwing. The kernel ends the other threads. */
+/* The interpreter raises the soft limit for itself. */
+static void limit_open_files (int soft) {
+  struct rlimit limit;
+  if (soft >= 0 && getrlimit (RLIMIT_NOFILE, &limit) == 0 && (rlim_t) soft <= limit.rlim_max) {
+    limit.rlim_cur = (rlim_t) soft;
+    setrlimit (RLIMIT_NOFILE, &limit);
+  }
+}
+
+/* replaceProcess(fd, argv, env, keep, openFiles): only returns by throwing. The kernel ends the other threads. */
 static napi_value replace_process (napi_env env, napi_callback_info info) {
-  napi_value arguments[4];
+  napi_value arguments[5];
   struct signals old;
-  int fd;
-  if (addon_arguments (env, info, 4, arguments) < 0 || addon_int (env, arguments[0], &fd) < 0)
+  int fd, open_files;
+  if (addon_arguments (env, info, 5, arguments) < 0 || addon_int (env, arguments[0], &fd) < 0 ||
+      addon_int (env, arguments[4], &open_files) < 0)
     return NULL;
   char **argv = take_strings (env, arguments[1]);
   char **environment = argv == NULL ? NULL : take_strings (env, arguments[2]);
   if (environment != NULL && keep_only (env, arguments[3]) == 0) {
     reset_signals (&old);
+    limit_open_files (open_files);
     syscall (SYS_execveat, fd, "", argv, environment, AT_EMPTY_PATH);
     int code = errno;
     restore_signals (&old);

@@ -20,9 +20,12 @@ $(BUILD)/hello: hello/hello.c addon/rules.mk
 	$(CC) -std=gnu11 $(WARNINGS) -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie \
 	  -nostdlib -static -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none -s -o $@ $<
 
-$(BUILD)/gantry-runc: launcher/launcher.c addon/rules.mk
+LAUNCHER_SOURCES := $(wildcard launcher/*.c) src/fields.c
+LAUNCHER_HEADERS := $(wildcard launcher/*.h) include/fds.h include/fields.h include/resident.h
+$(BUILD)/gantry-runc: $(LAUNCHER_SOURCES) $(LAUNCHER_HEADERS) addon/rules.mk
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(COMMON_CFLAGS) $(CFLAGS) -Os -fstack-protector-strong -static -s -o $@ $<
+	$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(COMMON_CFLAGS)) $(CFLAGS) -Os -fstack-protector-strong -static -s -o $@ \
+	  $(LAUNCHER_SOURCES)
 
 clean: clean-addon
 .PHONY: clean-addon

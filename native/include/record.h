@@ -16,6 +16,9 @@ struct exit_record {
 
 int record_pid (pid_t pid, uint64_t start_ticks, struct err *e);
 
+/* Does not wait for the disk: whoever reads it takes an empty one, as a power cut may leave it, for none. */
+int record_pid_of_this_boot (pid_t pid, uint64_t start_ticks, struct err *e);
+
 /* Takes the room that record_exit will need, so that a full filesystem cannot swallow an exit status. */
 int record_reserve_exit (struct err *e);
 int record_exit (const struct exit_record *record, struct err *e);

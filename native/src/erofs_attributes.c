@@ -58,14 +58,17 @@ void attributes_remove (struct attributes *a, uint8_t prefix, const char *name) 
 }
 
 static int refuse (int code, uint8_t prefix, const char *name, struct err *e) {
-  const char *begins = prefix == EROFS_USER ? USER : prefix == EROFS_TRUSTED ? "trusted." : prefix == EROFS_SECURITY ? "security." : "";
+  const char *begins = prefix == EROFS_USER       ? USER
+                       : prefix == EROFS_TRUSTED  ? "trusted."
+                       : prefix == EROFS_SECURITY ? "security."
+                                                  : "";
   return err_set (e, code, "cannot set attribute \"%s%.100s\"", begins, name[0] != '\0' ? name : "system.posix_acl");
 }
 
-int attributes_set (struct attributes *a, struct tree *t, uint8_t prefix, const char *name, const void *value, size_t size,
-                    struct err *e) {
+int attributes_set (struct attributes *a, struct tree *t, uint8_t prefix, const char *name, const void *value,
+                    size_t size, struct err *e) {
   size_t name_size = strlen (name);
-  struct erofs_attribute x = { .name_size = (uint8_t) name_size, .prefix = prefix, .value_size = htole16 ((uint16_t) size) };
+  struct erofs_attribute x = { (uint8_t) name_size, prefix, htole16 ((uint16_t) size) };
   size_t length = padded (sizeof x + name_size + size);
 
   if (name_size > XATTR_NAME_MAX)
@@ -147,10 +150,11 @@ static uint16_t acl_mode (const uint8_t *acl, size_t count) {
 static int set_acl (struct inode *i, struct tree *t, const struct tar_xattr *x, bool access, struct err *e) {
   uint8_t prefix = access ? EROFS_ACL_ACCESS : EROFS_ACL_DEFAULT;
   size_t count = x->size < ACL_HEADER ? 0 : (x->size - ACL_HEADER) / sizeof (struct acl_entry);
-  if (x->size > 0 && (x->size < ACL_HEADER || (x->size - ACL_HEADER) % sizeof (struct acl_entry) != 0))
+  bool is_whole = x->size >= ACL_HEADER;
+  if (is_whole && (x->value[0] != ACL_VERSION || x->value[1] != 0 || x->value[2] != 0 || x->value[3] != 0))
+    return 0; /* not supported: lost, as on a file system without ACLs */
+  if (x->size > 0 && (!is_whole || (x->size - ACL_HEADER) % sizeof (struct acl_entry) != 0))
     return err_set (e, EINVAL, "cannot set attribute \"%s\"", x->name);
-  if (x->size > 0 && (x->value[0] != ACL_VERSION || x->value[1] != 0 || x->value[2] != 0 || x->value[3] != 0))
-    return err_set (e, EOPNOTSUPP, "cannot set attribute \"%s\"", x->name);
   attributes_remove (&i->attributes, prefix, "");
   if (count == 0)
     return 0;
@@ -185,7 +189,7 @@ static void acl_chmod (struct inode *i) {
 static bool capability_is_valid (const struct tar_xattr *x) {
   uint32_t magic;
   if (x->size < sizeof magic)
-    return false;
+    return x->size == 0; /* setxattr(2) takes nothing for something */
   memcpy (&magic, x->value, sizeof magic);
   uint32_t revision = le32toh (magic) & VFS_CAP_REVISION_MASK;
   return (x->size == XATTR_CAPS_SZ_2 && revision == VFS_CAP_REVISION_2) ||
@@ -200,8 +204,9 @@ static int set_attribute (struct inode *i, struct tree *t, const struct tar_xatt
   if (strcmp (x->name, ACL_DEFAULT) == 0)
     return S_ISDIR (i->mode) ? set_acl (i, t, x, false, e) : 0;
   if (strcmp (x->name, CAPABILITY) == 0)
-    return capability_is_valid (x) ? attributes_set (&i->attributes, t, EROFS_SECURITY, "capability", x->value, x->size, e)
-                                   : err_set (e, EINVAL, "cannot set attribute \"%s\"", x->name);
+    return !capability_is_valid (x)
+               ? err_set (e, EINVAL, "cannot set attribute \"%s\"", x->name)
+               : attributes_set (&i->attributes, t, EROFS_SECURITY, "capability", x->value, x->size, e);
   if (strlen (x->name) > XATTR_NAME_MAX)
     return err_set (e, ERANGE, "cannot set attribute \"%.100s\"", x->name);
   if (x->name[strlen (USER)] == '\0')

@@ -21,8 +21,8 @@ struct attributes {
 /* Bytes behind the inode: 0 without attributes. */
 size_t attributes_size (const struct attributes *a);
 
-int attributes_set (struct attributes *a, struct tree *t, uint8_t prefix, const char *name, const void *value, size_t size,
-                    struct err *e);
+int attributes_set (struct attributes *a, struct tree *t, uint8_t prefix, const char *name, const void *value,
+                    size_t size, struct err *e);
 void attributes_remove (struct attributes *a, uint8_t prefix, const char *name);
 
 /* Owner, mode and attributes as `t` has them: what an image has a say over (tree_metadata.h), replacing what is there by that

@@ -59,7 +59,8 @@ static uint32_t hash_of (const struct inode *directory, const char *text, size_t
 struct name *tree_name (const struct tree *t, const struct inode *directory, const char *text, size_t size) {
   uint32_t hash = hash_of (directory, text, size);
   struct name *n = t->buckets[hash & (t->bucket_count - 1)];
-  while (n != NULL && (n->hash != hash || n->directory != directory || n->size != size || memcmp (n->text, text, size) != 0))
+  while (n != NULL &&
+         (n->hash != hash || n->directory != directory || n->size != size || memcmp (n->text, text, size) != 0))
     n = n->chained;
   return n;
 }
@@ -91,7 +92,11 @@ int tree_enter (struct tree *t, struct inode *directory, const char *text, struc
   if (n == NULL)
     return -1;
   *n = (struct name) {
-    .next = directory->names, .directory = directory, .inode = inode, .hash = hash_of (directory, text, size), .size = (uint8_t) size
+    .next = directory->names,
+    .directory = directory,
+    .inode = inode,
+    .hash = hash_of (directory, text, size),
+    .size = (uint8_t) size,
   };
   memcpy (n->text, text, size);
   struct name **bucket = &t->buckets[n->hash & (t->bucket_count - 1)];

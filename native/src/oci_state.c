@@ -153,7 +153,7 @@ int oci_state_record (const struct oci_state *s, pid_t pid, struct err *e) {
 
   if (enter (s->fd, &back, e) < 0)
     return -1;
-  return leave (&back, record_pid (pid, record_start_ticks (pid), e), e);
+  return leave (&back, record_pid_of_this_boot (pid, record_start_ticks (pid), e), e);
 }
 
 /* Of a directory a missing one is fine, of a file, too. */

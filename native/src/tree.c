@@ -111,7 +111,8 @@ static int apply (const char *path, bool overlay) {
     err_set (&e, errno, "cannot open the directory \"%.200s\"", path);
     return report (NULL, &e);
   }
-  if (input_open (&in, STDIN_FILENO, &e) < 0 || tree_sandbox (root, overlay ? TREE_OVERLAY_CAPABILITIES : TREE_FILE_CAPABILITIES, &e) < 0)
+  uint64_t needed = overlay ? TREE_OVERLAY_CAPABILITIES : TREE_FILE_CAPABILITIES;
+  if (input_open (&in, STDIN_FILENO, &e) < 0 || tree_sandbox (root, needed, &e) < 0)
     return report (NULL, &e);
   if (tree_apply (root, overlay, &in, &result, &e) < 0)
     return report (&result, &e);

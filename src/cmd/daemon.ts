@@ -27,6 +27,7 @@ import { runProgram } from "../base/process.ts";
 import { COMMIT, VERSION } from "../base/version.ts";
 import { openContent } from "../core/content/local-store.ts";
 import { openRegistries } from "../core/distribution/registries.ts";
+import type { RegistryOptions } from "../core/distribution/registry-options.ts";
 import { MemoryEventBus } from "../core/events/memory-bus.ts";
 import { ImageUses } from "../core/gc/image-uses.ts";
 import { helloWorldArchive } from "../core/images/hello-world.ts";
@@ -60,6 +61,7 @@ import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
 import { mendImageMounts } from "../engine/images/mounts.ts";
 import { keepCollecting } from "../engine/system/collect-garbage.ts";
+import { announceReload } from "../engine/system/announce-reload.ts";
 import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
 import { fileSystemUse } from "../linux/file-system-use.ts";
@@ -101,6 +103,8 @@ export interface Daemon {
   readonly parts: DumpedParts;
   /** Resolves when the containers of an earlier run are back and requests are answered. */
   readonly ready: Promise<void>;
+  /** Takes over what can be changed while the engine runs. */
+  reload(options: DaemonOptions): void;
   /** Ends everything but the containers. */
   stop(): Promise<void>;
 }
@@ -142,10 +146,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     partialMaxAgeMs,
   });
   const imageUses = new ImageUses(metadata);
-  const registries = openRegistries(
-    registryOptions(options.registry, environment(), `gantry/${VERSION} (linux)`),
-    log,
-  );
+  const registries = openRegistries(registryOptionsOf(options), log);
   const directories = new RunDirectories(roots.tasks, (path) => native.removeTree(path));
   const shim = pathOfDescriptor(native.sealedExecutable(nativeParts.shim));
   const tasks = new TaskManager({
@@ -268,6 +269,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     log,
     ready,
     parts: { store, locks, leases, subscribers: () => events.subscribers },
+    reload: (next) => {
+      registries.replaceOptions(registryOptionsOf(next));
+      announceReload(events, { id: engine.daemon.id, name: hostname() }, next.registry);
+    },
     stop: async () => {
       isStopping = true;
       stopCompressing();
@@ -282,6 +287,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       metadata.close();
     },
   };
+}
+
+function registryOptionsOf({ registry }: DaemonOptions): RegistryOptions {
+  return registryOptions(registry, environment(), `gantry/${VERSION} (linux)`);
 }
 
 function environment(): ReadonlyMap<string, string> {
@@ -330,8 +339,10 @@ export async function runDaemon(words: readonly string[]): Promise<void> {
     else if (process.getuid?.() !== 0) throw new Error("the engine must be run as root");
     else {
       const file = configFileOf(flags);
-      const options = daemonOptions(flags, await readDaemonConfig(file.path, file.mustExist));
-      serve(await startDaemon(options), options);
+      const readOptions = async (): Promise<DaemonOptions> =>
+        daemonOptions(flags, await readDaemonConfig(file.path, file.mustExist));
+      const options = await readOptions();
+      serve(await startDaemon(options), options, readOptions);
     }
   } catch (error) {
     process.stderr.write(`gantryd: ${messageOf(error)}\n`);
@@ -339,7 +350,7 @@ export async function runDaemon(words: readonly string[]): Promise<void> {
   }
 }
 
-function serve(daemon: Daemon, options: DaemonOptions): void {
+function serve(daemon: Daemon, options: DaemonOptions, readOptions: () => Promise<DaemonOptions>): void {
   const { log } = daemon;
   // Requests are isolated from each other, and state is written before it is believed: going on is safer than a restart.
   process.on("uncaughtException", (error) =>
@@ -366,7 +377,7 @@ function serve(daemon: Daemon, options: DaemonOptions): void {
   };
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
-  process.on("SIGHUP", () => log.info("nothing to load anew on SIGHUP"));
+  process.on("SIGHUP", () => void reload(daemon, readOptions));
   process.on("SIGUSR1", () => {
     try {
       log.info("state written", { path: writeStateDump(options.execRoot, daemon.parts) });
@@ -374,4 +385,14 @@ function serve(daemon: Daemon, options: DaemonOptions): void {
       log.error("cannot write the state", { error: messageOf(error) });
     }
   });
+}
+
+/** A mistake in the file changes nothing. */
+async function reload(daemon: Daemon, readOptions: () => Promise<DaemonOptions>): Promise<void> {
+  try {
+    daemon.reload(await readOptions());
+    daemon.log.info("options of registries loaded anew; the others count from the next start");
+  } catch (error) {
+    daemon.log.error("the options stay as they are", { error: messageOf(error) });
+  }
 }

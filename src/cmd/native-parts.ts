@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 export interface NativeParts {
   readonly shim: string;
   readonly addon: string;
+  /** What starts this program as gantry-runc. */
+  readonly launcher: string;
   /** The program of the image hello-world. */
   readonly hello: string;
 }
@@ -14,6 +16,7 @@ export function findNativeParts(): NativeParts {
   return {
     shim: join(directory, "gantry-shim"),
     addon: join(directory, "gantry.node"),
+    launcher: join(directory, "gantry-runc"),
     hello: join(directory, "hello"),
   };
 }

@@ -57,7 +57,10 @@ function set({ version, dir }: Freezer, frozen: boolean): void {
  * Returns when the kernel says that all processes stand still. `unavailable` when they do not within 10 s: they are thawed
  * again then. `not_implemented` without a freezer.
  */
-export function freezeNow(dirs: readonly string[], sleepMs: (ms: number) => void): void {
+export async function freezeNow(
+  dirs: readonly string[],
+  sleep: (ms: number) => void | Promise<void>,
+): Promise<void> {
   const freezer = freezerOf(dirs);
   const deadline = performance.now() + FREEZE_TIMEOUT_MS;
   for (;;) {
@@ -65,7 +68,7 @@ export function freezeNow(dirs: readonly string[], sleepMs: (ms: number) => void
     set(freezer, true);
     if (stateOf(freezer) === "frozen") return;
     if (performance.now() > deadline) break;
-    sleepMs(POLL_MS);
+    await sleep(POLL_MS);
   }
   set(freezer, false);
   throw fail("unavailable", `processes in "${freezer.dir}" cannot be frozen`);

@@ -1,8 +1,9 @@
 /** What this host's kernel offers, read once at start (`readHostFacts`). Pure decisions take it as an argument. */
-import { closeSync, existsSync, openSync, readdirSync, readSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { arch, availableParallelism, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { errnoOf, fail } from "../base/errors.ts";
+import { readKernelFile } from "./kernel-file.ts";
 import { findCgroupMounts, findCgroups, findOwnMemberFiles, findResctrl } from "./cgroup-facts.ts";
 
 export interface HostFacts {
@@ -44,31 +45,46 @@ export type CgroupFacts =
 const MAX_FILE_BYTES = 1 << 20;
 
 /**
- * Looks at /proc and /sys. `root` is put before both, for tests. Throws `unavailable` for a host that cannot run
+ * Looks at /proc and /sys. `root` is put before both, for tests; `pid` is the process whose cgroups and capabilities count,
+ * one in the same namespaces. Throws `unavailable` for a host that cannot run
  * containers: an unknown architecture, no control groups.
  */
-export function readHostFacts(root = ""): HostFacts {
+export function readHostFacts(root = "", pid: number | "self" = "self", kernel?: KernelFacts): HostFacts {
   const read = (path: string): string => readCapped(join(root, path));
-  const exists = (path: string): boolean => existsSync(join(root, path));
-  const status = read("/proc/self/status");
+  const status = read(`/proc/${pid}/status`);
   const mountinfo = read("/proc/self/mountinfo");
   const resctrl = findResctrl(mountinfo);
   return {
-    cgroup: findCgroups(mountinfo, read("/proc/self/cgroup"), (mountPoint) =>
+    cgroup: findCgroups(mountinfo, read(`/proc/${pid}/cgroup`), (mountPoint) =>
       read(join(mountPoint, "cgroup.controllers")),
     ),
     ...(resctrl === undefined ? {} : { resctrl }),
-    ...delegateFacts(readOptional(join(root, "/sys/kernel/cgroup/delegate"))),
+    ...(kernel ?? readKernelFacts(root, status)),
     cpuCount: availableParallelism(),
     memoryBytes: totalmem(),
-    kernelRelease: release(),
-    lastCapability: readLastCapability(read("/proc/sys/kernel/cap_last_cap")),
     capabilities: maskIn(status, "CapBnd") & maskIn(status, "CapPrm"),
-    architecture: readArchitecture(),
-    seccomp: /^Seccomp:/m.test(status) && exists("/proc/sys/kernel/seccomp/actions_avail"),
-    apparmor: readOptional(join(root, "/sys/module/apparmor/parameters/enabled")).startsWith("Y"),
-    selinux: exists("/sys/fs/selinux/enforce"),
+    selinux: existsSync(join(root, "/sys/fs/selinux/enforce")),
     thermalThrottlePaths: findThermalThrottle(root),
+  };
+}
+
+/** What stays as it is until the next boot. */
+export type KernelFacts = Pick<
+  HostFacts,
+  "cgroupDelegate" | "kernelRelease" | "lastCapability" | "architecture" | "seccomp" | "apparmor"
+>;
+
+export function readKernelFacts(
+  root = "",
+  status: string = readCapped(join(root, "/proc/self/status")),
+): KernelFacts {
+  return {
+    ...delegateFacts(readOptional(join(root, "/sys/kernel/cgroup/delegate"))),
+    kernelRelease: release(),
+    lastCapability: readLastCapability(readCapped(join(root, "/proc/sys/kernel/cap_last_cap"))),
+    architecture: readArchitecture(),
+    seccomp: /^Seccomp:/m.test(status) && existsSync(join(root, "/proc/sys/kernel/seccomp/actions_avail")),
+    apparmor: readOptional(join(root, "/sys/module/apparmor/parameters/enabled")).startsWith("Y"),
   };
 }
 
@@ -135,19 +151,8 @@ function readOptional(path: string): string {
   }
 }
 
-/** Files of the kernel have no size to look at: it is read until its end or too much. */
 function readCapped(path: string): string {
-  const buffer = Buffer.allocUnsafe(MAX_FILE_BYTES + 1);
-  const descriptor = openSync(path, "r");
-  try {
-    let used = 0;
-    for (;;) {
-      const bytes = readSync(descriptor, buffer, used, buffer.length - used, null);
-      used += bytes;
-      if (bytes === 0) return buffer.toString("utf8", 0, used);
-      if (used > MAX_FILE_BYTES) throw fail("internal", `"${path}" has more than ${MAX_FILE_BYTES} bytes`);
-    }
-  } finally {
-    closeSync(descriptor);
-  }
+  const text = readKernelFile(path, MAX_FILE_BYTES);
+  if (text === undefined) throw fail("internal", `"${path}" has more than ${MAX_FILE_BYTES} bytes`);
+  return text;
 }

@@ -11,7 +11,10 @@ const OWN = ["anon_inode:[eventpoll]", "anon_inode:[eventfd]"];
  * Throws `invalid_argument` unless the caller handed each of these descriptors to this program. To be called before it opens
  * any that stay. (An event loop of the caller's own cannot be handed on.)
  */
-export function checkInherited(descriptors: readonly number[]): void {
+export function checkInherited(
+  descriptors: readonly number[],
+  isInherited: (fd: number) => boolean = isInheritedHere,
+): void {
   for (const fd of descriptors)
     if (!isInherited(fd))
       throw fail(
@@ -20,11 +23,21 @@ export function checkInherited(descriptors: readonly number[]): void {
       );
 }
 
-function isInherited(fd: number): boolean {
+function isInheritedHere(fd: number): boolean {
+  const target = targetOf("self", fd);
+  return target !== undefined && !OWN.includes(target);
+}
+
+/** Whether another process has it open. */
+export function isOpenIn(pid: number, fd: number): boolean {
+  return targetOf(pid, fd) !== undefined;
+}
+
+function targetOf(pid: number | "self", fd: number): string | undefined {
   try {
-    return !OWN.includes(readlinkSync(`/proc/self/fd/${fd}`));
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
+    if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }

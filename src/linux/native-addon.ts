@@ -25,7 +25,10 @@ interface Addon {
     argv: readonly string[],
     env: readonly string[],
     keep: readonly number[],
+    openFiles: number,
   ): unknown;
+  peerCredentials(fd: number): unknown;
+  sendDescriptors(fd: number, bytes: Uint8Array, fds: readonly number[]): unknown;
   removeTree(path: string): Promise<unknown>;
   /** `cancelled[0]` ≠ 0 stops it; the array must stay reachable until the promise is settled. */
   treeUsage(path: string, cancelled: Int32Array): Promise<unknown>;
@@ -41,6 +44,8 @@ const FUNCTIONS = [
   "closeFd",
   "memfd",
   "replaceProcess",
+  "peerCredentials",
+  "sendDescriptors",
   "removeTree",
   "treeUsage",
   "treeFingerprint",
@@ -82,6 +87,13 @@ const MAX_SIGNAL = 64;
 function descriptor(value: unknown): number {
   if (typeof value !== "number") throw fail("internal", "the addon returned no descriptor");
   return value;
+}
+
+function credentials(value: unknown): { readonly pid: number; readonly uid: number } {
+  const [pid, uid]: readonly unknown[] = Array.isArray(value) ? value : [];
+  if (typeof pid !== "number" || typeof uid !== "number")
+    throw fail("internal", "the addon returned no credentials");
+  return { pid, uid };
 }
 
 function treeUsage(value: unknown): TreeUsage {
@@ -145,14 +157,25 @@ export function loadNative(paths: NativePaths): Native {
 
     memfd: (name, bytes) => descriptor(addon.memfd(name, bytes)),
 
-    replaceProcess({ executable, argv, env, keep }) {
+    replaceProcess({ executable, argv, env, keep, openFiles = -1 }) {
       addon.replaceProcess(
         integer("descriptor", executable, 3, MAX_INT),
         argv,
         env,
         keep.map((fd) => integer("descriptor", fd, 3, MAX_INT)),
+        integer("limit", openFiles, -1, MAX_INT),
       );
       throw fail("internal", "the addon came back from the program that was to replace this one");
+    },
+
+    peerCredentials: (fd) => credentials(addon.peerCredentials(integer("descriptor", fd, 3, MAX_INT))),
+
+    sendDescriptors(fd, bytes, fds) {
+      addon.sendDescriptors(
+        integer("descriptor", fd, 3, MAX_INT),
+        bytes,
+        fds.map((each) => integer("descriptor", each, 3, MAX_INT)),
+      );
     },
 
     async removeTree(path) {

@@ -17,12 +17,14 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { builtNative, NATIVE_PATHS } from "../../test/support/native.ts";
 import { describeWith } from "../../test/support/requires.ts";
 import { messageOf } from "../base/errors.ts";
+import { descriptorOf } from "../base/socket-descriptor.ts";
 import { loadNative } from "./native-addon.ts";
 
 const NEVER = new AbortController().signal;
@@ -429,6 +431,37 @@ describeWith("becoming another program", ["native"], () => {
       stderr: "",
       stdout: "executable EBADF execveat\nkeep EBADF fcntl\n",
     });
+  });
+
+  test("sendDescriptors() hands them to the peer, which peerCredentials() names", async () => {
+    const native = builtNative();
+    const path = join(work, "peer.sock");
+    const accepted = Promise.withResolvers<Socket>();
+    const server = createServer((socket) => accepted.resolve(socket));
+    await new Promise<void>((resolve) => {
+      server.listen(path, resolve);
+    });
+    const client = connect(path);
+    const received = new Promise<Buffer>((resolve) => client.once("data", resolve));
+    const socket = await accepted.promise;
+    const fd = descriptorOf(socket) ?? -1;
+    expect(native.peerCredentials(fd)).toEqual({ pid: process.pid, uid: process.getuid?.() ?? -1 });
+    const memory = native.memfd("sent", new Uint8Array([1]));
+    native.sendDescriptors(fd, new TextEncoder().encode("hello"), [memory]);
+    expect((await received).toString()).toBe("hello");
+    const full = () => {
+      for (;;) native.sendDescriptors(fd, new Uint8Array(65536), []);
+    };
+    client.pause();
+    expect(await failureOf(full)).toMatchObject({ code: "EAGAIN" });
+    expect(await failureOf(() => native.sendDescriptors(fd, new Uint8Array(1), [998]))).toMatchObject({
+      code: "EBADF",
+    });
+    expect(await failureOf(() => native.peerCredentials(memory))).toMatchObject({ code: "ENOTSOCK" });
+    native.closeFd(memory);
+    client.destroy();
+    socket.destroy();
+    server.close();
   });
 
   test("memfd() holds the bytes, sealed", () => {

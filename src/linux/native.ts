@@ -57,6 +57,8 @@ export interface Replacement {
   readonly env: readonly string[];
   /** What it inherits besides the standard streams; every other descriptor is closed. */
   readonly keep: readonly number[];
+  /** The soft limit of open files that it gets; undefined: this program's. */
+  readonly openFiles?: number | undefined;
 }
 
 export interface Native {
@@ -83,6 +85,12 @@ export interface Native {
    * descriptors from 3 up close-on-exec except those of `keep`. Output that was not flushed is lost.
    */
   replaceProcess(replacement: Replacement): never;
+
+  /** Who connected to the unix socket at the other end of `fd`. */
+  peerCredentials(fd: number): { readonly pid: number; readonly uid: number };
+
+  /** Sends bytes with copies of `fds` over a unix socket, all at once and without waiting: EAGAIN when there is no room. */
+  sendDescriptors(fd: number, bytes: Uint8Array, fds: readonly number[]): void;
 
   /** Deletes a directory tree: no symbolic link is followed, no mount crossed. A missing one is fine. Runs off the event loop. */
   removeTree(path: string): Promise<void>;

@@ -1,12 +1,16 @@
 /**
- * A blob on its way from the upstream into the store, and any number of readers on their way through it. The store sets
- * the pace: a reader that falls behind lets go of the live bytes and goes on from the file once the blob is there. A
- * reader gets its last bytes only when the digest was right.
+ * A blob on its way from the upstream into the store, and any number of readers on their way through it. They read what has
+ * been written so far and wait for more, so the store sets the pace, and who is slow or late misses nothing. The last byte
+ * is given out only when the digest was right.
  */
-import type { Content } from "../core/content/content.ts";
+import { fail } from "../base/errors.ts";
+import type { Content, Ingest } from "../core/content/content.ts";
+import type { WantedBlob } from "./upstream.ts";
 
-/** What waits for one reader at most. */
-const MAX_BEHIND_BYTES = 4 << 20;
+/** Writes all of a source to the ingest, and commits it. */
+export type Follow = (ingest: Ingest, source: AsyncIterable<Uint8Array>) => Promise<void>;
+
+const READ_BYTES = 256 << 10;
 
 export class Filling {
   readonly digest: string;
@@ -14,88 +18,72 @@ export class Filling {
   /** Settles with the blob in the store, linked, or with what went wrong. */
   readonly done: Promise<void>;
   readonly #content: Content;
-  readonly #readers = new Set<Reader>();
-  #passed = 0;
+  #ingest: Ingest | undefined;
+  #hasEnded = false;
+  #news = Promise.withResolvers<void>();
 
-  /** `store` gets the same bytes, and must have the blob in the content store when it resolves. */
-  constructor(
-    content: Content,
-    blob: { readonly digest: string; readonly sizeBytes: number; readonly bytes: AsyncIterable<Uint8Array> },
-    store: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,
-  ) {
+  /** `store` has the blob in the content store when it resolves; it calls `follow` unless it was there before. */
+  constructor(content: Content, blob: WantedBlob, store: (follow: Follow) => Promise<void>) {
     this.digest = blob.digest;
     this.sizeBytes = blob.sizeBytes;
     this.#content = content;
-    this.done = store(this.#tee(blob.bytes)).finally(() => {
-      for (const reader of this.#readers) reader.finish();
+    this.done = store((ingest, source) => this.#write(ingest, source)).finally(() => {
+      this.#hasEnded = true;
+      this.#tell();
     });
-    // Readers look at it when they come to the end; without any there is nobody to tell but the log.
+    // Readers look at it when they come to the end.
     this.done.catch(() => {});
   }
 
-  async *#tee(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const bytes of source) {
-      this.#passed += bytes.length;
-      for (const reader of this.#readers) reader.push(bytes);
-      yield bytes;
+  async #write(ingest: Ingest, source: AsyncIterable<Uint8Array>): Promise<void> {
+    this.#ingest = ingest;
+    try {
+      for await (const bytes of source) {
+        if (ingest.sizeBytes + bytes.length > this.sizeBytes)
+          throw fail("invalid_argument", `the blob is longer than ${this.sizeBytes} bytes`);
+        await ingest.write(bytes);
+        this.#tell();
+      }
+      await ingest.commit({ digest: this.digest, sizeBytes: this.sizeBytes });
+    } finally {
+      await ingest.abort();
     }
   }
 
-  /** All of the blob. Throws in the place of the last bytes when it does not come whole. */
+  #tell(): void {
+    this.#news.resolve();
+    this.#news = Promise.withResolvers<void>();
+  }
+
+  /** All of the blob, from its start. Throws in the place of the last byte when it does not come whole. */
   async *read(): AsyncGenerator<Uint8Array> {
     let at = 0;
-    if (this.#passed === 0) {
-      const reader = new Reader();
-      this.#readers.add(reader);
-      try {
-        for (let bytes = await reader.next(); bytes !== undefined; bytes = await reader.next()) {
-          // Kept back: the end of a blob whose digest turns out to be wrong.
-          if (at + bytes.length >= this.sizeBytes) break;
-          at += bytes.length;
-          yield bytes;
-        }
-      } finally {
-        this.#readers.delete(reader);
+    while (!this.#hasEnded && at < this.sizeBytes - 1) {
+      const news = this.#news.promise;
+      const bytes = await this.#readBack(at);
+      if (bytes.length === 0) await news;
+      else {
+        at += bytes.length;
+        yield bytes;
       }
     }
     await this.done;
-    if (at < this.sizeBytes || this.sizeBytes === 0)
-      yield* this.#content.open(this.digest, { verify: false, range: { offset: at } });
-  }
-}
-
-class Reader {
-  #queue: Uint8Array[] = [];
-  #bytes = 0;
-  #closed = false;
-  #wake: (() => void) | undefined;
-
-  push(bytes: Uint8Array): void {
-    if (this.#closed) return;
-    this.#queue.push(bytes);
-    this.#bytes += bytes.length;
-    if (this.#bytes > MAX_BEHIND_BYTES) this.finish();
-    this.#wake?.();
+    const rest = at === 0 ? { verify: false } : { verify: false as const, range: { offset: at } };
+    yield* this.#content.open(this.digest, rest);
   }
 
-  /** What is queued is still read. */
-  finish(): void {
-    this.#closed = true;
-    this.#wake?.();
-  }
-
-  async next(): Promise<Uint8Array | undefined> {
-    for (;;) {
-      const bytes = this.#queue.shift();
-      if (bytes !== undefined) {
-        this.#bytes -= bytes.length;
-        return bytes;
-      }
-      if (this.#closed) return undefined;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      await promise;
-      this.#wake = undefined;
+  /** Nothing when there is nothing more yet. */
+  async #readBack(at: number): Promise<Uint8Array> {
+    const ingest = this.#ingest;
+    const there = Math.min(ingest?.sizeBytes ?? 0, this.sizeBytes - 1) - at;
+    if (ingest === undefined || there <= 0) return NOTHING;
+    try {
+      return await ingest.read(at, Math.min(there, READ_BYTES));
+    } catch {
+      // It has ended: `done` tells how.
+      return NOTHING;
     }
   }
 }
+
+const NOTHING = new Uint8Array(0);

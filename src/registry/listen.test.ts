@@ -21,7 +21,7 @@ beforeAll(async () => {
   using authority = makeAuthority();
   certificate = authority.issue("DNS:localhost,IP:127.0.0.1");
   host = await RegistryHost.start({ limits: { maxTransfersPerClient: 1 } });
-  secure = await listenTls(host.registry, { host: "127.0.0.1", port: 0 }, certificate);
+  secure = await listenTls(host.registry, { host: "127.0.0.1", port: 0 }, certificate, 8);
 });
 afterAll(async () => {
   agent.destroy();
@@ -104,13 +104,14 @@ describe("over TLS", () => {
   };
 
   test("one address has so many connections and no more, busy or not, and gets them back", async () => {
-    const sockets = Array.from({ length: 520 }, connectSecurely);
+    const sockets = Array.from({ length: 20 }, connectSecurely);
     let open = 0;
     for (const socket of sockets) socket.on("secureConnect", () => open++);
-    // The agent has one, too.
-    await until("the rest to be refused", () => sockets.filter(({ destroyed }) => destroyed).length >= 8);
-    await until("the others to be there", () => open >= 511);
-    expect(open).toBeLessThanOrEqual(512);
+    const refused = (): number => sockets.filter(({ destroyed }) => destroyed).length;
+    await until("all to be let in or refused", () => open + refused() >= sockets.length);
+    // The agent has one, too, and another may still be ending.
+    expect(open).toBeLessThanOrEqual(8);
+    expect(open).toBeGreaterThan(4);
     for (const socket of sockets) socket.destroy();
     await until("a connection to be free", async () => {
       const again = connectSecurely();

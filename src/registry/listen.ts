@@ -56,13 +56,14 @@ export async function listenTls(
   registry: Registry,
   endpoint: Endpoint,
   certificate: Certificate,
+  maxPerAddress = MAX_PER_ADDRESS,
 ): Promise<TlsListener> {
   const directory = mkdtempSync(join(tmpdir(), "gantry-registry-"));
   const path = join(directory, "http");
   const mark = new PeerMark();
   const inner = httpServer(registry, (request) => ({ address: mark.addressOf(request), isSecure: true }));
   const front = createTlsServer(tlsOptions(certificate), (socket) => forward(socket, path, mark));
-  limitConnections(front);
+  limitConnections(front, maxPerAddress);
   await listening(inner, path);
   const port = await listening(front, endpoint);
   return {
@@ -106,14 +107,14 @@ function httpServer(registry: Registry, peerOf: (request: IncomingMessage) => Pe
   return server;
 }
 
-function limitConnections(server: NetServer): void {
+function limitConnections(server: NetServer, maxPerAddress: number): void {
   server.maxConnections = MAX_CONNECTIONS;
   const counts = new Map<string, number>();
   server.on("connection", (socket: Socket) => {
     const address = socket.remoteAddress;
     if (address === undefined) return;
     const count = (counts.get(address) ?? 0) + 1;
-    if (count > MAX_PER_ADDRESS) {
+    if (count > maxPerAddress) {
       socket.destroy();
       return;
     }

@@ -168,6 +168,35 @@ describe("everybody at once", () => {
     expect(received).toBeGreaterThan(1 << 20);
   });
 
+  test("one who comes late sees bytes before the last ones have come, too", async () => {
+    const upstream = new FakeUpstream();
+    const image = upstream.addImage("v1", layerOf(1 << 20));
+    const { promise: seen, resolve: setSeen } = Promise.withResolvers<void>();
+    const { promise: begun, resolve: setBegun } = Promise.withResolvers<void>();
+    upstream.beforePiece = (i) => {
+      if (i < 8) return Promise.resolve();
+      setBegun();
+      return seen;
+    };
+    await start(upstream);
+    await digestOf("v1");
+    const first = host.must("GET", `/v2/a/b/blobs/${image.layer}`);
+    await begun;
+    const socket = await host.raw();
+    socket.write(`GET /v2/a/b/blobs/${image.layer} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    let received = 0;
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    socket.on("close", () => resolve());
+    socket.on("data", (chunk: Buffer) => {
+      received += chunk.length;
+      if (received > 256 << 10) setSeen();
+    });
+    await closed;
+    expect(received).toBeGreaterThan(1 << 20);
+    expect((await first).bytes.length).toBe(1 << 20);
+    expect(upstream.asked.filter((what) => what.startsWith("blob"))).toHaveLength(1);
+  });
+
   test("one who reads slowly holds up nobody, and gets every byte", async () => {
     const upstream = new FakeUpstream();
     const layer = layerOf(48 << 20);

@@ -8,7 +8,7 @@ import type { Logger } from "../base/log.ts";
 import type { Content } from "../core/content/content.ts";
 import type { Leases } from "../core/metadata/leases.ts";
 import { sha256Of } from "../specs/oci-image/digest.ts";
-import { Filling } from "./filling.ts";
+import { Filling, type Follow } from "./filling.ts";
 import { MAX_MANIFEST_BYTES, readManifest } from "./manifest.ts";
 import { refuse } from "./refusal.ts";
 import type { Repositories } from "./repositories.ts";
@@ -148,15 +148,17 @@ export class Mirror {
 
   #fill(repository: string, blob: WantedBlob): Filling {
     const { upstream, content, leases, repositories, now, log } = this.#deps;
-    const { digest, sizeBytes } = blob;
+    const { digest } = blob;
     const { signal } = this.#end;
-    const bytes = upstream.blob(repository, blob, signal);
-    return new Filling(content, { digest, sizeBytes, bytes }, async (source) => {
+    const store = async (follow: Follow): Promise<void> => {
       await using lease = leases.acquire(`blob of ${repository}`);
       try {
         // The layer may be here already, for another repository; that this one has it, too, its manifest says.
         if (content.stat(digest) === undefined)
-          await content.ingest(lease, unstalled(source, STALL_MS), { digest, sizeBytes }, signal);
+          await follow(
+            await content.begin(lease),
+            unstalled(upstream.blob(repository, blob, signal), STALL_MS),
+          );
       } catch (error) {
         log.warn("a blob did not come whole", { upstream: upstream.name, digest, error: messageOf(error) });
         if (isCategory(error, "not_found"))
@@ -167,7 +169,8 @@ export class Mirror {
         });
       }
       repositories.linkBlob(repository, digest, now());
-    });
+    };
+    return new Filling(content, blob, store);
   }
 }
 

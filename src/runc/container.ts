@@ -45,14 +45,14 @@ export function loadContainer(root: string, id: string): Container {
  * What the C program leaves when it is killed while it removes a directory, container.json being the last: nothing that was a
  * container's. True when there was something.
  */
-export function removeRemains(root: string, id: string): boolean {
+export function removeRemains(root: string, id: string, self: ProcessIdentity): boolean {
   const directory = directoryOf(root, id);
   if (
     statSync(directory, { throwIfNoEntry: false }) === undefined ||
     isThere(join(directory, "container.json"))
   )
     return false;
-  release(root, id);
+  release(root, id, self);
   return true;
 }
 
@@ -73,9 +73,19 @@ export function listIds(root: string): string[] {
   }
 }
 
-/** Throws `conflict` in runc's words. Only `reserve` decides; this spares the work before it. */
-export function refuseTakenId(root: string, id: string): void {
-  if (isThere(join(directoryOf(root, id), "container.json"))) throw taken();
+/**
+ * Throws `conflict` in runc's words. Only `reserve` decides; this spares the work before it. What `self` has reserved itself
+ * is no obstacle: a resident compiler did that in its name, and was killed (docs/decisions/0012).
+ */
+export function refuseTakenId(root: string, id: string, self: ProcessIdentity): void {
+  if (!isThere(join(directoryOf(root, id), "container.json"))) return;
+  if (!isOwn(root, id, self)) throw taken();
+  release(root, id, self);
+}
+
+function isOwn(root: string, id: string, self: ProcessIdentity): boolean {
+  const { creator } = loadContainer(root, id).record;
+  return creator.pid === self.pid && creator.startTicks === self.startTicks;
 }
 
 function taken(): Error {
@@ -96,11 +106,12 @@ export function reserve(
   mkdirSync(root, { recursive: true, mode: 0o700 });
   sweep(root);
   const aside = join(root, `${NEW}${record.creator.pid}-${record.creator.startTicks}`);
+  empty(aside);
   mkdirSync(aside, { mode: 0o711 });
   try {
     for (const name of ["rootfs", ...directories]) mkdirSync(join(aside, name), { mode: 0o755 });
     writeFileSync(join(aside, "container.json"), encodeRecord(record), { mode: 0o600, flag: "wx" });
-    removeRemains(root, id);
+    removeRemains(root, id, record.creator);
     // A directory with anything in it is not replaced: rename(2).
     renameSync(aside, directory);
     return directory;
@@ -111,10 +122,10 @@ export function reserve(
   }
 }
 
-/** Gives the id back, then deletes what was known. Missing is fine. */
-export function release(root: string, id: string): void {
-  const self = identityOf(process.pid);
+/** Gives the id back, then deletes what was known. Missing is fine. `self`: whose verb this is. */
+export function release(root: string, id: string, self: ProcessIdentity): void {
   const aside = join(root, `${GONE}${self.pid}-${self.startTicks}`);
+  empty(aside);
   try {
     renameSync(directoryOf(root, id), aside);
   } catch (error) {
@@ -154,8 +165,11 @@ export function identityOf(pid: number): ProcessIdentity {
   return { pid, startTicks: stat.startTicks };
 }
 
-/** The main process, dead or alive; undefined while none has been made. Throws `internal` for a damaged record. */
+/**
+ * The main process, dead or alive; undefined while none has been made. Throws `internal` for a damaged record; an empty one is
+ * what a power cut left of it.
+ */
 export function mainProcess({ directory }: Container): ProcessIdentity | undefined {
   const text = readDocumentIfThere(join(directory, "pid"), MAX_PID_BYTES);
-  return text === undefined ? undefined : decodePidRecord(text);
+  return text === undefined || text === "" ? undefined : decodePidRecord(text);
 }

@@ -1,4 +1,5 @@
 /** What one invocation knows before its verb is looked at, and what a verb is. */
+import type { Caller } from "./caller.ts";
 import type { Native } from "../linux/native.ts";
 import type { Flag, Parsed } from "./flags.ts";
 import type { Logger } from "./log.ts";
@@ -10,12 +11,12 @@ export interface Context {
   readonly log: Logger;
   readonly systemdCgroup: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The static program that performs plans. */
-  readonly shim: string;
+  readonly caller: Caller;
   readonly version: string;
   readonly commit: string;
   /** Loads the addon at the first call: many verbs never need it. */
   native(): Native;
+  serve(socket: string): Promise<number>;
   /** To standard output. */
   write(text: string): void;
 }
@@ -30,6 +31,8 @@ export interface Verb {
   readonly most: number;
   /** Words of another command follow: the first argument ends the flags. */
   readonly passesWords?: true;
+  /** A resident compiler may do it for another process. */
+  readonly isResident?: true;
   /** Of a failure; 1 unless it says otherwise. */
   readonly failureCode?: number;
   /** Put before the message of a failure. */

@@ -13,7 +13,6 @@ import { type ProcessIdentity, isAlive } from "../linux/process-state.ts";
 import { signalIf } from "../linux/signal-process.ts";
 import { type Container, loadContainer, mainProcess, release } from "./container.ts";
 import type { Context } from "./context.ts";
-import { sleepMs } from "./files.ts";
 import { conditionOf } from "./status.ts";
 
 const SIGKILL = 9;
@@ -23,9 +22,13 @@ const POLL_MS = 2;
 
 /** Throws `not_found` when there is no such container, `conflict` when it has not ended and `force` is not given. */
 export async function deleteContainer(context: Context, id: string, force: boolean): Promise<void> {
-  const container = lockContainer(context, id);
-  endMain(context, container, force);
-  endCreator(context, container, force);
+  const seen = loadContainer(context.root, id);
+  if (seen.record.scope !== undefined || seen.record.hasPoststop)
+    context.caller.ownProcess("systemd and hooks");
+  await context.caller.begin();
+  const container = await lockContainer(context, id);
+  await endMain(context, container, force);
+  await endCreator(context, container, force);
   await clearCgroups(context, container);
   if (container.record.scope !== undefined) {
     const { removeScope } = await import("./scope.ts");
@@ -35,11 +38,11 @@ export async function deleteContainer(context: Context, id: string, force: boole
     const { runPoststopHooks } = await import("./poststop.ts");
     await runPoststopHooks(context, container);
   }
-  release(context.root, id);
+  release(context.root, id, context.caller.identity());
 }
 
-/** The lock is held until this program ends. */
-function lockContainer(context: Context, id: string): Container {
+/** The lock is held until the verb ends. */
+async function lockContainer(context: Context, id: string): Promise<Container> {
   const deadline = performance.now() + LOCK_TIMEOUT_MS;
   for (;;) {
     const container = loadContainer(context.root, id);
@@ -48,7 +51,7 @@ function lockContainer(context: Context, id: string): Container {
     if (before !== undefined && tryLock(context, path) && inodeOf(path) === before) return container;
     if (performance.now() > deadline)
       throw fail("unavailable", `container "${id}" is being deleted by another process`);
-    sleepMs(POLL_MS);
+    await context.caller.sleep(POLL_MS);
   }
 }
 
@@ -66,7 +69,7 @@ function inodeOf(path: string): bigint | undefined {
 }
 
 /** A created container has done nothing yet: as with runc it may be deleted without force. */
-function endMain(context: Context, container: Container, force: boolean): void {
+async function endMain(context: Context, container: Container, force: boolean): Promise<void> {
   const { status } = conditionOf(container);
   if (status !== "stopped" && status !== "created" && !force)
     throw fail("conflict", `cannot delete container ${container.id} that is not stopped: ${status}`);
@@ -74,32 +77,32 @@ function endMain(context: Context, container: Container, force: boolean): void {
   if (main === undefined || status === "stopped") return;
   signalIf(context.native(), main.pid, SIGKILL, () => isAlive(main));
   if (status === "paused") thawNow(container.record.cgroupDirs);
-  waitForEnd(main, "the main process");
+  await waitForEnd(context, main, "the main process");
 }
 
 /**
  * A `run` in the foreground clears up by itself when its container has ended; one that is killed in the middle of creation
  * takes the unborn container with it. In both cases nobody else may be at work in what is removed next.
  */
-function endCreator(context: Context, container: Container, force: boolean): void {
+async function endCreator(context: Context, container: Container, force: boolean): Promise<void> {
   const { creator } = container.record;
-  if (creator.pid === process.pid || !isAlive(creator)) return;
+  if (creator.pid === context.caller.pid || !isAlive(creator)) return;
   const isCreating = mainProcess(container) === undefined;
   if (isCreating && force) signalIf(context.native(), creator.pid, SIGKILL, () => isAlive(creator));
-  waitForEnd(creator, "the process that runs the container");
+  await waitForEnd(context, creator, "the process that runs the container");
   // Born between our look and the creator's death.
   const main = mainProcess(container);
   if (main !== undefined && isAlive(main)) {
     signalIf(context.native(), main.pid, SIGKILL, () => isAlive(main));
-    waitForEnd(main, "the main process");
+    await waitForEnd(context, main, "the main process");
   }
 }
 
-function waitForEnd(identity: ProcessIdentity, what: string): void {
+async function waitForEnd({ caller }: Context, identity: ProcessIdentity, what: string): Promise<void> {
   const deadline = performance.now() + END_TIMEOUT_MS;
   while (isAlive(identity)) {
     if (performance.now() > deadline) throw fail("unavailable", `${what} (${identity.pid}) does not end`);
-    sleepMs(POLL_MS);
+    await caller.sleep(POLL_MS);
   }
 }
 

@@ -1,14 +1,16 @@
-/** `exec` up to the point where the C program takes over. */
+/** `exec` up to the point where the C program takes over. Nothing is changed on the host until then. */
 import { resolve } from "node:path";
 import { fail } from "../base/errors.ts";
 import { readHostFacts } from "../linux/host-facts.ts";
 import type { ProcessIdentity } from "../linux/process-state.ts";
+import { leadsToItsReader } from "../linux/reader-paths.ts";
 import { markHostNamespaces } from "../linux/own-namespaces.ts";
 import { compileExec } from "../runtime/compile.ts";
 import { encodePlan } from "../runtime/plan-codec.ts";
 import { decodeProcessDocument } from "../specs/oci-runtime/decode.ts";
 import type { Capabilities, Process } from "../specs/oci-runtime/spec.ts";
 import { recordedSpec } from "./cgroup-driver.ts";
+import { leaveLongDocument } from "./caller.ts";
 import { type Container, loadContainer, mainProcess } from "./container.ts";
 import type { Context } from "./context.ts";
 import { readDocument } from "./files.ts";
@@ -45,13 +47,14 @@ export const EXEC_FLAGS: readonly Flag[] = [
   { names: ["no-subreaper"], kind: "switch" },
 ];
 
-/** Becomes the C program: does not return. */
-export function execInContainer(context: Context, flags: Flags, args: readonly string[]): never {
+/** The caller becomes the C program. */
+export function execInContainer(context: Context, flags: Flags, args: readonly string[]): number {
   const [id = "", ...words] = args;
   const container = loadContainer(context.root, id);
   const main = livingMain(container, flags.isOn("ignore-paused"));
+  leaveLongDocument(context.caller, container.record.config);
   const spec = markHostNamespaces(recordedSpec(container));
-  const listening = listenFds(context.environment);
+  const listening = listenFds(context.environment, context.caller.pid);
   const wanted = withEnvironment(
     wantedProcess(context, flags, words, spec.process),
     listenEnvironment(listening),
@@ -62,7 +65,7 @@ export function execInContainer(context: Context, flags: Flags, args: readonly s
     process: wanted,
     spec,
     taskId: id,
-    facts: readHostFacts(),
+    facts: readHostFacts("", context.caller.pid, context.caller.kernel),
     bundle: container.record.bundle,
     warn: (message) => context.log.warn(message),
     subCgroups: parseSubCgroups(flags.list("cgroup")),
@@ -92,7 +95,7 @@ function livingMain(container: Container, ignorePaused: boolean): ProcessIdentit
 }
 
 function wantedProcess(
-  { workingDirectory }: Context,
+  { workingDirectory, caller }: Context,
   flags: Flags,
   words: readonly string[],
   containers: Process | undefined,
@@ -100,7 +103,11 @@ function wantedProcess(
   const file = flags.text("process");
   if (file !== "") {
     if (words.length > 0) throw fail("invalid_argument", "a command and --process exclude each other");
-    return decodeProcessDocument(readDocument(resolve(workingDirectory, file)));
+    const path = resolve(workingDirectory, file);
+    if (leadsToItsReader(path)) caller.ownProcess("a process document of its own");
+    const text = readDocument(path);
+    leaveLongDocument(caller, text);
+    return decodeProcessDocument(text);
   }
   if (words.length === 0) throw fail("invalid_argument", "process args cannot be empty");
   if (containers === undefined) throw fail("invalid_argument", "the container's config.json has no process");

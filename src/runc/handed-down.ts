@@ -11,8 +11,9 @@ const MOST_DESCRIPTORS = 1024;
 export function withListenFds(
   spec: Spec,
   environment: Environment,
+  receiver: number,
 ): { readonly spec: Spec; readonly count: number } {
-  const count = listenFds(environment);
+  const count = listenFds(environment, receiver);
   if (count === 0 || spec.process === undefined) return { spec, count };
   return { spec: { ...spec, process: withEnvironment(spec.process, listenEnvironment(count)) }, count };
 }
@@ -21,11 +22,11 @@ export function listenEnvironment(count: number): string[] {
   return count === 0 ? [] : [`LISTEN_FDS=${count}`, "LISTEN_PID=1"];
 }
 
-/** 0 when there are none, or when they are meant for another process. */
-export function listenFds(environment: Environment): number {
+/** 0 when there are none, or when they are meant for another process than `receiver`. */
+export function listenFds(environment: Environment, receiver: number): number {
   const text = environment["LISTEN_FDS"] ?? "";
-  const receiver = environment["LISTEN_PID"] ?? "";
-  if (text === "" || (receiver !== "" && receiver !== String(process.pid))) return 0;
+  const meant = environment["LISTEN_PID"] ?? "";
+  if (text === "" || (meant !== "" && meant !== String(receiver))) return 0;
   if (!/^\d{1,4}$/.test(text) || Number(text) > MOST_DESCRIPTORS)
     throw fail("invalid_argument", `LISTEN_FDS is ${JSON.stringify(text)}`);
   return Number(text);

@@ -2,9 +2,8 @@
  * The log that callers of a runtime read: `--log FILE`, a line per message, as text or JSON with the fields level, msg and
  * time. containerd and podman take the reason of a failure from there.
  */
-import { appendFileSync } from "node:fs";
 import { fail } from "../base/errors.ts";
-import { writeAll } from "./files.ts";
+import type { Caller } from "./caller.ts";
 
 export type LogFormat = "text" | "json";
 type Level = "debug" | "warning" | "error";
@@ -26,9 +25,11 @@ export interface LogOptions {
 
 export class Logger {
   readonly #options: LogOptions;
+  readonly #caller: Pick<Caller, "write" | "append">;
 
-  constructor(options: LogOptions) {
+  constructor(options: LogOptions, caller: Pick<Caller, "write" | "append">) {
     this.#options = options;
+    this.#caller = caller;
   }
 
   get file(): string {
@@ -55,7 +56,7 @@ export class Logger {
   failure(message: string): void {
     const { program, file } = this.#options;
     const line = message.trimEnd();
-    writeAll(2, `${program}: ${line}\n`);
+    this.#caller.write(2, `${program}: ${line}\n`);
     if (file !== "") this.#write("error", line);
   }
 
@@ -64,13 +65,13 @@ export class Logger {
     const { program, file, format } = this.#options;
     const line = format === "json" ? jsonLine(level, message) : textLine(level, message);
     if (file === "") {
-      writeAll(2, line);
+      this.#caller.write(2, line);
       return;
     }
     try {
-      appendFileSync(file, line);
+      this.#caller.append(file, line);
     } catch (error) {
-      writeAll(2, `${program}: cannot write the log "${file}": ${String(error)}\n`);
+      this.#caller.write(2, `${program}: cannot write the log "${file}": ${String(error)}\n`);
     }
   }
 }

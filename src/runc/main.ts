@@ -2,8 +2,9 @@
 import { resolve } from "node:path";
 import { GantryError, errnoOf, fail, messageOf } from "../base/errors.ts";
 import type { Native } from "../linux/native.ts";
+import { namesItsReader } from "../linux/reader-paths.ts";
+import { type Caller, OwnProcessNeeded } from "./caller.ts";
 import type { Context, Verb } from "./context.ts";
-import { writeAll } from "./files.ts";
 import { type Flag, type Flags, type Parsed, parseFlags } from "./flags.ts";
 import { Logger, checkLogFormat } from "./log.ts";
 
@@ -14,8 +15,10 @@ export interface Invocation {
   readonly workingDirectory: string;
   readonly version: string;
   readonly commit: string;
-  readonly shim: string;
+  readonly caller: Caller;
   native(): Native;
+  /** Answers for other processes until it is told to end: resident/server.ts. */
+  serve(socket: string, log: Logger): Promise<number>;
 }
 
 export const PROGRAM = "gantry-runc";
@@ -58,23 +61,25 @@ const VERBS: Readonly<Record<string, () => Promise<{ readonly verb: Verb }>>> = 
   restore: () => import("./verbs/restore.ts"),
   resume: () => import("./verbs/resume.ts"),
   run: () => import("./verbs/run.ts"),
+  serve: () => import("./verbs/serve.ts"),
   spec: () => import("./verbs/spec.ts"),
   start: () => import("./verbs/start.ts"),
   state: () => import("./verbs/state.ts"),
   update: () => import("./verbs/update.ts"),
 };
 
-/** Returns the exit code. Nothing is thrown: a failure is told on standard error and in the log. */
+/** Returns the exit code. Nothing but OwnProcessNeeded is thrown: a failure is told on standard error and in the log. */
 export async function main(invocation: Invocation): Promise<number> {
-  let log = new Logger({ program: PROGRAM, file: "", format: "text", debug: false });
+  const { caller } = invocation;
+  let log = new Logger({ program: PROGRAM, file: "", format: "text", debug: false }, caller);
   let verb: Verb | undefined;
   try {
     const globals = parseFlags(invocation.words, GLOBAL_FLAGS, false);
-    log = openLog(globals.flags, invocation.workingDirectory);
+    log = openLog(globals.flags, invocation);
     const [name = "help", ...words] = globals.args;
-    if (globals.flags.isOn("version")) return print(versionText(invocation));
+    if (globals.flags.isOn("version")) return print(caller, versionText(invocation));
     if (globals.flags.isOn("help") || ((name === "help" || name === "h") && words.length === 0))
-      return print(await overview());
+      return print(caller, await overview());
     const isHelp = name === "help" || name === "h";
     const wanted = isHelp ? (words[0] ?? "") : name;
     const load = Object.hasOwn(VERBS, wanted) ? VERBS[wanted] : undefined;
@@ -83,12 +88,14 @@ export async function main(invocation: Invocation): Promise<number> {
       return UNKNOWN_VERB;
     }
     ({ verb } = await load());
-    if (isHelp) return print(verbHelp(wanted, verb));
+    if (verb.isResident !== true) caller.ownProcess(wanted);
+    if (isHelp) return print(caller, verbHelp(wanted, verb));
     const parsed = parseFlags(words, [...verb.flags, HELP_FLAG], verb.passesWords !== true);
-    if (parsed.flags.isOn("help")) return print(verbHelp(wanted, verb));
+    if (parsed.flags.isOn("help")) return print(caller, verbHelp(wanted, verb));
     checkCount(wanted, verb, parsed);
     return await verb.run(openContext(invocation, globals.flags, log), parsed);
   } catch (error) {
+    if (error instanceof OwnProcessNeeded) throw error;
     return report(error, log, verb);
   }
 }
@@ -114,14 +121,17 @@ function checkCount(name: string, verb: Verb, { args }: Parsed): void {
   throw fail("invalid_argument", `"${name}" requires ${wanted}; usage: ${PROGRAM} ${name} ${verb.usage}`);
 }
 
-function openLog(flags: Flags, workingDirectory: string): Logger {
+function openLog(flags: Flags, { workingDirectory, caller }: Invocation): Logger {
   const file = flags.text("log");
-  return new Logger({
-    program: PROGRAM,
-    file: file === "" || file === "/dev/stderr" ? "" : resolve(workingDirectory, file),
-    format: checkLogFormat(flags.text("log-format")),
-    debug: flags.isOn("debug"),
-  });
+  return new Logger(
+    {
+      program: PROGRAM,
+      file: file === "" || file === "/dev/stderr" ? "" : resolve(workingDirectory, file),
+      format: checkLogFormat(flags.text("log-format")),
+      debug: flags.isOn("debug"),
+    },
+    caller,
+  );
 }
 
 function openContext(invocation: Invocation, flags: Flags, log: Logger): Context {
@@ -133,24 +143,28 @@ function openContext(invocation: Invocation, flags: Flags, log: Logger): Context
       "invalid_argument",
       `--rootless is "auto", "true" or "false", not ${JSON.stringify(rootless)}`,
     );
-  const { environment, shim, version, commit } = invocation;
+  const { environment, caller, version, commit } = invocation;
   let native: Native | undefined;
+  const root = resolve(invocation.workingDirectory, flags.text("root") || DEFAULT_ROOT);
+  if (namesItsReader(root)) caller.ownProcess("the root");
+  if (flags.isOn("systemd-cgroup")) caller.ownProcess("systemd");
   return {
-    root: resolve(invocation.workingDirectory, flags.text("root") || DEFAULT_ROOT),
+    root,
     workingDirectory: invocation.workingDirectory,
     systemdCgroup: flags.isOn("systemd-cgroup"),
     log,
     environment,
-    shim,
+    caller,
     version,
     commit,
     native: () => (native ??= invocation.native()),
-    write: (text) => writeAll(1, text),
+    serve: (socket) => invocation.serve(socket, log),
+    write: (text) => caller.write(1, text),
   };
 }
 
-function print(text: string): number {
-  writeAll(1, text);
+function print(caller: Caller, text: string): number {
+  caller.write(1, text);
   return 0;
 }
 

@@ -1,6 +1,5 @@
 /** Becoming the C program that performs a plan: docs/decisions/0005. */
 import { resolve } from "node:path";
-import { checkInherited } from "../linux/inherited-descriptors.ts";
 import type { ProcessIdentity } from "../linux/process-state.ts";
 import type { Context } from "./context.ts";
 import type { NotifySocket } from "./handed-down.ts";
@@ -34,25 +33,23 @@ export interface Performance {
 
 const FIRST_PRESERVED = 3;
 
-/** Does not return. Throws what the kernel says against it; nothing has been done then. */
-export function becomePerformer(context: Context, wanted: Performance): never {
-  const native = context.native();
+/** As `Caller.become`. */
+export function becomePerformer({ caller, ...context }: Context, wanted: Performance): number {
   const preserved = Array.from({ length: wanted.preserved ?? 0 }, (_, index) => FIRST_PRESERVED + index);
-  checkInherited(preserved);
-  const executable = native.sealedExecutable(context.shim);
-  const plan = wanted.plan === undefined ? undefined : native.memfd("plan", wanted.plan);
-  const argv = ["gantry-shim", "oci", wanted.verb, ...performerWords(context, wanted, plan)];
-  context.log.debug(`becoming ${argv.join(" ")}`);
-  return native.replaceProcess({
-    executable,
-    argv,
-    env: [],
-    keep: plan === undefined ? preserved : [...preserved, plan],
+  caller.checkInherited(preserved);
+  return caller.become({
+    plan: wanted.plan,
+    argv(planFd) {
+      const argv = ["gantry-shim", "oci", wanted.verb, ...performerWords(context, wanted, planFd)];
+      context.log.debug(`becoming ${argv.join(" ")}`);
+      return argv;
+    },
+    preserved,
   });
 }
 
 function performerWords(
-  { log, workingDirectory }: Context,
+  { log, workingDirectory }: Pick<Context, "log" | "workingDirectory">,
   wanted: Performance,
   plan: number | undefined,
 ): string[] {

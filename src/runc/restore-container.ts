@@ -21,15 +21,15 @@ import type { Flags } from "./flags.ts";
 import { becomePerformer } from "./performer.ts";
 import { compileStart, recordOf, refuseUsedCgroups } from "./start-container.ts";
 
-/** Becomes the C program: does not return. Throws when there is nothing that could have been left behind. */
-export function restoreContainer(context: Context, flags: Flags, id: string): never {
+/** The caller becomes the C program. Throws when there is nothing that could have been left behind. */
+export function restoreContainer(context: Context, flags: Flags, id: string): number {
   checkContainerId(id);
   if (context.systemdCgroup)
     throw fail(
       "not_implemented",
       "--systemd-cgroup is not supported by restore: the cgroups are made without systemd",
     );
-  refuseTakenId(context.root, id);
+  refuseTakenId(context.root, id, context.caller.identity());
   // What systemd hands down is for a process that has not begun.
   const compiled = compileStart({ ...context, environment: {} }, flags, id);
   const { bundle, plan, facts } = compiled;
@@ -48,7 +48,7 @@ export function restoreContainer(context: Context, flags: Flags, id: string): ne
     pidFile: join(directory, "restored"),
     streams: readStreams(places.images),
   });
-  const record = recordOf(compiled);
+  const record = recordOf(compiled, context.caller);
   refuseUsedCgroups(record.cgroupDirs);
   readyCgroupParents(facts.cgroup, cgroupPath);
   const bytes = encodePlan(criuPlan(plan, words, context.environment["PATH"] ?? ""));
@@ -72,7 +72,7 @@ export function restoreContainer(context: Context, flags: Flags, id: string): ne
       pids: namespaces.get("pid") ?? "",
     });
   } catch (error) {
-    release(context.root, id);
+    release(context.root, id, record.creator);
     throw error;
   }
 }

@@ -10,6 +10,7 @@ import { markFileBinds } from "../linux/bind-sources.ts";
 import { readyCgroupParents } from "../linux/cgroup-parents.ts";
 import { cgroupMembers } from "../linux/cgroup-now.ts";
 import { type HostFacts, readHostFacts, readOwnMemberFiles } from "../linux/host-facts.ts";
+import { leadsToItsReader, namesItsReader } from "../linux/reader-paths.ts";
 import { type RdtGroup, readyRdtGroup } from "../linux/intel-rdt.ts";
 import { markHostNamespaces } from "../linux/own-namespaces.ts";
 import { cgroupPathOf, leavingScope } from "../runtime/compile-cgroup.ts";
@@ -20,7 +21,8 @@ import { decodeSpec } from "../specs/oci-runtime/decode.ts";
 import type { Spec } from "../specs/oci-runtime/spec.ts";
 import { type Placed, placeCgroup, rdtGroupOf } from "./cgroup-driver.ts";
 import { checkContainerId } from "./container-id.ts";
-import { directoryOf, identityOf, refuseTakenId, release, reserve } from "./container.ts";
+import { directoryOf, refuseTakenId, release, reserve } from "./container.ts";
+import { type Caller, leaveLongDocument } from "./caller.ts";
 import type { Context } from "./context.ts";
 import { readDocument } from "./files.ts";
 import type { Flag, Flags } from "./flags.ts";
@@ -59,11 +61,21 @@ export interface Bundle {
 }
 
 /** Throws `invalid_argument` naming the field, or what is missing. */
-export function readBundle(workingDirectory: string, given: string): Bundle {
+export function readBundle({ workingDirectory, caller }: Context, given: string): Bundle {
   const path = realBundle(resolve(workingDirectory, given || "."));
   const config = readConfig(path);
+  leaveLongDocument(caller, config);
   const spec = markHostNamespaces(markFileBinds(decodeSpec(config), path));
   return { path, rootfs: resolve(path, spec.root?.path ?? "rootfs"), config, spec };
+}
+
+function meansItsReader({ path, rootfs, spec }: Bundle): boolean {
+  const paths = [
+    rootfs,
+    ...(spec.linux?.namespaces ?? []).map((each) => each.path ?? ""),
+    ...(spec.mounts ?? []).map(({ source }) => source ?? ""),
+  ];
+  return leadsToItsReader(path) || paths.some(namesItsReader);
 }
 
 function realBundle(path: string): string {
@@ -100,11 +112,12 @@ export interface CompiledStart {
 
 /** The plan of a start of `id`. Nothing is changed on the host. */
 export function compileStart(context: Context, flags: Flags, id: string): CompiledStart {
-  const bundle = readBundle(context.workingDirectory, flags.text("bundle"));
-  const facts = readHostFacts();
+  const bundle = readBundle(context, flags.text("bundle"));
+  if (meansItsReader(bundle)) context.caller.ownProcess("paths below /proc/self");
+  const facts = readHostFacts("", context.caller.pid, context.caller.kernel);
   const directory = directoryOf(context.root, id);
   const notify = notifySocket(context.environment, directory);
-  const { spec: listening, count } = withListenFds(bundle.spec, context.environment);
+  const { spec: listening, count } = withListenFds(bundle.spec, context.environment, context.caller.pid);
   const placed = placeCgroup(
     notify === undefined ? listening : withNotify(listening, notify),
     id,
@@ -144,23 +157,25 @@ function withoutKeyring(plan: Plan): Plan {
   return { ...plan, ops: plan.ops.filter(({ kind }) => kind !== "keyring") };
 }
 
-/** Becomes the C program: does not return. Throws when there is nothing that could have been left behind. */
+/** The caller becomes the C program. Throws when there is nothing that could have been left behind. */
 export async function startContainer(
   context: Context,
   flags: Flags,
   id: string,
   ending: Ending,
-): Promise<never> {
+): Promise<number> {
   checkContainerId(id);
-  refuseTakenId(context.root, id);
+  refuseTakenId(context.root, id, context.caller.identity());
   const compiled = compileStart(context, flags, id);
   const { plan, facts, placed, notify, preserved } = compiled;
   checkTerminal(plan.terminal, ending !== "wait", flags.text("console-socket"));
-  const record = recordOf(compiled);
+  const record = recordOf(compiled, context.caller);
+  const bytes = encodePlan(plan);
   refuseUsedCgroups(record.cgroupDirs);
+  await context.caller.begin();
+  context.caller.assumeUmask();
   if (compiled.rdt !== undefined) readyRdtGroup(compiled.rdt);
   if (placed.scope === undefined) readyCgroupParents(facts.cgroup, cgroupPathOf(placed.spec, id));
-  const bytes = encodePlan(plan);
   const state = reserve(context.root, id, record, notify === undefined ? [] : ["notify"]);
   try {
     if (placed.scope !== undefined) {
@@ -181,13 +196,16 @@ export async function startContainer(
       consoleSocket: flags.text("console-socket"),
     });
   } catch (error) {
-    release(context.root, id);
+    release(context.root, id, record.creator);
     throw error;
   }
 }
 
 /** What is written of a container that begins. */
-export function recordOf({ bundle, plan, placed: { spec, scope }, rdt }: CompiledStart): ContainerRecord {
+export function recordOf(
+  { bundle, plan, placed: { spec, scope }, rdt }: CompiledStart,
+  caller: Caller,
+): ContainerRecord {
   return {
     ociVersion: spec.ociVersion,
     bundle: bundle.path,
@@ -195,7 +213,7 @@ export function recordOf({ bundle, plan, placed: { spec, scope }, rdt }: Compile
     created: new Date().toISOString(),
     owner: process.geteuid?.() ?? 0,
     // The C program has the same number: it takes this one's place.
-    creator: identityOf(process.pid),
+    creator: caller.identity(),
     annotations: spec.annotations ?? {},
     cgroupDirs: plan.ops.flatMap((op) => (op.kind === "cgroup-create" ? [op.dir] : [])),
     ...(scope === undefined ? {} : { scope: scope.unit }),

@@ -1,13 +1,10 @@
 import { readDocumentIfThere } from "./files.ts";
 
 const MAX_PASSWD_BYTES = 1 << 20;
-const known = new Map<number, string>([[0, "root"]]);
 
 /** Of this host's user; "#1000" when nobody has that number. */
 export function userName(uid: number): string {
-  const found = known.get(uid) ?? nameIn(readDocumentIfThere("/etc/passwd", MAX_PASSWD_BYTES) ?? "", uid);
-  known.set(uid, found);
-  return found;
+  return uid === 0 ? "root" : nameIn(readDocumentIfThere("/etc/passwd", MAX_PASSWD_BYTES) ?? "", uid);
 }
 
 function nameIn(passwd: string, uid: number): string {

@@ -87,6 +87,19 @@ test("a user is looked up in all layers, none of which can be written, behind th
   ]);
 });
 
+test("a root of images stays one, and a root that is one directory is bound", () => {
+  const images = { ...ROOTFS, images: true } as const;
+  expect(identityPlan(PROCESS.user, images, "/run/c1/rootfs").ops[1]).toMatchObject({
+    images: true,
+    lowers: ["/u", "/l2", "/l1"],
+  });
+  const { ops } = identityPlan(PROCESS.user, { kind: "bind", source: "/tree" }, "/run/c1/rootfs");
+  expect(ops.slice(1, 3)).toMatchObject([
+    { kind: "root-bind", source: "/tree", staging: "/run/c1/rootfs" },
+    { kind: "pivot", rootReadonly: true },
+  ]);
+});
+
 test("decodeIdentity() reads what the look-up prints, and nothing else", () => {
   expect(decodeIdentity("7 8\n/home/app\n9 8\n")).toEqual(IDENTITY);
   expect(decodeIdentity("0 0\n/\n\n")).toEqual({ uid: 0, gid: 0, home: "/", groups: [] });

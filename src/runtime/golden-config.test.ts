@@ -33,6 +33,9 @@ const LAYERS = {
 const CASES: Readonly<Record<string, Case>> = {
   hooks: {},
   idmap: { rootfs: { kind: "bind", source: "/b/rootfs", idmapped: true } },
+  images: {
+    rootfs: { ...LAYERS, images: true, lowers: ["/l/top/layer.erofs", "/l/base/layer.erofs"] },
+  },
   labels: { facts: { ...FACTS_V2, selinux: true, apparmor: true }, rootfs: LAYERS },
   "mount-options": {},
   "mount-path": {},

@@ -25,6 +25,7 @@ export type Requirement =
   | "systemd"
   | "erofs"
   | "btrfs"
+  | "strace"
   | "native";
 
 function hasCommand(name: string): boolean {
@@ -53,6 +54,7 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   oras: () => hasCommand("oras"),
   /** As init: sd_booted(3). */
   systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
+  strace: () => hasCommand("strace"),
   debootstrap: () => hasCommand("debootstrap"),
   cc: () => hasCommand("cc"),
   x86_64: () => process.arch === "x64",

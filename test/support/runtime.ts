@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Finished, run, type RunOptions } from "./run.ts";
+import { until } from "./until.ts";
 
 const GANTRY_RUNC = join(import.meta.dirname, "..", "..", "build", "gantry-runc");
 
@@ -35,7 +36,10 @@ export class Runtime {
   readonly root: string = join(this.directory, "state");
   readonly program: string = join(this.directory, "gantry-runc");
   readonly cgroup: string = `gantry-test-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  /** Where a resident compiler listens, once there is one; this machine's own is never used. */
+  socket = "";
   #bundles = 0;
+  #resident: ChildProcess | undefined;
 
   /** To be called first; not by the constructor, which runs for tests that are skipped, too. */
   open(): void {
@@ -43,9 +47,47 @@ export class Runtime {
     symlinkSync(GANTRY_RUNC, this.program);
   }
 
+  /** What the resident compiler has said: a line for each request. */
+  residentLog = "";
+
+  /** From here on verbs go through a resident compiler. Resolves with its process id when it listens. */
+  async serve(socket: string = join(this.directory, "serve.sock"), program = this.program): Promise<number> {
+    const resident = spawn(program, ["--debug", "serve", "--socket", socket], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.#resident = resident;
+    this.residentLog = "";
+    resident.stderr.on("data", (chunk: Buffer) => {
+      this.residentLog += chunk.toString();
+    });
+    await until(`the resident compiler to listen: ${this.residentLog}`, () =>
+      this.residentLog.includes("listening at"),
+    );
+    this.socket = socket;
+    return resident.pid ?? 0;
+  }
+
+  async endServing(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
+    const resident = this.#resident;
+    if (resident === undefined) return null;
+    this.#resident = undefined;
+    if (resident.exitCode !== null || resident.signalCode !== null) return resident.exitCode;
+    const { promise, resolve } = Promise.withResolvers<number | null>();
+    resident.on("exit", resolve);
+    resident.kill(signal);
+    return promise;
+  }
+
+  get environment(): Readonly<Record<string, string>> {
+    return { GANTRY_RUNC_SOCKET: this.socket };
+  }
+
   /** Runs one verb to its end. */
   call(words: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    return run([this.program, "--root", this.root, ...words], options);
+    return run([this.program, "--root", this.root, ...words], {
+      ...options,
+      env: { ...this.environment, ...options.env },
+    });
   }
 
   /** Its standard output; throws unless it succeeds. */
@@ -63,7 +105,10 @@ export class Runtime {
   }
 
   spawn(words: readonly string[]): ChildProcess {
-    return spawn(this.program, ["--root", this.root, ...words], { stdio: "ignore" });
+    return spawn(this.program, ["--root", this.root, ...words], {
+      stdio: "ignore",
+      env: { ...process.env, ...this.environment },
+    });
   }
 
   bundle({ args, terminal = false, env = [], more = {}, linux = {} }: BundleOptions): string {

@@ -89,13 +89,13 @@ test("a token that the registry no longer takes is replaced", async () => {
   expect(tokens.seen.length).toBe(2);
 });
 
-test("a registry that takes no token at all is asked a few times and no more", async () => {
+test("a registry that does not take a fresh token is not asked again", async () => {
   const { registry, tokens } = await tokenRegistry(() => false);
   const error = await rejection(
     repositoryAt(registry.host, { credentials: USER }).manifest({ tag: "v1" }, never),
   );
   expect(error.message).toBe("unauthorized: authentication required");
-  expect([registry.seen.length, tokens.seen.length]).toEqual([3, 2]);
+  expect([registry.seen.length, tokens.seen.length]).toEqual([2, 1]);
 });
 
 test("a push asks for the right to push, and to pull from where it mounts", async () => {

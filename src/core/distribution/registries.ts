@@ -26,14 +26,20 @@ import { Transport } from "./transport.ts";
 import { Trust } from "./trust.ts";
 
 export interface OpenRegistries extends Registries {
-  /** Closes connections that are kept for later. */
+  /** From now on; what was opened before goes on as it was. */
+  replaceOptions(options: RegistryOptions): void;
+  /** Closes all connections. */
   close(): void;
 }
 
 export function openRegistries(options: RegistryOptions, log: Logger): OpenRegistries {
+  return new RemoteRegistries(options, log.with({ component: "distribution" }));
+}
+
+function makeParts(options: RegistryOptions, log: Logger): RepositoryParts {
   const trust = new Trust(options);
   const transport = new Transport(options, trust);
-  const parts: RepositoryParts = {
+  return {
     options,
     trust,
     transport,
@@ -41,20 +47,22 @@ export function openRegistries(options: RegistryOptions, log: Logger): OpenRegis
     limits: options.limits,
     challenges: new Map<string, Challenge>(),
     schemes: new Map(),
-    log: log.with({ component: "distribution" }),
+    log,
   };
-  return new RemoteRegistries(options, trust, parts);
 }
 
 class RemoteRegistries implements OpenRegistries {
-  readonly #options: RegistryOptions;
-  readonly #trust: Trust;
-  readonly #parts: RepositoryParts;
+  readonly #log: Logger;
+  #parts: RepositoryParts;
 
-  constructor(options: RegistryOptions, trust: Trust, parts: RepositoryParts) {
-    this.#options = options;
-    this.#trust = trust;
-    this.#parts = parts;
+  constructor(options: RegistryOptions, log: Logger) {
+    this.#log = log;
+    this.#parts = makeParts(options, log);
+  }
+
+  replaceOptions(options: RegistryOptions): void {
+    this.#parts.transport.closeIdle();
+    this.#parts = makeParts(options, this.#log);
   }
 
   open(reference: Reference, credentials: Credentials | undefined, access: Access): Repository {
@@ -86,7 +94,7 @@ class RemoteRegistries implements OpenRegistries {
     } catch (error) {
       const isUnspoken =
         error instanceof RegistryError && error.status === 0 && error.category === "unavailable";
-      if (!isUnspoken || !(await this.#trust.isInsecure(secure))) throw error;
+      if (!isUnspoken || !(await this.#parts.trust.isInsecure(secure))) throw error;
       return work(new URL(`http://${host}`));
     }
   }
@@ -96,12 +104,13 @@ class RemoteRegistries implements OpenRegistries {
   }
 
   settings(): RegistrySettings {
-    const { mirrors, hosts, insecure, proxies } = this.#options;
+    const { options, trust } = this.#parts;
+    const { mirrors, hosts, insecure, proxies } = options;
     const named = new Set([...insecure.filter((entry) => parseCidr(entry) === undefined), ...hosts.keys()]);
     named.delete(HUB_DOMAIN);
     return {
       mirrors,
-      insecureCidrs: this.#trust.insecureRanges(),
+      insecureCidrs: trust.insecureRanges(),
       proxies: {
         http: shownProxy(proxies.http),
         https: shownProxy(proxies.https),

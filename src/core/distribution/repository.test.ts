@@ -1,7 +1,15 @@
 import { afterEach, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { rejection } from "../../base/testing/rejection.ts";
-import { client, MANIFEST_TYPE, manifestBytes, never, repositoryAt, USER } from "./testing/client.ts";
+import {
+  client,
+  clientOptions,
+  MANIFEST_TYPE,
+  manifestBytes,
+  never,
+  repositoryAt,
+  USER,
+} from "./testing/client.ts";
 import { MemoryRegistry } from "./testing/memory-registry.ts";
 import {
   answer,
@@ -263,6 +271,22 @@ test("a mirror that has it is enough; a path below /v2/ is a place for repositor
   const repository = repositoryAt("docker.io", { name: "library/busybox", registries });
   await repository.resolve(never);
   expect((await collect(repository.blob(blob, { offset: 0, signal: never }))).toString()).toBe("mirrored");
+});
+
+test("options that are replaced count for what is opened afterwards", async () => {
+  const registry = new MemoryRegistry();
+  registry.addManifest("team/app", "v1", MANIFEST_TYPE, manifestBytes());
+  const mirror = await serve(registry.handle);
+  const server = await serve(registry.handle);
+  const registries = client();
+  const before = repositoryAt(server.host, { registries });
+  registries.replaceOptions(
+    clientOptions({ hosts: new Map([[server.host, { mirrors: [`${mirror.origin}/`] }]]) }),
+  );
+  await before.resolve(never);
+  expect([server.seen.length, mirror.seen.length]).toEqual([1, 0]);
+  await repositoryAt(server.host, { registries }).resolve(never);
+  expect([server.seen.length, mirror.seen.length]).toEqual([1, 1]);
 });
 
 test("an aborted pull ends at once with what the signal says", async () => {

@@ -9,7 +9,7 @@ import { isSameOrigin, MAX_REDIRECTS, redirectTarget } from "./redirects.ts";
 import { badAnswer, RegistryError, shownUrl } from "./registry-error.ts";
 import type { Limits } from "./registry-options.ts";
 import { mergeScopes } from "./scopes.ts";
-import { basicAuthorization, type Tokens } from "./tokens.ts";
+import { basicAuthorization, type Token, type Tokens } from "./tokens.ts";
 import type { Answer, StreamedBody, Transport, WireRequest } from "./transport.ts";
 
 export interface SessionParts {
@@ -38,7 +38,7 @@ const MAX_CHALLENGES_KEPT = 1000;
 interface Authorization {
   readonly header: string;
   /** The token in it, to say that it was refused. */
-  readonly token: string | undefined;
+  readonly token: Token | undefined;
 }
 
 export class Session {
@@ -56,12 +56,18 @@ export class Session {
 
   /** An answer below 400. Throws RegistryError. */
   async send(request: SessionRequest): Promise<Answer> {
+    const startedAtMs = Date.now();
     let authorization = await this.#knownAuthorization(request);
     for (let refusals = 0; ; refusals++) {
       const answer = await this.#follow(request, authorization);
       if (answer.status < 400) return answer;
-      // Only the registry itself may ask for credentials: its storage on another host may not.
-      const mayAuthorize = answer.status === 401 && refusals < 2 && isSameOrigin(answer.url, this.registry);
+      // Only the registry itself may ask for credentials: its storage on another host may not. A token that was made for
+      // this very request has not expired: the registry means what it says.
+      const mayAuthorize =
+        answer.status === 401 &&
+        refusals < 2 &&
+        isSameOrigin(answer.url, this.registry) &&
+        (authorization?.token?.issuedAtMs ?? 0) < startedAtMs;
       const next = mayAuthorize ? await this.#authorize(request, answer, authorization) : undefined;
       if (next === undefined) throw await errorOf(answer, this.limits.documentMs);
       await answer.discard();
@@ -91,7 +97,7 @@ export class Session {
     const { challenges: kept } = this.#parts;
     if (kept.size >= MAX_CHALLENGES_KEPT) kept.clear();
     kept.set(this.registry.origin, withoutScope(challenge));
-    const next = await this.#answerTo(challenge, request, before?.token);
+    const next = await this.#answerTo(challenge, request, before?.token?.value);
     if (next === undefined)
       throw new RegistryError("unauthorized", "no basic auth credentials", {
         status: 401,
@@ -118,7 +124,7 @@ export class Session {
       isLogin: false,
     };
     const token = await this.#parts.tokens.get(wish, refused, request.signal);
-    return { header: `Bearer ${token.value}`, token: token.value };
+    return { header: `Bearer ${token.value}`, token };
   }
 
   async #follow(request: SessionRequest, authorization: Authorization | undefined): Promise<Answer> {

@@ -15,6 +15,7 @@ import type { Trust } from "./trust.ts";
 
 export interface Token {
   readonly value: string;
+  readonly issuedAtMs: number;
   readonly expiresAtMs: number;
   /** A refresh token that came with it, "" = none. */
   readonly identityToken: string;
@@ -192,6 +193,7 @@ export function decodeToken(bytes: Uint8Array, nowMs: number): Token {
   const lifeMs = typeof seconds === "number" && Number.isFinite(seconds) ? seconds * 1000 : 0;
   return {
     value,
+    issuedAtMs: nowMs,
     expiresAtMs: nowMs + Math.min(Math.max(lifeMs, SHORTEST_MS), LONGEST_MS),
     identityToken: text("refresh_token"),
   };

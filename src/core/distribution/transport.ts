@@ -97,6 +97,10 @@ export class Transport {
     }
   }
 
+  closeIdle(): void {
+    for (const agent of this.#agents.values()) agent.closeIdle();
+  }
+
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy();
     this.#agents.clear();
@@ -173,6 +177,7 @@ async function sendStream(
   watch: StallWatch,
   answerMs: number,
 ): Promise<void> {
+  watch.stop(); // the source may take its time; only the connection may not
   let isOver = false;
   const ended = new Promise<void>((resolve) => {
     const end = (): void => {

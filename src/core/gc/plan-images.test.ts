@@ -85,6 +85,17 @@ describe("planImages()", () => {
     expect(held.remove.map(({ freesBytes }) => freesBytes)).toEqual([50, 50, 60]);
   });
 
+  test("counts what two images share entirely for the second", () => {
+    const twin = { ...image("twin", 40), needs: image("old", 30).needs };
+    const { layers } = store([image("old", 30)]);
+    const both = store([twin, image("old", 30)], { layers });
+    const plan = planImages(both, { ...POLICY, watermark: { high: 80, low: 76 } });
+    expect(plan.remove.map(({ id, freesBytes }) => [id, freesBytes])).toEqual([
+      ["twin", 0],
+      ["old", 200],
+    ]);
+  });
+
   test("never removes what is in use, pinned or too young", () => {
     const all = { watermark: { high: 1, low: 0 } };
     expect(ids(store([image("a", 9, { isInUse: true })]), all)).toEqual([]);

@@ -173,7 +173,15 @@ class Download {
   async #run(): Promise<Result> {
     const { content, limiter } = this.#deps;
     const { signal } = this.#controller;
-    if (content.stat(this.#layer.digest) !== undefined) return await this.#applyStored();
+    if (content.stat(this.#layer.digest) !== undefined) {
+      try {
+        return await this.#applyStored();
+      } catch (error) {
+        if (signal.aborted || (await this.#isSound())) throw error;
+        // What the disk did to it, the registry mends.
+        await content.delete(this.#layer.digest);
+      }
+    }
     if (limiter.isFull) this.#tell({ step: "waiting" });
     return await limiter.run(async () => {
       try {
@@ -184,6 +192,18 @@ class Download {
         return await this.#download();
       }
     }, signal);
+  }
+
+  /** Whether the stored blob still has its digest; damage shows as anything, before its end is reached. */
+  async #isSound(): Promise<boolean> {
+    try {
+      for await (const _ of this.#deps.content.open(this.#layer.digest, { verify: true }))
+        this.#controller.signal.throwIfAborted();
+      return true;
+    } catch (error) {
+      if (isCategory(error, "internal") || isCategory(error, "not_found")) return false;
+      throw error;
+    }
   }
 
   #stage(): StagedLayer {

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
@@ -40,6 +42,12 @@ function start(text: string, platform?: Platform, signal = NEVER): Pulling {
 
 async function pull(text: string, platform?: Platform): Promise<PulledImage> {
   return await start(text, platform).done;
+}
+
+/** Other bytes of the same length. */
+function overwrite(digest: string): void {
+  const path = join(store.root, "content", "blobs", "sha256", digest.slice(7));
+  writeFileSync(path, readFileSync(path).fill(0x20, 10));
 }
 
 function stepsOf(events: readonly TransferEvent[], layer: string): LayerStep["step"][] {
@@ -196,6 +204,34 @@ describe("pull()", () => {
     expect(registry.asked).toContain(`GET app ${BIG.digest}`);
   });
 
+  test("mends an image that a disk damaged, whatever of it", async () => {
+    const blobs = manifestBlobs([BASE, BIG]);
+    registry.put("r.io/app", blobs);
+    const { image } = await pull("r.io/app");
+    const damages: readonly (readonly [string, () => Promise<void>])[] = [
+      ["the configuration", async () => overwrite(image.id)],
+      ["a layer's blob", async () => await store.content.delete(BIG.digest)],
+      [
+        "a layer and the bytes of its blob",
+        async () => {
+          overwrite(BIG.digest);
+          await store.snapshots.removeLayer(image.layers[1]?.chainId ?? "");
+        },
+      ],
+      ["the manifest", async () => overwrite(image.manifest?.digest ?? "")],
+    ];
+    for (const [what, damage] of damages) {
+      await damage();
+      await store.close();
+      store = await openStore(store.root);
+      await pull("r.io/app");
+      expect([what, store.images.damaged()]).toEqual([what, []]);
+      for (const { digest } of store.content.list())
+        expect((await store.content.read(digest, 1 << 20)).length).toBeGreaterThan(0);
+      expect(store.images.resolve("r.io/app").manifest?.digest).toBe(blobs[0]?.descriptor.digest ?? "");
+    }
+  });
+
   test("refuses more layers than a stack may have before it fetches one", async () => {
     registry.put("r.io/deep", manifestBlobs(Array.from({ length: 126 }, () => BASE)));
     expect((await rejection(pull("r.io/deep"))).message).toBe("max depth exceeded");
@@ -350,6 +386,7 @@ describe("push()", () => {
     expect([pushed.digest, pushed.insteadOf]).toEqual([index, undefined]);
     const one = await push("r.io/whole", ARM);
     expect(one.pushed.digest).toBe(store.images.resolve("r.io/multi", ARM).manifest?.digest ?? "");
+    expect(one.pushed.insteadOf).toBeUndefined();
     expect((await rejection(push("r.io/whole", { ...ARM, architecture: "s390x" }))).message).toContain(
       "linux/s390x",
     );

@@ -3,7 +3,7 @@
  * then places for the layers, and at last one transaction. Until that nothing of it is an image; a lease keeps garbage
  * collection off.
  */
-import { fail } from "../../base/errors.ts";
+import { fail, isCategory } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import { chainIdsOf } from "../../specs/oci-image/digest.ts";
 import { decodeDocument, MAX_DOCUMENT_BYTES } from "../../specs/oci-image/document.ts";
@@ -158,11 +158,25 @@ class Pull {
   async #document(descriptor: Descriptor): Promise<Uint8Array> {
     const { content } = this.#deps;
     const { digest } = descriptor;
-    this.#lease.holdBlob(digest);
-    if (content.stat(digest) !== undefined) return await content.read(digest, MAX_DOCUMENT_BYTES);
+    const stored = await this.#stored(digest);
+    if (stored !== undefined) return stored;
     const { bytes } = await this.#repository.manifest(descriptor, this.#signal);
     await content.ingest(this.#lease, oneChunk(bytes), { digest }, this.#signal);
     return bytes;
+  }
+
+  /** A blob that is here and undamaged; a damaged one goes, so that it is fetched again. */
+  async #stored(digest: string): Promise<Buffer | undefined> {
+    const { content } = this.#deps;
+    this.#lease.holdBlob(digest);
+    if (content.stat(digest) === undefined) return undefined;
+    try {
+      return await content.read(digest, MAX_DOCUMENT_BYTES);
+    } catch (error) {
+      if (!isCategory(error, "internal") && !isCategory(error, "not_found")) throw error;
+      await content.delete(digest);
+      return undefined;
+    }
   }
 
   /** The image is here, perhaps by another manifest: its layers stay what they are. */
@@ -203,12 +217,12 @@ class Pull {
         "invalid_argument",
         `configuration of ${sizeBytes} bytes, ${MAX_DOCUMENT_BYTES} are allowed`,
       );
-    this.#lease.holdBlob(digest);
-    if (content.stat(digest) === undefined) {
+    let bytes = await this.#stored(digest);
+    if (bytes === undefined) {
       const source = this.#repository.blob(manifest.config, { offset: 0, signal });
       await content.ingest(this.#lease, source, { digest, sizeBytes }, signal);
+      bytes = await content.read(digest, MAX_DOCUMENT_BYTES);
     }
-    const bytes = await content.read(digest, MAX_DOCUMENT_BYTES);
     const config = decodeDocument("configuration", bytes, decodeImageConfig);
     // Docker's words, both.
     if (config.os !== "" && config.os !== "linux")

@@ -102,12 +102,13 @@ class Push {
   async #plan(): Promise<PushPlan> {
     const { name, platform } = this.#request;
     const { content } = this.#deps;
-    const whole = platform === undefined ? await planIndex(content, name) : undefined;
+    // Who names a platform wants no more than that.
+    if (platform !== undefined) return await this.#planOne(imageToPush(name, platform));
+    const whole = await planIndex(content, name);
     if (whole !== undefined) return whole;
     const { target } = name;
     const insteadOf = target !== undefined && isIndexType(target.mediaType) ? target : undefined;
-    const plan = await this.#planOne(imageToPush(name, platform));
-    return { ...plan, insteadOf };
+    return { ...(await this.#planOne(imageToPush(name, undefined))), insteadOf };
   }
 
   async #planOne(image: Image): Promise<PushPlan> {

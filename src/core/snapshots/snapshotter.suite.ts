@@ -230,7 +230,7 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
       }
       const error = await rejection(snapshots.createLayer(A, parent, nothing));
       expect(error.message).toBe("max depth exceeded");
-    });
+    }, 60_000);
 
     test("removeLayer() is refused while a layer or a container stands on it", async () => {
       const { snapshots, reopen } = await make();

@@ -75,14 +75,15 @@ describe("the care of layers", () => {
   });
 
   test("replace() exchanges the files under whatever stands on them, for good", async () => {
-    writeFileSync(path(A, "diff/file"), "wrong");
     const staged = snapshots.stageLayer();
-    const usage = await fill(staged);
+    const longer = [{ name: "file", content: "right and longer" }];
+    const usage = await staged.apply(layerTar(longer), NEVER);
     await care.replace({ staged, chainId: A, parent: undefined, usage });
     staged.discard();
     for (const each of [snapshots, openOverlaySnapshots(root, new PlainTrees(), NO_LOG)]) {
       expect(each.layers().map(({ chainId }) => chainId)).toEqual([A, B]);
-      expect(readFileSync(path(A, "diff/file"), "utf8")).toBe("right");
+      expect(readFileSync(path(A, "diff/file"), "utf8")).toBe("right and longer");
+      expect(await each.care.check(A, NEVER)).toBeUndefined();
     }
     const other = snapshots.stageLayer();
     const error = await rejection(care.replace({ staged: other, chainId: B, parent: undefined, usage }));
@@ -96,6 +97,9 @@ describe("the care of layers", () => {
     const staged = snapshots.stageLayer();
     mkdirSync(join(root, "layers", "backup"));
     mkdirSync(join(root, "layers", "c".repeat(64)));
+    // As one that is just being committed: on the disk, and not yet known.
+    mkdirSync(join(root, "layers", "d".repeat(64)));
+    writeFileSync(join(root, "layers", "d".repeat(64), "complete"), readFileSync(path(A, "complete")));
     renameSync(join(root, "active", "c1"), join(root, "active", "c2"));
     const strangers = care.strangers();
     expect(strangers.toSorted()).toEqual(

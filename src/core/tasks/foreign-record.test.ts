@@ -9,6 +9,11 @@ const RECORD = {
 
 test("runtime.json comes back as it was written, and a damaged one is an error", () => {
   expect(decodeRecord(encodeRecord(RECORD))).toEqual(RECORD);
+  for (const rootfs of [
+    { ...RECORD.rootfs, images: true },
+    { kind: "bind", source: "/tree" },
+  ] as const)
+    expect(decodeRecord(encodeRecord({ ...RECORD, rootfs }))).toEqual({ ...RECORD, rootfs });
   for (const text of [
     "",
     "null",

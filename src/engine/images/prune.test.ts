@@ -22,7 +22,7 @@ let store: TestStore;
 let containers: Container[];
 let containerStore: ContainerStore;
 let events: EventMessage[];
-let deps: PruneImagesDeps & ExpireDeps;
+let deps: PruneImagesDeps & ExpireDeps & { readonly imageUses: ImageUses };
 
 beforeEach(async () => {
   store = await openStore();
@@ -181,6 +181,16 @@ describe("expireImages()", () => {
     expect(plan.remove.map(({ id, reason }) => [id, reason])).toEqual([[old, "watermark"]]);
     expect(ids().toSorted()).toEqual([labelled, named, used].toSorted());
     expect(events.map(({ Action }) => Action)).toEqual(["untag", "delete"]);
+  });
+
+  test("leaves an image alone that a container is about to be made of", async () => {
+    await image([], layer("a", 100));
+    await image([], layer("b", 100));
+    const publish = (): void => {
+      for (const id of ids()) deps.imageUses.used(id, Date.now() + 1000);
+    };
+    await expireImages({ ...deps, events: { publish } }, policy, NEVER);
+    expect(ids().length).toBe(1);
   });
 
   test("leaves an image alone that came into use after the plan was made", async () => {

@@ -46,12 +46,11 @@ describe("rules", () => {
     expect(rightsOf([rule], "a").may("pull", "axb")).toBe(false);
   });
 
-  test("no name makes a pattern slow", () => {
-    const [rule] = decodeAccess([{ anonymous: true, repositories: ["**a**a**a**b"], actions: ["pull"] }]);
-    if (rule === undefined) throw new Error("no rule");
-    const start = performance.now();
-    expect(rightsOf([rule], undefined).may("pull", "a".repeat(255))).toBe(false);
-    expect(performance.now() - start).toBeLessThan(2000);
+  /** A regular expression would be at it for years. */
+  test("no pattern and no name make it slow", () => {
+    const stars = { ...ALL_MAY_PULL, repositories: [`${"**a".repeat(40)}**b`] };
+    expect(rightsOf([stars], undefined).may("pull", "a".repeat(255))).toBe(false);
+    expect(rightsOf([stars], undefined).may("pull", `${"a".repeat(254)}b`)).toBe(true);
   });
 });
 
@@ -69,7 +68,6 @@ describe("files that are misread nowhere", () => {
       'field "access[0].actions[1]" is none of pull, push, delete',
     ],
     [[{ users: ["a"], repositories: ["A"] }], 'field "access[0].repositories[0]" is no pattern'],
-    [[{ users: ["a"], repositories: ["*a*a*a*a*a"] }], "more than 4 stars"],
   ])("%j", (value, message) => {
     expect(() => decodeAccess(value)).toThrow(message);
   });

@@ -29,6 +29,18 @@ test("users are told from strangers, and wrong passwords from right ones", async
   expect(await users.verify("alice", "x".repeat(5000))).toBe(false);
 });
 
+test("of a long password the first 72 bytes count, as for htpasswd", async () => {
+  // A published vector of crypt_blowfish.
+  const long =
+    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789chars after 72 are ignored";
+  const users = openHtpasswd(
+    file("alice:$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui\n"),
+    Date.now,
+  );
+  expect(await users.verify("alice", long)).toBe(true);
+  expect(await users.verify("alice", long.slice(0, 71))).toBe(false);
+});
+
 test("a password that was right is not computed again, until it is old", async () => {
   let now = 0;
   const costly = HASH.replace("$05$", "$09$");

@@ -7,6 +7,7 @@ export const verb: Verb = {
   flags: START_FLAGS,
   least: 1,
   most: 1,
+  isResident: true,
   failurePrefix: "create failed: ",
   run: (context, { flags, args }) => startContainer(context, flags, args[0] ?? "", "create"),
 };

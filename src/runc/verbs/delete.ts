@@ -12,6 +12,7 @@ export const verb: Verb = {
   ],
   least: 1,
   most: 1,
+  isResident: true,
   async run(context, { flags, args }) {
     const id = checkContainerId(args[0] ?? "");
     const force = flags.isOn("force");
@@ -19,7 +20,10 @@ export const verb: Verb = {
       await deleteContainer(context, id, force);
       return 0;
     } catch (error) {
-      if (isCategory(error, "not_found") && (removeRemains(context.root, id) || force)) return 0;
+      if (isCategory(error, "not_found")) {
+        await context.caller.begin();
+        if (removeRemains(context.root, id, context.caller.identity()) || force) return 0;
+      }
       throw isCategory(error, "not_found") ? fail("not_found", "container does not exist", error) : error;
     }
   },

@@ -8,6 +8,7 @@ export const verb: Verb = {
   least: 1,
   most: Number.MAX_SAFE_INTEGER,
   passesWords: true,
+  isResident: true,
   failureCode: 255,
   failurePrefix: "exec failed: ",
   run: (context, { flags, args }) => execInContainer(context, flags, args),

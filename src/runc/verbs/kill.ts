@@ -19,25 +19,28 @@ export const verb: Verb = {
   ],
   least: 1,
   most: 2,
-  run(context, { flags, args }) {
+  isResident: true,
+  async run(context, { flags, args }) {
     const [id = "", name = "SIGTERM"] = args;
     const signal = parseSignal(name);
     const container = loadContainer(context.root, id);
     if (flags.isOn("all")) {
+      await context.caller.begin();
       signalAll(context, container, signal);
       return 0;
     }
     const { status } = conditionOf(container);
     const main = mainProcess(container);
-    if (
-      status === "stopped" ||
-      main === undefined ||
-      !signalIf(context.native(), main.pid, signal, () => isAlive(main))
-    )
-      throw fail("conflict", "container not running");
+    if (status === "stopped" || main === undefined) throw notRunning();
+    await context.caller.begin();
+    if (!signalIf(context.native(), main.pid, signal, () => isAlive(main))) throw notRunning();
     return 0;
   },
 };
+
+function notRunning(): Error {
+  return fail("conflict", "container not running");
+}
 
 /** Those that are born meanwhile are found in the next round; a signal that does not kill is sent to each just once. */
 function signalAll(context: Context, { record }: Container, signal: number): void {

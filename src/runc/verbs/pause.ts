@@ -2,7 +2,6 @@ import { fail } from "../../base/errors.ts";
 import { freezeNow } from "../../linux/cgroup-now.ts";
 import { loadContainer } from "../container.ts";
 import type { Verb } from "../context.ts";
-import { sleepMs } from "../files.ts";
 import { conditionOf } from "../status.ts";
 
 export const verb: Verb = {
@@ -11,12 +10,14 @@ export const verb: Verb = {
   flags: [],
   least: 1,
   most: 1,
-  run({ root }, { args }) {
+  isResident: true,
+  async run({ root, caller }, { args }) {
     const container = loadContainer(root, args[0] ?? "");
     const { status } = conditionOf(container);
     if (status !== "running" && status !== "created")
       throw fail("conflict", `container not running or created: ${status}`);
-    freezeNow(container.record.cgroupDirs, sleepMs);
+    await caller.begin();
+    await freezeNow(container.record.cgroupDirs, (ms) => caller.sleep(ms));
     return 0;
   },
 };

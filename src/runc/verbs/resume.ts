@@ -10,9 +10,11 @@ export const verb: Verb = {
   flags: [],
   least: 1,
   most: 1,
-  run({ root }, { args }) {
+  isResident: true,
+  async run({ root, caller }, { args }) {
     const container = loadContainer(root, args[0] ?? "");
     if (conditionOf(container).status !== "paused") throw fail("conflict", "container not paused");
+    await caller.begin();
     thawNow(container.record.cgroupDirs);
     return 0;
   },

@@ -12,6 +12,7 @@ export const verb: Verb = {
   ],
   least: 1,
   most: 1,
+  isResident: true,
   failurePrefix: "run failed: ",
   run: (context, { flags, args }) =>
     startContainer(context, flags, args[0] ?? "", flags.isOn("detach") ? "detach" : "wait"),

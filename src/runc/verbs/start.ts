@@ -12,6 +12,7 @@ export const verb: Verb = {
   flags: [],
   least: 1,
   most: 1,
+  isResident: true,
   run(context, { args }) {
     const container = loadContainer(context.root, args[0] ?? "");
     const { status } = conditionOf(container);
@@ -29,7 +30,7 @@ export const verb: Verb = {
   },
 };
 
-async function startCreated(context: Context, container: Container): Promise<never> {
+async function startCreated(context: Context, container: Container): Promise<number> {
   const main = mainProcess(container);
   if (main === undefined) throw fail("conflict", "cannot start a container that has stopped");
   const notify = notifySocket(context.environment, container.directory);
@@ -40,7 +41,7 @@ async function startCreated(context: Context, container: Container): Promise<nev
     verb: "start",
     state: container.directory,
     join: main,
-    ...(startPlan === undefined ? {} : { plan: startPlan(container) }),
+    ...(startPlan === undefined ? {} : { plan: startPlan(container, context.caller) }),
     // Its directory is bound into the container only if there was a service manager when it was created.
     notify: notify !== undefined && existsSync(notify.directory) ? notify : undefined,
   });

@@ -8,6 +8,7 @@ export const verb: Verb = {
   flags: [],
   least: 1,
   most: 1,
+  isResident: true,
   run(context, { args }) {
     context.write(`${JSON.stringify(describe(loadContainer(context.root, args[0] ?? "")), undefined, 2)}\n`);
     return 0;

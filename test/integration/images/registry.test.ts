@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { GANTRY } from "../../support/engine.ts";
 import { busyboxRoot, dockerArchive } from "../../support/images.ts";
 import { loopbackBytes, type RegistryKind, TestRegistry } from "../../support/registry.ts";
 import { engineSuite } from "../../support/suite.ts";
@@ -250,6 +253,32 @@ function imagesAndRegistries(first: RegistryKind, second: RegistryKind): void {
         const bytes = loopbackBytes(engine()) - before;
         expect(bytes).toBeGreaterThan(BIG_BYTES);
         expect(bytes).toBeLessThan(BIG_BYTES * 1.5);
+        await forget(name);
+      }, 120_000);
+
+      test("a client that goes away ends its pull, and the next one goes on from there", async () => {
+        const name = `${one.host}/big:left`;
+        await pushBig(name);
+        const partial = join(engine().dir, "data", "content", "partial");
+        const partialBytes = (): number =>
+          existsSync(partial)
+            ? readdirSync(partial).reduce((sum, file) => sum + statSync(join(partial, file)).size, 0)
+            : 0;
+        const client = spawn(GANTRY, ["--host", engine().host, "pull", name], { stdio: "ignore" });
+        const gone = once(client, "exit");
+        await until("a part of the layer", () => partialBytes() > BIG_BYTES / 8);
+        client.kill("SIGKILL");
+        await gone;
+        let seen = -1;
+        await until("the download to end", () => {
+          const before = seen;
+          seen = loopbackBytes(engine());
+          return seen === before;
+        });
+        const kept = partialBytes();
+        expect(kept).toBeLessThan(BIG_BYTES);
+        await ok("pull", "-q", name);
+        expect(loopbackBytes(engine()) - seen).toBeLessThan(BIG_BYTES - kept + (4 << 20));
         await forget(name);
       }, 120_000);
 

@@ -24,8 +24,8 @@ engineSuite(
 
     const serve = (address: string, ...flags: string[]): void => {
       const data = ["--data-root", join(directory, address)];
-      const [program = "", ...words] = [...inside(), GANTRY, "registry", "serve", "--listen", address];
-      registries.push(spawn(program, [...words, ...data, ...flags], { stdio: "ignore" }));
+      const words = [`--target=${engine().pid}`, "--net", GANTRY, "registry", "serve", "--listen", address];
+      registries.push(spawn("nsenter", [...words, ...data, ...flags], { stdio: "ignore" }));
     };
     const answers = async (address: string): Promise<boolean> =>
       (await run([...inside(), "bash", "-c", `: < /dev/tcp/${address.replace(":", "/")}`])).code === 0;

@@ -30,10 +30,21 @@ const DRIVERS: readonly Driver[] = [
   { name: "btrfs", needs: ["btrfs"], host: BTRFS, flags: ["--data-root", "/opt/data"] },
 ];
 
+const RUNC = ["/usr/sbin/runc", "/usr/bin/runc"].find((path) => existsSync(path));
+
 for (const { name, needs = [], host, flags = [] } of DRIVERS)
   engineSuite(
     `the storage driver ${name}`,
-    { needs, flags: ["--storage-driver", name, ...flags], ...(host === undefined ? {} : { host }) },
+    {
+      needs,
+      flags: [
+        "--storage-driver",
+        name,
+        ...(RUNC === undefined ? [] : ["--add-runtime", `runc=${RUNC}`]),
+        ...flags,
+      ],
+      ...(host === undefined ? {} : { host }),
+    },
     (engine) => {
       const ok = (...args: string[]) => engine().ok(args);
       const run = (...args: string[]) => ok("run", "--rm", "--network", "none", ...args);
@@ -116,6 +127,13 @@ for (const { name, needs = [], host, flags = [] } of DRIVERS)
         const script = "id -u; touch /x 2>&1 || true";
         expect(await run("--read-only", "-u", "1000", "busybox", "sh", "-c", script)).toBe(
           "1000\ntouch: /x: Read-only file system",
+        );
+      });
+
+      test.if(RUNC !== undefined)("is good for another runtime's containers", async () => {
+        expect(await run("--runtime", "runc", "-u", "user", "-w", "/", "busybox", "id", "-un")).toBe("user");
+        expect(await run("--runtime", "runc", "busybox", "sh", "-c", "echo new > /new; cat /new")).toBe(
+          "new",
         );
       });
 

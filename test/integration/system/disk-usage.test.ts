@@ -12,9 +12,11 @@ engineSuite("disk usage and prune", { needs: ["docker-cli"] }, (engine) => {
     if (done.code !== 0) throw new Error(`docker ${args.join(" ")}: ${done.code}\n${done.stderr}`);
     return done.stdout.trimEnd();
   };
-  /** Ids and ages differ from one moment to the next. */
+  /** Ages differ from one moment to the next, and columns are as wide as they need to be. */
   const steady = (text: string): string =>
-    text.replaceAll(/\d+ (second|minute)s?( ago)?|Less than a second( ago)?|About a minute( ago)?/g, "T");
+    text
+      .replaceAll(/\d+ (second|minute)s?( ago)?|Less than a second( ago)?|About a minute( ago)?/g, "T")
+      .replaceAll(/ {2,}/g, "  ");
   const forms = [
     ["system", "df"],
     ["system", "df", "-v"],

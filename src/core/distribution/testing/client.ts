@@ -15,22 +15,23 @@ export const SHORT_LIMITS: Limits = {
   longestWaitMs: 2_000,
 };
 
+export function clientOptions(options: Partial<RegistryOptions> = {}): RegistryOptions {
+  return {
+    mirrors: [],
+    hosts: new Map(),
+    insecure: [],
+    certificateDirectories: [],
+    authorityFiles: [],
+    proxies: NO_PROXIES,
+    maxAttempts: 3,
+    userAgent: "gantry/test",
+    limits: SHORT_LIMITS,
+    ...options,
+  };
+}
+
 export function client(options: Partial<RegistryOptions> = {}): OpenRegistries {
-  return openRegistries(
-    {
-      mirrors: [],
-      hosts: new Map(),
-      insecure: [],
-      certificateDirectories: [],
-      authorityFiles: [],
-      proxies: NO_PROXIES,
-      maxAttempts: 3,
-      userAgent: "gantry/test",
-      limits: SHORT_LIMITS,
-      ...options,
-    },
-    NO_LOG,
-  );
+  return openRegistries(clientOptions(options), NO_LOG);
 }
 
 export function repositoryAt(

@@ -78,6 +78,8 @@ export async function scripted(handler: Handler, tls?: ServerCertificate): Promi
   };
 }
 
+const TLS_HANDSHAKE = 0x16;
+
 /** Speaks bytes: `talk` gets the connection and the head of each request that has no body. */
 export async function scriptedBytes(
   talk: (socket: net.Socket, head: string) => void,
@@ -92,6 +94,11 @@ export async function scriptedBytes(
     socket.on("error", () => {});
     socket.on("close", () => sockets.delete(socket));
     socket.on("data", (chunk) => {
+      // The client tries TLS first: no script is about that.
+      if (chunk[0] === TLS_HANDSHAKE && head === "") {
+        socket.destroy();
+        return;
+      }
       head += chunk.toString("latin1");
       while (head.includes("\r\n\r\n")) {
         const end = head.indexOf("\r\n\r\n") + 4;

@@ -1,0 +1,34 @@
+/** The event that Docker publishes when the daemon has read its options anew; the attributes are what counts now. */
+import type { EventSink } from "../containers/announce.ts";
+import { nowNs } from "../containers/timestamp.ts";
+
+export interface ReloadedOptions {
+  readonly "registry-mirrors"?: readonly string[];
+  readonly "insecure-registries"?: readonly string[];
+  readonly "max-download-attempts"?: number;
+}
+
+export function announceReload(
+  events: EventSink,
+  engine: { readonly id: string; readonly name: string },
+  options: ReloadedOptions,
+): void {
+  const timeNano = nowNs();
+  const list = (items: readonly string[] | undefined): string => JSON.stringify(items ?? []);
+  events.publish({
+    Type: "daemon",
+    Action: "reload",
+    Actor: {
+      ID: engine.id,
+      Attributes: {
+        name: engine.name,
+        "registry-mirrors": list(options["registry-mirrors"]),
+        "insecure-registries": list(options["insecure-registries"]),
+        "max-download-attempts": String(options["max-download-attempts"] ?? 5),
+      },
+    },
+    scope: "local",
+    time: Number(timeNano / 1_000_000_000n),
+    timeNano,
+  });
+}
