@@ -22,8 +22,7 @@ const LAYERS: readonly (readonly [string, (outside: string) => TarBuilder, "refu
   ],
   [
     "a way out in two links",
-    (to) =>
-      new TarBuilder().symlink("up", "..").symlink("up/escape", `${to}`).file("up/escape/hello", "pwned"),
+    (to) => new TarBuilder().symlink("up", "..").symlink("up/escape", to).file("up/escape/hello", "pwned"),
     "refused",
   ],
   [

@@ -207,7 +207,7 @@ engineSuite("packing", {}, (engine) => {
       async () => (await engine().gantry(["exec", "box", "ls", "/ready"])).code === 0,
       60_000,
     );
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 4; i++) {
       const file = join(engine().dir, "hostile.tar");
       await ok("export", "-o", file, "box");
       const bytes = readFileSync(file);
