@@ -8,12 +8,22 @@
  *     gantry-shim tree try-image FILE
  *     gantry-shim tree subvolume create|delete PATH
  *     gantry-shim tree subvolume snapshot FROM TO
+ *     gantry-shim tree export [OPTION...] TREE > root.tar
+ *     gantry-shim tree layer [OPTION...] TREE -- BEFORE > layer.tar
+ *     gantry-shim tree changes [OPTION...] TREE -- BEFORE
+ *     gantry-shim tree mount SOURCE TARGET LAYER...
+ *     gantry-shim tree unmount TARGET
  *
  * `apply` applies an uncompressed layer below DIR. For an overlayfs layer directory whiteouts become overlayfs's own; with
  * --base, for a complete tree, they delete. `image` makes the new file DIR/layer.erofs of it, an image of what `apply` would make of
  * an empty directory. `shift` copies the tree FROM into the empty directory TO of the same file system
  * with all ids mapped (tree_shift.h), `copy` as they are; `merge` puts an overlayfs layer into the tree TO. `try-image` mounts
  * an image, nowhere.
+ *
+ * `export`, `layer` and `changes` read: they write TREE, or how it differs from BEFORE, to stdout (tree_diff.h). TREE is
+ * "plain DIR", "overlay LAYER...", topmost first, or, with a BEFORE, "upper DIR"; BEFORE may be "nothing". A layer that is a
+ * file is an EROFS image. Options: "--ids UID_MAP GID_MAP", from ids on the disk to those to write, and "--mountpoint PATH".
+ * `mount` attaches a read-only overlay of layers to a directory, `unmount` detaches it (tree_mount.h).
  *
  * Success: {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit status 1 when the archive or the tree
  * is at fault, 2 when this host is (disk full, wrong usage); the directory is left half-done. */
@@ -24,8 +34,11 @@
 #include "fds.h"
 #include "roles.h"
 #include "tree_apply.h"
+#include "tree_diff.h"
 #include "tree_input.h"
+#include "tree_mount.h"
 #include "tree_path.h"
+#include "tree_reading.h"
 #include "tree_sandbox.h"
 #include "tree_shift.h"
 
@@ -127,13 +140,17 @@ static int make_image (const char *path) {
   return report_usage (&result.usage);
 }
 
-static int report_shift (const char *path, const struct err *e) {
+/* An id without a place is the tree's fault, and so is what cannot be said in an archive, or is too long to be named. */
+static int report_path (const char *path, const struct err *e) {
   char name[300], line[sizeof name + sizeof e->text + 200];
-  int used = snprintf (line, sizeof line, "tree: \"%s\": %s: %s\n", path_escape (name, sizeof name, path), e->text,
-                       strerror (e->code));
+  int used = snprintf (line, sizeof line, "tree: ");
+  if (path[0] != 0)
+    used += snprintf (line + used, sizeof line - (size_t) used, "\"%s\": ", path_escape (name, sizeof name, path));
+  used += snprintf (line + used, sizeof line - (size_t) used, "%s%s%s\n", e->text, e->code == 0 ? "" : ": ",
+                    e->code == 0 ? "" : strerror (e->code));
   if (write (STDERR_FILENO, line, (size_t) used) < 0)
     return OF_HOST;
-  return e->code == EINVAL ? OF_ARCHIVE : OF_HOST;
+  return e->code == EINVAL || e->code == ENAMETOOLONG || e->code == 0 ? OF_ARCHIVE : OF_HOST;
 }
 
 /* Two descriptors for each directory on the way down. */
@@ -158,10 +175,10 @@ static int copy (copier *copy_tree, const struct shift_maps *maps, const char *f
   auto_fd to = open (to_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (from < 0 || to < 0) {
     err_set (&e, errno, "cannot open the directory");
-    return report_shift (from < 0 ? from_path : to_path, &e);
+    return report_path (from < 0 ? from_path : to_path, &e);
   }
   if (copy_tree (from, to, maps, &usage, name, &e) < 0)
-    return report_shift (name[0] == '\0' ? "." : name, &e);
+    return report_path (name[0] == '\0' ? "." : name, &e);
   return report_usage (&usage);
 }
 
@@ -186,7 +203,43 @@ static bool is_subvolume_command (int argc, char **argv) {
                    : argc == 4 && (strcmp (argv[2], "create") == 0 || strcmp (argv[2], "delete") == 0);
 }
 
+static int usage (void) {
+  fputs ("usage: gantry-shim tree apply [--base] DIR < layer.tar\n"
+         "       gantry-shim tree image DIR < layer.tar\n"
+         "       gantry-shim tree shift UID_MAP GID_MAP FROM TO\n"
+         "       gantry-shim tree copy FROM TO\n"
+         "       gantry-shim tree merge LAYER TO\n"
+         "       gantry-shim tree try-image FILE\n"
+         "       gantry-shim tree subvolume create|delete PATH\n"
+         "       gantry-shim tree subvolume snapshot FROM TO\n"
+         "       gantry-shim tree export [OPTION...] TREE\n"
+         "       gantry-shim tree {layer|changes} [OPTION...] TREE -- BEFORE\n"
+         "       gantry-shim tree mount SOURCE TARGET LAYER...\n"
+         "       gantry-shim tree unmount TARGET\n"
+         "TREE: plain DIR | overlay LAYER... | upper DIR; BEFORE: also nothing\n"
+         "OPTION: --ids UID_MAP GID_MAP | --mountpoint PATH\n",
+         stderr);
+  return OF_HOST;
+}
+
+static int read_trees (int argc, char **argv) {
+  char name[TREE_PATH_BYTES];
+  struct err e = { 0 };
+  raise_descriptor_limit ();
+  int result = tree_read (argc, argv, name, &e);
+  return result > 0 ? usage () : result < 0 ? report_path (name, &e) : 0;
+}
+
+/* What is in the way of a mount is for the user to move. */
+static int report_mount (int result, const struct err *e) {
+  if (result == 0)
+    return 0;
+  report_path ("", e);
+  return e->code == EBUSY || e->code == ENOENT || e->code == ENOTDIR ? OF_ARCHIVE : OF_HOST;
+}
+
 int tree_main (int argc, char **argv) {
+  struct err e = { 0 };
   if (argc == 3 && strcmp (argv[1], "apply") == 0)
     return apply (argv[2], true);
   if (argc == 4 && strcmp (argv[1], "apply") == 0 && strcmp (argv[2], "--base") == 0)
@@ -203,14 +256,11 @@ int tree_main (int argc, char **argv) {
     return try_image (argv[2]);
   if (is_subvolume_command (argc, argv))
     return subvolume (argv[2], argv[3], argv[4]);
-  fputs ("usage: gantry-shim tree apply [--base] DIR < layer.tar\n"
-         "       gantry-shim tree image DIR < layer.tar\n"
-         "       gantry-shim tree shift UID_MAP GID_MAP FROM TO\n"
-         "       gantry-shim tree copy FROM TO\n"
-         "       gantry-shim tree merge LAYER TO\n"
-         "       gantry-shim tree try-image FILE\n"
-         "       gantry-shim tree subvolume create|delete PATH\n"
-         "       gantry-shim tree subvolume snapshot FROM TO\n",
-         stderr);
-  return OF_HOST;
+  if (argc > 1 && (strcmp (argv[1], "export") == 0 || strcmp (argv[1], "layer") == 0 || strcmp (argv[1], "changes") == 0))
+    return read_trees (argc - 1, argv + 1);
+  if (argc > 4 && strcmp (argv[1], "mount") == 0)
+    return report_mount (tree_mount (argv[2], argv[3], (const char *const *) argv + 4, (size_t) argc - 4, &e), &e);
+  if (argc == 3 && strcmp (argv[1], "unmount") == 0)
+    return report_mount (tree_unmount (argv[2], &e), &e);
+  return usage ();
 }

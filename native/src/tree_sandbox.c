@@ -51,17 +51,31 @@ static const uint32_t ALLOWED[] = {
   SYS_exit, SYS_exit_group,
 };
 
-enum { ALLOWED_COUNT = sizeof ALLOWED / sizeof *ALLOWED };
+/* The same for who only reads: nothing here changes anything. */
+static const uint32_t ALLOWED_TO_READERS[] = {
+  SYS_read, SYS_write, SYS_writev, SYS_sendfile, SYS_lseek, SYS_openat, SYS_openat2, SYS_close, SYS_fstat,
+  SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_fcntl, SYS_fchdir, SYS_readlinkat,
+  SYS_flistxattr, SYS_llistxattr, SYS_fgetxattr, SYS_lgetxattr,
+  SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_mprotect, SYS_sysinfo,
+  SYS_rt_sigreturn, SYS_restart_syscall, SYS_rt_sigprocmask, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_futex,
+  SYS_exit, SYS_exit_group,
+};
 
-static int filter_syscalls (struct err *e) {
+enum {
+  ALLOWED_COUNT = sizeof ALLOWED / sizeof *ALLOWED,
+  READERS_COUNT = sizeof ALLOWED_TO_READERS / sizeof *ALLOWED_TO_READERS,
+};
+_Static_assert (READERS_COUNT <= ALLOWED_COUNT, "one program has room for either list");
+
+static int filter_syscalls (const uint32_t *allowed, unsigned count, struct err *e) {
   struct sock_filter code[ALLOWED_COUNT + 6];
   unsigned n = 0;
   code[n++] = (struct sock_filter) BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, arch));
   code[n++] = (struct sock_filter) BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0);
   code[n++] = (struct sock_filter) BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
   code[n++] = (struct sock_filter) BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr));
-  for (unsigned i = 0; i < ALLOWED_COUNT; i++) /* a match jumps over the rest and the verdict for no match */
-    code[n++] = (struct sock_filter) BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, ALLOWED[i], (uint8_t) (ALLOWED_COUNT - i), 0);
+  for (unsigned i = 0; i < count; i++) /* a match jumps over the rest and the verdict for no match */
+    code[n++] = (struct sock_filter) BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, allowed[i], (uint8_t) (count - i), 0);
   code[n++] = (struct sock_filter) BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
   code[n++] = (struct sock_filter) BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 
@@ -71,12 +85,20 @@ static int filter_syscalls (struct err *e) {
   return 0;
 }
 
-int tree_sandbox (int root, uint64_t capabilities, struct err *e) {
+static int confine (int root, uint64_t capabilities, struct err *e) {
   if (fchdir (root) < 0 || chroot (".") < 0)
     return err_set (e, errno, "cannot make the tree the root directory");
   if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
     return err_set (e, errno, "cannot give up new privileges");
-  if (drop_capabilities (capabilities, e) < 0)
+  return drop_capabilities (capabilities, e);
+}
+
+int tree_sandbox (int root, uint64_t capabilities, struct err *e) {
+  return confine (root, capabilities, e) < 0 ? -1 : filter_syscalls (ALLOWED, ALLOWED_COUNT, e);
+}
+
+int tree_sandbox_reader (int root, bool upper, struct err *e) {
+  if (confine (root, (uint64_t) 1 << CAP_DAC_READ_SEARCH | (upper ? (uint64_t) 1 << CAP_SYS_ADMIN : 0), e) < 0)
     return -1;
-  return filter_syscalls (e);
+  return filter_syscalls (ALLOWED_TO_READERS, READERS_COUNT, e);
 }

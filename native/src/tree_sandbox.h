@@ -3,6 +3,7 @@
 #define GANTRY_TREE_SANDBOX_H
 
 #include <linux/capability.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -18,5 +19,9 @@ struct err;
 /* Makes `root` this process's root and working directory, drops every capability but these and every system call that is not
    about files. Cannot be undone. */
 int tree_sandbox (int root, uint64_t capabilities, struct err *e);
+
+/* The same for a process that reads the tree, and others by the descriptors that it has. With `upper` it may see overlayfs's
+   marks (trusted.overlay.*). */
+int tree_sandbox_reader (int root, bool upper, struct err *e);
 
 #endif

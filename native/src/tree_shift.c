@@ -2,18 +2,16 @@
 
 #include "err.h"
 #include "fds.h"
+#include "tree_links.h"
 #include "tree_open.h"
 #include "tree_path.h"
 #include "tree_remove.h"
-#include "userns.h"
 
 #include <dirent.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
-#include <search.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,13 +33,6 @@ struct level {
   struct stat st;
 };
 
-/* A file with several names that has been copied under the first of them. */
-struct linked {
-  dev_t device;
-  ino_t inode;
-  char path[];
-};
-
 struct shift {
   const struct shift_maps *maps; /* NULL: ids stay */
   bool merge;
@@ -49,9 +40,10 @@ struct shift {
   struct level *levels; /* owned; TREE_MAX_DEPTH + 1 of them */
   size_t depth;
   char *path;   /* of what is being copied, from the top, without a slash in front */
-  void *linked; /* tsearch(3) */
+  struct links linked;
   int top;      /* the copy's */
-  char list[MAX_ATTRIBUTES], value[MAX_ATTRIBUTES];
+  char list[MAX_ATTRIBUTES];
+  uint8_t value[MAX_ATTRIBUTES];
 };
 
 /* ---- owners ---- */
@@ -59,37 +51,7 @@ struct shift {
 static int shift_owner (const struct shift *s, const struct stat *st, uid_t *uid, gid_t *gid, struct err *e) {
   *uid = st->st_uid;
   *gid = st->st_gid;
-  if (s->maps == NULL)
-    return 0;
-  if (!userns_host_id (s->maps->uid, st->st_uid, uid))
-    return err_set (e, EINVAL, "user %u cannot be mapped to a host id", st->st_uid);
-  if (!userns_host_id (s->maps->gid, st->st_gid, gid))
-    return err_set (e, EINVAL, "group %u cannot be mapped to a host id", st->st_gid);
-  return 0;
-}
-
-/* acl(5) as an attribute: a version, and entries of a tag, permissions and an id, all little-endian. */
-struct acl_entry {
-  uint16_t tag, permissions;
-  uint32_t id;
-};
-
-enum { ACL_HEADER = 4, ACL_OF_USER = 2, ACL_OF_GROUP = 8 };
-
-static int shift_acl (struct shift *s, size_t size, struct err *e) {
-  for (size_t at = ACL_HEADER; at + sizeof (struct acl_entry) <= size; at += sizeof (struct acl_entry)) {
-    struct acl_entry entry;
-    uint32_t id;
-    memcpy (&entry, s->value + at, sizeof entry);
-    uint16_t tag = le16toh (entry.tag);
-    if (tag != ACL_OF_USER && tag != ACL_OF_GROUP)
-      continue;
-    if (!userns_host_id (tag == ACL_OF_USER ? s->maps->uid : s->maps->gid, le32toh (entry.id), &id))
-      return err_set (e, EINVAL, "id %u of its ACL cannot be mapped to a host id", le32toh (entry.id));
-    entry.id = htole32 (id);
-    memcpy (s->value + at, &entry, sizeof entry);
-  }
-  return 0;
+  return s->maps == NULL ? 0 : ids_shift_owner (s->maps, uid, gid, e);
 }
 
 /* ---- one inode ---- */
@@ -99,7 +61,8 @@ static int copy_attribute (struct shift *s, int from, int to, const char *file, 
   ssize_t n = fchdir (from) < 0 ? -1 : lgetxattr (file, name, s->value, sizeof s->value);
   if (n < 0)
     return err_set (e, errno, "cannot read its attribute \"%.100s\"", name);
-  if (s->maps != NULL && strncmp (name, "system.posix_acl_", 17) == 0 && shift_acl (s, (size_t) n, e) < 0)
+  if (s->maps != NULL && strncmp (name, "system.posix_acl_", 17) == 0 &&
+      ids_shift_acl (s->maps, s->value, (size_t) n, e) < 0)
     return -1;
   if (fchdir (to) < 0 || lsetxattr (file, name, s->value, (size_t) n, 0) < 0)
     return err_set (e, errno, "cannot set its attribute \"%.100s\"", name);
@@ -200,38 +163,15 @@ static int copy_inode (struct shift *s, int from, int to, const char *name, cons
 
 /* ---- hard links ---- */
 
-static int compare_linked (const void *a, const void *b) {
-  const struct linked *x = a, *y = b;
-  if (x->inode != y->inode)
-    return x->inode < y->inode ? -1 : 1;
-  return x->device < y->device ? -1 : x->device > y->device;
-}
-
-/* The entry of the inode, with the path of its first name; NULL when out of memory. */
-static const struct linked *remember (struct shift *s, const struct stat *st) {
-  size_t room = strlen (s->path) + 1;
-  struct linked *wanted = malloc (sizeof *wanted + room);
-  if (wanted == NULL)
-    return NULL;
-  wanted->device = st->st_dev;
-  wanted->inode = st->st_ino;
-  memcpy (wanted->path, s->path, room);
-  struct linked *const *found = tsearch (wanted, &s->linked, compare_linked);
-  if (found == NULL || *found != wanted)
-    free (wanted);
-  return found == NULL ? NULL : *found;
-}
-
 static int copy_other (struct shift *s, int from, int to, const char *name, const struct stat *st, struct err *e) {
   if (st->st_nlink < 2)
     return copy_inode (s, from, to, name, st, e);
-  const struct linked *first = remember (s, st);
+  const char *first = links_first (&s->linked, st->st_dev, st->st_ino, s->path);
   if (first == NULL)
     return err_set (e, ENOMEM, "cannot remember a hard link");
-  if (strcmp (first->path, s->path) == 0)
+  if (strcmp (first, s->path) == 0)
     return copy_inode (s, from, to, name, st, e);
-  return linkat (s->top, first->path, to, name, 0) < 0 ? err_set (e, errno, "cannot link it to \"%.200s\"", first->path)
-                                                       : 0;
+  return linkat (s->top, first, to, name, 0) < 0 ? err_set (e, errno, "cannot link it to \"%.200s\"", first) : 0;
 }
 
 /* ---- the walk ---- */
@@ -361,7 +301,7 @@ static int copy_tree (int from, int to, const struct shift_maps *maps, bool merg
     result = enter (s, source, target, e) < 0 ? -1 : walk (s, e);
     while (s->depth > 0)
       leave (s);
-    tdestroy (s->linked, free);
+    links_free (&s->linked);
   }
   free (levels);
   free (s);

@@ -2,14 +2,10 @@
 #ifndef GANTRY_TREE_SHIFT_H
 #define GANTRY_TREE_SHIFT_H
 
+#include "tree_ids.h"
 #include "tree_usage.h"
 
 struct err;
-
-/* What is inside "inside" in these maps is "outside" on the disk. Lines of "inside outside count", userns.h. */
-struct shift_maps {
-  const char *uid, *gid;
-};
 
 /* Copies what is in `from`, and the metadata of `from` itself, into the empty directory `to` of the same file system.
    Everything is kept, hard links, holes, set-id bits, capabilities and overlayfs's own marks, but the ids: of owners

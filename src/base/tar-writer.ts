@@ -1,4 +1,4 @@
-/** Writes small tar archives in memory: the ones that this program makes itself, and those of tests. */
+/** Writes tar archives that this program makes itself, and those of tests: small ones in memory, others piece by piece. */
 import { BLOCK, FIELD, type Field, paddedSize } from "./tar-format.ts";
 
 export interface TarItem {
@@ -20,7 +20,21 @@ const TYPES = { file: "0", hardlink: "1", symlink: "2", directory: "5" } as cons
 /** A whole archive with its end mark. Names and targets beyond ustar's 100 bytes go into PAX records. */
 export function writeTar(items: readonly TarItem[]): Buffer {
   const parts = items.flatMap((item) => encodeItem(item));
-  return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
+  return Buffer.concat([...parts, tarEnd()]);
+}
+
+/** The archive's end mark. */
+export function tarEnd(): Buffer {
+  return Buffer.alloc(2 * BLOCK);
+}
+
+/** The header of a file or directory with a name of at most 100 bytes; its content follows, and then tarPadding. */
+export function tarHeader(item: TarItem, sizeBytes: number): Buffer {
+  return headerOf(item, TYPES[item.kind ?? "file"], sizeBytes);
+}
+
+export function tarPadding(sizeBytes: number): Buffer {
+  return Buffer.alloc(paddedSize(sizeBytes) - sizeBytes);
 }
 
 function encodeItem(item: TarItem): Buffer[] {
@@ -77,5 +91,5 @@ function paxRecord(key: string, value: string): Buffer {
 }
 
 function padded(content: Buffer): Buffer {
-  return Buffer.concat([content, Buffer.alloc(paddedSize(content.length) - content.length)]);
+  return Buffer.concat([content, tarPadding(content.length)]);
 }

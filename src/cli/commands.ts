@@ -128,10 +128,31 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "container",
+    names: ["commit"],
+    top: "commit",
+    summary: "Create a new image from a container's changes",
+    load: () => import("./container/commit.ts"),
+  },
+  {
+    parent: "container",
     names: ["create"],
     top: "create",
     summary: "Create a new container",
     load: () => import("./container/create.ts"),
+  },
+  {
+    parent: "container",
+    names: ["diff"],
+    top: "diff",
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    load: () => import("./container/diff.ts"),
+  },
+  {
+    parent: "image",
+    names: ["diff"],
+    top: "",
+    summary: "Inspect how the filesystems of two images, or of an image and what it stands on, differ",
+    load: () => import("./image/diff.ts"),
   },
   {
     parent: "system",
@@ -153,6 +174,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "events",
     summary: "Get real time events from the server",
     load: () => import("./system/events.ts"),
+  },
+  {
+    parent: "container",
+    names: ["export"],
+    top: "export",
+    summary: "Export a container's filesystem as a tar archive",
+    load: () => import("./container/export.ts"),
   },
   {
     parent: "image",
@@ -210,6 +238,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "Fetch the logs of a container",
     connections: 2,
     load: () => import("./container/logs.ts"),
+  },
+  {
+    parent: "image",
+    names: ["mount"],
+    top: "",
+    summary: "Mount an image's root filesystem read-only, or list those that are mounted",
+    load: () => import("./image/mount.ts"),
   },
   {
     parent: "container",
@@ -273,6 +308,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "rmi",
     summary: "Remove one or more images",
     load: () => import("./image/remove.ts"),
+  },
+  {
+    parent: "image",
+    names: ["save"],
+    top: "save",
+    summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    load: () => import("./image/save.ts"),
   },
   {
     parent: "container",
@@ -357,6 +399,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "top",
     summary: "Display the running processes of a container",
     load: () => import("./container/top.ts"),
+  },
+  {
+    parent: "image",
+    names: ["unmount"],
+    top: "",
+    summary: "Unmount an image's root filesystem",
+    load: () => import("./image/unmount.ts"),
   },
   {
     parent: "container",

@@ -7,10 +7,13 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { containerFilesRoutes } from "../api/routes/container-files.ts";
 import { checkRoutes } from "../api/routes/check.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { distributionRoutes } from "../api/routes/distribution.ts";
 import { execRoutes } from "../api/routes/exec.ts";
+import { imageContentRoutes } from "../api/routes/image-content.ts";
 import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
 import { registryRoutes } from "../api/routes/registry.ts";
@@ -56,6 +59,7 @@ import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
+import { mendImageMounts } from "../engine/images/mounts.ts";
 import { keepCollecting } from "../engine/system/collect-garbage.ts";
 import { announceReload } from "../engine/system/announce-reload.ts";
 import { resolveRemap } from "../engine/system/userns-remap.ts";
@@ -70,7 +74,9 @@ import { countDescriptors, readHostNames } from "../linux/host-names.ts";
 import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
 import { defaultSeccomp } from "../linux/seccomp-profile.ts";
+import { type ImageMount, mountImageTree, mountNamespace, unmountImageTree } from "../linux/image-mounts.ts";
 import { loadNative } from "../linux/native-addon.ts";
+import type { TreeView } from "../linux/native.ts";
 import { makeUser, readRanges } from "../linux/remap-user.ts";
 import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
 import { readDaemonConfig } from "./daemon-config.ts";
@@ -210,6 +216,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     registries,
     architecture,
     helloWorld: async () => helloWorldArchive(await readFile(nativeParts.hello), architecture),
+    imageMountsDir: join(roots.execRoot, "images"),
+    mountNamespace: mountNamespace(),
+    mountTree: (mount: ImageMount, view: TreeView) => mountImageTree(nativeParts.shim, mount, view),
+    unmountTree: (directory: string) => unmountImageTree(nativeParts.shim, directory),
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
     daemon: { id: engineId(metadata), dataRoot: roots.dataRoot, debug: options.logLevel === "debug" },
     readHostNames,
@@ -224,7 +234,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     routes: [
       ...systemRoutes(engine),
       ...containerRoutes(engine),
+      ...containerFilesRoutes(engine),
       ...execRoutes(engine),
+      ...imageContentRoutes(engine),
       ...imageRoutes(engine),
       ...registryRoutes(engine),
       ...distributionRoutes(engine),
@@ -233,7 +245,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     ],
   });
   await listenOn(server, options.socketPath, options.group);
-  restore(engine).then(setReady, setFailed);
+  Promise.all([restore(engine), mendImageMounts(engine)]).then(() => setReady(), setFailed);
   // The first start would pay some milliseconds for the default filter; whoever comes that early waits for it just the same.
   setImmediate(() => {
     const capabilities = chooseCapabilities({ add: [], drop: [], privileged: false }, facts.capabilities);

@@ -8,6 +8,7 @@ import { fail } from "../base/errors.ts";
 import { applyLayer } from "./apply-layer.ts";
 import { copyTree, mergeLayer, shiftTree } from "./copy-tree.ts";
 import { tryImageMount } from "./image-mount.ts";
+import { packDiff, packRoot, treeChanges } from "./read-tree.ts";
 import { subvolume } from "./subvolumes.ts";
 import type { Native, NativePaths, TreeUsage } from "./native.ts";
 
@@ -209,5 +210,9 @@ export function loadNative(paths: NativePaths): Native {
       applyLayer(shim, "image", absolutePath(directory), tar, signal),
 
     tryImageMount: (path) => tryImageMount(shim, absolutePath(path)),
+
+    packRoot: (tree, ids, signal) => packRoot(shim, tree, ids, signal),
+    packDiff: (difference, signal) => packDiff(shim, difference, signal),
+    treeChanges: (difference, signal) => treeChanges(shim, difference, signal),
   };
 }

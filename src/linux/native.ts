@@ -16,6 +16,38 @@ export interface TreeUsage {
   readonly inodes: number;
 }
 
+/** A complete tree, to be read. */
+export type TreeView =
+  /** Layer directories as overlayfs shows them, topmost first; without any nothing is in it. */
+  | { readonly kind: "overlay"; readonly layers: readonly string[] }
+  | { readonly kind: "plain"; readonly directory: string };
+
+/** For users and groups, lines of "id in the image, id on disk, count". */
+export interface IdMapping {
+  readonly uid: string;
+  readonly gid: string;
+}
+
+/** Two trees to be compared. */
+export interface TreeDifference {
+  /** "upper": overlayfs's upper directory over `before`; what it does not mention is as it was. */
+  readonly now: TreeView | { readonly kind: "upper"; readonly directory: string };
+  readonly before: TreeView;
+  /** When the files on the disk do not have the image's owners. */
+  readonly ids?: IdMapping | undefined;
+  /**
+   * Relative paths where a runtime makes files and directories to mount on: left out as long as they are empty and there
+   * was nothing before.
+   */
+  readonly mountpoints?: readonly string[];
+}
+
+export interface TreeChange {
+  readonly kind: "added" | "changed" | "deleted";
+  /** From the root: "/etc/hostname". Bytes that are no UTF-8 are replaced. */
+  readonly path: string;
+}
+
 /** The program that this one becomes. */
 export interface Replacement {
   /** Descriptor of it, as from `sealedExecutable`; need not be among `keep`. */
@@ -113,4 +145,19 @@ export interface Native {
 
   /** Mounts an EROFS image nowhere, in a child. Rejects when the kernel cannot do that. */
   tryImageMount(path: string): Promise<void>;
+  /**
+   * The three that follow read trees in a `gantry-shim tree` child with a mount namespace of its own: nothing stays mounted,
+   * whatever ends. A container may write into the tree meanwhile: what vanishes is left out, a file that shrinks is filled up
+   * with zeros, and nothing outside of the tree is ever read. Ending the iteration early ends the child. They reject
+   * `invalid_argument`, naming the file, for what an archive cannot hold.
+   */
+
+  /** A whole tree as a tar archive: the same tree always gives the same bytes. */
+  packRoot(tree: TreeView, ids: IdMapping | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>;
+
+  /** A difference as an uncompressed OCI layer. Applied on `before` and packed again it gives the same bytes. */
+  packDiff(difference: TreeDifference, signal: AbortSignal): AsyncIterable<Uint8Array>;
+
+  /** A difference as `docker diff` tells it, directories before what is in them. */
+  treeChanges(difference: TreeDifference, signal: AbortSignal): AsyncIterable<TreeChange>;
 }

@@ -25,10 +25,12 @@ import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import { loadArchive } from "./archive-load.ts";
 import type { KnownLayer } from "./archive-scan.ts";
 import { BlobSources } from "./blob-sources.ts";
+import { commitImage } from "./commit.ts";
 import { StoredImageCare } from "./image-care.ts";
 import { type ImageRow, ImageRows, type NameRow } from "./image-rows.ts";
 import { ImageTable } from "./image-table.ts";
 import type {
+  CommitOptions,
   DamagedImage,
   DocumentRef,
   Image,
@@ -44,6 +46,7 @@ import type {
   PullRequest,
   PushedImage,
   PushRequest,
+  SelectedImage,
   TransferReport,
 } from "./images.ts";
 import { LayerDownloads } from "./layer-downloads.ts";
@@ -54,6 +57,8 @@ import { neededBy, needsOf } from "./needed.ts";
 import { variantsOf } from "./variants.ts";
 import { pullImage } from "./pull.ts";
 import { type PushDeps, pushImage } from "./push.ts";
+import { saveImages } from "./save.ts";
+import { selectImages } from "./select.ts";
 
 export interface ImageDeps extends Omit<MakingDeps, "add"> {
   readonly metadata: Metadata;
@@ -182,8 +187,22 @@ class ImageStore implements Images {
     );
   }
 
+  select(names: readonly string[], platform?: Platform): readonly SelectedImage[] {
+    const resolve = (name: string): Image => this.#table.resolve(name, platform);
+    return selectImages({ list: () => this.#table.list(), resolve }, names, platform);
+  }
+
+  save(images: readonly SelectedImage[], signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    return saveImages(this.#deps, images, signal);
+  }
+
   async import(tar: Readable, options: ImportOptions, signal: AbortSignal): Promise<Image> {
     const { image } = await this.#making(async (deps) => await importRoot(deps, tar, options, signal));
+    return image;
+  }
+
+  async commit(diff: AsyncIterable<Uint8Array>, options: CommitOptions, signal: AbortSignal): Promise<Image> {
+    const { image } = await this.#making(async (deps) => await commitImage(deps, diff, options, signal));
     return image;
   }
 

@@ -73,6 +73,26 @@ export interface ImportOptions {
   readonly config: Partial<ContainerConfig>;
 }
 
+export interface CommitOptions {
+  /** What the new layer stands on; undefined = nothing. */
+  readonly parent: Image | undefined;
+  /** Familiar reference to tag with, or undefined. */
+  readonly reference: string | undefined;
+  readonly author: string;
+  readonly comment: string;
+  /** How containers of the image run. */
+  readonly config: ContainerConfig;
+  /** The container that was committed, for the record: its id, and how it ran. */
+  readonly container: string;
+  readonly containerConfig: ContainerConfig;
+}
+
+export interface SelectedImage {
+  readonly image: Image;
+  /** Full references, sorted. */
+  readonly names: readonly string[];
+}
+
 export interface LoadedImage {
   readonly image: Image;
   /** Familiar names it was tagged with; empty = loaded by id only. */
@@ -241,6 +261,22 @@ export interface Images {
    * Removes a name; its images stay, possibly dangling. `repository@digest` that is no name of its own makes the names of
    * the repository forget that the registry has it. `not_found` when nothing has it.
    */
+  /**
+   * What save() will write for these names or ids, each for the platform it shows or for the given one: a name without a tag
+   * means all tags of it, an id means no names. Throws as resolve() does.
+   */
+  select(names: readonly string[], platform?: Platform): readonly SelectedImage[];
+  /**
+   * An archive that is an OCI layout and a docker-archive at the same time, with every blob once and the layers as they are
+   * stored. The same images give the same bytes. They are held until the iteration ends.
+   */
+  save(images: readonly SelectedImage[], signal: AbortSignal): AsyncGenerator<Uint8Array>;
+  /**
+   * An image of one more layer, which `diff` is: an uncompressed layer tar. Without anything in it the image has the
+   * parent's layers and a new configuration, as with Docker. The parent's layers must be held by somebody meanwhile, as
+   * a container does.
+   */
+  commit(diff: AsyncIterable<Uint8Array>, options: CommitOptions, signal: AbortSignal): Promise<Image>;
   untag(reference: string): void;
   /** Takes one image from a name that has others; they stay. */
   untagVariant(reference: string, image: Image): void;

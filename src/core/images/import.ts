@@ -2,7 +2,6 @@
 import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
 import { BLOCK, isTarHeader, isZeroBlock } from "../../base/tar-format.ts";
-import type { ContainerConfig } from "../../specs/engine/container.ts";
 import { sha256Of } from "../../specs/oci-image/digest.ts";
 import { decodeDocument } from "../../specs/oci-image/document.ts";
 import { decodeImageConfig } from "../../specs/oci-image/image-config.ts";
@@ -16,6 +15,7 @@ import { Expansion } from "../unpack/expansion.ts";
 import { layerMediaType, storeLayer } from "../unpack/layer.ts";
 import { PeekedStream } from "../unpack/peeked-stream.ts";
 import { uploadedBytes } from "../unpack/upload.ts";
+import { configFields } from "./config-document.ts";
 import { cannotMake, type MakingDeps, oneChunk } from "./making.ts";
 
 /** What Docker's client would have the comment be when the user gives none and the tar comes over the wire. */
@@ -96,40 +96,11 @@ function configDocument(diffId: string, platform: Platform, options: ImportOptio
   return JSON.stringify({
     architecture: platform.architecture,
     comment,
-    config: configOf(options.config),
+    config: configFields(options.config),
     created,
     history: [{ created, comment }],
     os: platform.os,
     rootfs: { type: "layers", diff_ids: [diffId] },
     ...(platform.variant === "" ? {} : { variant: platform.variant }),
   });
-}
-
-/** Go writes some fields always and others only when they say something. */
-function configOf(config: Partial<ContainerConfig>): unknown {
-  return {
-    Hostname: config.Hostname ?? "",
-    Domainname: config.Domainname ?? "",
-    User: config.User ?? "",
-    AttachStdin: config.AttachStdin ?? false,
-    AttachStdout: config.AttachStdout ?? false,
-    AttachStderr: config.AttachStderr ?? false,
-    ExposedPorts: config.ExposedPorts ?? undefined,
-    Tty: config.Tty ?? false,
-    OpenStdin: config.OpenStdin ?? false,
-    StdinOnce: config.StdinOnce ?? false,
-    Env: config.Env ?? null,
-    Cmd: config.Cmd ?? null,
-    Healthcheck: config.Healthcheck ?? undefined,
-    Image: config.Image ?? "",
-    Volumes: config.Volumes ?? null,
-    WorkingDir: config.WorkingDir ?? "",
-    Entrypoint: config.Entrypoint ?? null,
-    NetworkDisabled: config.NetworkDisabled === true ? true : undefined,
-    OnBuild: config.OnBuild ?? null,
-    Labels: config.Labels ?? null,
-    StopSignal: config.StopSignal === "" ? undefined : config.StopSignal,
-    StopTimeout: config.StopTimeout ?? undefined,
-    Shell: config.Shell ?? undefined,
-  };
 }

@@ -9,7 +9,8 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import type { Native } from "../../linux/native.ts";
+import type { Native, TreeView } from "../../linux/native.ts";
+import type { ReadingNative } from "./layered-snapshots.ts";
 import { rootIn } from "./shift-key.ts";
 import type { BindRootfs, IdShift, SnapshotUsage } from "./snapshotter.ts";
 import type { ActivePlace, LayerPlace, StorageFormat } from "./storage-format.ts";
@@ -24,7 +25,8 @@ export type CopyNative = Pick<
   | "mergeLayer"
   | "shiftTree"
   | "syncFilesystem"
->;
+> &
+  ReadingNative;
 
 export interface TreeMaker {
   /** Makes the new tree `path`, empty. */
@@ -96,6 +98,11 @@ export class CopiedRoots implements StorageFormat {
 
   mount({ path }: ActivePlace): BindRootfs {
     return { kind: "bind", source: join(path, "root") };
+  }
+
+  view([top]: readonly LayerPlace[]): TreeView {
+    if (top === undefined) return { kind: "overlay", layers: [] };
+    return { kind: "plain", directory: join(top.path, "root") };
   }
 
   /** Beyond the layers' own. */

@@ -27,6 +27,8 @@ afterEach(() => {
   for (const root of roots.splice(0)) rmSync(root, { recursive: true, force: true });
 });
 
+async function* nothing(): AsyncGenerator<never> {}
+
 test("a kernel that cannot mount images is told from one that can when the driver starts", async () => {
   const native = {
     applyLayerImage: () => Promise.resolve({ sizeBytes: 0, inodes: 0 }),
@@ -34,6 +36,9 @@ test("a kernel that cannot mount images is told from one that can when the drive
     removeTree: () => Promise.resolve(),
     treeUsage: () => Promise.resolve({ sizeBytes: 0, inodes: 0 }),
     syncFilesystem: () => Promise.resolve(),
+    packRoot: nothing,
+    packDiff: nothing,
+    treeChanges: nothing,
   };
   const error = await rejection(openErofsSnapshots(newRoot(), native, NO_LOG));
   expect(isCategory(error, "unavailable")).toBe(true);

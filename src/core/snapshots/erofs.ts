@@ -12,9 +12,9 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Native } from "../../linux/native.ts";
+import type { Native, TreeView } from "../../linux/native.ts";
 import { backingFilesystem } from "./backing-filesystem.ts";
-import { LayeredSnapshots, makeRoot } from "./layered-snapshots.ts";
+import { LayeredSnapshots, makeRoot, type ReadingNative } from "./layered-snapshots.ts";
 import type { IdShift, OverlayRootfs, Snapshotter, SnapshotUsage } from "./snapshotter.ts";
 import type { ActivePlace, LayerPlace, StorageFormat } from "./storage-format.ts";
 import { Trash } from "./trash.ts";
@@ -23,7 +23,8 @@ import { hasUpper, makeUpper, upperOf } from "./upper-directory.ts";
 export type ErofsNative = Pick<
   Native,
   "removeTree" | "treeUsage" | "syncFilesystem" | "applyLayerImage" | "tryImageMount"
->;
+> &
+  ReadingNative;
 
 const IMAGE = "layer.erofs";
 
@@ -112,6 +113,10 @@ class ErofsFormat implements StorageFormat {
   mount({ path, layers }: ActivePlace): OverlayRootfs {
     const lowers = layers.length === 0 ? [join(this.#root, "empty")] : layers.map(imageOf);
     return { kind: "overlay", images: layers.length > 0, lowers, ...upperOf(path) };
+  }
+
+  view(layers: readonly LayerPlace[]): TreeView {
+    return { kind: "overlay", layers: layers.map(imageOf) };
   }
 
   async usage({ path }: ActivePlace, signal: AbortSignal): Promise<SnapshotUsage> {

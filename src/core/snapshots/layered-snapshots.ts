@@ -3,8 +3,8 @@
  *
  *     layers/<chainID hex>/{…,complete}   committed layers; the mark names the parent and the usage
  *     staging/<random>/…                  layers being made, and scratch directories
- *     active/<id>/{parent,ids,…}          containers' roots; `parent` is a symbolic link whose text is the chainID, `ids`, of
- *                                         those with other owners alone, one whose text names the mapping
+ *     active/<id>/{parent,ids,mapping,…}  containers' roots; `parent` is a symbolic link whose text is the chainID; of those
+ *                                         with other owners alone, `ids` is one whose text names what `mapping` holds
  *     trash/<random>                      what is being deleted
  *
  * `…` is the driver's own (storage-format.ts). `prepare` syncs nothing: it is on the path of every container start, and a
@@ -16,7 +16,8 @@ import { syncDirectorySync } from "../../base/sync-directory.ts";
 import { isDiskFull } from "../../base/disk-full.ts";
 import { errnoOf, fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Native } from "../../linux/native.ts";
+import type { Native, TreeChange, TreeDifference, TreeView } from "../../linux/native.ts";
+import { readMapping, wholeTree, writeMapping, writtenIn } from "./active-trees.ts";
 import type { LayerCare } from "./layer-care.ts";
 import { LayerStore } from "./layer-store.ts";
 import { makeScratch } from "./scratch.ts";
@@ -46,12 +47,14 @@ interface Active {
   readonly shiftedBy: string | undefined;
 }
 
+export type ReadingNative = Pick<Native, "packRoot" | "packDiff" | "treeChanges">;
+
 export interface LayeredOptions {
   /** Exists, with what the format needs in it. */
   readonly root: string;
   readonly format: StorageFormat;
   readonly trash: Trash;
-  readonly native: Pick<Native, "syncFilesystem">;
+  readonly native: Pick<Native, "syncFilesystem"> & ReadingNative;
   readonly log: Logger;
 }
 
@@ -68,6 +71,7 @@ export class LayeredSnapshots implements Snapshotter {
   readonly #root: string;
   readonly #format: StorageFormat;
   readonly #trash: Trash;
+  readonly #native: ReadingNative;
   readonly #layers: LayerStore;
   readonly #active = new Map<string, Active>();
   readonly #preparing = new Set<string>();
@@ -78,6 +82,7 @@ export class LayeredSnapshots implements Snapshotter {
     this.#format = format;
     this.driver = format.driver;
     this.#trash = trash;
+    this.#native = native;
     syncDirectorySync(root);
     const syncFilesystem = (path: string): Promise<void> => native.syncFilesystem(path);
     this.#layers = new LayerStore({ root, trash, format, syncFilesystem });
@@ -186,6 +191,7 @@ export class LayeredSnapshots implements Snapshotter {
       mkdirSync(path, { mode: 0o700 });
       symlinkSync(parent ?? NO_PARENT, join(path, "parent"));
       if (shiftedBy !== undefined) symlinkSync(shiftedBy, join(path, "ids"));
+      if (shift !== undefined) writeMapping(path, shift);
       await this.#format.makeActive(path, this.#placesOf(parent), shift);
     } catch (error) {
       this.#trash.take(path);
@@ -221,6 +227,50 @@ export class LayeredSnapshots implements Snapshotter {
 
   async usage(id: string, signal: AbortSignal): Promise<SnapshotUsage> {
     return await this.#format.usage(this.#placeOf(id), signal);
+  }
+
+  diff(id: string, mountpoints: readonly string[], signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const difference = this.#writtenIn(id, this.#idsOf(id), mountpoints);
+    return this.#whileThere(id, this.#native.packDiff(difference, signal));
+  }
+
+  changes(id: string, mountpoints: readonly string[], signal: AbortSignal): AsyncIterable<TreeChange> {
+    const difference = this.#writtenIn(id, this.#idsOf(id), mountpoints);
+    return this.#whileThere(id, this.#native.treeChanges(difference, signal));
+  }
+
+  export(id: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#whileThere(id, this.#native.packRoot(wholeTree(this.mount(id)), this.#idsOf(id), signal));
+  }
+
+  #writtenIn(id: string, ids: IdShift | undefined, mountpoints: readonly string[]): TreeDifference {
+    return writtenIn(this.mount(id), this.view(this.#find(id).parent), ids, mountpoints);
+  }
+
+  #idsOf(id: string): IdShift | undefined {
+    return this.#find(id).shiftedBy === undefined ? undefined : readMapping(this.#activePath(id));
+  }
+
+  /** What was read of files that were being deleted is not what was there. */
+  async *#whileThere<T>(id: string, source: AsyncIterable<T>): AsyncGenerator<T> {
+    const snapshot = this.#active.get(id);
+    yield* source;
+    if (this.#active.get(id) !== snapshot)
+      throw fail("not_found", `snapshot "${id}" was removed while it was read`);
+  }
+
+  view(chainId: string | undefined): TreeView {
+    if (chainId !== undefined && !this.hasLayer(chainId))
+      throw fail("not_found", `layer "${chainId}" does not exist`);
+    return this.#format.view(this.#placesOf(chainId));
+  }
+
+  compare(
+    now: string | undefined,
+    before: string | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<TreeChange> {
+    return this.#native.treeChanges({ now: this.view(now), before: this.view(before) }, signal);
   }
 
   describe(id: string): Readonly<Record<string, string>> {

@@ -9,9 +9,9 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "../../base/log.ts";
-import type { Native } from "../../linux/native.ts";
+import type { Native, TreeView } from "../../linux/native.ts";
 import { backingFilesystem } from "./backing-filesystem.ts";
-import { LayeredSnapshots, makeRoot } from "./layered-snapshots.ts";
+import { LayeredSnapshots, makeRoot, type ReadingNative } from "./layered-snapshots.ts";
 import { ShiftedLayers } from "./shifted-layers.ts";
 import type { IdShift, OverlayRootfs, Snapshotter, SnapshotUsage } from "./snapshotter.ts";
 import type { ActivePlace, LayerPlace, StorageFormat } from "./storage-format.ts";
@@ -21,7 +21,8 @@ import { hasUpper, makeUpper, upperOf } from "./upper-directory.ts";
 export type OverlayNative = Pick<
   Native,
   "removeTree" | "treeUsage" | "treeFingerprint" | "syncFilesystem" | "shiftTree" | "applyLayer"
->;
+> &
+  ReadingNative;
 
 /** Opens the snapshots below `root` (created when missing) and starts to delete what a crash left half-made. */
 export function openOverlaySnapshots(root: string, native: OverlayNative, log: Logger): Snapshotter {
@@ -89,6 +90,10 @@ class OverlayFormat implements StorageFormat {
       lowers: lowers.length === 0 ? [join(this.#root, "empty")] : lowers,
       ...upperOf(path),
     };
+  }
+
+  view(layers: readonly LayerPlace[]): TreeView {
+    return { kind: "overlay", layers: layers.map((layer) => join(layer.path, "diff")) };
   }
 
   async usage({ path }: ActivePlace, signal: AbortSignal): Promise<SnapshotUsage> {

@@ -1,3 +1,4 @@
+import type { TreeChange, TreeView } from "../../linux/native.ts";
 import type { LayerCare } from "./layer-care.ts";
 
 /**
@@ -142,6 +143,29 @@ export interface Snapshotter {
 
   /** Writable bytes of an active snapshot. `not_found` if it is gone. */
   usage(id: string, signal: AbortSignal): Promise<SnapshotUsage>;
+
+  /**
+   * What an active snapshot has that its layers have not, as an uncompressed OCI layer tar. `mountpoints`: relative paths
+   * that are left out while nothing but a mount point is there (`TreeDifference`). These three may run while a container
+   * writes, end with their iteration, leave nothing mounted, and throw `not_found` when the snapshot is gone.
+   */
+  diff(id: string, mountpoints: readonly string[], signal: AbortSignal): AsyncIterable<Uint8Array>;
+
+  /** The same as a list. */
+  changes(id: string, mountpoints: readonly string[], signal: AbortSignal): AsyncIterable<TreeChange>;
+
+  /** All that is in an active snapshot, layers included, as a tar. */
+  export(id: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
+
+  /** The tree of a committed snapshot, or of none; good as long as somebody holds the layer. `not_found`. */
+  view(chainId: string | undefined): TreeView;
+
+  /** How one committed tree differs from another. The caller holds both. */
+  compare(
+    now: string | undefined,
+    before: string | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<TreeChange>;
 
   /** GraphDriver.Data of inspect: of an active snapshot, or else of a committed one. `not_found` if it is neither. */
   describe(id: string): Readonly<Record<string, string>>;

@@ -2,6 +2,7 @@
  * What tells one storage driver from another: how a layer and a container's root lie on the disk. All the rest – names, marks,
  * what stands on what, crashes – is the same for all of them (layered-snapshots.ts, layer-store.ts).
  */
+import type { TreeView } from "../../linux/native.ts";
 import type { IdShift, RootfsMount, SnapshotUsage } from "./snapshotter.ts";
 
 export interface LayerPlace {
@@ -47,6 +48,9 @@ export interface StorageFormat {
   isComplete(path: string): boolean;
 
   mount(place: ActivePlace): RootfsMount;
+
+  /** The tree of a committed layer and all below it, topmost first. */
+  view(layers: readonly LayerPlace[]): TreeView;
 
   /** What the container added. */
   usage(place: ActivePlace, signal: AbortSignal): Promise<SnapshotUsage>;

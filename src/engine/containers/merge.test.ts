@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { containerConfig, hostConfig } from "../testing/host-config.ts";
-import { defaultHostname, mergeConfig, mergeEnvironment, mergeHost } from "./merge.ts";
+import { defaultHostname, mergeChanges, mergeConfig, mergeEnvironment, mergeHost } from "./merge.ts";
 
 const HOSTNAME = "0123456789ab";
 const image = containerConfig({
@@ -83,4 +83,32 @@ test("defaultHostname() is the short id, or the host's name on the host's networ
   expect(defaultHostname("f".repeat(64), hostConfig({}), defaults)).toBe("ffffffffffff");
   expect(defaultHostname("f".repeat(64), hostConfig({ NetworkMode: "host" }), defaults)).toBe("host");
   expect(defaultHostname("f".repeat(64), hostConfig({ UTSMode: "host" }), defaults)).toBe("host");
+});
+
+test("changes replace variables in place, add to sets, and drop the command of an entry point that is replaced", () => {
+  const config = containerConfig({
+    Env: ["PATH=/bin", "A=1", "B=2"],
+    Cmd: ["serve"],
+    Entrypoint: ["/old"],
+    ExposedPorts: { "80/tcp": {} },
+    Labels: { a: "1" },
+    OnBuild: ["RUN x"],
+  });
+  const changed = mergeChanges(config, {
+    Env: ["B=3", "C=4"],
+    Entrypoint: ["/new"],
+    ExposedPorts: { "81/tcp": {} },
+    Labels: { b: "2" },
+    OnBuild: ["RUN y"],
+  });
+  expect(changed).toMatchObject({
+    Env: ["PATH=/bin", "A=1", "B=3", "C=4"],
+    Cmd: null,
+    Entrypoint: ["/new"],
+    OnBuild: ["RUN x", "RUN y"],
+  });
+  expect(Object.keys(changed.ExposedPorts ?? {})).toEqual(["80/tcp", "81/tcp"]);
+  expect({ ...changed.Labels }).toEqual({ a: "1", b: "2" });
+  expect(mergeChanges(config, { Cmd: ["other"] })).toMatchObject({ Cmd: ["other"], Entrypoint: ["/old"] });
+  expect(mergeChanges(config, {})).toEqual(config);
 });

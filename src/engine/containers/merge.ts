@@ -51,6 +51,36 @@ function mergeCommand(
   return { entrypoint, cmd };
 }
 
+/**
+ * A configuration after Dockerfile instructions (`commit --change`). A new entry point without a command drops the command that
+ * was meant for the old one.
+ */
+export function mergeChanges(config: ContainerConfig, changes: Partial<ContainerConfig>): ContainerConfig {
+  const isOtherProgram = changes.Entrypoint !== undefined && changes.Cmd === undefined;
+  return {
+    ...config,
+    ...changes,
+    Cmd: isOtherProgram ? null : (changes.Cmd ?? config.Cmd),
+    Env: replaceVariables(config.Env ?? [], changes.Env ?? []),
+    ExposedPorts: mergeMaps(changes.ExposedPorts ?? null, config.ExposedPorts),
+    Labels: mergeMaps(changes.Labels ?? null, config.Labels),
+    OnBuild:
+      changes.OnBuild === undefined
+        ? config.OnBuild
+        : [...(config.OnBuild ?? []), ...(changes.OnBuild ?? [])],
+    Volumes: mergeMaps(changes.Volumes ?? null, config.Volumes),
+  };
+}
+
+/** Each in the place of the one that it replaces, new ones at the end. */
+function replaceVariables(before: readonly string[], changes: readonly string[]): readonly string[] | null {
+  const changed = new Map(changes.map((entry) => [nameOf(entry), entry]));
+  const kept = before.map((entry) => changed.get(nameOf(entry)) ?? entry);
+  const known = new Set(before.map(nameOf));
+  const all = [...kept, ...changes.filter((entry) => !known.has(nameOf(entry)))];
+  return all.length === 0 ? null : all;
+}
+
 /** The user's variables, then those of the image that the user did not set. A name without "=" only removes the image's. */
 export function mergeEnvironment(
   user: readonly string[] | null,

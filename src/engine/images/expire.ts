@@ -14,6 +14,7 @@ import type { Container } from "../containers/container.ts";
 import { matchesLabel } from "../containers/list-filters.ts";
 import { announceImage } from "./announce.ts";
 import { countUses, createdMs, isNamed } from "./list.ts";
+import { mountedImages } from "./mounts.ts";
 import { deleteImage } from "./remove.ts";
 
 export interface ExpireDeps {
@@ -40,6 +41,7 @@ export async function expireImages(
     if (signal.aborted) break;
     const image = stillThere(deps.images, id);
     if (image === undefined) continue;
+    if (mountedImages().has(id)) continue;
     if (countUses(deps.containers()).has(id) || deps.imageUses.lastUsedMs(id) !== plannedUse.get(id))
       continue;
     deps.log.info("removing an image that nobody uses", {

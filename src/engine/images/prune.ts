@@ -16,6 +16,7 @@ import { announcePrune } from "../system/announce-prune.ts";
 import { pruneFilter } from "../system/prune-filter.ts";
 import { announceImage } from "./announce.ts";
 import { countUses, familiar, layerSizes } from "./list.ts";
+import { mountedImages } from "./mounts.ts";
 import { deleteImage, type RemoveImageDeps } from "./remove.ts";
 
 export const PRUNE_IMAGE_FILTERS = ["dangling", "label", "label!", "until"] as const;
@@ -88,11 +89,13 @@ function prunable(
   const onlyDangling = booleanFilter(filters, "dangling") ?? true;
   const matches = pruneFilter(filters);
   const uses = countUses(containers);
+  const mounted = mountedImages();
   return images.list().filter((image) => {
     const ms = Date.parse(image.created);
     const createdNs = Number.isNaN(ms) ? undefined : BigInt(ms) * 1_000_000n;
     return (
       !uses.has(image.id) &&
+      !mounted.has(image.id) &&
       !(onlyDangling && image.tags.length + image.variantOf.length > 0) &&
       matches({ createdNs, labels: image.config?.Labels ?? {} })
     );

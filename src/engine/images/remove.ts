@@ -15,6 +15,7 @@ import type { Container } from "../containers/container.ts";
 import { countsAsRunning } from "../containers/state.ts";
 import { announceImage } from "./announce.ts";
 import { familiar } from "./list.ts";
+import { mountedImages, refuseMounted } from "./mounts.ts";
 
 export interface RemoveImageDeps {
   readonly images: Images;
@@ -56,6 +57,7 @@ async function removeById(
   image: Image,
   force: boolean,
 ): Promise<readonly ImageDeleteItem[]> {
+  refuseMounted(image);
   refuseUsed(image, usersOf(deps, image), force);
   const names = [...image.tags, ...image.pinned];
   if (!force && new Set(names.map(repositoryOfText)).size > 1)
@@ -74,6 +76,7 @@ async function removeName(
   force: boolean,
 ): Promise<readonly ImageDeleteItem[]> {
   const names = [...image.tags, ...image.pinned];
+  if (names.length === 1) refuseMounted(image);
   const name = fullReference(keyOf(withDefaultTag(parseReference(reference))));
   const [user] = usersOf(deps, image);
   if (user !== undefined && !force && names.length === 1)
@@ -87,7 +90,7 @@ async function removeName(
     const left = deps.images.resolve(id);
     const isNamed = left.tags.length + left.pinned.length + left.variantOf.length > 0;
     const isRunning = usersOf(deps, left).some(({ state }) => countsAsRunning(state.status));
-    if (!isNamed && !isRunning) removed.push(...(await deleteImage(deps, left)));
+    if (!isNamed && !isRunning && !mountedImages().has(id)) removed.push(...(await deleteImage(deps, left)));
   }
   return removed;
 }
@@ -98,7 +101,10 @@ async function removeVariants(
   { platforms, force }: RemoveImageOptions,
 ): Promise<readonly ImageDeleteItem[]> {
   const chosen = platforms.map((platform) => deps.images.resolve(reference, platform));
-  for (const image of chosen) refuseUsed(image, usersOf(deps, image), force);
+  for (const image of chosen) {
+    refuseMounted(image);
+    refuseUsed(image, usersOf(deps, image), force);
+  }
   const removed: ImageDeleteItem[] = [];
   for (const image of chosen) {
     const name = isId(image, reference) ? undefined : deps.images.name(reference);

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
 import type { Needed } from "../../core/gc/mark.ts";
 import type {
+  CommitOptions,
   DamagedImage,
   Image,
   ImageCare,
@@ -17,6 +18,7 @@ import type {
   PullRequest,
   PushedImage,
   PushRequest,
+  SelectedImage,
 } from "../../core/images/images.ts";
 import type { Platform } from "../../specs/oci-image/manifest.ts";
 import { runsOn } from "../../specs/oci-image/platform.ts";
@@ -130,6 +132,20 @@ export class FakeImages implements Images {
   async import(tar: Readable, options: ImportOptions): Promise<Image> {
     for await (const chunk of tar) this.loaded.push(String(chunk));
     return this.add(options.reference ?? "imported");
+  }
+
+  select(names: readonly string[]): readonly SelectedImage[] {
+    return names.map((name) => ({ image: this.resolve(name), names: [full(name)] }));
+  }
+
+  async *save(images: readonly SelectedImage[]): AsyncGenerator<Uint8Array> {
+    await Promise.resolve();
+    for (const { names } of images) yield Buffer.from(`saved ${names.join(" ")}\n`);
+  }
+
+  async commit(diff: AsyncIterable<Uint8Array>, options: CommitOptions): Promise<Image> {
+    for await (const bytes of diff) this.loaded.push(Buffer.from(bytes).toString());
+    return this.add(options.reference ?? "committed");
   }
 
   pull(request: PullRequest): Promise<PulledImage> {

@@ -1,5 +1,6 @@
 /** Active snapshots as names only. */
 import { fail } from "../../base/errors.ts";
+import type { TreeChange, TreeView } from "../../linux/native.ts";
 import type { LayerCare } from "../../core/snapshots/layer-care.ts";
 import type {
   IdShift,
@@ -70,6 +71,26 @@ export class FakeSnapshots implements Snapshotter {
 
   usage(): Promise<SnapshotUsage> {
     return Promise.resolve({ sizeBytes: 7, inodes: 1 });
+  }
+
+  diff(): AsyncIterable<Uint8Array> {
+    throw fail("not_implemented", "no files here");
+  }
+
+  changes(): AsyncIterable<TreeChange> {
+    throw fail("not_implemented", "no files here");
+  }
+
+  export(): AsyncIterable<Uint8Array> {
+    throw fail("not_implemented", "no files here");
+  }
+
+  view(): TreeView {
+    throw fail("not_implemented", "no files here");
+  }
+
+  compare(): AsyncIterable<TreeChange> {
+    throw fail("not_implemented", "no files here");
   }
 
   describe(id: string): Readonly<Record<string, string>> {

@@ -194,6 +194,12 @@ export interface ContainerCreateResponse {
   readonly Warnings: readonly string[];
 }
 
+/** Kind: 0 changed, 1 added, 2 deleted. */
+export interface FilesystemChange {
+  readonly Path: string;
+  readonly Kind: 0 | 1 | 2;
+}
+
 export type ContainerStatus =
   | "created"
   | "running"

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { BUSYBOX_ROOT_FILES, layeredArchive } from "../../support/layered-image.ts";
 import type { Requirement } from "../../support/requires.ts";
+import { must } from "../../support/run.ts";
 import { engineSuite } from "../../support/suite.ts";
 
 interface Driver {
@@ -66,6 +67,38 @@ for (const { name, needs = [], host, flags = [] } of DRIVERS)
         expect(await run("busybox", "sh", "-c", "head -n 1 /etc/passwd; ls /bin/wget")).toBe(
           "root:x:0:0:root:/root:/bin/sh\n/bin/wget",
         );
+      });
+
+      test("tells, packs and exports what a container wrote, the same as every other", async () => {
+        const container = await ok("run", "-d", "--network", "none", "busybox", "sleep", "1000");
+        expect(await ok("diff", container)).toBe("");
+        const script =
+          "mkdir /a; echo new > /a/file; ln /a/file /a/second; ln -s file /a/soft; chmod 4711 /bin/busybox; rm -r /etc; touch -d @5 /a/file /a";
+        await ok("exec", container, "sh", "-c", script);
+        expect((await ok("diff", container)).split("\n").filter((line) => !/^. \/etc/.test(line))).toEqual([
+          "A /a",
+          "A /a/file",
+          "A /a/second",
+          "A /a/soft",
+          "C /bin",
+          "C /bin/busybox",
+        ]);
+        const exported = join(engine().dir, "exported.tar");
+        await ok("export", "-o", exported, container);
+        await ok("commit", container, "packed:1");
+        await ok("rm", "-f", container);
+        const second = await ok("run", "-d", "--network", "none", "packed:1", "sleep", "1000");
+        expect(
+          await ok("exec", second, "sh", "-c", "cat /a/second; stat -c %a:%h /bin/busybox /a/file"),
+        ).toBe("new\n4711:1\n644:2");
+        expect(await ok("image", "diff", "packed:1")).toContain("C /bin/busybox");
+        const again = join(engine().dir, "again.tar");
+        await ok("export", "-o", again, second);
+        const names = (archive: string) =>
+          must(["sh", "-c", 'tar -tvf "$0" | grep -v " \\(etc\\|dev\\|bin\\)/$"', archive]);
+        expect(await names(again)).toBe(await names(exported));
+        await ok("rm", "-f", second);
+        await ok("rmi", "packed:1");
       });
 
       test("keeps what a stopped container wrote, through a daemon's end", async () => {

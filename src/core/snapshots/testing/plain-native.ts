@@ -13,9 +13,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { cp, rm } from "node:fs/promises";
+import { fail } from "../../../base/errors.ts";
+import type { TreeChange, TreeDifference, TreeUsage } from "../../../linux/native.ts";
 import { dirname, join } from "node:path";
 import { readTar } from "../../../base/tar-reader.ts";
-import type { TreeUsage } from "../../../linux/native.ts";
 import { sha256Of } from "../../../specs/oci-image/digest.ts";
 import type { CopyNative } from "../copied-roots.ts";
 import type { OverlayNative } from "../overlay.ts";
@@ -50,6 +51,24 @@ export class PlainTrees implements OverlayNative, CopyNative {
     await cp(from, to, { recursive: true });
     if (this.shiftFailure !== undefined) throw this.shiftFailure;
     return usageOf(to);
+  }
+
+  /** Reading trees needs mounts: tests of that are integration tests. */
+  packRoot(): AsyncIterable<Uint8Array> {
+    throw fail("not_implemented", "trees are not packed here");
+  }
+
+  /** The differences that were asked for. */
+  readonly differences: TreeDifference[] = [];
+
+  async *packDiff(difference: TreeDifference): AsyncGenerator<Uint8Array> {
+    await Promise.resolve();
+    this.differences.push(difference);
+    yield Buffer.alloc(1024);
+  }
+
+  treeChanges(): AsyncIterable<TreeChange> {
+    throw fail("not_implemented", "trees are not compared here");
   }
 
   async copyTree(from: string, to: string): Promise<TreeUsage> {
