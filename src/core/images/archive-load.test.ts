@@ -257,6 +257,47 @@ describe("load() of an OCI layout", () => {
     );
   });
 
+  test("takes back what save() wrote of all platforms, with the same index, and of one", async () => {
+    await load(multiPlatform().archive);
+    const save = async (platform?: {
+      os: string;
+      architecture: string;
+      variant: string;
+    }): Promise<Buffer> => {
+      const selected = store.images.select(["multi"], platform);
+      const parts: Uint8Array[] = [];
+      for await (const part of store.images.save(selected, NEVER)) parts.push(part);
+      return Buffer.concat(parts);
+    };
+    const [all, one] = [await save(), await save({ os: "linux", architecture: "arm64", variant: "" })];
+    const seen = async (archive: Buffer): Promise<unknown> => {
+      await store.close();
+      store = await openStore(newRoot());
+      await load(archive);
+      const name = store.images.name("multi:1");
+      return [name?.images.map(({ architecture }) => architecture), name?.target?.digest];
+    };
+    expect(await seen(all)).toEqual([["amd64", "arm64"], multiPlatform().index]);
+    expect(await seen(one)).toEqual([["arm64"], expect.not.stringMatching(multiPlatform().index)]);
+  });
+
+  test("takes back an index that save() had to make", async () => {
+    const plain = manifestBlobs([BASE]);
+    const arm = manifestBlobs([TOP], configOf([TOP], { architecture: "arm64" }));
+    const index = indexBlob([
+      { ...plain[0]?.descriptor, platform: { os: "linux", architecture: "amd64" } },
+      { ...arm[0]?.descriptor, platform: { os: "linux", architecture: "arm64" } },
+    ]);
+    await load(writeTar(layoutItems([annotated(index.descriptor, "made:1")], [...plain, ...arm, index])));
+    const parts: Uint8Array[] = [];
+    for await (const part of store.images.save(store.images.select(["made:1"]), NEVER)) parts.push(part);
+    await store.close();
+    store = await openStore(newRoot());
+    await load(Buffer.concat(parts));
+    const found = store.images.name("made:1")?.images.map(({ architecture }) => architecture);
+    expect(found).toEqual(["amd64", "arm64"]);
+  });
+
   test("keeps no manifest of layers that are not compressed", async () => {
     const plain = manifestBlobs([BASE]);
     const [first] = await load(writeTar(layoutItems([annotated(plain[0]?.descriptor, "a:1")], plain)));

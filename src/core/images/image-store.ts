@@ -189,7 +189,8 @@ class ImageStore implements Images {
 
   select(names: readonly string[], platform?: Platform): readonly SelectedImage[] {
     const resolve = (name: string): Image => this.#table.resolve(name, platform);
-    return selectImages({ list: () => this.#table.list(), resolve }, names, platform);
+    const name = (reference: string): ImageName | undefined => this.name(reference);
+    return selectImages({ list: () => this.#table.list(), resolve, name }, names, platform);
   }
 
   save(images: readonly SelectedImage[], signal: AbortSignal): AsyncGenerator<Uint8Array> {

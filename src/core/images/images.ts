@@ -91,6 +91,8 @@ export interface SelectedImage {
   readonly image: Image;
   /** Full references, sorted. */
   readonly names: readonly string[];
+  /** Those of the names that have images for other platforms, too, which are saved with it. */
+  readonly severalPlatforms: readonly ImageName[];
 }
 
 export interface LoadedImage {
@@ -258,12 +260,8 @@ export interface Images {
    */
   tag(image: Image, reference: string, like?: ImageName): void;
   /**
-   * Removes a name; its images stay, possibly dangling. `repository@digest` that is no name of its own makes the names of
-   * the repository forget that the registry has it. `not_found` when nothing has it.
-   */
-  /**
-   * What save() will write for these names or ids, each for the platform it shows or for the given one: a name without a tag
-   * means all tags of it, an id means no names. Throws as resolve() does.
+   * What save() will write for these names or ids, each for all its platforms that are here or for the given one: a name
+   * without a tag means all tags of it, an id means no names. Throws as resolve() does.
    */
   select(names: readonly string[], platform?: Platform): readonly SelectedImage[];
   /**
@@ -277,6 +275,10 @@ export interface Images {
    * a container does.
    */
   commit(diff: AsyncIterable<Uint8Array>, options: CommitOptions, signal: AbortSignal): Promise<Image>;
+  /**
+   * Removes a name; its images stay, possibly dangling. `repository@digest` that is no name of its own makes the names of
+   * the repository forget that the registry has it. `not_found` when nothing has it.
+   */
   untag(reference: string): void;
   /** Takes one image from a name that has others; they stay. */
   untagVariant(reference: string, image: Image): void;

@@ -2,9 +2,11 @@
  * What a saved archive says of its images, twice: as an OCI layout (index.json, oci-layout, manifests) for who reads those, and
  * as Docker's archive (manifest.json, repositories), both pointing at the same blobs. Pure.
  */
+import { decodeDocument } from "../../specs/oci-image/document.ts";
 import { sha256Of, hexOf } from "../../specs/oci-image/digest.ts";
 import { familiarReference, parseReference } from "../../specs/oci-image/reference.ts";
-import type { Image, ImageLayer, SelectedImage } from "./images.ts";
+import { decodeIndex, isIndexType } from "../../specs/oci-image/manifest.ts";
+import type { Image, ImageLayer, ImageName, SelectedImage } from "./images.ts";
 
 export interface Document {
   readonly name: string;
@@ -27,47 +29,71 @@ export function blobName(digest: string): string {
 }
 
 export interface SaveDocuments {
-  /** Manifests by digest; every one of them a blob of the archive. */
-  readonly manifests: ReadonlyMap<string, Buffer>;
+  /** Manifests and indexes by digest; every one of them a blob of the archive. */
+  readonly documents: ReadonlyMap<string, Buffer>;
   /** What lies beside the blobs, sorted. */
   readonly files: readonly Document[];
 }
 
 /**
- * `configBytes`: the size of an image's configuration. `known`: the manifests that images came by, by digest; one is made for
- * an image without.
+ * `configBytes`: the size of an image's configuration. `known`: the manifests that images came by and the indexes that names
+ * stand for, by digest; one is made for what is without.
  */
 export function saveDocuments(
   selected: readonly SelectedImage[],
   configBytes: (id: string) => number,
   known: ReadonlyMap<string, Buffer>,
 ): SaveDocuments {
-  const manifests = new Map<string, Buffer>();
-  const described = selected.map(({ image, names }) => {
-    const itsOwn = image.manifest === undefined ? undefined : known.get(image.manifest.digest);
-    const bytes = itsOwn ?? encode(manifestOf(image, configBytes(image.id)));
+  const documents = new Map<string, Buffer>();
+  const enter = (mediaType: string, bytes: Buffer): Descriptor => {
     const digest = sha256Of(bytes);
-    manifests.set(digest, bytes);
-    const mediaType = itsOwn === undefined ? MANIFEST_TYPE : (image.manifest?.mediaType ?? MANIFEST_TYPE);
-    return { names, descriptor: { mediaType, digest, size: bytes.length } };
+    documents.set(digest, bytes);
+    return { mediaType, digest, size: bytes.length };
+  };
+  const manifest = (image: Image): Descriptor => {
+    const itsOwn = image.manifest === undefined ? undefined : known.get(image.manifest.digest);
+    if (itsOwn !== undefined) return enter(image.manifest?.mediaType ?? MANIFEST_TYPE, itsOwn);
+    return enter(MANIFEST_TYPE, encode(manifestOf(image, configBytes(image.id))));
+  };
+  const index = ({ target, images }: ImageName): Descriptor => {
+    const here = images.map((image) => ({ ...manifest(image), platform: platformOf(image) }));
+    const itsOwn = target === undefined ? undefined : known.get(target.digest);
+    if (target !== undefined && itsOwn !== undefined && offersAll(target.mediaType, itsOwn, here))
+      return enter(target.mediaType, itsOwn);
+    return enter(INDEX_TYPE, encode({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests: here }));
+  };
+  const entries = selected.flatMap(({ image, names, severalPlatforms }) => {
+    const several = new Set(severalPlatforms.map(({ reference }) => reference));
+    const one = names.filter((name) => !several.has(name));
+    return [
+      ...(names.length > 0 && one.length === 0 ? [] : indexEntries(manifest(image), one)),
+      ...severalPlatforms.flatMap((name) => indexEntries(index(name), [name.reference])),
+    ];
   });
   const repositories = repositoriesOf(selected);
   return {
-    manifests,
+    documents,
     files: [
       {
         name: "index.json",
-        bytes: encode({
-          schemaVersion: 2,
-          mediaType: INDEX_TYPE,
-          manifests: described.flatMap(({ descriptor, names }) => indexEntries(descriptor, names)),
-        }),
+        bytes: encode({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests: entries }),
       },
       { name: "manifest.json", bytes: encode(selected.map((each) => archiveEntry(each))) },
       { name: "oci-layout", bytes: encode({ imageLayoutVersion: "1.0.0" }) },
       ...(repositories === undefined ? [] : [{ name: "repositories", bytes: encode(repositories) }]),
     ],
   };
+}
+
+function platformOf({ os, architecture, variant }: Image): unknown {
+  return { architecture, os, ...(variant === "" ? {} : { variant }) };
+}
+
+/** Whether an index is one, and has everything that is here. */
+function offersAll(mediaType: string, bytes: Buffer, here: readonly Descriptor[]): boolean {
+  if (!isIndexType(mediaType)) return false;
+  const offered = new Set(decodeDocument("index", bytes, decodeIndex).manifests.map(({ digest }) => digest));
+  return here.every(({ digest }) => offered.has(digest));
 }
 
 function encode(value: unknown): Buffer {

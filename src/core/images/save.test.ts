@@ -51,6 +51,7 @@ const TWO = image("two", ["example.org/two:latest"], MANIFEST);
 
 const deps = {
   list: () => [ONE, TWO],
+  name: () => undefined,
   resolve: (text: string): Image => {
     const full = text.startsWith("sha256:") ? text : fullReference(withDefaultTag(parseReference(text)));
     const found = [ONE, TWO].find(({ id, tags }) => id === full || tags.includes(full));

@@ -7,7 +7,7 @@ import { tarEnd, tarHeader, tarPadding } from "../../base/tar-writer.ts";
 import { MAX_DOCUMENT_BYTES } from "../../specs/oci-image/document.ts";
 import type { Content } from "../content/content.ts";
 import type { Leases } from "../metadata/leases.ts";
-import type { SelectedImage } from "./images.ts";
+import type { Image, SelectedImage } from "./images.ts";
 import { blobName, saveDocuments } from "./save-documents.ts";
 
 export interface SaveDeps {
@@ -23,7 +23,8 @@ export async function* saveImages(
   const { content, leases } = deps;
   await using lease = leases.acquire("save");
   const sizes = new Map<string, number>();
-  for (const { image } of selected)
+  const images = imagesOf(selected);
+  for (const image of images)
     for (const digest of [image.id, ...image.layers.map(({ blob }) => blob)]) {
       lease.holdBlob(digest);
       const blob = content.stat(digest);
@@ -31,23 +32,33 @@ export async function* saveImages(
       sizes.set(digest, blob.sizeBytes);
     }
   const known = new Map<string, Buffer>();
-  for (const { image } of selected) {
-    const digest = image.manifest?.digest;
+  const targets = selected.flatMap(({ severalPlatforms }) => severalPlatforms.map(({ target }) => target));
+  for (const document of [...images.map(({ manifest }) => manifest), ...targets]) {
+    const digest = document?.digest;
     if (digest === undefined || content.stat(digest) === undefined) continue;
     lease.holdBlob(digest);
     known.set(digest, await content.read(digest, MAX_DOCUMENT_BYTES));
   }
-  const { manifests, files } = saveDocuments(selected, (id) => sizes.get(id) ?? 0, known);
+  const { documents, files } = saveDocuments(selected, (id) => sizes.get(id) ?? 0, known);
 
   for (const name of ["blobs/", "blobs/sha256/"]) yield tarHeader({ name, kind: "directory" }, 0);
-  for (const digest of [...sizes.keys(), ...manifests.keys()].toSorted()) {
+  for (const digest of [...sizes.keys(), ...documents.keys()].toSorted()) {
     signal.throwIfAborted();
-    const bytes = manifests.get(digest);
+    const bytes = documents.get(digest);
     if (bytes === undefined) yield* blobMember(content, digest, sizes.get(digest) ?? 0);
     else yield member(blobName(digest), bytes);
   }
   for (const { name, bytes } of files) yield member(name, bytes);
   yield tarEnd();
+}
+
+/** Those of other platforms, too; each once. */
+function imagesOf(selected: readonly SelectedImage[]): readonly Image[] {
+  const all = selected.flatMap(({ image, severalPlatforms }) => [
+    image,
+    ...severalPlatforms.flatMap(({ images }) => images),
+  ]);
+  return [...new Map(all.map((image) => [image.id, image])).values()];
 }
 
 function member(name: string, bytes: Buffer): Buffer {

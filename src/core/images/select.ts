@@ -2,11 +2,12 @@
 import type { Platform } from "../../specs/oci-image/manifest.ts";
 import { fullReference, parseReference } from "../../specs/oci-image/reference.ts";
 import { isCategory } from "../../base/errors.ts";
-import type { Image, SelectedImage } from "./images.ts";
+import type { Image, ImageName, SelectedImage } from "./images.ts";
 
 export interface SelectDeps {
   readonly list: () => readonly Image[];
   readonly resolve: (nameOrId: string, platform: Platform | undefined) => Image;
+  readonly name: (reference: string) => ImageName | undefined;
 }
 
 /** In the order in which they were first asked for, each image once. */
@@ -30,7 +31,16 @@ export function selectImages(
     const isNamed = name !== undefined && (image.tags.includes(name) || image.variantOf.includes(name));
     add(image, isNamed ? name : undefined);
   }
-  return [...selected.values()].map((each) => ({ image: each.image, names: [...each.names].toSorted() }));
+  return [...selected.values()].map((each) => {
+    const chosen = [...each.names].toSorted();
+    const severalPlatforms = platform === undefined ? chosen.flatMap((name) => severalOf(deps, name)) : [];
+    return { image: each.image, names: chosen, severalPlatforms };
+  });
+}
+
+function severalOf(deps: SelectDeps, reference: string): readonly ImageName[] {
+  const name = deps.name(reference);
+  return name !== undefined && name.images.length > 1 ? [name] : [];
 }
 
 /** A name alone stands for all of its tags. */

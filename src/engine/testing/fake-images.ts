@@ -135,7 +135,7 @@ export class FakeImages implements Images {
   }
 
   select(names: readonly string[]): readonly SelectedImage[] {
-    return names.map((name) => ({ image: this.resolve(name), names: [full(name)] }));
+    return names.map((name) => ({ image: this.resolve(name), names: [full(name)], severalPlatforms: [] }));
   }
 
   async *save(images: readonly SelectedImage[]): AsyncGenerator<Uint8Array> {
