@@ -2,6 +2,7 @@
  * What the registry says no with: the error codes of the distribution specification ("Error codes"), those that
  * docker-registry added, and the one status that goes with each. Everything else that is thrown is mapped by category.
  */
+import { isDiskFull } from "../base/disk-full.ts";
 import { type Category, GantryError, messageOf } from "../base/errors.ts";
 
 interface Meaning {
@@ -94,6 +95,8 @@ export function errorAnswer(error: unknown): ErrorAnswer {
   // A blob that was deleted between the look and the reading of it.
   if (error instanceof GantryError && error.category === "not_found")
     return answer(404, "BLOB_UNKNOWN", CODES.BLOB_UNKNOWN.message, undefined, {});
+  // Waiting does not help, and whoever pushes can tell the operator.
+  if (isDiskFull(error)) return answer(507, "UNAVAILABLE", "no space left on device", undefined, {});
   if (error instanceof GantryError && error.category === "unavailable")
     return answer(503, "UNAVAILABLE", "service unavailable", undefined, {});
   return answer(500, "UNKNOWN", "unknown error", undefined, {});

@@ -13,6 +13,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { withDeadline } from "../base/deadline.ts";
+import { isDiskFull } from "../base/disk-full.ts";
 import { isCategory } from "../base/errors.ts";
 import type { BlobInfo, Content, Ingest } from "../core/content/content.ts";
 import type { Leases } from "../core/metadata/leases.ts";
@@ -78,14 +79,18 @@ export class Uploads {
     return this.#deps.content.partials().find(({ name }) => name === id)?.sizeBytes ?? 0;
   }
 
-  /** Answers the bytes received by now. Throws after having kept what came before the failure. */
+  /** Answers the bytes received by now. Throws after having kept what came before the failure, as long as there is room. */
   async append(repository: string, id: string, chunk: Chunk): Promise<number> {
     this.#row(repository, id);
     return this.#write(id, async (ingest, signal) => {
       try {
         await this.#fill(ingest, chunk, signal);
-      } finally {
+        // Nobody is told that bytes have come which the disk does not take.
+        await ingest.flush();
         await ingest.suspend();
+      } catch (error) {
+        await this.#failed(id, ingest, error);
+        throw error;
       }
       return ingest.sizeBytes;
     });
@@ -98,7 +103,7 @@ export class Uploads {
       try {
         await this.#fill(ingest, chunk, signal);
       } catch (error) {
-        await ingest.suspend();
+        await this.#failed(id, ingest, error);
         throw error;
       }
       return this.#commit(repository, ingest, digest, () => this.#forget(id));
@@ -171,6 +176,16 @@ export class Uploads {
       this.#writers.delete(id);
       resolve();
     }
+  }
+
+  /** What came is kept, for the client to go on with; on a full disk it is in the way of everybody, and the upload is over. */
+  async #failed(id: string, ingest: Ingest, error: unknown): Promise<void> {
+    if (!isDiskFull(error)) {
+      await ingest.suspend();
+      return;
+    }
+    await ingest.abort();
+    this.#forget(id);
   }
 
   async #endWriter(id: string): Promise<void> {

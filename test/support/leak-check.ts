@@ -143,6 +143,16 @@ export function inventory(engine: Engine): Inventory {
   };
 }
 
+/** What lies below the engine's own directory: to be compared while other engines come and go. */
+export function ownInventory(engine: Engine): Inventory {
+  return {
+    "mounts of the host": mounts("/proc/self/mountinfo", engine.dir),
+    "mounts of the engine": mounts(`/proc/${engine.pid}/mountinfo`, engine.dir),
+    files: files(engine),
+    descriptors: descriptors(engine.pid),
+  };
+}
+
 function difference(before: Inventory, after: Inventory): string[] {
   const leaks: string[] = [];
   for (const [kind, things] of Object.entries(after))
@@ -155,13 +165,14 @@ export async function expectNoLeaks(
   engine: Engine,
   before: Inventory,
   allowed: readonly string[] = [],
+  look: (engine: Engine) => Inventory = inventory,
 ): Promise<void> {
   let leaks: string[] = [];
   try {
     await until(
       "everything to be gone",
       () => {
-        leaks = difference(before, inventory(engine)).filter((leak) => !allowed.includes(leak));
+        leaks = difference(before, look(engine)).filter((leak) => !allowed.includes(leak));
         return leaks.length === 0;
       },
       5000 * SLOWNESS,

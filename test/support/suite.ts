@@ -17,7 +17,7 @@ export interface SuiteOptions {
 }
 
 /** As many as the engine keeps for two registries. */
-const IDLE_CONNECTIONS = Array.from({ length: 32 }, (_, i) => `descriptors: socket: (${i + 1})`);
+export const IDLE_CONNECTIONS = Array.from({ length: 32 }, (_, i) => `descriptors: socket: (${i + 1})`);
 
 /** `busybox:latest` is loaded; containers a test leaves are removed before the leak check, which then judges that removal. */
 export function engineSuite(

@@ -81,6 +81,8 @@ export interface Ingest {
    * before these are on disk; what goes wrong with them is thrown by a later write or by commit().
    */
   write(bytes: Uint8Array): Promise<void>;
+  /** Resolves when everything written so far is in the file, though not synced; throws what went wrong with it. */
+  flush(): Promise<void>;
   /** Ends the ingest either way: when this throws, nothing is left. */
   commit(expected?: ExpectedBlob): Promise<BlobInfo>;
   /** Deletes what was written, of a named ingest all of it. Fine after the end and twice: then it does nothing. */

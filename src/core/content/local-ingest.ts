@@ -84,6 +84,15 @@ export class LocalIngest implements Ingest {
     }
   }
 
+  async flush(): Promise<void> {
+    if (this.#ended) throw fail("internal", "cannot write blob: its ingest has ended");
+    try {
+      await this.#file.drain();
+    } catch (error) {
+      throw cannotWrite(error);
+    }
+  }
+
   async commit(expected: ExpectedBlob = {}): Promise<BlobInfo> {
     if (this.#ended) throw fail("internal", "cannot commit blob: its ingest has ended");
     const blob: BlobInfo = { digest: `sha256:${this.#hash.digest("hex")}`, sizeBytes: this.#sizeBytes };

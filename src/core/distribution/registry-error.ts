@@ -77,12 +77,15 @@ interface Reason {
   readonly message: string;
 }
 
+/** A registry's disk is full: asking again would only fill it again. */
+const INSUFFICIENT_STORAGE = 507;
+
 /** What an answer of 400 and above says. */
 export function errorOfAnswer(answer: ErrorAnswer): RegistryError {
   const { status } = answer;
   const facts = {
     status,
-    mayRetry: status === 429 || status >= 500 || status === 408,
+    mayRetry: status === 429 || (status >= 500 && status !== INSUFFICIENT_STORAGE) || status === 408,
     ...optional(retryAfterMs(answer.header("retry-after"), answer.nowMs)),
   };
   if (status >= 500) {

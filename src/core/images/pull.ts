@@ -3,6 +3,7 @@
  * then places for the layers, and at last one transaction. Until that nothing of it is an image; a lease keeps garbage
  * collection off.
  */
+import { isDiskFull } from "../../base/disk-full.ts";
 import { fail, isCategory } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import { chainIdsOf } from "../../specs/oci-image/digest.ts";
@@ -204,8 +205,22 @@ class Pull {
         this.#place(await config, manifest, obtained),
       );
       return { id: manifest.config.digest, config: await config, layers, manifest: document, names: [] };
+    } catch (error) {
+      if (isDiskFull(error)) await this.#giveBack(manifest);
+      throw error;
     } finally {
       for (const layer of this.#fetched) layer.release();
+    }
+  }
+
+  /** One layer found no room; those that were under way beside it are not to keep theirs. */
+  async #giveBack({ layers }: Manifest): Promise<void> {
+    for (const { digest } of layers) {
+      try {
+        await this.#deps.content.discard(digest);
+      } catch (error) {
+        if (!isCategory(error, "conflict")) throw error; // another pull has it
+      }
     }
   }
 

@@ -87,6 +87,10 @@ export class ShimTask implements Task {
     this.#pid = identity.pid;
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   setPaused(isPaused: boolean): void {
     this.#isPaused = isPaused;
   }

@@ -119,6 +119,8 @@ export interface Task {
   attach(options: AttachOptions): Promise<Duplex>;
   /** Throws TaskStartError when the program cannot be executed, `conflict` when the task has ended or is paused. */
   exec(options: ExecOptions): Promise<ExecProcess>;
+  /** As far as this side has asked for it, or found it when it connected again. */
+  readonly isPaused: boolean;
   pause(): Promise<void>;
   resume(): Promise<void>;
 }

@@ -4,6 +4,7 @@
  * twice.
  */
 import { createHash } from "node:crypto";
+import { isDiskFull } from "../../base/disk-full.ts";
 import { fail, isCategory } from "../../base/errors.ts";
 import type { BlobInfo, Content, ExpectedBlob, Ingest } from "../content/content.ts";
 import type { SnapshotUsage, StagedLayer } from "../snapshots/snapshotter.ts";
@@ -37,7 +38,7 @@ export interface LayerTarget {
 
 /**
  * Stores and applies a layer. What a named ingest found comes first, `source` has the rest. The ingest is committed or,
- * when this throws, over: kept for the next time when only the source failed, gone when its bytes are to blame. The
+ * when this throws, over: kept for the next time when only the source failed, gone when its bytes or a full disk are to blame. The
  * staged layer stays the caller's.
  */
 export async function storeLayer(
@@ -57,7 +58,8 @@ export async function storeLayer(
     const blob = await ingest.commit(expected);
     return { blob, diffId: applied.diffId ?? blob.digest, compression, usage: applied.usage };
   } catch (error) {
-    if (!isCategory(error, "invalid_argument")) await ingest.suspend();
+    // A full disk needs the room more than the next attempt does.
+    if (!isCategory(error, "invalid_argument") && !isDiskFull(error)) await ingest.suspend();
     throw error;
   } finally {
     await ingest.abort();

@@ -76,7 +76,7 @@ async function whilePaused<T>(
 ): Promise<T> {
   const { status } = container.state;
   if (!wanted || status !== "running") return await work();
-  await pause(deps, container);
+  await pause(deps, container, true);
   try {
     return await work();
   } finally {

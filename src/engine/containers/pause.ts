@@ -13,13 +13,15 @@ export interface PauseDeps {
   readonly events: EventSink;
 }
 
-export async function pause(deps: PauseDeps, container: Container): Promise<void> {
+/** `toCommit` is on the disk before anything stands still, so that a daemon that dies meanwhile leaves nobody frozen. */
+export async function pause(deps: PauseDeps, container: Container, toCommit = false): Promise<void> {
   await deps.locks.run(container.id, async () => {
     const { task, state } = container;
     if (state.status === "paused") throw fail("conflict", `Container ${container.id} is already paused`);
     if (state.status === "restarting")
       throw fail("conflict", `Container ${container.id} is restarting, wait until the container is running`);
     if (task === undefined) throw notRunning(container);
+    if (toCommit || state.pausedToCommit) deps.store.setState(container, { pausedToCommit: toCommit });
     await task.pause();
     if (container.task !== task) return; // it ended meanwhile
     deps.store.setState(container, { status: nextStatus(container.state.status, "pause") });
@@ -34,7 +36,7 @@ export async function unpause(deps: PauseDeps, container: Container): Promise<vo
       throw fail("internal", `Container ${container.id} is not paused`);
     await task.resume();
     if (container.task !== task || container.state.status !== "paused") return;
-    deps.store.setState(container, { status: nextStatus("paused", "resume") });
+    deps.store.setState(container, { status: nextStatus("paused", "resume"), pausedToCommit: false });
     announce(deps.events, container, "unpause");
   });
 }

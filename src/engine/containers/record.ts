@@ -34,6 +34,8 @@ export interface RuntimeState {
   readonly restartCount: number;
   /** The user stopped it: `unless-stopped` leaves it alone until a user starts it again. */
   readonly stoppedByUser: boolean;
+  /** No user paused it: a commit did, or is about to, and will let it go on — or the next start of the daemon will. */
+  readonly pausedToCommit: boolean;
 }
 
 export const CREATED: RuntimeState = {
@@ -46,4 +48,5 @@ export const CREATED: RuntimeState = {
   finishedNs: 0n,
   restartCount: 0,
   stoppedByUser: false,
+  pausedToCommit: false,
 };

@@ -90,8 +90,36 @@ test("one of which nothing is left has ended with 255", async () => {
 
 test("a paused one stays paused", async () => {
   const id = await container("web", { status: "paused", startedNs: 5n });
-  const { store } = await restart(new FakeTask(id, 77, undefined));
+  const task = new FakeTask(id, 77, undefined);
+  task.isPaused = true;
+  const { store } = await restart(task);
   expect(store.find("web").state.status).toBe("paused");
+  expect(task.isPaused).toBe(true);
+});
+
+test("the task knows better than the row whether it is paused", async () => {
+  const tasks = await Promise.all(
+    (["running", "paused"] as const).map(async (status) => {
+      const task = new FakeTask(await container(`was-${status}`, { status, startedNs: 5n }), 77, undefined);
+      task.isPaused = status === "running";
+      return task;
+    }),
+  );
+  const { store } = await restart(...tasks);
+  expect(store.find("was-running").state.status).toBe("paused");
+  expect(store.find("was-paused").state.status).toBe("running");
+});
+
+test("one that was paused to be committed goes on, however far that had come", async () => {
+  const state = { startedNs: 5n, pausedToCommit: true };
+  for (const status of ["running", "paused"] as const) {
+    const id = await container(`commit-${status}`, { ...state, status });
+    const task = new FakeTask(id, 77, undefined);
+    task.isPaused = true;
+    const { store } = await restart(task);
+    expect(task.isPaused).toBe(false);
+    expect(store.find(`commit-${status}`).state).toMatchObject({ status: "running", pausedToCommit: false });
+  }
 });
 
 test("--rm is honoured", async () => {

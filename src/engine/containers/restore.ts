@@ -2,6 +2,7 @@
  * The start of the daemon: what the store says, what still runs and what lies on the disk are brought together again.
  *
  *     row + live task            adopted as running, whatever the row says
+ *     paused to be committed     goes on: the commit is no more
  *     row + ended task           gets its exit now, with all that follows from it
  *     row says running, no task  the exit code was lost: 255
  *     directory or snapshot without a row   garbage of an unfinished create or remove
@@ -31,7 +32,7 @@ export async function restore(deps: RestoreDeps): Promise<void> {
   const tasks = await deps.tasks.reconnect(containers.map(({ id }) => id));
   for (const container of containers) {
     try {
-      restoreOne(deps, container, tasks.get(container.id));
+      await restoreOne(deps, container, tasks.get(container.id));
     } catch (error) {
       deps.log.error("cannot restore a container", { id: container.id, error: messageOf(error) });
     }
@@ -39,7 +40,7 @@ export async function restore(deps: RestoreDeps): Promise<void> {
   await sweep(deps);
 }
 
-function restoreOne(deps: RestoreDeps, container: Container, task: Task | undefined): void {
+async function restoreOne(deps: RestoreDeps, container: Container, task: Task | undefined): Promise<void> {
   const { status } = container.state;
   if (status === "removing" || status === "dead") {
     deps.store.setState(container, { status: "dead", pid: 0 });
@@ -47,7 +48,7 @@ function restoreOne(deps: RestoreDeps, container: Container, task: Task | undefi
     return;
   }
   if (task !== undefined) {
-    adopt(deps, container, task);
+    await adopt(deps, container, task);
     return;
   }
   if (status === "running" || status === "paused")
@@ -66,12 +67,18 @@ function restoreOne(deps: RestoreDeps, container: Container, task: Task | undefi
 }
 
 /** A task whose end was missed tells it through `exited`, as one that ends later does. */
-function adopt(deps: RestoreDeps, container: Container, task: Task): void {
+async function adopt(deps: RestoreDeps, container: Container, task: Task): Promise<void> {
   container.task = task;
-  if (!["running", "paused"].includes(container.state.status))
-    deps.store.setState(container, { status: "running", startedNs: nowNs() });
+  const { status, pausedToCommit } = container.state;
+  if (!["running", "paused"].includes(status)) deps.store.setState(container, { startedNs: nowNs() });
+  // The daemon may have died between the deed and the row.
+  const found = task.isPaused ? "paused" : "running";
+  if (found !== status) deps.store.setState(container, { status: found });
   deps.store.setState(container, { pid: task.pid });
   watch(deps, container, task);
+  if (!pausedToCommit) return;
+  if (task.isPaused) await task.resume();
+  if (container.task === task) deps.store.setState(container, { status: "running", pausedToCommit: false });
 }
 
 /** After a restart of the daemon `always` also revives what a user had stopped; a container never started is left alone. */

@@ -197,6 +197,7 @@ function readState(document: string | undefined): RuntimeState {
     finishedNs: readNs(fields, "finishedNs"),
     restartCount: fields.int("restartCount"),
     stoppedByUser: fields.bool("stoppedByUser"),
+    pausedToCommit: fields.bool("pausedToCommit"),
   };
 }
 
