@@ -152,6 +152,7 @@ export class RemoteRepository implements Repository {
 
   async #askOnce<T>(signal: AbortSignal, work: (place: Place) => Promise<T>): Promise<T> {
     const places = await this.#placesInOrder();
+    let passing: { readonly error: RegistryError; readonly place: Place } | undefined;
     for (const [at, place] of places.entries()) {
       try {
         const result = await work(place);
@@ -159,7 +160,14 @@ export class RemoteRepository implements Repository {
         return result;
       } catch (error) {
         if (signal.aborted) throw signal.reason;
-        if (at === places.length - 1 || !mayGoOn(place, error)) throw this.#firstContact(error, place);
+        if (at === places.length - 1 || !mayGoOn(place, error)) {
+          // That https is not spoken is no news of a registry that is known to speak http: what failed there is.
+          if (passing !== undefined && isUnspoken(error))
+            throw this.#firstContact(passing.error, passing.place);
+          throw this.#firstContact(error, place);
+        }
+        if (!place.endpoint.isMirror && error instanceof RegistryError && error.mayRetry)
+          passing = { error, place };
         this.#parts.log.debug("asking the next endpoint", {
           endpoint: place.endpoint.origin,
           error: messageOf(error),
@@ -226,6 +234,10 @@ export class RemoteRepository implements Repository {
     const { limits, maxAttempts } = this.#parts.options;
     return { maxAttempts, limits, signal, onRetry };
   }
+}
+
+function isUnspoken(error: unknown): boolean {
+  return error instanceof RegistryError && error.status === 0 && !error.mayRetry;
 }
 
 /**
