@@ -1,4 +1,4 @@
-/** The rows of the budget table: what is done, by whom, and what it may cost. A command is a shell line; `$CLI` is the client, `$ROUND` the round. */
+/** The rows of the budget table: what is done, by whom, and what it may cost. A command is a shell line; `$CLI` is the client, `$ROUND` the round, `$REG` a registry. */
 export interface Row {
   readonly name: string;
   readonly budgetMs: number;
@@ -13,13 +13,22 @@ export interface Row {
   readonly batch?: number;
   /** Ours has this storage driver; without it the usual one. */
   readonly driver?: string;
-  /** Peers that have this row; Docker has all of them. */
+  /** Peers that have this row; Docker has all of them but those that are ours alone. */
   readonly podman: boolean;
+  /** Another storage driver's turn at something that the peers have done already, and would find done. */
+  readonly isOursAlone?: boolean;
+  /** Round 0, which warms up, and the others need a registry with `$REG/debian:ROUND` and `$REG/deep:ROUND`. */
+  readonly needsRegistry?: boolean;
+  /** Loads /tmp/gantry-bench-many-ROUND.tar. */
+  readonly needsManyFiles?: boolean;
 }
 
 const forty =
   "i=0; while [ $i -lt 40 ]; do $CLI run -d --network none --name b$i busybox sleep 1000 >/dev/null & i=$((i+1)); done; wait";
 const removeForty = "$CLI rm -f $(seq -f b%g 0 39) >/dev/null";
+
+const haveDebian =
+  "$CLI image inspect debian:$ROUND >/dev/null 2>&1 || $CLI load -q -i /tmp/gantry-bench-debian-$ROUND.tar >/dev/null";
 
 export const ROWS: readonly Row[] = [
   {
@@ -117,5 +126,68 @@ export const ROWS: readonly Row[] = [
     rounds: 5,
     batch: 10,
     podman: true,
+  },
+  {
+    name: "save of a Debian root (124 MB, one layer)",
+    budgetMs: 300,
+    before: haveDebian,
+    command: "$CLI save -o /tmp/gantry-bench-saved.tar debian:$ROUND",
+    after: "rm /tmp/gantry-bench-saved.tar",
+    rounds: 3,
+    podman: false,
+  },
+  {
+    name: "push of a Debian root, compressed on the way, local registry",
+    budgetMs: 3000,
+    needsRegistry: true,
+    before: `${haveDebian}; $CLI tag debian:$ROUND $REG/pushed:$ROUND`,
+    command: "$CLI push -q $REG/pushed:$ROUND >/dev/null",
+    rounds: 3,
+    podman: false,
+  },
+  {
+    // As with load, nothing is deleted first.
+    name: "pull of a Debian root (124 MB, one layer), local registry",
+    budgetMs: 800,
+    needsRegistry: true,
+    command: "$CLI pull -q $REG/debian:$ROUND >/dev/null",
+    rounds: 3,
+    podman: false,
+  },
+  {
+    name: "pull of a Debian root, local registry, storage driver erofs",
+    driver: "erofs",
+    isOursAlone: true,
+    budgetMs: 800,
+    needsRegistry: true,
+    command: "$CLI pull -q $REG/debian:$ROUND >/dev/null",
+    rounds: 3,
+    podman: false,
+  },
+  {
+    name: "pull, up to date",
+    budgetMs: 20,
+    needsRegistry: true,
+    before: "$CLI pull -q $REG/debian:0 >/dev/null",
+    command: "$CLI pull -q $REG/debian:0 >/dev/null",
+    rounds: 3,
+    batch: 10,
+    podman: false,
+  },
+  {
+    name: "pull of an image of 64 layers, local registry",
+    budgetMs: 600,
+    needsRegistry: true,
+    command: "$CLI pull -q $REG/deep:$ROUND >/dev/null",
+    rounds: 3,
+    podman: false,
+  },
+  {
+    name: "load of a layer of 100,000 files",
+    budgetMs: 4000,
+    needsManyFiles: true,
+    command: "$CLI load -q -i /tmp/gantry-bench-many-$ROUND.tar >/dev/null",
+    rounds: 2,
+    podman: false,
   },
 ];

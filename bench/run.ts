@@ -6,22 +6,34 @@
  * turn, A B A B, so that a busy machine slows both. Writes bench/RESULTS.md.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, readdirSync, writeFileSync, mkdirSync } from "node:fs";
-import { cpus, totalmem, release } from "node:os";
+import { readFileSync, writeFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpus, totalmem, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Engine, GANTRY, ROOT } from "../test/support/engine.ts";
 import { busyboxArchive, debianArchive } from "../test/support/images.ts";
+import { manyFilesArchive } from "./archives.ts";
+import { loadGrowthKb, memoryRow, residentKb, shimPssKb } from "./memory.ts";
+import { type Near, REGISTRY, registrySeed, startRegistry, stopRegistry } from "./registry.ts";
 import { ROWS, type Row } from "./rows.ts";
 
 interface Contestant {
   readonly name: string;
   readonly cli: string;
   readonly prefix: readonly string[];
+  /** As `prefix`, but where the daemon's own loopback interface is. */
+  readonly nearPrefix: readonly string[];
 }
+
+const ROUNDS = 1 + Math.max(...ROWS.map(({ rounds }) => rounds));
 
 const LINES =
   "yes 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef012 | head -c 300000000 > /tmp/gantry-bench-lines";
+const MEMORY_ROWS = {
+  load: "daemon's peak above its rest while it loads a 2 GiB layer (RSS)",
+  shim: "memory per running container (shim, PSS)",
+  daemon: "daemon after these rows (RSS)",
+} as const;
 const TIMER = "/tmp/gantry-bench-timer";
 
 function shell(
@@ -29,7 +41,12 @@ function shell(
   line: string,
   { input, round = 0 }: { input?: Uint8Array; round?: number } = {},
 ): string {
-  const [program, ...rest] = [...who.prefix, "sh", "-c", `CLI="${who.cli}"; export ROUND=${round}; ${line}`];
+  const [program, ...rest] = [
+    ...who.prefix,
+    "sh",
+    "-c",
+    `CLI="${who.cli}"; export ROUND=${round} REG=${REGISTRY}; ${line}`,
+  ];
   const done = spawnSync(program, rest, {
     encoding: "utf8",
     maxBuffer: 1 << 28,
@@ -69,8 +86,35 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? (sorted[half] ?? 0) : ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2;
 }
 
-function contestantOf({ host }: Engine): Contestant {
-  return { name: "gantry", cli: `${GANTRY} --host ${host}`, prefix: [] };
+function contestantOf({ host, pid }: Engine): Contestant {
+  const nearPrefix = ["nsenter", `--target=${pid}`, "--net"];
+  return { name: "gantry", cli: `${GANTRY} --host ${host}`, prefix: [], nearPrefix };
+}
+
+/** Registries that run, by the command line of whom they are for. */
+const registries = new Map<string, Near>();
+let seed: Promise<Uint8Array> | undefined;
+
+async function withRegistry(who: Contestant): Promise<void> {
+  if (registries.has(who.cli)) return;
+  seed ??= registrySeed(ROUNDS);
+  const near: Near = (line, input) =>
+    void shell({ ...who, prefix: who.nearPrefix }, line, input === undefined ? {} : { input });
+  registries.set(who.cli, near);
+  startRegistry(who.cli, near, await seed);
+}
+
+const haveManyFiles = new Set<string>();
+
+function withManyFiles(who: Contestant, rounds: number): void {
+  if (haveManyFiles.has(who.cli)) return;
+  haveManyFiles.add(who.cli);
+  const directory = mkdtempSync(join(tmpdir(), "gantry-bench-many-"));
+  for (let round = 0; round <= rounds; round++) {
+    const input = readFileSync(manyFilesArchive(directory, round));
+    shell(who, `cat > /tmp/gantry-bench-many-${round}.tar`, { input });
+  }
+  rmSync(directory, { recursive: true });
 }
 
 async function withDriver(driver: string, busybox: string, debian: readonly string[]): Promise<Contestant> {
@@ -94,47 +138,6 @@ function prepare(who: Contestant, busybox: string, debian: readonly string[]): v
   shell(who, "$CLI rmi -f debian:0 debian:1 debian:2 debian:3 >/dev/null 2>&1; true");
 }
 
-/** Kilobytes of PSS of one process. */
-function pssKb(pid: number): number {
-  return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]);
-}
-
-function residentKb(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-}
-
-function memoryRow(what: string, kilobytes: number, budgetMb: number | undefined): string {
-  const judged =
-    budgetMb === undefined
-      ? " | "
-      : `${budgetMb} MB | ${kilobytes <= budgetMb * 1024 ? "met" : "**missed**"}`;
-  return `| ${what} | ${(kilobytes / 1024).toFixed(2)} MB | | | ${judged} |`;
-}
-
-/** The shims of ten running containers; the daemon after all that. */
-async function memory(engine: Engine): Promise<string[]> {
-  const resident = residentKb(engine.pid);
-  const ids = await Promise.all(
-    Array.from({ length: 10 }, () =>
-      engine.ok(["run", "-d", "--network", "none", "busybox", "sleep", "1000"]),
-    ),
-  );
-  await new Promise((resolve) => setTimeout(resolve, 2000)); // a quiet shim gives pages back after a second
-  const shims = readdirSync("/proc").filter((pid) => {
-    try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/comm`, "utf8") === "gantry-shim\n";
-    } catch {
-      return false;
-    }
-  });
-  const pss = median(shims.map((pid) => pssKb(Number(pid))));
-  await engine.ok(["rm", "-f", ...ids]);
-  return [
-    memoryRow("memory per running container (shim, PSS)", pss, 0.5),
-    memoryRow("daemon after these rows (RSS)", resident, undefined),
-  ];
-}
-
 const { values: options } = parseArgs({ options: { peer: { type: "string" }, rows: { type: "string" } } });
 mkdirSync(join(ROOT, "build"), { recursive: true });
 spawnSync(
@@ -143,7 +146,8 @@ spawnSync(
   { stdio: "inherit" },
 );
 const busybox = await busyboxArchive();
-const debian = await Promise.all([0, 1, 2, 3].map((variant) => debianArchive(variant)));
+const debian: string[] = [];
+for (let variant = 0; variant < 4; variant++) debian.push(await debianArchive(variant));
 /** Further engines, by storage driver. */
 const others = new Map<string, Engine>();
 const engine = await Engine.start();
@@ -159,18 +163,23 @@ try {
       });
       if (version.status !== 0) continue;
       versions.push(version.stdout.trim());
-      contestants.push({ name, cli: name, prefix });
+      contestants.push({ name, cli: name, prefix, nearPrefix: prefix });
     }
   }
   for (const who of contestants) prepare(who, busybox, debian);
-  const lines: string[] = [memoryRow("idle daemon (RSS)", idleKb, 60)];
+  const lines: string[] = [memoryRow("idle daemon (RSS)", idleKb, { budgetMb: 60 })];
   for (const row of ROWS) {
     if (options.rows !== undefined && !row.name.includes(options.rows)) continue;
     const times = new Map<string, number[]>();
     const ours = row.driver === undefined ? undefined : await withDriver(row.driver, busybox, debian);
     const present = contestants
+      .filter(({ name }) => name === "gantry" || row.isOursAlone !== true)
       .filter(({ name }) => name !== "podman" || row.podman)
       .map((who) => (who.name === "gantry" ? (ours ?? who) : who));
+    for (const who of present) {
+      if (row.needsRegistry === true) await withRegistry(who);
+      if (row.needsManyFiles === true) withManyFiles(who, row.rounds);
+    }
     for (let round = 0; round <= row.rounds; round++) {
       for (const who of present) {
         const ms = who.name === "gantry" ? measure(who, row, round) : attempt(who, row, round);
@@ -189,7 +198,23 @@ try {
     console.log(line);
     lines.push(line);
   }
-  lines.push(...(await memory(engine)));
+  const afterRowsKb = residentKb(engine.pid);
+  if (options.rows === undefined || MEMORY_ROWS.load.includes(options.rows)) {
+    const [ours, docker] = contestants;
+    if (ours === undefined) throw new Error("nobody to measure");
+    const kilobytes = await loadGrowthKb(ours.prefix, ours.cli, String(engine.pid));
+    const theirs =
+      docker?.name === "docker"
+        ? await loadGrowthKb(docker.prefix, docker.cli, "$(pidof dockerd)")
+        : undefined;
+    lines.push(memoryRow(MEMORY_ROWS.load, kilobytes, { budgetMb: 96 }, theirs));
+    console.log(lines.at(-1));
+  }
+  if (options.rows === undefined)
+    lines.push(
+      memoryRow(MEMORY_ROWS.shim, await shimPssKb(engine), { budgetMb: 0.5 }),
+      memoryRow(MEMORY_ROWS.daemon, afterRowsKb, {}),
+    );
   const machine = `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
   if (options.rows === undefined) {
     writeFileSync(
@@ -198,6 +223,7 @@ try {
     );
   }
 } finally {
+  for (const [cli, near] of registries) stopRegistry(cli, near);
   for (const one of [engine, ...others.values()]) await one.close();
   spawnSync("sh", ["-c", "rm -f /tmp/gantry-bench-*"]);
 }
