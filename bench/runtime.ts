@@ -150,6 +150,7 @@ function enterNamespace(): void {
 async function startResident(program: string, socket: string): Promise<void> {
   const child = spawn(program, ["serve", "--socket", socket], { stdio: ["ignore", "inherit", "inherit"] });
   process.on("exit", () => child.kill());
+  child.unref();
   for (let tries = 0; !existsSync(socket); tries++) {
     if (tries > 500) throw new Error("the resident compiler does not listen");
     await new Promise((resolve) => setTimeout(resolve, 10));
