@@ -70,7 +70,7 @@ function kilobytesIn(text: string): number {
 }
 
 async function shellOn(where: Where, line: string, input: Iterable<Uint8Array> = []): Promise<string> {
-  const [program = "", ...rest] = [...where, "sh", "-c", line];
+  const [program, ...rest] = [...where, "sh", "-c", line];
   const child = spawn(program, rest, { stdio: ["pipe", "pipe", "inherit"] });
   const closed = new Promise<number | null>((resolve) => child.once("close", resolve));
   let said = "";
