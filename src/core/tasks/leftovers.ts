@@ -102,6 +102,14 @@ async function clearTask(deps: LeftoverDeps, id: string): Promise<void> {
     const container = await deps.foreign.find(id);
     await container?.destroy();
   });
+  await clearCgroups(deps, id);
+}
+
+/**
+ * What is left in the task's cgroups is killed, and they are removed. To be called for another runtime's tasks also when all
+ * went well: runsc's `delete` leaves them when a helper of its own is still about to end.
+ */
+export async function clearCgroups(deps: LeftoverDeps, id: string): Promise<void> {
   await attempt(deps, id, "clear the cgroups", async () => {
     const spec = await readSpec(deps, id);
     if (spec === undefined) return;

@@ -2,7 +2,7 @@
 import { withDeadline } from "../../base/deadline.ts";
 import { fail, messageOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
-import { killLeftover, settleLeftover } from "./leftovers.ts";
+import { killLeftover, settleLeftover, clearCgroups } from "./leftovers.ts";
 import { findTasks, reattach } from "./reconnect.ts";
 import type { ShimTask } from "./shim-task.ts";
 import { type StartDeps, startTask } from "./start.ts";
@@ -52,6 +52,7 @@ export class TaskManager implements Tasks {
     if (task !== undefined) {
       if (!task.isEnded) throw fail("conflict", `task "${id}" is running`);
       await this.#shimEnded(task);
+      if (task.foreign !== undefined) await clearCgroups(this.#deps, id);
     }
     await this.#deps.directories.remove(id);
     this.#tasks.delete(id);
