@@ -242,6 +242,39 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       await lost.abort();
     });
 
+    test("what stays partial is all there for the next attempt when the blob is collected, also after a crash", async () => {
+      const { content, reopen } = await make();
+      const digest = sha256Of("hello world");
+      const first = await content.begin(NOBODY, digest);
+      await first.write(Buffer.from("hello world"));
+      await first.commit({ digest, staysPartial: true });
+      expect(content.stat(digest)).toMatchObject({ sizeBytes: 11 });
+      expect(content.partials()).toMatchObject([{ name: digest, sizeBytes: 11, isBeingWritten: false }]);
+      const next = await reopen();
+      await next.delete(digest);
+      const second = await next.begin(NOBODY, digest);
+      expect(second.sizeBytes).toBe(11);
+      await second.commit({ digest });
+      expect(next.partials()).toEqual([]);
+      expect(await textOf(next.open(digest, { verify: true }))).toBe("hello world");
+    });
+
+    test("what stayed partial is never written to while it is a blob, and discard() takes its name alone", async () => {
+      const { content } = await make();
+      const digest = sha256Of("hello world");
+      const commit = async (): Promise<void> => {
+        const ingest = await content.begin(NOBODY, digest);
+        expect(ingest.sizeBytes).toBe(0);
+        await ingest.write(Buffer.from("hello world"));
+        await ingest.commit({ digest, staysPartial: true });
+      };
+      await commit();
+      await commit();
+      await content.discard(digest);
+      expect(content.partials()).toEqual([]);
+      expect(await textOf(content.open(digest, { verify: true }))).toBe("hello world");
+    });
+
     test("a large named ingest comes back byte for byte", async () => {
       const { content } = await make();
       const parts = Array.from({ length: 40 }, (_, i) => Buffer.alloc(1 << 18, i));

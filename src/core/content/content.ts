@@ -30,6 +30,11 @@ export interface BlobInfo {
 export interface ExpectedBlob {
   readonly digest?: string;
   readonly sizeBytes?: number;
+  /**
+   * Of a named ingest: its partial blob stays, as a second name of the same bytes, until it is discarded. For whoever has no
+   * use for the blob before others have come, too: should it be collected until then, the next attempt finds all of it.
+   */
+  readonly staysPartial?: boolean;
 }
 
 /**

@@ -20,7 +20,7 @@ export interface OpenFile {
 export interface FileOwner {
   grown(sizeBytes: number): void;
   /** The file is complete and synced: from now on it is the blob. Its descriptor is still open. */
-  place(blob: BlobInfo): Promise<void>;
+  place(blob: BlobInfo, staysPartial: boolean): Promise<void>;
   /** The file is to go; its descriptor is closed. */
   drop(): Promise<void>;
   /** The file is to stay; its descriptor is closed. Undefined: not known to hold what was hashed. */
@@ -100,7 +100,7 @@ export class LocalIngest implements Ingest {
       checkExpected(blob, expected);
       await this.#file.drain();
       await this.#handle.sync();
-      await this.#owner.place(blob);
+      await this.#owner.place(blob, expected.staysPartial === true);
       this.#ended = true;
       await this.#handle.close();
       return blob;

@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { syncDirectory, syncDirectorySync } from "../../base/sync-directory.ts";
 import { errnoOf, fail, messageOf } from "../../base/errors.ts";
@@ -102,7 +102,7 @@ class LocalStore implements Content {
     const drop = (): Promise<void> => rm(path, { force: true });
     const owner: FileOwner = {
       grown: () => {},
-      place: (blob) => this.#place(path, blob, holder),
+      place: (blob) => this.#place(path, blob, holder, false),
       drop,
       keep: drop,
     };
@@ -114,9 +114,10 @@ class LocalStore implements Content {
     const partials = this.#partials;
     const owner: FileOwner = {
       grown: (sizeBytes) => partials.grown(name, sizeBytes),
-      place: async (blob) => {
-        await this.#place(partials.path(name), blob, holder);
-        partials.forget(name);
+      place: async (blob, staysPartial) => {
+        await this.#place(partials.path(name), blob, holder, staysPartial);
+        if (staysPartial) partials.completed(name, blob.sizeBytes);
+        else partials.forget(name);
       },
       drop: () => partials.drop(name),
       keep: (hashed) => partials.release(name, hashed),
@@ -146,9 +147,12 @@ class LocalStore implements Content {
   }
 
   /** The moment at which a blob begins to exist. */
-  async #place(path: string, blob: BlobInfo, holder: BlobHolder): Promise<void> {
+  async #place(path: string, blob: BlobInfo, holder: BlobHolder, stays: boolean): Promise<void> {
     holder.holdBlob(blob.digest);
-    await rename(path, this.#path(blob.digest));
+    // A second name of the file, which takes the place of another's blob of the same digest in one step.
+    const source = stays ? join(this.#ingestDir, String(this.#counter++)) : path;
+    if (stays) await link(path, source);
+    await rename(source, this.#path(blob.digest));
     await syncDirectory(this.#blobsDir);
     this.#blobs.set(blob.digest, blob);
   }

@@ -89,7 +89,7 @@ export class PartialBlobs {
     this.#known.set(name, claimed);
     let handle: FileHandle | undefined;
     try {
-      handle = await open(this.path(name), "a+", 0o600);
+      handle = await this.#openUnshared(name);
       const file = await hashed(handle, known, signal);
       claimed.sizeBytes = file.sizeBytes;
       return file;
@@ -99,6 +99,15 @@ export class PartialBlobs {
       else this.#known.set(name, known);
       throw error;
     }
+  }
+
+  /** A file that is a blob, too, is not to be written to: it begins anew. */
+  async #openUnshared(name: string): Promise<FileHandle> {
+    const handle = await open(this.path(name), "a+", 0o600);
+    if ((await handle.stat()).nlink === 1) return handle;
+    await handle.close();
+    await rm(this.path(name), { force: true });
+    return await open(this.path(name), "a+", 0o600);
   }
 
   /** More bytes have come in. */
@@ -118,6 +127,11 @@ export class PartialBlobs {
       isBeingWritten: false,
       hash: left?.hash,
     });
+  }
+
+  /** The file has become a blob, and stays. */
+  completed(name: string, sizeBytes: number): void {
+    this.#known.set(name, { sizeBytes, changedAtMs: Date.now(), isBeingWritten: false, hash: undefined });
   }
 
   /** The writer has moved the file away. */

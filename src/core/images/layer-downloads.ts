@@ -230,8 +230,9 @@ class Download {
     try {
       if (found > sizeBytes) throw fail("invalid_argument", `blob "${digest}" is longer than it may be`);
       const expansion = new Expansion(this.#deps.expansion);
+      expansion.count(found);
       const source = expansion.counted(this.#bytes(found));
-      const target = { ingest, staged: this.#stage(), expected: { digest, sizeBytes } };
+      const target = { ingest, staged: this.#stage(), expected: { digest, sizeBytes, staysPartial: true } };
       const { diffId, usage } = await storeLayer(source, target, expansion, signal);
       this.#tell({ step: "extracting", current: sizeBytes, total: sizeBytes });
       return { diffId, usage };

@@ -115,6 +115,7 @@ class Pull {
     this.#deps.remember(name, blobs);
     const [added] = this.#deps.add([{ ...complete, names: [name], target, inRegistry: true }]);
     if (added === undefined) throw fail("internal", "the pulled image was not entered");
+    await this.#giveBack(manifest);
     return { image: added.image, target, isUpToDate };
   }
 
@@ -213,7 +214,10 @@ class Pull {
     }
   }
 
-  /** One layer found no room; those that were under way beside it are not to keep theirs. */
+  /**
+   * Of the layers nothing partial is to stay: they are an image's blobs now. Or one found no room; then those that were under
+   * way beside it are not to keep theirs.
+   */
   async #giveBack({ layers }: Manifest): Promise<void> {
     for (const { digest } of layers) {
       try {

@@ -28,6 +28,11 @@ export class Expansion {
     this.#limits = limits;
   }
 
+  /** Counts bytes of the archive that do not pass through here: those that an earlier attempt has left. */
+  count(bytes: number): void {
+    this.#readBytes += bytes;
+  }
+
   /** Passes the archive's own bytes through, counting them. */
   async *counted(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const bytes of source) {
