@@ -175,7 +175,7 @@ export async function expectNoLeaks(
         leaks = difference(before, look(engine)).filter((leak) => !allowed.includes(leak));
         return leaks.length === 0;
       },
-      5000 * SLOWNESS,
+      20_000 * SLOWNESS,
     );
   } catch {
     throw new Error(`left behind:\n  ${leaks.join("\n  ")}`);
