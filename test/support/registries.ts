@@ -3,7 +3,7 @@
  * Everything lies below one temporary directory.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, readlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GANTRY } from "./engine.ts";
@@ -28,7 +28,10 @@ export class Registries {
       stdio: "ignore",
     });
     const registries = new Registries(holder);
-    await until("the network", async () =>
+    // Until it has one of its own, whoever enters its network enters this machine's.
+    const networkOf = (pid: number | "self"): string => readlinkSync(`/proc/${pid}/ns/net`);
+    await until("a network of its own", () => networkOf(holder.pid ?? "self") !== networkOf("self"));
+    await until("the network to be up", async () =>
       (await registries.run(["ip", "-br", "link"])).stdout.includes("UNKNOWN"),
     );
     await registries.startOurs();
