@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { describeWith } from "../../support/requires.ts";
 import { run } from "../../support/run.ts";
 import { Runtime } from "../../support/runtime.ts";
-import { until } from "../../support/until.ts";
+import { SLOWNESS, until } from "../../support/until.ts";
 
 const BUILD = join(import.meta.dirname, "..", "..", "..", "build");
 
@@ -261,7 +261,7 @@ describeWith("gantry-runc serve", ["root", "busybox", "native"], () => {
   test("two hundred at once", async () => {
     const one = bundle(["true"], { cgroupsPath: undefined });
     const codes = await Promise.all(
-      Array.from({ length: 200 }, (_, index) => runtime.start("run", "-b", one, `n${index}`)),
+      Array.from({ length: 200 / SLOWNESS }, (_, index) => runtime.start("run", "-b", one, `n${index}`)),
     );
     expect(codes.filter((code) => code !== 0)).toEqual([]);
   }, 120_000);
@@ -284,12 +284,14 @@ describeWith("gantry-runc serve", ["root", "busybox", "native"], () => {
       descriptors: readdirSync(`/proc/${resident}/fd`).length,
       kilobytes: Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${resident}/status`, "utf8"))?.[1]),
     });
-    await loop(200);
+    const [warmUp, measured] = [Math.ceil(200 / SLOWNESS), Math.ceil(340 / SLOWNESS)];
+    await loop(warmUp);
     const before = look();
-    await loop(340);
+    await loop(measured);
     await until("its connections to be closed", () => look().descriptors <= before.descriptors);
-    expect(look().kilobytes).toBeLessThan(before.kilobytes * 1.3);
-    await until("all answers", () => answered() === 1 + 3 * 540);
+    // So few, on a slow machine, that what grows is still the program itself.
+    if (SLOWNESS === 1) expect(look().kilobytes).toBeLessThan(before.kilobytes * 1.3);
+    await until("all answers", () => answered() === 1 + 3 * (warmUp + measured));
     await runtime.ok("delete", "-f", "t");
   }, 240_000);
 });
