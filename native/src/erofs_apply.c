@@ -8,6 +8,7 @@
 #include "tree_tar.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -106,6 +107,8 @@ static struct inode *find_target (struct making *m, const struct tar_entry *t, s
   if (code < 0 && code != -ENOENT && code != -ENOTDIR)
     return no_target (-code, "cannot open the directory above it", e);
   const struct name *name = code < 0 ? NULL : find (m, parent, target.name);
+  if (name == NULL && code == 0 && strlen (target.name) > NAME_MAX)
+    return no_target (ENAMETOOLONG, "cannot open the link target", e);
   if (name == NULL)
     return no_target (ENOENT, "cannot open the link target", e);
   if (S_ISDIR (name->inode->mode))

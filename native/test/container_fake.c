@@ -175,6 +175,13 @@ enum sync_event container_sync (struct container *c, struct err *e) {
   return n == 0 ? SYNC_STARTED : SYNC_FAILED;
 }
 
+enum sync_event container_end (struct container *c, struct err *e) {
+  close (c->sync_fd);
+  c->sync_fd = -1;
+  err_set (e, 0, "the process has ended before it said anything");
+  return SYNC_FAILED;
+}
+
 bool container_is (const struct container *c, pid_t pid) {
   return pid == c->pid;
 }
