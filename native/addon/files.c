@@ -1,10 +1,12 @@
-/* Descriptors: sealed executables, lock files, closing. */
+/* Files: sealed executables, lock files, closing, where a file system puts new directories. */
 #include "addon.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -120,9 +122,43 @@ static napi_value close_fd (napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* 1 when the file system took the flag, 0 when it knows none like it, -1 with errno. */
+static int flag_top_directory (const char *path) {
+  int fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return -1;
+  int flags = 0;
+  int result = ioctl (fd, FS_IOC_GETFLAGS, &flags);
+  flags |= FS_TOPDIR_FL;
+  if (result == 0)
+    result = ioctl (fd, FS_IOC_SETFLAGS, &flags);
+  int code = errno;
+  close (fd);
+  if (result == 0)
+    return 1;
+  errno = code;
+  return code == ENOTTY || code == EOPNOTSUPP || code == EINVAL ? 0 : -1;
+}
+
+/* spreadChildren(path): boolean */
+static napi_value spread_children (napi_env env, napi_callback_info info) {
+  napi_value argument, result = NULL;
+  char *path;
+  if (addon_arguments (env, info, 1, &argument) < 0 || (path = addon_path (env, argument)) == NULL)
+    return NULL;
+  int flagged = flag_top_directory (path);
+  if (flagged < 0)
+    addon_throw (env, errno, "ioctl", path);
+  else
+    napi_get_boolean (env, flagged == 1, &result);
+  free (path);
+  return result;
+}
+
 int addon_register_files (napi_env env, napi_value exports) {
   if (addon_add_function (env, exports, "sealedExecutable", sealed_executable) < 0 ||
-      addon_add_function (env, exports, "lockFile", lock_file) < 0)
+      addon_add_function (env, exports, "lockFile", lock_file) < 0 ||
+      addon_add_function (env, exports, "spreadChildren", spread_children) < 0)
     return -1;
   return addon_add_function (env, exports, "closeFd", close_fd);
 }

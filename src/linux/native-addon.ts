@@ -16,6 +16,7 @@ import type { Native, NativePaths, TreeUsage } from "./native.ts";
 interface Addon {
   sealedExecutable(path: string): unknown;
   lockFile(path: string): unknown;
+  spreadChildren(path: string): unknown;
   pidfdOpen(pid: number): unknown;
   pidfdSignal(pidfd: number, signal: number): unknown;
   closeFd(fd: number): unknown;
@@ -39,6 +40,7 @@ interface Addon {
 const FUNCTIONS = [
   "sealedExecutable",
   "lockFile",
+  "spreadChildren",
   "pidfdOpen",
   "pidfdSignal",
   "closeFd",
@@ -144,6 +146,8 @@ export function loadNative(paths: NativePaths): Native {
       const fd = addon.lockFile(absolutePath(path));
       return fd === undefined ? undefined : descriptor(fd);
     },
+
+    spreadChildren: (path) => addon.spreadChildren(absolutePath(path)) === true,
 
     pidfdOpen: (pid) => descriptor(addon.pidfdOpen(integer("process id", pid, 1, MAX_INT))),
 

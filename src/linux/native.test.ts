@@ -165,6 +165,16 @@ describeWith("the addon", ["native"], () => {
       expect(await failureOf(act), act.toString()).toMatchObject({ category: "invalid_argument" });
   });
 
+  test("spreadChildren() sets the flag where there is one, again and again", async () => {
+    const flagged = builtNative().spreadChildren(work);
+    expect(builtNative().spreadChildren(work)).toBe(flagged);
+    const { status, stdout } = spawnSync("lsattr", ["-d", work], { encoding: "utf8" });
+    if (status === 0) expect(stdout.split(" ")[0]?.includes("T") ?? false).toBe(flagged);
+    expect(await failureOf(() => builtNative().spreadChildren(join(work, "none")))).toMatchObject({
+      code: "ENOENT",
+    });
+  });
+
   test("syncFilesystem() syncs, and names what is missing", async () => {
     await builtNative().syncFilesystem(work);
     expect(await failureOf(() => builtNative().syncFilesystem(join(work, "none")))).toMatchObject({

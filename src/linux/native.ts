@@ -71,6 +71,12 @@ export interface Native {
   /** Takes an exclusive flock on `path` (created 0600) and keeps it; undefined when another process has it. */
   lockFile(path: string): number | undefined;
 
+  /**
+   * Asks the file system to spread what is made directly in the directory `path` over the disk instead of keeping it together
+   * (chattr(1), "T"); false when it knows no such wish.
+   */
+  spreadChildren(path: string): boolean;
+
   pidfdOpen(pid: number): number;
   /** Throws an errno error; ESRCH when the process is gone. */
   pidfdSignal(pidfd: number, signal: number): void;

@@ -25,6 +25,7 @@ export type CopyNative = Pick<
   | "mergeLayer"
   | "shiftTree"
   | "syncFilesystem"
+  | "spreadChildren"
 > &
   ReadingNative;
 

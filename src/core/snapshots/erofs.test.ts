@@ -36,6 +36,7 @@ test("a kernel that cannot mount images is told from one that can when the drive
     removeTree: () => Promise.resolve(),
     treeUsage: () => Promise.resolve({ sizeBytes: 0, inodes: 0 }),
     syncFilesystem: () => Promise.resolve(),
+    spreadChildren: () => false,
     packRoot: nothing,
     packDiff: nothing,
     treeChanges: nothing,

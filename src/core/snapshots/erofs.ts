@@ -22,7 +22,7 @@ import { hasUpper, makeUpper, upperOf } from "./upper-directory.ts";
 
 export type ErofsNative = Pick<
   Native,
-  "removeTree" | "treeUsage" | "syncFilesystem" | "applyLayerImage" | "tryImageMount"
+  "removeTree" | "treeUsage" | "syncFilesystem" | "spreadChildren" | "applyLayerImage" | "tryImageMount"
 > &
   ReadingNative;
 

@@ -54,7 +54,7 @@ export interface LayeredOptions {
   readonly root: string;
   readonly format: StorageFormat;
   readonly trash: Trash;
-  readonly native: Pick<Native, "syncFilesystem"> & ReadingNative;
+  readonly native: Pick<Native, "syncFilesystem" | "spreadChildren"> & ReadingNative;
   readonly log: Logger;
 }
 
@@ -84,6 +84,10 @@ export class LayeredSnapshots implements Snapshotter {
     this.#trash = trash;
     this.#native = native;
     syncDirectorySync(root);
+    // ext4 reuses no inode within half a minute of its deletion, and to find another it walks over all of them, for every file:
+    // in the block group of a tree that was just deleted, 5,000 files took 1.5 to 4.8 seconds instead of 0.35. So each layer
+    // has a group of its own.
+    native.spreadChildren(join(root, "staging"));
     const syncFilesystem = (path: string): Promise<void> => native.syncFilesystem(path);
     this.#layers = new LayerStore({ root, trash, format, syncFilesystem });
     this.#layers.recover(log);

@@ -46,6 +46,12 @@ test("describe() has Docker's keys for containers and for layers", async () => {
   expect(snapshots.describe(B)["LowerDir"]).toBe(snapshots.describe(A)["UpperDir"] ?? "");
 });
 
+test("layers are made where the file system keeps them apart", () => {
+  const [root, native] = [newRoot(), new PlainTrees()];
+  openOverlaySnapshots(root, native, NO_LOG);
+  expect(native.spread).toEqual([`${root}/staging`]);
+});
+
 test("one sync covers all layers of a commit, and prepare() needs none", async () => {
   const native = new PlainTrees();
   const snapshots = openOverlaySnapshots(newRoot(), native, NO_LOG);

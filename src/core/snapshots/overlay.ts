@@ -20,7 +20,13 @@ import { hasUpper, makeUpper, upperOf } from "./upper-directory.ts";
 
 export type OverlayNative = Pick<
   Native,
-  "removeTree" | "treeUsage" | "treeFingerprint" | "syncFilesystem" | "shiftTree" | "applyLayer"
+  | "removeTree"
+  | "treeUsage"
+  | "treeFingerprint"
+  | "syncFilesystem"
+  | "spreadChildren"
+  | "shiftTree"
+  | "applyLayer"
 > &
   ReadingNative;
 

@@ -102,6 +102,14 @@ export class PlainTrees implements OverlayNative, CopyNative {
     return usageOf(directory);
   }
 
+  /** What spreadChildren was called for. */
+  readonly spread: string[] = [];
+
+  spreadChildren(path: string): boolean {
+    this.spread.push(path);
+    return true;
+  }
+
   syncFilesystem(_path: string): Promise<void> {
     this.syncs++;
     return Promise.resolve();
