@@ -1,5 +1,6 @@
-/* Files: sealed executables, lock files, closing, where a file system puts new directories. */
+/* Files: sealed executables, lock files, closing, when and where a file system puts things on the disk. */
 #include "addon.h"
+#include "writeback.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,10 +156,44 @@ static napi_value spread_children (napi_env env, napi_callback_info info) {
   return result;
 }
 
+struct writeback_job {
+  struct addon_job job; /* first */
+  int fd;               /* borrowed: it stays open until the promise is settled */
+  int64_t from, bytes;
+};
+
+static void run_writeback (struct addon_job *job) {
+  const struct writeback_job *self = (const struct writeback_job *) job;
+  writeback_start (self->fd, (uint64_t) self->from, (uint64_t) self->bytes);
+}
+
+static void release_writeback (struct addon_job *job) {
+  free (job);
+}
+
+/* startWriteback(fd, from, bytes): Promise<void> */
+static napi_value start_writeback (napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  struct writeback_job *self;
+  if (addon_arguments (env, info, 3, arguments) < 0)
+    return NULL;
+  if ((self = calloc (1, sizeof *self)) == NULL)
+    return addon_throw (env, ENOMEM, "malloc", NULL);
+  self->job = (struct addon_job) { .run = run_writeback, .release = release_writeback, .syscall = "sync_file_range" };
+  if (addon_int (env, arguments[0], &self->fd) < 0 || napi_get_value_int64 (env, arguments[1], &self->from) != napi_ok ||
+      napi_get_value_int64 (env, arguments[2], &self->bytes) != napi_ok) {
+    free (self);
+    napi_throw_type_error (env, NULL, "numbers are expected");
+    return NULL;
+  }
+  return addon_start (env, &self->job);
+}
+
 int addon_register_files (napi_env env, napi_value exports) {
   if (addon_add_function (env, exports, "sealedExecutable", sealed_executable) < 0 ||
       addon_add_function (env, exports, "lockFile", lock_file) < 0 ||
-      addon_add_function (env, exports, "spreadChildren", spread_children) < 0)
+      addon_add_function (env, exports, "spreadChildren", spread_children) < 0 ||
+      addon_add_function (env, exports, "startWriteback", start_writeback) < 0)
     return -1;
   return addon_add_function (env, exports, "closeFd", close_fd);
 }

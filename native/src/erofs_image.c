@@ -1,6 +1,7 @@
 #include "erofs_image.h"
 
 #include "err.h"
+#include "writeback.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -14,9 +15,19 @@ void image_start (struct image *i, int fd) {
   *i = (struct image) { .fd = fd, .blocks = 1 };
 }
 
+/* Blocks are filled more or less in order; the few that are written later go twice. */
+static void send (struct image *i) {
+  uint64_t end = i->blocks << EROFS_BLOCK_BITS;
+  if (end - i->sent < WRITEBACK_BYTES)
+    return;
+  writeback_start (i->fd, i->sent, end - i->sent);
+  i->sent = end;
+}
+
 int image_blocks (struct image *i, uint64_t count, uint64_t *first, struct err *e) {
   if (count > MAX_BLOCKS - i->blocks)
     return err_set (e, EFBIG, "cannot hold so much data in one image");
+  send (i);
   *first = i->blocks;
   i->blocks += count;
   return 0;

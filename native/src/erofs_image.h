@@ -16,6 +16,7 @@ enum { EROFS_ROOT_AT = EROFS_SUPER_AT + sizeof (struct erofs_super) };
 struct image {
   int fd; /* a file that was empty; borrowed */
   uint64_t blocks;
+  uint64_t sent;    /* bytes from the start of the file that are on their way to the disk */
   bool has_chunks;  /* some file is in chunks */
   uint64_t packing; /* the block of inodes that is not full yet; 0 = none */
   size_t used;      /* of it */

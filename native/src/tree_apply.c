@@ -10,6 +10,7 @@
 #include "tree_open.h"
 #include "tree_path.h"
 #include "tree_remove.h"
+#include "writeback.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,6 +76,8 @@ static int make_node (const struct tar_entry *t, int parent, const char *name) {
 static int fill_file (struct apply *a, const struct tar_entry *t, int fd, struct err *e) {
   if (tar_copy_body (a->reader, fd, e) < 0 || set_metadata (fd, t, e) < 0)
     return -1;
+  if (t->size >= WRITEBACK_FILE_BYTES)
+    writeback_start (fd, 0, 0);
   return set_times (fd, t, e);
 }
 

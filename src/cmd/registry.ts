@@ -12,6 +12,7 @@ import { openContent } from "../core/content/local-store.ts";
 import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
 import { loadNative } from "../linux/native-addon.ts";
+import type { Native } from "../linux/native.ts";
 import { listenAdmin } from "../registry/admin.ts";
 import { ALL_MAY_PULL, USERS_MAY_ALL } from "../registry/auth/access.ts";
 import { basicGate, type Gate, OPEN_GATE, tokenGate } from "../registry/auth/gate.ts";
@@ -66,14 +67,18 @@ async function startRegistry(options: ServeOptions): Promise<Served> {
   const log = new Logger((line) => process.stderr.write(line), options.logLevel);
   const { dataRoot } = options;
   mkdirSync(dataRoot, { recursive: true, mode: 0o700 });
-  takeLock(dataRoot);
+  const native = loadNative(findNativeParts());
+  takeLock(native, dataRoot);
   const metadata = openMetadata({
     path: join(dataRoot, "metadata.db"),
     onDamaged: (movedTo, reason) => log.error("the metadata was damaged, starting anew", { movedTo, reason }),
   });
   const mirrored = options.mirror === undefined ? undefined : upstreamFor(options.mirror, log);
   const registry = createRegistry({
-    content: openContent(join(dataRoot, "content"), log, { partialMaxAgeMs: options.limits.uploadExpiryMs }),
+    content: openContent(join(dataRoot, "content"), log, {
+      partialMaxAgeMs: options.limits.uploadExpiryMs,
+      startWriteback: native.startWriteback,
+    }),
     metadata,
     leases: new MemoryLeases(),
     log,
@@ -185,9 +190,9 @@ function collectAtIntervals(registry: Registry, intervalMs: number, log: Logger)
 }
 
 /** The kernel lets go of the lock when this process ends, however it ends. */
-function takeLock(dataRoot: string): void {
+function takeLock(native: Pick<Native, "lockFile">, dataRoot: string): void {
   const path = join(dataRoot, "lock");
-  if (loadNative(findNativeParts()).lockFile(path) === undefined)
+  if (native.lockFile(path) === undefined)
     throw fail("conflict", `another registry (process ${readText(path).trim()}) already uses "${dataRoot}"`);
   writeFileSync(path, `${process.pid}\n`);
 }

@@ -17,6 +17,7 @@ interface Addon {
   sealedExecutable(path: string): unknown;
   lockFile(path: string): unknown;
   spreadChildren(path: string): unknown;
+  startWriteback(fd: number, from: number, bytes: number): Promise<unknown>;
   pidfdOpen(pid: number): unknown;
   pidfdSignal(pidfd: number, signal: number): unknown;
   closeFd(fd: number): unknown;
@@ -41,6 +42,7 @@ const FUNCTIONS = [
   "sealedExecutable",
   "lockFile",
   "spreadChildren",
+  "startWriteback",
   "pidfdOpen",
   "pidfdSignal",
   "closeFd",
@@ -148,6 +150,14 @@ export function loadNative(paths: NativePaths): Native {
     },
 
     spreadChildren: (path) => addon.spreadChildren(absolutePath(path)) === true,
+
+    async startWriteback(fd, from, bytes) {
+      await addon.startWriteback(
+        integer("descriptor", fd, 3, MAX_INT),
+        integer("offset", from, 0, Number.MAX_SAFE_INTEGER),
+        integer("length", bytes, 0, Number.MAX_SAFE_INTEGER),
+      );
+    },
 
     pidfdOpen: (pid) => descriptor(addon.pidfdOpen(integer("process id", pid, 1, MAX_INT))),
 

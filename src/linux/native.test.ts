@@ -175,6 +175,17 @@ describeWith("the addon", ["native"], () => {
     });
   });
 
+  test("startWriteback() takes any part of any open file, and no nonsense", async () => {
+    const native = builtNative();
+    const fd = native.memfd("test", Buffer.alloc(10));
+    await native.startWriteback(fd, 0, 0);
+    await native.startWriteback(fd, 5, 100);
+    expect(await failureOf(() => native.startWriteback(fd, -1, 0))).toMatchObject({
+      category: "invalid_argument",
+    });
+    native.closeFd(fd);
+  });
+
   test("syncFilesystem() syncs, and names what is missing", async () => {
     await builtNative().syncFilesystem(work);
     expect(await failureOf(() => builtNative().syncFilesystem(join(work, "none")))).toMatchObject({

@@ -77,6 +77,12 @@ export interface Native {
    */
   spreadChildren(path: string): boolean;
 
+  /**
+   * Sends a part of a file on its way to the disk, so that a sync that comes later has less to wait for; promises nothing about it.
+   * The descriptor must stay open until then. Runs off the event loop.
+   */
+  startWriteback(fd: number, from: number, bytes: number): Promise<void>;
+
   pidfdOpen(pid: number): number;
   /** Throws an errno error; ESRCH when the process is gone. */
   pidfdSignal(pidfd: number, signal: number): void;

@@ -7,19 +7,31 @@ const writevTo = promisify(writev);
 /** How much may wait for the disk before the writer does, in bytes. */
 const MAX_QUEUED_BYTES = 4 << 20;
 
+/** So much in the file is worth sending on to the disk, before somebody syncs it and has to wait for all of it. */
+const WRITEBACK_BYTES = 8 << 20;
+
+/** `Native.startWriteback` of src/linux. Its descriptor stays open until it has resolved. */
+export type StartWriteback = (fd: number, from: number, bytes: number) => Promise<void>;
+
 /**
  * Appends to a file while the caller goes on: what arrives during one write is written by the next in one call. A
  * failure is kept and thrown by everything that follows.
  */
 export class AppendFile {
   readonly #handle: FileHandle;
+  readonly #startWriteback: StartWriteback | undefined;
+  #writtenBytes: number;
+  #sentBytes: number;
+  #writeback: Promise<void> = Promise.resolve();
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #flushing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(handle: FileHandle) {
+  constructor(handle: FileHandle, sizeBytes: number, startWriteback: StartWriteback | undefined) {
     this.#handle = handle;
+    this.#startWriteback = startWriteback;
+    this.#writtenBytes = this.#sentBytes = sizeBytes;
   }
 
   /** Given, and not known to be in the file yet. */
@@ -42,6 +54,13 @@ export class AppendFile {
     this.#throwFailure();
   }
 
+  /** The same, for whoever closes the file: afterwards nothing here has to do with its descriptor any more. */
+  async end(): Promise<void> {
+    await this.#flushing;
+    await this.#writeback;
+    this.#throwFailure();
+  }
+
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
@@ -53,6 +72,7 @@ export class AppendFile {
         const batch = this.#queue;
         this.#queue = [];
         await this.#writeAll(batch);
+        await this.#send();
         for (const bytes of batch) this.#queuedBytes -= bytes.length;
       }
     } catch (error) {
@@ -63,11 +83,22 @@ export class AppendFile {
     }
   }
 
+  /** A disk that is not done with the last part holds up the writer, who would only fill the memory. */
+  async #send(): Promise<void> {
+    const bytes = this.#writtenBytes - this.#sentBytes;
+    if (this.#startWriteback === undefined || bytes < WRITEBACK_BYTES) return;
+    await this.#writeback;
+    // Only a head start: what is wrong with the disk, the sync says.
+    this.#writeback = this.#startWriteback(this.#handle.fd, this.#sentBytes, bytes).catch(() => {});
+    this.#sentBytes = this.#writtenBytes;
+  }
+
   async #writeAll(batch: readonly Uint8Array[]): Promise<void> {
     let rest = batch;
     while (rest.length > 0) {
       // A call takes 1024 buffers (IOV_MAX), and may write less than it was given when the disk fills up.
       const { bytesWritten } = await writevTo(this.#handle.fd, rest.slice(0, 1024));
+      this.#writtenBytes += bytesWritten;
       rest = after(rest, bytesWritten);
     }
   }

@@ -3,7 +3,7 @@ import type { Hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { isDiskFull } from "../../base/disk-full.ts";
 import { fail, GantryError, messageOf } from "../../base/errors.ts";
-import { AppendFile } from "./append-file.ts";
+import { AppendFile, type StartWriteback } from "./append-file.ts";
 import type { BlobInfo, ExpectedBlob, Ingest } from "./content.ts";
 
 /** Bytes read at a time. */
@@ -36,10 +36,10 @@ export class LocalIngest implements Ingest {
   #sizeBytes: number;
   #ended = false;
 
-  constructor({ handle, hash, sizeBytes }: OpenFile, owner: FileOwner) {
+  constructor({ handle, hash, sizeBytes }: OpenFile, owner: FileOwner, startWriteback?: StartWriteback) {
     this.#foundBytes = sizeBytes;
     this.#handle = handle;
-    this.#file = new AppendFile(handle);
+    this.#file = new AppendFile(handle, sizeBytes, startWriteback);
     this.#hash = hash;
     this.#sizeBytes = sizeBytes;
     this.#owner = owner;
@@ -98,7 +98,7 @@ export class LocalIngest implements Ingest {
     const blob: BlobInfo = { digest: `sha256:${this.#hash.digest("hex")}`, sizeBytes: this.#sizeBytes };
     try {
       checkExpected(blob, expected);
-      await this.#file.drain();
+      await this.#file.end();
       await this.#handle.sync();
       await this.#owner.place(blob, expected.staysPartial === true);
       this.#ended = true;
@@ -126,7 +126,7 @@ export class LocalIngest implements Ingest {
   async #close(): Promise<boolean> {
     this.#ended = true;
     // A write that is under way ends before its descriptor does: the number might belong to another file by then.
-    const isWhole = await this.#file.drain().then(
+    const isWhole = await this.#file.end().then(
       () => true,
       () => false,
     );

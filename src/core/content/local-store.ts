@@ -24,6 +24,7 @@ import {
   type OpenOptions,
   type PartialBlob,
 } from "./content.ts";
+import type { StartWriteback } from "./append-file.ts";
 import { cannotWrite, type FileOwner, LocalIngest } from "./local-ingest.ts";
 import { PartialBlobs } from "./partial-blobs.ts";
 
@@ -32,11 +33,13 @@ const READ_BYTES = 256 << 10;
 
 export interface ContentOptions {
   readonly partialMaxAgeMs?: number;
+  /** Without it a commit waits for all bytes to reach the disk. */
+  readonly startWriteback?: StartWriteback;
 }
 
 /** Opens the store in `root` (created when missing), deletes what a crash left half-made, and reads what there is. */
 export function openContent(root: string, log: Logger, options: ContentOptions = {}): Content {
-  const store = new LocalStore(root);
+  const store = new LocalStore(root, options.startWriteback);
   const oldestMs = Date.now() - (options.partialMaxAgeMs ?? DEFAULT_PARTIAL_MAX_AGE_MS);
   const { deletedIngests, deletedPartials, strangers } = store.recover(oldestMs);
   if (deletedIngests > 0) log.info("deleted unfinished blobs of an earlier run", { count: deletedIngests });
@@ -51,9 +54,11 @@ class LocalStore implements Content {
   readonly #ingestDir: string;
   readonly #blobs = new Map<string, BlobInfo>();
   readonly #partials: PartialBlobs;
+  readonly #startWriteback: StartWriteback | undefined;
   #counter = 0;
 
-  constructor(root: string) {
+  constructor(root: string, startWriteback: StartWriteback | undefined) {
+    this.#startWriteback = startWriteback;
     this.#blobsDir = join(root, "blobs", "sha256");
     this.#ingestDir = join(root, "ingest");
     mkdirSync(this.#blobsDir, { recursive: true, mode: 0o700 });
@@ -107,7 +112,8 @@ class LocalStore implements Content {
       keep: drop,
     };
     const handle = await open(path, "wx+", 0o600);
-    return new LocalIngest({ handle, hash: createHash("sha256"), sizeBytes: 0 }, owner);
+    const file = { handle, hash: createHash("sha256"), sizeBytes: 0 };
+    return new LocalIngest(file, owner, this.#startWriteback);
   }
 
   async #resume(holder: BlobHolder, name: string, signal: AbortSignal | undefined): Promise<Ingest> {
@@ -122,7 +128,7 @@ class LocalStore implements Content {
       drop: () => partials.drop(name),
       keep: (hashed) => partials.release(name, hashed),
     };
-    return new LocalIngest(await partials.claim(name, signal), owner);
+    return new LocalIngest(await partials.claim(name, signal), owner, this.#startWriteback);
   }
 
   async ingest(

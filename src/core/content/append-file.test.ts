@@ -1,0 +1,64 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AppendFile } from "./append-file.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "append-file-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const MiB = 1 << 20;
+
+test("what is in the file is sent on to the disk in parts, each once, from where the file began", async () => {
+  const path = join(directory, "sent");
+  await using handle = await open(path, "wx+");
+  await handle.write(Buffer.alloc(100, "a"));
+  const sent: (readonly [number, number])[] = [];
+  const file = new AppendFile(handle, 100, async (fd, from, bytes) => {
+    expect(fd).toBe(handle.fd);
+    sent.push([from, bytes]);
+  });
+  for (let i = 0; i < 30; i++) {
+    await file.write(Buffer.alloc(MiB, "b"));
+    await file.drain();
+  }
+  await file.end();
+  expect(sent).toEqual([
+    [100, 8 * MiB],
+    [100 + 8 * MiB, 8 * MiB],
+    [100 + 16 * MiB, 8 * MiB],
+  ]);
+  expect(readFileSync(path).length).toBe(100 + 30 * MiB);
+});
+
+test("end() waits for the disk, drain() does not; a disk that lags holds up the next part", async () => {
+  await using handle = await open(join(directory, "lagging"), "wx+");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let parts = 0;
+  const file = new AppendFile(handle, 0, () => {
+    parts++;
+    return promise;
+  });
+  await file.write(Buffer.alloc(8 * MiB));
+  await file.drain();
+  const second = file.write(Buffer.alloc(8 * MiB));
+  let ended = false;
+  const end = file.end().then(() => {
+    ended = true;
+  });
+  await Bun.sleep(20);
+  expect([parts, ended]).toEqual([1, false]);
+  resolve();
+  await second;
+  await end;
+  expect(parts).toBe(2);
+});
+
+test("a head start that fails is no failure", async () => {
+  await using handle = await open(join(directory, "failing"), "wx+");
+  const file = new AppendFile(handle, 0, () => Promise.reject(new Error("no threads")));
+  await file.write(Buffer.alloc(8 * MiB));
+  await file.end();
+  expect((await handle.stat()).size).toBe(8 * MiB);
+});
