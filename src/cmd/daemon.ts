@@ -125,7 +125,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onDamaged: (movedTo, reason) => log.error("the metadata was damaged, starting anew", { movedTo, reason }),
   });
   const { partialMaxAgeMs } = options.garbage;
-  const content = openContent(roots.content, log, { partialMaxAgeMs, startWriteback: native.startWriteback });
+  const content = openContent(roots.content, log, {
+    partialMaxAgeMs,
+    startWriteback: (fd, from, bytes) => native.startWriteback(fd, from, bytes),
+  });
   const snapshots = await openStorage({
     wish: options.storageDriver,
     root: roots.snapshots,

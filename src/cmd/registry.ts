@@ -77,7 +77,7 @@ async function startRegistry(options: ServeOptions): Promise<Served> {
   const registry = createRegistry({
     content: openContent(join(dataRoot, "content"), log, {
       partialMaxAgeMs: options.limits.uploadExpiryMs,
-      startWriteback: native.startWriteback,
+      startWriteback: (fd, from, bytes) => native.startWriteback(fd, from, bytes),
     }),
     metadata,
     leases: new MemoryLeases(),

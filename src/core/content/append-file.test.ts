@@ -44,9 +44,10 @@ test("end() waits for the disk, drain() does not; a disk that lags holds up the 
   await file.drain();
   const second = file.write(Buffer.alloc(8 * MiB));
   let ended = false;
-  const end = file.end().then(() => {
+  const end = (async () => {
+    await file.end();
     ended = true;
-  });
+  })();
   await Bun.sleep(20);
   expect([parts, ended]).toEqual([1, false]);
   resolve();

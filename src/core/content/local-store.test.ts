@@ -106,7 +106,7 @@ test("start-up deletes what earlier runs left and ignores strangers aloud", () =
 
 test("a full disk is said to be full, at the latest by commit(), and nothing is left", async () => {
   const handle = await open("/dev/full", "w");
-  const file = new AppendFile(handle);
+  const file = new AppendFile(handle, 0, undefined);
   await file.write(Buffer.from("x"));
   expect((await rejection(file.drain())).message).toContain("ENOSPC");
   expect((await rejection(file.write(Buffer.from("y")))).message).toContain("ENOSPC");
