@@ -12,6 +12,7 @@ struct err;
 int addon_add_function (napi_env env, napi_value exports, const char *name, napi_callback function);
 
 int addon_register_files (napi_env env, napi_value exports);
+int addon_register_netlink (napi_env env, napi_value exports);
 int addon_register_peers (napi_env env, napi_value exports);
 int addon_register_processes (napi_env env, napi_value exports);
 int addon_register_replace (napi_env env, napi_value exports);

@@ -2,6 +2,7 @@
  * The native part, loaded: the Node-API addon (native/addon) in this process, and `gantry-shim tree` as a child. Errors of
  * the kernel come as Node's own do: an Error with `code` ("ENOENT"), `errno`, `syscall` and `path`.
  */
+import { endianness } from "node:os";
 import { isAbsolute } from "node:path";
 import process from "node:process";
 import { fail } from "../base/errors.ts";
@@ -18,6 +19,9 @@ interface Addon {
   lockFile(path: string): unknown;
   spreadChildren(path: string): unknown;
   startWriteback(fd: number, from: number, bytes: number): Promise<unknown>;
+  netlink(protocol: number, namespace: number, bytes: Uint8Array): Promise<unknown>;
+  boundSocket(namespace: number, type: number, flags: number, address: Uint8Array): Promise<unknown>;
+  writeNetSettings(namespace: number, text: Uint8Array): Promise<unknown>;
   pidfdOpen(pid: number): unknown;
   pidfdSignal(pidfd: number, signal: number): unknown;
   closeFd(fd: number): unknown;
@@ -43,6 +47,9 @@ const FUNCTIONS = [
   "lockFile",
   "spreadChildren",
   "startWriteback",
+  "netlink",
+  "boundSocket",
+  "writeNetSettings",
   "pidfdOpen",
   "pidfdSignal",
   "closeFd",
@@ -90,6 +97,40 @@ const MAX_SIGNAL = 64;
 
 function descriptor(value: unknown): number {
   if (typeof value !== "number") throw fail("internal", "the addon returned no descriptor");
+  return value;
+}
+
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+function namespaceOf(namespace: number | undefined): number {
+  return namespace === undefined ? -1 : integer("namespace", namespace, 3, MAX_INT);
+}
+
+/** struct sockaddr_in, or sockaddr_in6 with scope 0: 4 or 16 bytes of address. */
+function sockaddrOf(address: Uint8Array, port: number): Uint8Array {
+  if (address.length !== 4 && address.length !== 16)
+    throw fail("invalid_argument", `an address of ${address.length} bytes`);
+  const bytes = Buffer.alloc(address.length === 4 ? 16 : 28);
+  const family = address.length === 4 ? AF_INET : AF_INET6;
+  if (endianness() === "LE") bytes.writeUInt16LE(family);
+  else bytes.writeUInt16BE(family);
+  bytes.writeUInt16BE(integer("port", port, 0, 65_535), 2);
+  bytes.set(address, address.length === 4 ? 4 : 8);
+  return bytes;
+}
+
+/** "net/ipv4/ip_forward", and nothing that climbs. */
+function netSettingPath(name: string): string {
+  if (!/^net\/[\w.@/:-]+$/.test(name) || name.split("/").some((part) => /^\.*$/.test(part)))
+    throw fail("invalid_argument", `"${name}" is no setting of the network`);
+  return `/proc/sys/${name}`;
+}
+
+function bytesOf(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw fail("internal", "the addon returned no bytes");
   return value;
 }
 
@@ -156,6 +197,29 @@ export function loadNative(paths: NativePaths): Native {
         integer("descriptor", fd, 3, MAX_INT),
         integer("offset", from, 0, Number.MAX_SAFE_INTEGER),
         integer("length", bytes, 0, Number.MAX_SAFE_INTEGER),
+      );
+    },
+
+    async netlink(protocol, namespace, bytes) {
+      return bytesOf(await addon.netlink(protocol, namespaceOf(namespace), bytes));
+    },
+
+    async boundSocket(namespace, { type, address, port, listen = false, freeBind = false }) {
+      const kind = type === "tcp" ? SOCK_STREAM : SOCK_DGRAM;
+      const flags = (listen ? 1 : 0) | 2 | (freeBind ? 4 : 0);
+      return descriptor(
+        await addon.boundSocket(namespaceOf(namespace), kind, flags, sockaddrOf(address, port)),
+      );
+    },
+
+    async writeNetSettings(namespace, settings) {
+      const words = settings.flatMap(([path, value]) => [netSettingPath(path), value]);
+      if (words.some((word) => word.includes("\0")))
+        throw fail("invalid_argument", "a NUL byte is not allowed in a setting");
+      if (words.length === 0) return;
+      await addon.writeNetSettings(
+        namespaceOf(namespace),
+        Buffer.from(words.map((word) => `${word}\0`).join("")),
       );
     },
 

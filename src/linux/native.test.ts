@@ -17,6 +17,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { once } from "node:events";
 import { type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -505,5 +506,96 @@ describeWith("becoming another program", ["native"], () => {
     const refused = () => native.replaceProcess({ executable: fd, argv: ["a\0b"], env: [], keep: [] });
     expect(await failureOf(refused)).toMatchObject({ code: "EINVAL" });
     native.closeFd(fd);
+  });
+});
+
+describeWith("netlink and namespaces", ["root", "native"], () => {
+  /** Runs `script` where only it is, and gives the process that keeps the namespace. */
+  async function withNamespace<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    const child = spawn("unshare", ["--net", "sh", "-c", "echo ready; exec cat"], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    await once(child.stdout, "data");
+    const fd = openSync(`/proc/${child.pid}/ns/net`, "r");
+    try {
+      return await work(fd);
+    } finally {
+      closeSync(fd);
+      child.kill("SIGKILL");
+    }
+  }
+
+  /** RTM_GETLINK of all links, and an order to delete link 12345: header, then struct ifinfomsg. */
+  function message(type: number, flags: number, sequence: number, index: number): Buffer {
+    const bytes = Buffer.alloc(32);
+    bytes.writeUInt32LE(bytes.length, 0);
+    bytes.writeUInt16LE(type, 4);
+    bytes.writeUInt16LE(flags, 6);
+    bytes.writeUInt32LE(sequence, 8);
+    bytes.writeInt32LE(index, 20);
+    return bytes;
+  }
+  const [RTM_DELLINK, RTM_GETLINK, REQUEST, ACK, DUMP] = [17, 18, 1, 4, 0x300];
+
+  test("netlink() hands a batch over in the namespace, and brings all answers", async () => {
+    const batch = Buffer.concat([
+      message(RTM_DELLINK, REQUEST | ACK, 7, 12_345),
+      message(RTM_GETLINK, REQUEST | DUMP, 8, 0),
+    ]);
+    const [there, here] = [
+      Buffer.from(await withNamespace((fd) => builtNative().netlink(0, fd, batch))),
+      Buffer.from(await builtNative().netlink(0, undefined, batch)),
+    ];
+    // The refusal first: NLMSG_ERROR, sequence, -ENODEV. Then a namespace that has but one link.
+    expect([there.readUInt16LE(4), there.readUInt32LE(8), there.readInt32LE(16)]).toEqual([2, 7, -19]);
+    expect(there.length).toBeLessThan(here.length + 1);
+    expect(there.includes("lo\0")).toBe(true);
+    expect(here.includes("lo\0")).toBe(true);
+  });
+
+  test("boundSocket() is where it should be; another cannot be there", async () => {
+    const native = builtNative();
+    const loopback = Uint8Array.from([127, 0, 0, 11]);
+    await withNamespace(async (fd) => {
+      const wish = { type: "udp", address: loopback, port: 53 } as const;
+      // There is no loopback interface up in it, but that is no matter of bind(2).
+      const first = await native.boundSocket(fd, { ...wish, freeBind: true });
+      expect(await failureOf(() => native.boundSocket(fd, { ...wish, freeBind: true }))).toMatchObject({
+        code: "EADDRINUSE",
+        syscall: "bind",
+      });
+      const six = await native.boundSocket(fd, {
+        type: "tcp",
+        address: new Uint8Array(16),
+        port: 0,
+        listen: true,
+      });
+      expect(readFileSync(`/proc/self/fdinfo/${six}`, "utf8")).toContain("flags");
+      native.closeFd(first);
+      native.closeFd(six);
+    });
+    expect(
+      await failureOf(() => native.boundSocket(0, { type: "udp", address: loopback, port: 0 })),
+    ).toMatchObject({
+      category: "invalid_argument",
+    });
+  });
+
+  test("writeNetSettings() changes that namespace alone, and names what is missing", async () => {
+    const native = builtNative();
+    const name = "net/ipv4/ip_default_ttl";
+    const before = readFileSync(`/proc/sys/${name}`, "utf8");
+    await withNamespace(async (fd) => {
+      await native.writeNetSettings(fd, [[name, "77"]]);
+      await native.writeNetSettings(fd, []);
+      expect(await failureOf(() => native.writeNetSettings(fd, [["net/ipv4/none", "1"]]))).toMatchObject({
+        code: "ENOENT",
+      });
+    });
+    expect(readFileSync(`/proc/sys/${name}`, "utf8")).toBe(before);
+    for (const bad of ["kernel/hostname", "net/../kernel/hostname", "/proc/sys/net/x", "net/ipv4/a\0b"])
+      expect(await failureOf(() => native.writeNetSettings(undefined, [[bad, "1"]])), bad).toMatchObject({
+        category: "invalid_argument",
+      });
   });
 });

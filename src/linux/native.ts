@@ -61,6 +61,17 @@ export interface Replacement {
   readonly openFiles?: number | undefined;
 }
 
+export interface SocketWish {
+  readonly type: "tcp" | "udp";
+  /** 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  /** 0: any that is free. */
+  readonly port: number;
+  readonly listen?: boolean;
+  /** Also an address that nobody has (yet). */
+  readonly freeBind?: boolean;
+}
+
 export interface Native {
   /**
    * A sealed in-memory copy of an executable, as a descriptor that stays open (close-on-exec) for the daemon's life. A
@@ -82,6 +93,23 @@ export interface Native {
    * The descriptor must stay open until then. Runs off the event loop.
    */
   startWriteback(fd: number, from: number, bytes: number): Promise<void>;
+
+  /**
+   * Sends a batch of netlink messages, as they are, and returns all answers one behind the other: the kernel answers while it
+   * takes them. `namespace` is the descriptor of a network namespace, undefined this process's own. Rejects with an errno error
+   * only when the batch as such could not be handed over; what the kernel thinks of its messages is in the answers. At most 8
+   * MiB, and 64 MiB of answers. Runs off the event loop.
+   */
+  netlink(protocol: number, namespace: number | undefined, bytes: Uint8Array): Promise<Uint8Array>;
+
+  /** A socket in a network namespace (as above), bound, not blocking, close-on-exec; IPv6 ones are for IPv6 alone. */
+  boundSocket(namespace: number | undefined, wish: SocketWish): Promise<number>;
+
+  /** Writes settings ("net/ipv4/ip_forward", "1") in a network namespace (as above), in order. Rejects with the first errno error. */
+  writeNetSettings(
+    namespace: number | undefined,
+    settings: readonly (readonly [name: string, value: string])[],
+  ): Promise<void>;
 
   pidfdOpen(pid: number): number;
   /** Throws an errno error; ESRCH when the process is gone. */
