@@ -27,8 +27,20 @@ static napi_value pidfd_signal (napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* pidfdGetfd(pidfd, number): a copy of that process's descriptor */
+static napi_value pidfd_getfd_ (napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int pidfd, number;
+  if (addon_arguments (env, info, 2, arguments) < 0 || addon_int (env, arguments[0], &pidfd) < 0 ||
+      addon_int (env, arguments[1], &number) < 0)
+    return NULL;
+  int fd = (int) syscall (SYS_pidfd_getfd, pidfd, number, 0);
+  return fd < 0 ? addon_throw (env, errno, "pidfd_getfd", NULL) : addon_number (env, fd);
+}
+
 int addon_register_processes (napi_env env, napi_value exports) {
-  if (addon_add_function (env, exports, "pidfdOpen", pidfd_open_) < 0)
+  if (addon_add_function (env, exports, "pidfdOpen", pidfd_open_) < 0 ||
+      addon_add_function (env, exports, "pidfdGetfd", pidfd_getfd_) < 0)
     return -1;
   return addon_add_function (env, exports, "pidfdSignal", pidfd_signal);
 }

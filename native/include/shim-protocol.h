@@ -39,6 +39,8 @@
 #define GANTRY_SHIM_PROTOCOL_H
 
 #define SHIM_MAX_FRAME ((16u << 20) + 65536u)
+#define SHIM_KEPT_MAX 8
+#define SHIM_KEPT_NAME_MAX 64
 
 enum shim_kind {
   /* Creates the process, once. REPLY_OK (u32 pid, u64 start_ticks) comes when it is created, or with SHIM_RUN when execve has
@@ -60,6 +62,10 @@ enum shim_kind {
   SHIM_CLOSE_STDIN = 7, /* str exec_id -> OK; takes effect behind what peers have sent. ENOTTY for a terminal */
   SHIM_SUBSCRIBE = 8,   /* (nothing) -> OK; events follow on this connection. Descriptor 3 is subscribed from the start */
   SHIM_STATE = 9,       /* (nothing) -> OK u32 status (enum shim_status), u32 pid, u64 start_ticks */
+  SHIM_KEEP = 10,       /* str name (1-64 bytes), u32 fd -> OK (u32 fd). Takes a copy of the peer's descriptor (pidfd_getfd(2)), under a
+                           number of its own, and keeps it open as long as it lives, for a daemon that comes later. A
+                           descriptor of the same name is closed then. ENOSPC: SHIM_KEPT_MAX are kept */
+  SHIM_KEPT = 11,       /* (nothing) -> OK u32 pid of the shim, u32 count, (str name, u32 fd)*; whoever wants one gets it as above */
 
   SHIM_REPLY_OK = 0x4000,
   SHIM_REPLY_ERROR = 0x4001, /* u32 errno, u32 op (as struct err), str text */

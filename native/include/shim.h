@@ -110,6 +110,11 @@ struct conn {
   bool input_ended, output_gone;
 };
 
+struct kept {
+  char name[SHIM_KEPT_NAME_MAX + 1];
+  int fd; /* owned */
+};
+
 struct shim {
   int epoll_fd;
   struct watch listener, children;
@@ -126,6 +131,8 @@ struct shim {
   struct conn *conns;
   bool has_log;
   struct logfile log;
+  struct kept kept[SHIM_KEPT_MAX];
+  uint32_t kept_count;
   uint8_t *scratch; /* SHIM_SCRATCH_BYTES, mapped while there is work */
 };
 
@@ -136,6 +143,10 @@ void shim_unwatch (struct shim *s, struct watch *w);
 uint8_t *shim_scratch (struct shim *s);
 /* Gives memory back when nothing happens for a while. */
 void shim_rest_later (struct shim *s);
+
+/* ---- keep.c ---- */
+/* Keeps a copy of the descriptor `number` of the process at the other end of `peer`. Its own number, or -1. */
+int keep_descriptor (struct shim *s, int peer, const char *name, uint32_t number, struct err *e);
 
 /* ---- process.c ---- */
 struct spawn_options {

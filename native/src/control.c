@@ -420,11 +420,44 @@ static bool request_state (struct request *r) {
   return true;
 }
 
+static bool request_keep (struct request *r) {
+  const char *name = wire_get_str (&r->fields);
+  uint32_t number = wire_get_u32 (&r->fields);
+  if (!wire_is_complete (&r->fields))
+    return false;
+  struct err e;
+  int fd = keep_descriptor (r->shim, r->conn->watch.fd, name, number, &e);
+  if (fd < 0)
+    return refuse (r, &e);
+  struct wire_frame f;
+  wire_begin (&f, SHIM_REPLY_OK, r->tag);
+  wire_put_u32 (&f, (uint32_t) fd);
+  send_frame (r->conn, &f);
+  return true;
+}
+
+static bool request_kept (struct request *r) {
+  if (!wire_is_complete (&r->fields))
+    return false;
+  struct wire_frame f;
+  _Static_assert (SHIM_KEPT_MAX * (SHIM_KEPT_NAME_MAX + 13) < sizeof f.bytes - WIRE_FRAME_HEADER - 8, "all fit in one frame");
+  wire_begin (&f, SHIM_REPLY_OK, r->tag);
+  wire_put_u32 (&f, (uint32_t) getpid ());
+  wire_put_u32 (&f, r->shim->kept_count);
+  for (uint32_t i = 0; i < r->shim->kept_count; i++) {
+    wire_put_str (&f, r->shim->kept[i].name);
+    wire_put_u32 (&f, (uint32_t) r->shim->kept[i].fd);
+  }
+  send_frame (r->conn, &f);
+  return true;
+}
+
 static bool dispatch (struct request *r, uint16_t kind) {
   static bool (*const handlers[]) (struct request *) = {
     [SHIM_CREATE] = request_create,           [SHIM_START] = request_start,         [SHIM_SIGNAL] = request_signal,
     [SHIM_RESIZE] = request_resize,           [SHIM_EXEC] = request_exec,           [SHIM_ATTACH] = request_attach,
     [SHIM_CLOSE_STDIN] = request_close_stdin, [SHIM_SUBSCRIBE] = request_subscribe, [SHIM_STATE] = request_state,
+    [SHIM_KEEP] = request_keep,               [SHIM_KEPT] = request_kept,
   };
   if (kind == 0 || kind >= sizeof handlers / sizeof *handlers)
     return false;

@@ -31,6 +31,8 @@ export const kinds = {
   closeStdin: 7,
   subscribe: 8,
   state: 9,
+  keep: 10,
+  kept: 11,
   ok: 0x4000,
   error: 0x4001,
   exit: 0x8000,

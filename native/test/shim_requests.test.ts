@@ -1,5 +1,14 @@
 /** Life of a task as its daemon sees it: requests, replies, events, records, and what happens when one of the two dies. */
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import {
@@ -32,6 +41,38 @@ function startTicks(pid: number): bigint {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   return BigInt(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "");
 }
+
+describe("KEEP", () => {
+  const keep = (name: string, number: number): Buffer => Buffer.concat([str(name), u32(number)]);
+
+  test("keeps copies under their names, in place of earlier ones, up to a number of them", async () => {
+    await using shim = new Shim({ binary });
+    await shim.create({ plan: plan(forever) });
+    const file = openSync(join(shim.directory, "kept"), "w+");
+    writeSync(file, "kept");
+    const first = (await shim.daemon.ok(kinds.keep, keep("a", file))).readUInt32LE(0);
+    expect(readFileSync(`/proc/${shim.child.pid}/fd/${first}`, "utf8")).toBe("kept");
+    const again = (await shim.daemon.ok(kinds.keep, keep("a", file))).readUInt32LE(0);
+    expect(existsSync(`/proc/${shim.child.pid}/fd/${first}`)).toBe(again === first);
+    for (let i = 1; i < 8; i++) await shim.daemon.ok(kinds.keep, keep(`n${i}`, file));
+    expect(await shim.errno(kinds.keep, keep("one more", file))).toBe("ENOSPC");
+    const kept = await shim.daemon.ok(kinds.kept);
+    expect([kept.readUInt32LE(0), kept.readUInt32LE(4)]).toEqual([shim.child.pid ?? 0, 8]);
+    closeSync(file);
+    await shim.kill();
+  });
+
+  test("refuses what is no descriptor of the peer's, and names that are none", async () => {
+    await using shim = new Shim({ binary });
+    for (const [name, number, errno] of [
+      ["a", 999_999, "EBADF"],
+      ["", 0, "EINVAL"],
+      ["x".repeat(65), 0, "EINVAL"],
+    ] as const)
+      expect(await shim.errno(kinds.keep, keep(name, number))).toBe(errno);
+    expect((await shim.daemon.ok(kinds.kept)).readUInt32LE(4)).toBe(0);
+  });
+});
 
 describe("CREATE", () => {
   test("without RUN makes a process that waits, START runs it", async () => {

@@ -24,6 +24,7 @@ interface Addon {
   writeNetSettings(namespace: number, text: Uint8Array): Promise<unknown>;
   pidfdOpen(pid: number): unknown;
   pidfdSignal(pidfd: number, signal: number): unknown;
+  pidfdGetfd(pidfd: number, number: number): unknown;
   closeFd(fd: number): unknown;
   memfd(name: string, bytes: Uint8Array): unknown;
   replaceProcess(
@@ -52,6 +53,7 @@ const FUNCTIONS = [
   "writeNetSettings",
   "pidfdOpen",
   "pidfdSignal",
+  "pidfdGetfd",
   "closeFd",
   "memfd",
   "replaceProcess",
@@ -228,6 +230,11 @@ export function loadNative(paths: NativePaths): Native {
     pidfdSignal(pidfd, signal) {
       addon.pidfdSignal(integer("descriptor", pidfd, 3, MAX_INT), integer("signal", signal, 0, MAX_SIGNAL));
     },
+
+    pidfdGetfd: (pidfd, number) =>
+      descriptor(
+        addon.pidfdGetfd(integer("descriptor", pidfd, 3, MAX_INT), integer("descriptor", number, 0, MAX_INT)),
+      ),
 
     closeFd(fd) {
       addon.closeFd(integer("descriptor", fd, 3, MAX_INT)); // never the standard streams

@@ -114,6 +114,8 @@ export interface Native {
   pidfdOpen(pid: number): number;
   /** Throws an errno error; ESRCH when the process is gone. */
   pidfdSignal(pidfd: number, signal: number): void;
+  /** A copy of another process's descriptor, close-on-exec. Throws an errno error; EBADF when it has none of that number. */
+  pidfdGetfd(pidfd: number, number: number): number;
   closeFd(fd: number): void;
 
   /** A sealed file in memory that holds `bytes`, read from its start; close-on-exec unless `replaceProcess` keeps it. */

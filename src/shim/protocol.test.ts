@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { BinaryWriter } from "../base/binary.ts";
 import { FrameReader } from "./frames.ts";
 import {
   MAX_FRAME_BYTES,
@@ -8,6 +9,8 @@ import {
   SHIM_KIND,
   SHIM_STATUS,
   type ShimRequest,
+  decodeDescriptor,
+  decodeKept,
   decodeMessage,
   decodeProcess,
   decodeState,
@@ -84,6 +87,8 @@ const REQUESTS: readonly ShimRequest[] = [
   { kind: "close-stdin", execId: "e1" },
   { kind: "subscribe" },
   { kind: "state" },
+  { kind: "keep", name: "dns", descriptor: 7 },
+  { kind: "kept" },
 ];
 
 test("every request comes back from its encoding", () => {
@@ -93,6 +98,19 @@ test("every request comes back from its encoding", () => {
     expect(frame.tag).toBe(513);
     expect(decodeRequest(frame)).toEqual(request);
   }
+});
+
+test("what a shim keeps is told by name", () => {
+  const answer = new BinaryWriter().u32(42).u32(2).str("a").u32(9).str("b").u32(10).bytes();
+  expect(decodeKept(answer)).toEqual({
+    pid: 42,
+    descriptors: new Map([
+      ["a", 9],
+      ["b", 10],
+    ]),
+  });
+  expect(decodeDescriptor(new BinaryWriter().u32(9).bytes())).toBe(9);
+  expect(() => decodeKept(new BinaryWriter().u32(42).u32(9).bytes())).toThrow("keeps 9 descriptors");
 });
 
 test("a create request has the header's bytes", () => {

@@ -13,6 +13,8 @@
  *     close-stdin  –
  *     subscribe    –                      events on this connection, too
  *     state        status, pid, ticks
+ *     keep         descriptor             the shim has a copy of the daemon's descriptor, under that number
+ *     kept         its pid, names, descriptors
  *
  *     event        when
  *     exit         the main process has ended, all output is in the log, the `exit` file is written
@@ -38,6 +40,8 @@ export const SHIM_KIND = {
   CLOSE_STDIN: 7,
   SUBSCRIBE: 8,
   STATE: 9,
+  KEEP: 10,
+  KEPT: 11,
   REPLY_OK: 0x4000,
   REPLY_ERROR: 0x4001,
   EVENT_EXIT: 0x8000,
@@ -108,7 +112,9 @@ export type ShimRequest =
   | { readonly kind: "attach"; readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean }
   | { readonly kind: "close-stdin"; readonly execId: string }
   | { readonly kind: "subscribe" }
-  | { readonly kind: "state" };
+  | { readonly kind: "state" }
+  | { readonly kind: "keep"; readonly name: string; readonly descriptor: number }
+  | { readonly kind: "kept" };
 
 /** A process that cannot be taken for another one that got its number later. */
 export interface ProcessIdentity {
@@ -220,6 +226,11 @@ function writeRequest(w: BinaryWriter, r: ShimRequest): number {
       return SHIM_KIND.SUBSCRIBE;
     case "state":
       return SHIM_KIND.STATE;
+    case "keep":
+      w.str(r.name).u32(r.descriptor);
+      return SHIM_KIND.KEEP;
+    case "kept":
+      return SHIM_KIND.KEPT;
   }
 }
 
@@ -291,6 +302,31 @@ export function decodeProcess(body: Uint8Array): ProcessIdentity {
 /** The answer to state. */
 export function decodeState(body: Uint8Array): ShimState {
   return exactly("state", body, (r) => ({ status: statusName(r.u32()), pid: r.u32(), startTicks: r.u64() }));
+}
+
+/** `SHIM_KEPT_MAX`. */
+export const MAX_KEPT = 8;
+
+/** The answer to keep: the shim's number. */
+export function decodeDescriptor(body: Uint8Array): number {
+  return exactly("descriptor", body, (r) => r.u32());
+}
+
+export interface Kept {
+  /** The shim's. */
+  readonly pid: number;
+  /** Its numbers, by name. */
+  readonly descriptors: ReadonlyMap<string, number>;
+}
+
+/** The answer to kept. */
+export function decodeKept(body: Uint8Array): Kept {
+  return exactly("list of descriptors", body, (r) => {
+    const pid = r.u32();
+    const count = r.u32();
+    if (count > MAX_KEPT) throw fail("internal", `a shim says that it keeps ${count} descriptors`);
+    return { pid, descriptors: new Map(Array.from({ length: count }, () => [r.str(), r.u32()] as const)) };
+  });
 }
 
 function statusName(status: number): ShimStatus {

@@ -4,6 +4,7 @@
  */
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Native } from "../../linux/native.ts";
 import {
   type Pidfds,
   isRunning,
@@ -31,7 +32,7 @@ export interface LeftoverDeps {
   readonly planner: Planner;
   readonly foreign: Pick<ForeignRuntimes, "find" | "make">;
   readonly cgroups: TaskCgroups;
-  readonly pidfds: Pidfds;
+  readonly pidfds: Pidfds & Pick<Native, "pidfdGetfd">;
   readonly log: Logger;
   /** How long a shim of an earlier daemon may be silent before its task is managed without its answer; 2000 by custom. */
   readonly answerTimeoutMs: number;

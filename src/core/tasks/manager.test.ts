@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { Duplex } from "node:stream";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ExecOptions } from "./tasks.ts";
+import type { CreatedTask, ExecOptions } from "./tasks.ts";
 import { TaskStartError } from "./tasks.ts";
 import { EXEC_STEP, PROCESS, SPEC, TaskWorld, runOptions } from "./testing/task-world.ts";
 
@@ -77,6 +77,28 @@ test("run() hands out the streams that were asked for", async () => {
   expect(stream).toBeDefined();
   stream?.destroy();
   expect(requestsOf("c1").toSorted()).toEqual(["attach", "create"]);
+});
+
+test("run() with something to do before the start does it between the two", async () => {
+  const seen: unknown[] = [];
+  const beforeStart = async (task: CreatedTask): Promise<void> => {
+    seen.push(task.pid, ...requestsOf("c1"));
+    await task.keep("dns", 9);
+  };
+  const task = await world.manager().run(runOptions("c1", { beforeStart }), NEVER);
+  expect(seen).toEqual([PROCESS.pid, "create"]);
+  expect(requestsOf("c1")).toEqual(["create", "keep", "start"]);
+  expect(await task.kept()).toEqual(new Map([["dns", 9]]));
+  expect(world.acts).toEqual(["copy own 9"]);
+});
+
+test("run() leaves nothing when what was to be done before the start fails", async () => {
+  const beforeStart = (): Promise<void> => Promise.reject(new Error("no address left"));
+  const error = await failureOf(world.manager().run(runOptions("c1", { beforeStart }), NEVER));
+  expect(error).toMatchObject({ message: "no address left" });
+  expect(requestsOf("c1")).toEqual(["create"]);
+  expect(world.acts).toContain("clear /cg/test/c1");
+  expect(existsSync(world.directory("c1"))).toBe(false);
 });
 
 test("run() goes on without a stream that the shim refuses", async () => {

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   rmdirSync,
   symlinkSync,
@@ -25,7 +26,7 @@ import { TaskManager } from "./manager.ts";
 import { RunDirectories } from "./run-directory.ts";
 import { runtimePlanner } from "./runtime-planner.ts";
 import { shimArguments, shimSpawner } from "./spawn-shim.ts";
-import type { ExecOptions, RunOptions, Task } from "./tasks.ts";
+import type { CreatedTask, ExecOptions, RunOptions, Task } from "./tasks.ts";
 
 const build = join(import.meta.dirname, "../../../build");
 const paths = { shim: join(build, "gantry-shim"), addon: join(build, "gantry.node") };
@@ -161,6 +162,29 @@ testReal("run() executes the program, and the log and the exit code tell of it",
   expect(readFileSync(join(root, "c1.log"), "utf8")).toStartWith(
     '{"log":"hello\\n","stream":"stdout","time":"',
   );
+});
+
+testReal("what a shim keeps is there for the next daemon, and for nobody else", async () => {
+  const native = loadNative(paths);
+  const [pid, fd] = [{ init: 0 }, native.memfd("kept", Buffer.from("still here"))];
+  const beforeStart = async (created: CreatedTask): Promise<void> => {
+    pid.init = created.pid;
+    // It waits: the program is not the container's yet, its namespaces are.
+    expect(readlinkSync(`/proc/${created.pid}/ns/mnt`)).not.toBe(readlinkSync("/proc/self/ns/mnt"));
+    await created.keep("thing", fd);
+  };
+  const task = await run(newManager(), runOptions("c1", ["sleep", "100"], { beforeStart }));
+  native.closeFd(fd);
+  expect(task.pid).toBe(pid.init);
+  const next = newManager();
+  const [found] = (await next.reconnect(["c1"])).values();
+  const copy = (await found?.kept())?.get("thing") ?? -1;
+  expect(readFileSync(`/proc/self/fd/${copy}`, "utf8")).toBe("still here");
+  native.closeFd(copy);
+  const opened = readdirSync(`/proc/${task.pid}/fd`).map((number) =>
+    readlinkSync(`/proc/${task.pid}/fd/${number}`),
+  );
+  expect(opened.filter((target) => target.includes("memfd"))).toEqual([]);
 });
 
 testReal("run() of a missing program says so, and leaves nothing", async () => {

@@ -7,6 +7,7 @@ import {
   type ProcessIdentity,
   type ShimEvent,
   type ShimRequest,
+  decodeKept,
   decodeProcess,
 } from "../../shim/protocol.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
@@ -199,6 +200,29 @@ export class ShimTask implements Task {
       await this.#deps.cgroups.thaw(this.#deps.planner.cgroupDirs(this.id, this.spec));
     else await this.foreign.resume();
     this.#isPaused = false;
+  }
+
+  async keep(name: string, descriptor: number): Promise<void> {
+    this.#mustLive("conflict");
+    await this.control.request({ kind: "keep", name, descriptor }, REQUEST_TIMEOUT_MS);
+  }
+
+  async kept(): Promise<ReadonlyMap<string, number>> {
+    this.#mustLive("conflict");
+    const { pid, descriptors } = decodeKept(await this.control.request({ kind: "kept" }, REQUEST_TIMEOUT_MS));
+    if (descriptors.size === 0) return new Map();
+    const { pidfds } = this.#deps;
+    const shim = pidfds.pidfdOpen(pid);
+    const copies = new Map<string, number>();
+    try {
+      for (const [name, number] of descriptors) copies.set(name, pidfds.pidfdGetfd(shim, number));
+      return copies;
+    } catch (error) {
+      for (const copy of copies.values()) pidfds.closeFd(copy);
+      throw error;
+    } finally {
+      pidfds.closeFd(shim);
+    }
   }
 
   async #ask(request: ShimRequest): Promise<void> {

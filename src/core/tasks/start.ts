@@ -8,6 +8,8 @@
  *     CREATE with RUN ─────────────────────────▶ clone3 ───────────────────▶ set-up … execve
  *                     ◀──────────────────────── answer
  *
+ * With something to do before the process begins, CREATE comes without RUN: the process waits, set up, until START.
+ *
  * config.json is complete before CREATE is sent: so whoever finds a
  * task of a dead daemon can find its cgroups, too. When anything fails nothing is left: see `undo`.
  */
@@ -85,6 +87,9 @@ async function bringToLife(
 ): Promise<void> {
   const create = createRequest(options, plan);
   task.setProcess(decodeProcess(await control.request(create, START_TIMEOUT_MS)));
+  if (options.beforeStart === undefined) return;
+  await options.beforeStart(task);
+  await control.request({ kind: "start" }, START_TIMEOUT_MS);
 }
 
 /** A client whose stream cannot be had does not stop the start. Never throws. */
@@ -106,7 +111,7 @@ async function attachEarly(deps: StartDeps, id: string, socket: Duplex, early: E
 function createRequest(options: RunOptions, plan: EncodedPlan): CreateRequest {
   return {
     kind: "create",
-    run: true,
+    run: options.beforeStart === undefined,
     terminal: options.spec.process?.terminal ?? false,
     stdin: options.stdin,
     stdinOnce: options.stdinOnce,

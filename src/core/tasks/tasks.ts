@@ -53,7 +53,12 @@ export interface RunOptions {
   readonly runtime: RuntimeProgram | undefined;
   /** Streams that are there before the process runs a single instruction of the image, and so miss nothing. */
   readonly attach: readonly EarlyAttach[];
+  /** Called when the process is there, with its namespaces, and has not begun. When it throws nothing is left. */
+  readonly beforeStart?: ((task: CreatedTask) => Promise<void>) | undefined;
 }
+
+/** A task between its creation and its start. */
+export type CreatedTask = Pick<Task, "id" | "pid" | "keep">;
 
 /** Where a start failed decides the exit code that Docker shows: 126, 127 or 128. */
 export interface StartFailure {
@@ -121,6 +126,13 @@ export interface Task {
   exec(options: ExecOptions): Promise<ExecProcess>;
   /** As far as this side has asked for it, or found it when it connected again. */
   readonly isPaused: boolean;
+  /**
+   * Has the shim keep a copy of a descriptor as long as the task lives, whatever becomes of this process. The name is its own;
+   * what was kept under it before is closed.
+   */
+  keep(name: string, descriptor: number): Promise<void>;
+  /** Copies of what is kept, by name; the caller closes them. */
+  kept(): Promise<ReadonlyMap<string, number>>;
   pause(): Promise<void>;
   resume(): Promise<void>;
 }

@@ -101,6 +101,17 @@ export class FakeTask implements Task {
     return Promise.resolve(exec.process);
   }
 
+  /** What was given to be kept. */
+  readonly keeping = new Map<string, number>();
+
+  async keep(name: string, descriptor: number): Promise<void> {
+    this.keeping.set(name, descriptor);
+  }
+
+  async kept(): Promise<ReadonlyMap<string, number>> {
+    return this.keeping;
+  }
+
   pause(): Promise<void> {
     this.isPaused = true;
     return Promise.resolve();
@@ -152,6 +163,7 @@ export class FakeTasks implements Tasks {
     const task = new FakeTask(options.id, ++this.#pid, options);
     for (const { options: wanted, deliver } of options.attach) deliver(await task.attach(wanted));
     task.streamsAtStart = task.streams.length;
+    await options.beforeStart?.(task);
     this.running.set(options.id, task);
     this.onRun(task);
     return task;

@@ -112,6 +112,10 @@ export function decodeRequest({ kind, payload }: Frame): ShimRequest {
         return { kind: "subscribe" };
       case SHIM_KIND.STATE:
         return { kind: "state" };
+      case SHIM_KIND.KEEP:
+        return { kind: "keep", name: r.str(), descriptor: r.u32() };
+      case SHIM_KIND.KEPT:
+        return { kind: "kept" };
       default:
         throw new Error(`unknown request ${kind}`);
     }
@@ -123,6 +127,8 @@ export function decodeRequest({ kind, payload }: Frame): ShimRequest {
 export class FakeShim {
   /** Every request in order of arrival. */
   readonly requests: ShimRequest[] = [];
+  /** Numbers of this very process. */
+  readonly #kept = new Map<string, number>();
   /** What came in on streams, by exec id. */
   readonly input = new Map<string, string>();
   /** Called with the exec id ("" = main process) when a stream's input has ended. */
@@ -315,6 +321,14 @@ export class FakeShim {
         break;
       case "state":
         w.u32(SHIM_STATUS[this.status]).u32(this.#process.pid).u64(this.#process.startTicks);
+        break;
+      case "keep":
+        this.#kept.set(request.name, request.descriptor);
+        w.u32(request.descriptor);
+        break;
+      case "kept":
+        w.u32(process.pid).u32(this.#kept.size);
+        for (const [name, descriptor] of this.#kept) w.str(name).u32(descriptor);
         break;
       case "signal":
       case "resize":

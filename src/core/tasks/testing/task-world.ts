@@ -66,6 +66,10 @@ export class TaskWorld implements Disposable {
       pidfds: {
         pidfdOpen: (pid) => pid,
         pidfdSignal: (pidfd, signal) => this.acts.push(`signal ${pidfd} ${signal}`),
+        pidfdGetfd: (pidfd, number) => {
+          this.acts.push(`copy ${pidfd === process.pid ? "own" : pidfd} ${number}`);
+          return number;
+        },
         closeFd: () => {},
       },
       cgroups: {
