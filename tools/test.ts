@@ -66,7 +66,7 @@ const steps: readonly Step[] = [
     timeoutMs: 5 * 60_000,
   },
   bunTest("shim", "native/test"),
-  bunTest("unit", "src", "tools"),
+  bunTest("unit", "src", "tools", "test/chaos"),
   bunTest("integration", "test/integration"),
   bunTest("conformance", "test/conformance"),
   {

@@ -1,24 +1,71 @@
 /**
- * npm run chaos -- images [--kills N] [--driver NAME]
+ * npm run chaos -- images [--kills N] [--driver NAME]...
+ * npm run chaos -- powercut [--points N] [--driver NAME]... [--filesystem NAME]...
  *
- * Runs a whole campaign, which the tests run a little of: 200 kills for each storage driver. Root. `GANTRY_SEED=n` chooses
- * the same moments again.
+ * Runs a whole campaign, which the tests run a little of: 200 kills for each storage driver, or a power cut at every flush of
+ * the disk and at 200 random moments. Root. `--seed N` (or `GANTRY_SEED`) chooses the same moments again.
  */
 import { parseArgs } from "node:util";
 import { seeded } from "../support/random.ts";
 import { killWhileImagesChange } from "./images.ts";
+import { cutPowerWhileImagesChange } from "./power-cut/campaign.ts";
+import { whyNotOn } from "./power-cut/recorded-disk.ts";
+
+const USAGE = `usage: npm run chaos -- images [--kills N] [--driver NAME]... [--seed N]
+       npm run chaos -- powercut [--points N] [--driver NAME]... [--filesystem NAME]... [--seed N]`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { kills: { type: "string", default: "200" }, driver: { type: "string", multiple: true } },
+  options: {
+    kills: { type: "string" },
+    points: { type: "string" },
+    driver: { type: "string", multiple: true },
+    filesystem: { type: "string", multiple: true },
+    seed: { type: "string" },
+  },
 });
-if (positionals.length !== 1 || positionals[0] !== "images")
-  throw new Error("usage: npm run chaos -- images [--kills N] [--driver NAME]...");
-const kills = Number(values.kills);
-if (!Number.isInteger(kills) || kills < 1) throw new Error(`invalid number of kills "${values.kills}"`);
-for (const driver of values.driver ?? ["overlay2", "erofs"]) {
+const drivers = values.driver ?? ["overlay2", "erofs"];
+const tell = (line: string): void => console.log(line);
+const numberOf = (name: string, text: string): number => {
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`invalid number of ${name} "${text}"`);
+  return Number(text);
+};
+if (values.seed !== undefined) process.env["GANTRY_SEED"] = String(numberOf("seed", values.seed));
+const [campaign, ...rest] = positionals;
+if (rest.length > 0) throw new Error(USAGE);
+if (campaign === "images" && values.points === undefined && values.filesystem === undefined) await killAll();
+else if (campaign === "powercut" && values.kills === undefined) await cutAll();
+else throw new Error(USAGE);
+
+async function killAll(): Promise<void> {
+  const kills = numberOf("kills", values.kills ?? "200");
+  for (const driver of drivers)
+    await timed(driver, () =>
+      killWhileImagesChange({ driver, kills, random: seeded(`kills, ${driver}`), tell }),
+    );
+}
+
+async function cutAll(): Promise<void> {
+  const points = values.points === undefined ? undefined : numberOf("points", values.points);
+  for (const fileSystem of values.filesystem ?? ["ext4", "xfs"]) {
+    const reason = whyNotOn(fileSystem);
+    if (reason !== undefined) {
+      // Asked for by name it must not be passed over.
+      if (values.filesystem !== undefined) throw new Error(reason);
+      tell(`not on ${fileSystem}: ${reason}`);
+      continue;
+    }
+    for (const driver of drivers) {
+      const what = `power cuts, ${driver} on ${fileSystem}`;
+      await timed(what, () =>
+        cutPowerWhileImagesChange({ driver, fileSystem, points, random: seeded(what), tell }),
+      );
+    }
+  }
+}
+
+async function timed(what: string, work: () => Promise<void>): Promise<void> {
   const start = performance.now();
-  const tell = (line: string): void => console.log(line);
-  await killWhileImagesChange({ driver, kills, random: seeded(`kills, ${driver}`), tell });
-  console.log(`${driver}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  await work();
+  tell(`${what}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }

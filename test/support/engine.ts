@@ -113,6 +113,11 @@ export class Engine {
     return ["nsenter", `--target=${this.#holder.pid}`, "--mount", "--net"];
   }
 
+  /** A command that runs where the engine does: in the mount and network namespaces of the test host. */
+  async inHost(command: readonly string[]): Promise<string[]> {
+    return [...(await this.#testHost()), ...command];
+  }
+
   async ping(): Promise<boolean> {
     try {
       return (await this.api("GET", "/_ping")).status === 200;
