@@ -7,12 +7,12 @@
  *                                         with other owners alone, `ids` is one whose text names what `mapping` holds
  *     trash/<random>                      what is being deleted
  *
- * `…` is the driver's own (storage-format.ts). `prepare` syncs nothing: it is on the path of every container start, and a
- * container that a power cut took has no use for its directories.
+ * `…` is the driver's own (storage-format.ts). `prepare` syncs nothing: a container that goes when it ends has no use for
+ * directories that survive a power cut. For the others there is `persist`.
  */
 import { mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { syncDirectorySync } from "../../base/sync-directory.ts";
+import { syncDirectory, syncDirectorySync } from "../../base/sync-directory.ts";
 import { isDiskFull } from "../../base/disk-full.ts";
 import { errnoOf, fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -202,6 +202,17 @@ export class LayeredSnapshots implements Snapshotter {
       throw error;
     }
     this.#active.set(id, { parent, shiftedBy });
+  }
+
+  /** The entries of a directory bring what is new in it along. */
+  async persist(id: string): Promise<void> {
+    this.#find(id);
+    try {
+      await syncDirectory(this.#activePath(id));
+      await syncDirectory(join(this.#root, "active"));
+    } catch (error) {
+      throw cannot(`sync the root filesystem of "${id}"`, error);
+    }
   }
 
   keyOf(shift: IdShift): string {

@@ -269,6 +269,13 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterUn
       expect(snapshots.active()).toEqual([{ id: "c1", parent: A }]);
     });
 
+    test("persist() is for what was prepared", async () => {
+      const { snapshots } = await make();
+      await snapshots.prepare("c1", undefined);
+      await snapshots.persist("c1");
+      expect(isCategory(await rejection(snapshots.persist("c2")), "not_found")).toBe(true);
+    });
+
     test("prepare() without a parent gives an empty root", async () => {
       const { snapshots, reopen, files } = await make();
       await snapshots.prepare("c1", undefined);

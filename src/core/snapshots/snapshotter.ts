@@ -129,6 +129,9 @@ export interface Snapshotter {
    */
   prepare(id: string, parent: string | undefined, shift?: IdShift): Promise<void>;
 
+  /** What `prepare` made is there after a power cut, too; of what was written to it that is up to who wrote it. */
+  persist(id: string): Promise<void>;
+
   /** How `mount` names a mapping. */
   keyOf(shift: IdShift): string;
 

@@ -5,6 +5,7 @@ import { goArchitecture } from "../system/version.ts";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { fail, messageOf } from "../../base/errors.ts";
+import { syncDirectory } from "../../base/sync-directory.ts";
 import { Scope } from "../../base/scope.ts";
 import type { ImageUses } from "../../core/gc/image-uses.ts";
 import type { Images } from "../../core/images/images.ts";
@@ -28,7 +29,7 @@ export interface CreateDeps {
   readonly store: ContainerStore;
   readonly images: Pick<Images, "resolve">;
   readonly imageUses: Pick<ImageUses, "used">;
-  readonly snapshots: Pick<Snapshotter, "prepare" | "remove">;
+  readonly snapshots: Pick<Snapshotter, "prepare" | "persist" | "remove">;
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
@@ -41,6 +42,7 @@ export interface CreateDeps {
  * `invalid_argument`, `not_implemented`.
  *
  * On crash: directory and snapshot come first, the row last. Without its row both are garbage to the next start.
+ * On a power cut, too: a row that survives one (all but those of `--rm`) finds its directory and snapshot.
  */
 export async function create(
   deps: CreateDeps,
@@ -90,6 +92,10 @@ export async function create(
   scope.defer("remove directory", () => rmSync(paths.directory, { recursive: true, force: true }));
   await deps.snapshots.prepare(id, container.record.layer, shiftOf(remap));
   scope.defer("remove snapshot", () => deps.snapshots.remove(id));
+  if (!container.host.AutoRemove) {
+    await deps.snapshots.persist(id);
+    await syncDirectory(deps.containersDir);
+  }
   deps.store.add(container);
   scope.release();
 

@@ -171,6 +171,22 @@ test("snapshots and directories without a container are deleted, others kept", a
   expect(existsSync(join(host.deps.containersDir, "not-an-id"))).toBe(true);
 });
 
+test("what only a nobody's snapshot stood on is collected, once that is gone", async () => {
+  const id = await container("web", {});
+  const found: string[][] = [];
+  Object.assign(host.deps.images, {
+    collect: () => {
+      found.push([...host.snapshots.actives.keys()]);
+      return Promise.resolve({ removedLayers: [] });
+    },
+  });
+  await restart();
+  expect(found).toEqual([]);
+  await host.snapshots.prepare("e".repeat(64), undefined);
+  await restart();
+  expect(found).toEqual([[id]]);
+});
+
 test("rows that cannot be read do not keep the others from coming back", async () => {
   await container("good", {});
   const documents = [

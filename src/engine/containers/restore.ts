@@ -98,11 +98,13 @@ function isDue(container: Container): boolean {
 }
 
 async function sweep(deps: RestoreDeps): Promise<void> {
-  for (const { id } of deps.snapshots.active())
-    if (deps.store.get(id) === undefined) {
-      deps.log.info("deleting a snapshot that is nobody's", { id });
-      await deps.snapshots.remove(id);
-    }
+  const orphans = deps.snapshots.active().filter(({ id }) => deps.store.get(id) === undefined);
+  for (const { id } of orphans) {
+    deps.log.info("deleting a snapshot that is nobody's", { id });
+    await deps.snapshots.remove(id);
+  }
+  // The images had their turn before: what only an orphan stood on was in use then.
+  if (orphans.length > 0) await deps.images.collect();
   for (const name of await entriesOf(deps.containersDir))
     if (/^[0-9a-f]{64}$/.test(name) && deps.store.get(name) === undefined) {
       deps.log.info("deleting the directory of a container that is gone", { id: name });

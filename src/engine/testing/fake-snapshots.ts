@@ -21,6 +21,7 @@ export class FakeSnapshots implements Snapshotter {
     discardStranger: () => {},
   };
   readonly actives = new Map<string, string | undefined>();
+  readonly persisted = new Set<string>();
 
   hasLayer(): boolean {
     return true;
@@ -48,6 +49,12 @@ export class FakeSnapshots implements Snapshotter {
 
   prepare(id: string, parent: string | undefined): Promise<void> {
     this.actives.set(id, parent);
+    return Promise.resolve();
+  }
+
+  persist(id: string): Promise<void> {
+    if (!this.actives.has(id)) throw fail("not_found", `no snapshot "${id}"`);
+    this.persisted.add(id);
     return Promise.resolve();
   }
 
