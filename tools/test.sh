@@ -30,6 +30,9 @@ need umoci umoci
 need strace strace
 # The emulated machine with cgroup v2, systemd and AppArmor (tools/vm.ts).
 [ "$(uname -m)" != x86_64 ] || need qemu-system-x86_64 qemu-system-x86
+# A disk that keeps a log of its writes, for power cuts (test/chaos/power-cut).
+need qemu-storage-daemon qemu-system-common
+need mkfs.xfs xfsprogs
 need mkfs.ext4 e2fsprogs
 need mkfs.btrfs btrfs-progs
 if ! command -v docker >/dev/null 2>&1; then

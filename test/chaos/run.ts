@@ -47,7 +47,7 @@ async function killAll(): Promise<void> {
 
 async function cutAll(): Promise<void> {
   const points = values.points === undefined ? undefined : numberOf("points", values.points);
-  for (const fileSystem of values.filesystem ?? ["ext4", "xfs"]) {
+  for (const fileSystem of values.filesystem ?? ["ext4", "xfs", "btrfs"]) {
     const reason = whyNotOn(fileSystem);
     if (reason !== undefined) {
       // Asked for by name it must not be passed over.

@@ -26,6 +26,7 @@ export type Requirement =
   | "erofs"
   | "btrfs"
   | "strace"
+  | "recorded disk"
   | "native";
 
 function hasCommand(name: string): boolean {
@@ -55,6 +56,9 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   /** As init: sd_booted(3). */
   systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
   strace: () => hasCommand("strace"),
+  /** A loop device in front of QEMU's storage daemon. */
+  "recorded disk": () =>
+    existsSync("/dev/fuse") && existsSync("/dev/loop-control") && hasCommand("qemu-storage-daemon"),
   debootstrap: () => hasCommand("debootstrap"),
   cc: () => hasCommand("cc"),
   x86_64: () => process.arch === "x64",

@@ -11,7 +11,7 @@ import { type Engine, ROOT } from "../../support/engine.ts";
 import { ImageWorld } from "../image-world.ts";
 import { type Allowed, expectSurvived } from "./after-cut.ts";
 import { DiskStates } from "./disk-states.ts";
-import { chosen, pointsOf } from "./points.ts";
+import { chosen, pointsOf, type Span } from "./points.ts";
 import { FILE_SYSTEMS, type FileSystem, mountDisk, RecordedDisk, unmountDisk } from "./recorded-disk.ts";
 import { playScript } from "./script.ts";
 import { allowedAt, momentOf, type Step } from "./timeline.ts";
@@ -39,17 +39,18 @@ export async function cutPowerWhileImagesChange(campaign: PowerCutCampaign): Pro
   if (fileSystem === undefined) throw new Error(`unknown file system "${campaign.fileSystem}"`);
   await using world = await ImageWorld.start(driver);
   await using disk = await RecordedDisk.start(world.engine, DISK_BYTES);
-  const { startsAt, steps } = await record(world, disk, fileSystem);
+  const { span, steps } = await record(world, disk, fileSystem);
   const log = readWriteLog(disk.log);
   expectWholeLog(log, disk);
-  const all = pointsOf(log.writes, startsAt, steps, random);
+  const all = pointsOf(log.writes, span, steps, random);
   const points = chosen(all, campaign.points ?? all.length, random);
   const what = `${driver} on ${campaign.fileSystem}`;
   tell(`${what}: ${steps.length} steps, ${log.writes.length} writes; ${points.length} of ${all.length} cuts`);
   using states = new DiskStates(log, disk.log, join(disk.directory, "flushed"), DISK_BYTES);
   const cut = join(disk.directory, "cut");
   const violations: string[] = [];
-  for (const point of points) {
+  for (const [done, point] of points.entries()) {
+    if (done > 0 && done % 50 === 0) tell(`${what}: ${done} cuts, ${violations.length} violations`);
     states.make(cut, point, random);
     const problem = await violationOn(world, fileSystem, cut, allowedAt(steps, point.position));
     if (problem === undefined) continue;
@@ -66,8 +67,8 @@ export async function cutPowerWhileImagesChange(campaign: PowerCutCampaign): Pro
 }
 
 interface Recording {
-  /** The log had that length when the script began. */
-  readonly startsAt: number;
+  /** When the script was played. */
+  readonly span: Span;
   readonly steps: readonly Step[];
 }
 
@@ -79,7 +80,8 @@ async function record(world: ImageWorld, disk: RecordedDisk, fileSystem: FileSys
     await engine.launch();
     await engine.ok(["load", "-q", "-i", await busyboxArchive()]);
     const startsAt = disk.logBytes;
-    return { startsAt, steps: await playScript(world, () => disk.logBytes) };
+    const steps = await playScript(world, () => disk.logBytes);
+    return { span: { startsAt, endsAt: disk.logBytes }, steps };
   } finally {
     await emptied(engine);
     await disk.finish();

@@ -11,13 +11,13 @@ const write = (endsAt: number, flushes = false): LoggedWrite => ({
   length: 512,
   bytesAt: 0,
 });
-const WRITES = [write(10, true), write(20), write(30, true), write(40), write(50)];
+const WRITES = [write(10, true), write(20), write(30, true), write(40), write(50), write(60, true)];
 const next = randomFrom(7);
 const random = (): number => next(1 << 20) / (1 << 20);
 
-test("there is one for every flush since the beginning, one for every answer, and others by chance, in order", () => {
+test("there is one for every flush of that time, one for every answer, and others by chance, in order", () => {
   const step = { name: "load", startsAt: 22, endsAt: 45, changes: new Map() };
-  const points = pointsOf(WRITES, 20, [step], random);
+  const points = pointsOf(WRITES, { startsAt: 20, endsAt: 55 }, [step], random);
   const those = (loses: string): object[] => points.filter((point) => point.loses === loses);
   expect(those("nothing")).toEqual([{ writes: 3, loses: "nothing", position: 30 }]);
   expect(those("everything")).toEqual([{ writes: 4, loses: "everything", position: 45 }]);

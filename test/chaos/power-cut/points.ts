@@ -10,17 +10,24 @@ export interface Point extends Cut {
 
 const RANDOM_POINTS = 200;
 
+/** Positions in the log. */
+export interface Span {
+  readonly startsAt: number;
+  readonly endsAt: number;
+}
+
 /**
- * All after `startsAt`, in order: each flush with nothing lost but what came later; each answer with everything lost that
+ * All of that time, in order: each flush with nothing lost but what came later; each answer with everything lost that
  * was not flushed by then; and random moments, which lose some of it.
  */
 export function pointsOf(
-  writes: readonly LoggedWrite[],
-  startsAt: number,
+  log: readonly LoggedWrite[],
+  { startsAt, endsAt }: Span,
   steps: readonly Step[],
   random: () => number,
 ): readonly Point[] {
-  const first = countUpTo(writes, startsAt);
+  const first = countUpTo(log, startsAt);
+  const writes = log.slice(0, countUpTo(log, endsAt));
   const at = (count: number, loses: Cut["loses"]): Point => ({
     writes: count,
     loses,
