@@ -17,7 +17,7 @@ for (const { driver, fileSystem, needs } of PLACES)
       test("leave all that a client was told, and nothing damaged", async () => {
         const random = seeded(`power cuts, ${driver} on ${fileSystem}`);
         const tell = (line: string): void => console.log(line);
-        await cutPowerWhileImagesChange({ driver, fileSystem, points: 15, random, tell });
+        await cutPowerWhileImagesChange({ driver, fileSystem, points: 10, random, tell });
       }, 300_000);
     },
   );
