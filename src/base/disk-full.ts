@@ -14,3 +14,19 @@ export function isDiskFull(error: unknown): boolean {
   }
   return false;
 }
+
+/** Who can make room on a full disk. */
+export interface Room {
+  /** Deletes what may go and nothing else; true when something went. Never rejects. Calls at the same time share one search. */
+  make(): Promise<boolean>;
+}
+
+/** Once more, when the disk was full and there is room now. `work` leaves nothing behind when it fails. */
+export async function withRoom<T>(room: Room | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (room === undefined || !isDiskFull(error) || !(await room.make())) throw error;
+    return await work();
+  }
+}

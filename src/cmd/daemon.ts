@@ -61,10 +61,11 @@ import { ContainerStore } from "../engine/containers/store.ts";
 import { openNetworks } from "../engine/networks/networks.ts";
 import { mendImageMounts } from "../engine/images/mounts.ts";
 import { keepCollecting } from "../engine/system/collect-garbage.ts";
+import { makeRoom, sharedRoom } from "../engine/system/make-room.ts";
 import { announceReload } from "../engine/system/announce-reload.ts";
 import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
-import { fileSystemUse } from "../linux/file-system-use.ts";
+import { type FileSystemUse, fileSystemUse } from "../linux/file-system-use.ts";
 import { findAccount } from "../linux/accounts.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
@@ -95,6 +96,8 @@ import { openStorage } from "./storage-driver.ts";
 import { type DumpedParts, writeStateDump } from "./state-dump.ts";
 
 const SHUTDOWN_MS = 5_000;
+/** Many times what removing an image or a container writes. */
+const METADATA_RESERVE_BYTES = 1 << 20;
 const SHIM_ANSWER_MS = 2_000;
 const PS_LIMITS = { timeoutMs: 5_000, maxBytes: 8 << 20 };
 
@@ -122,11 +125,16 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   const metadata = openMetadata({
     path: roots.metadata,
+    reserveBytes: METADATA_RESERVE_BYTES,
     onDamaged: (movedTo, reason) => log.error("the metadata was damaged, starting anew", { movedTo, reason }),
   });
   const { partialMaxAgeMs } = options.garbage;
+  const fileSystem = (): Promise<FileSystemUse> => fileSystemUse(roots.dataRoot);
+  // Nothing is written before the engine is there to ask.
+  const room = sharedRoom((signal) => makeRoom({ ...engine, fileSystem }, options.garbage, signal));
   const content = openContent(roots.content, log, {
     partialMaxAgeMs,
+    room,
     startWriteback: (fd, from, bytes) => native.startWriteback(fd, from, bytes),
   });
   const snapshots = await openStorage({
@@ -147,6 +155,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     metadata,
     log,
     partialMaxAgeMs,
+    room,
   });
   const imageUses = new ImageUses(metadata);
   const registries = openRegistries(registryOptionsOf(options), log);
@@ -256,10 +265,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   await ready;
   const stopCompressing = keepLogsCompressed(engine);
-  const stopCollecting = keepCollecting(
-    { ...engine, fileSystem: () => fileSystemUse(roots.dataRoot) },
-    options.garbage,
-  );
+  const stopCollecting = keepCollecting({ ...engine, fileSystem }, options.garbage);
   if (options.pidFile !== "") writeFileSync(options.pidFile, `${process.pid}\n`);
   log.info("the engine is ready", {
     version: VERSION,

@@ -15,10 +15,11 @@ test("what is in the file is sent on to the disk in parts, each once, from where
   await using handle = await open(path, "wx+");
   await handle.write(Buffer.alloc(100, "a"));
   const sent: (readonly [number, number])[] = [];
-  const file = new AppendFile(handle, 100, async (fd, from, bytes) => {
+  const startWriteback = async (fd: number, from: number, bytes: number): Promise<void> => {
     expect(fd).toBe(handle.fd);
     sent.push([from, bytes]);
-  });
+  };
+  const file = new AppendFile(handle, 100, { startWriteback });
   for (let i = 0; i < 30; i++) {
     await file.write(Buffer.alloc(MiB, "b"));
     await file.drain();
@@ -36,10 +37,11 @@ test("end() waits for the disk, drain() does not; a disk that lags holds up the 
   await using handle = await open(join(directory, "lagging"), "wx+");
   const { promise, resolve } = Promise.withResolvers<void>();
   let parts = 0;
-  const file = new AppendFile(handle, 0, () => {
+  const startWriteback = (): Promise<void> => {
     parts++;
     return promise;
-  });
+  };
+  const file = new AppendFile(handle, 0, { startWriteback });
   await file.write(Buffer.alloc(8 * MiB));
   await file.drain();
   const second = file.write(Buffer.alloc(8 * MiB));
@@ -58,7 +60,8 @@ test("end() waits for the disk, drain() does not; a disk that lags holds up the 
 
 test("a head start that fails is no failure", async () => {
   await using handle = await open(join(directory, "failing"), "wx+");
-  const file = new AppendFile(handle, 0, () => Promise.reject(new Error("no threads")));
+  const startWriteback = (): Promise<void> => Promise.reject(new Error("no threads"));
+  const file = new AppendFile(handle, 0, { startWriteback });
   await file.write(Buffer.alloc(8 * MiB));
   await file.end();
   expect((await handle.stat()).size).toBe(8 * MiB);

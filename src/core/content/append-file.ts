@@ -1,6 +1,7 @@
 import { writev } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { promisify } from "node:util";
+import { isDiskFull, type Room } from "../../base/disk-full.ts";
 
 const writevTo = promisify(writev);
 
@@ -13,9 +14,18 @@ const WRITEBACK_BYTES = 8 << 20;
 /** `Native.startWriteback` of src/linux. Its descriptor stays open until it has resolved. */
 export type StartWriteback = (fd: number, from: number, bytes: number) => Promise<void>;
 
+/** What a writer may know of its disk. */
+export interface DiskCare {
+  /** Without it a commit waits for all bytes to reach the disk. */
+  readonly startWriteback?: StartWriteback;
+  /** For a write that finds the disk full, and then goes on. */
+  readonly room?: Room;
+}
+
 /**
  * Appends to a file while the caller goes on: what arrives during one write is written by the next in one call. A
- * failure is kept and thrown by everything that follows.
+ * failure is kept and thrown by everything that follows. A full disk is one when no room can be made, or when it is full
+ * for the second time.
  */
 export class AppendFile {
   readonly #handle: FileHandle;
@@ -27,10 +37,13 @@ export class AppendFile {
   #queuedBytes = 0;
   #flushing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
+  /** Asked once. */
+  #room: Room | undefined;
 
-  constructor(handle: FileHandle, sizeBytes: number, startWriteback: StartWriteback | undefined) {
+  constructor(handle: FileHandle, sizeBytes: number, { startWriteback, room }: DiskCare = {}) {
     this.#handle = handle;
     this.#startWriteback = startWriteback;
+    this.#room = room;
     this.#writtenBytes = this.#sentBytes = sizeBytes;
   }
 
@@ -97,9 +110,20 @@ export class AppendFile {
     let rest = batch;
     while (rest.length > 0) {
       // A call takes 1024 buffers (IOV_MAX), and may write less than it was given when the disk fills up.
-      const { bytesWritten } = await writevTo(this.#handle.fd, rest.slice(0, 1024));
+      const { bytesWritten } = await this.#writeSome(rest.slice(0, 1024));
       this.#writtenBytes += bytesWritten;
       rest = after(rest, bytesWritten);
+    }
+  }
+
+  async #writeSome(batch: readonly Uint8Array[]): Promise<{ readonly bytesWritten: number }> {
+    try {
+      return await writevTo(this.#handle.fd, batch);
+    } catch (error) {
+      const room = this.#room;
+      this.#room = undefined;
+      if (room === undefined || !isDiskFull(error) || !(await room.make())) throw error;
+      return await writevTo(this.#handle.fd, batch);
     }
   }
 }

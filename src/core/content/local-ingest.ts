@@ -3,7 +3,7 @@ import type { Hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { isDiskFull } from "../../base/disk-full.ts";
 import { fail, GantryError, messageOf } from "../../base/errors.ts";
-import { AppendFile, type StartWriteback } from "./append-file.ts";
+import { AppendFile, type DiskCare } from "./append-file.ts";
 import type { BlobInfo, ExpectedBlob, Ingest } from "./content.ts";
 
 /** Bytes read at a time. */
@@ -36,10 +36,10 @@ export class LocalIngest implements Ingest {
   #sizeBytes: number;
   #ended = false;
 
-  constructor({ handle, hash, sizeBytes }: OpenFile, owner: FileOwner, startWriteback?: StartWriteback) {
+  constructor({ handle, hash, sizeBytes }: OpenFile, owner: FileOwner, disk: DiskCare = {}) {
     this.#foundBytes = sizeBytes;
     this.#handle = handle;
-    this.#file = new AppendFile(handle, sizeBytes, startWriteback);
+    this.#file = new AppendFile(handle, sizeBytes, disk);
     this.#hash = hash;
     this.#sizeBytes = sizeBytes;
     this.#owner = owner;

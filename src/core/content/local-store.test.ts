@@ -1,6 +1,14 @@
 import { afterEach, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -106,11 +114,36 @@ test("start-up deletes what earlier runs left and ignores strangers aloud", () =
 
 test("a full disk is said to be full, at the latest by commit(), and nothing is left", async () => {
   const handle = await open("/dev/full", "w");
-  const file = new AppendFile(handle, 0, undefined);
+  const file = new AppendFile(handle, 0);
   await file.write(Buffer.from("x"));
   expect((await rejection(file.drain())).message).toContain("ENOSPC");
   expect((await rejection(file.write(Buffer.from("y")))).message).toContain("ENOSPC");
   await handle.close();
+});
+
+test("a full disk on which room can be made is written on, once", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "roomy-"));
+  const path = join(dir, "file");
+  const [full, roomy] = [await open("/dev/full", "w"), await open(path, "w")];
+  let isFull = true;
+  let asked = 0;
+  const make = async (): Promise<boolean> => {
+    asked++;
+    isFull = false;
+    return true;
+  };
+  const disk = new Proxy(full, { get: (handle, key) => Reflect.get(isFull ? handle : roomy, key) });
+  const file = new AppendFile(disk, 0, { room: { make } });
+  await file.write(Buffer.from("x"));
+  await file.write(Buffer.from("yz"));
+  await file.drain();
+  expect([readFileSync(path, "utf8"), asked]).toEqual(["xyz", 1]);
+  isFull = true;
+  await file.write(Buffer.from("!"));
+  expect((await rejection(file.drain())).message).toContain("ENOSPC");
+  expect(asked).toBe(1);
+  await Promise.all([full.close(), roomy.close()]);
+  rmSync(dir, { recursive: true });
 });
 
 test("an ingest that could not be written is suspended as what its file holds, not as what was hashed", async () => {

@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { withRoom } from "../../base/disk-full.ts";
 import { syncDirectory, syncDirectorySync } from "../../base/sync-directory.ts";
 import { errnoOf, fail, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -24,22 +25,20 @@ import {
   type OpenOptions,
   type PartialBlob,
 } from "./content.ts";
-import type { StartWriteback } from "./append-file.ts";
+import type { DiskCare } from "./append-file.ts";
 import { cannotWrite, type FileOwner, LocalIngest } from "./local-ingest.ts";
 import { PartialBlobs } from "./partial-blobs.ts";
 
 /** Bytes read at a time: large enough that the trips to the thread pool do not show. */
 const READ_BYTES = 256 << 10;
 
-export interface ContentOptions {
+export interface ContentOptions extends DiskCare {
   readonly partialMaxAgeMs?: number;
-  /** Without it a commit waits for all bytes to reach the disk. */
-  readonly startWriteback?: StartWriteback;
 }
 
 /** Opens the store in `root` (created when missing), deletes what a crash left half-made, and reads what there is. */
 export function openContent(root: string, log: Logger, options: ContentOptions = {}): Content {
-  const store = new LocalStore(root, options.startWriteback);
+  const store = new LocalStore(root, options);
   const oldestMs = Date.now() - (options.partialMaxAgeMs ?? DEFAULT_PARTIAL_MAX_AGE_MS);
   const { deletedIngests, deletedPartials, strangers } = store.recover(oldestMs);
   if (deletedIngests > 0) log.info("deleted unfinished blobs of an earlier run", { count: deletedIngests });
@@ -54,11 +53,11 @@ class LocalStore implements Content {
   readonly #ingestDir: string;
   readonly #blobs = new Map<string, BlobInfo>();
   readonly #partials: PartialBlobs;
-  readonly #startWriteback: StartWriteback | undefined;
+  readonly #disk: DiskCare;
   #counter = 0;
 
-  constructor(root: string, startWriteback: StartWriteback | undefined) {
-    this.#startWriteback = startWriteback;
+  constructor(root: string, disk: DiskCare) {
+    this.#disk = disk;
     this.#blobsDir = join(root, "blobs", "sha256");
     this.#ingestDir = join(root, "ingest");
     mkdirSync(this.#blobsDir, { recursive: true, mode: 0o700 });
@@ -95,7 +94,9 @@ class LocalStore implements Content {
 
   async begin(holder: BlobHolder, name?: string, signal?: AbortSignal): Promise<Ingest> {
     try {
-      return name === undefined ? await this.#beginUnnamed(holder) : await this.#resume(holder, name, signal);
+      return await withRoom(this.#disk.room, () =>
+        name === undefined ? this.#beginUnnamed(holder) : this.#resume(holder, name, signal),
+      );
     } catch (error) {
       if (signal?.aborted === true) throw error;
       throw cannotWrite(error);
@@ -113,7 +114,7 @@ class LocalStore implements Content {
     };
     const handle = await open(path, "wx+", 0o600);
     const file = { handle, hash: createHash("sha256"), sizeBytes: 0 };
-    return new LocalIngest(file, owner, this.#startWriteback);
+    return new LocalIngest(file, owner, this.#disk);
   }
 
   async #resume(holder: BlobHolder, name: string, signal: AbortSignal | undefined): Promise<Ingest> {
@@ -128,7 +129,7 @@ class LocalStore implements Content {
       drop: () => partials.drop(name),
       keep: (hashed) => partials.release(name, hashed),
     };
-    return new LocalIngest(await partials.claim(name, signal), owner, this.#startWriteback);
+    return new LocalIngest(await partials.claim(name, signal), owner, this.#disk);
   }
 
   async ingest(

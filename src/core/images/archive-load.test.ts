@@ -19,6 +19,7 @@ import {
   manifestBlobs,
 } from "./testing/archives.ts";
 import type { LoadedImage } from "./images.ts";
+import { DEFAULT_EXPANSION } from "../unpack/expansion.ts";
 import { PlainTrees } from "../snapshots/testing/plain-native.ts";
 import { newRoot, openStore, type TestStore } from "./testing/store.ts";
 
@@ -647,6 +648,35 @@ describe("load()", () => {
     const error = await rejection(load(dockerArchive([APP])));
     expect(error.message).toBe("cannot load the archive: no space left on device");
     expect(isCategory(error, "unavailable")).toBe(true);
+    await store.snapshots.settled();
+    expect(store.files()).toEqual([]);
+  });
+
+  test("unpacks what found no room from the blobs when room could be made, once for each layer", async () => {
+    await store[Symbol.asyncDispose]();
+    let makes = 0;
+    let isFull = true;
+    class FullDisk extends PlainTrees {
+      override async applyLayer(...args: Parameters<PlainTrees["applyLayer"]>) {
+        if (!isFull) return await super.applyLayer(...args);
+        for await (const _ of args[1]) break; // half of it
+        throw Object.assign(new Error("write failed"), { code: "ENOSPC" });
+      }
+    }
+    const make = async (): Promise<boolean> => {
+      makes++;
+      isFull = makes > 1;
+      return true;
+    };
+    store = await openStore(newRoot(), new FullDisk(), DEFAULT_EXPANSION, { make });
+    await load(dockerArchive([APP]));
+    expect([store.images.list().length, makes]).toEqual([1, 1]);
+    await store.snapshots.settled();
+    expect(store.files().length).toBe(3 + 2);
+    await store.images.remove(store.images.list()[0]?.id ?? "");
+    isFull = true;
+    const error = await rejection(load(dockerArchive([APP])));
+    expect([error.message, makes]).toEqual(["cannot load the archive: no space left on device", 2]);
     await store.snapshots.settled();
     expect(store.files()).toEqual([]);
   });

@@ -6,6 +6,7 @@
  * load fails or the process dies, the lease is gone and collection takes it all.
  */
 import type { Readable } from "node:stream";
+import { withRoom } from "../../base/disk-full.ts";
 import { chainIdsOf } from "../../specs/oci-image/digest.ts";
 import type { Platform } from "../../specs/oci-image/manifest.ts";
 import type { Lease } from "../metadata/leases.ts";
@@ -118,9 +119,11 @@ class Commit {
     }
     // The same diff at a second place, or a blob that was here without this stack: unpacked from the blob.
     await this.#flush();
-    const { content, snapshots } = this.#deps;
-    await snapshots.createLayer(chainId, parent, (staged) =>
-      applyStoredLayer(content, layer, { staged, expansion: this.#expansion }, this.#signal),
+    const { content, snapshots, room } = this.#deps;
+    await withRoom(room, () =>
+      snapshots.createLayer(chainId, parent, (staged) =>
+        applyStoredLayer(content, layer, { staged, expansion: this.#expansion }, this.#signal),
+      ),
     );
   }
 
@@ -128,7 +131,7 @@ class Commit {
     const batch = this.#batch;
     this.#batch = [];
     this.#signal.throwIfAborted();
-    await this.#deps.snapshots.commitLayers(batch);
+    await withRoom(this.#deps.room, () => this.#deps.snapshots.commitLayers(batch));
   }
 }
 

@@ -5,6 +5,7 @@
  * Everything else is skipped and its name remembered, for the error when a manifest refers to it.
  */
 import { createHash } from "node:crypto";
+import type { Room } from "../../base/disk-full.ts";
 import { fail } from "../../base/errors.ts";
 import { BLOCK, isTarHeader, isZeroBlock } from "../../base/tar-format.ts";
 import { readTar, type TarEntry, type TarLimits } from "../../base/tar-reader.ts";
@@ -65,6 +66,7 @@ export interface ScanDeps {
   readonly knownLayer: (blob: string) => KnownLayer | undefined;
   /** Told of every staged layer as soon as there is one; discarding it is the caller's business, also on failure. */
   readonly onStaged: (staged: StagedLayer) => void;
+  readonly room?: Room | undefined;
 }
 
 const LIMITS: TarLimits = { maxEntries: 20_000, maxHeaderBytes: 1 << 20 };
@@ -196,12 +198,12 @@ class Scan implements ScannedArchive {
   }
 
   async #storeLayer(content: PeekedStream): Promise<Scanned> {
-    const { snapshots, expansion } = this.#deps;
-    const staged = snapshots.stageLayer();
-    this.#deps.onStaged(staged);
-    const ingest = await this.#deps.content.begin(this.#deps.holder);
-    const target = { ingest, staged };
-    const { blob, diffId, compression, usage } = await storeLayer(content, target, expansion, this.#signal);
+    const { expansion, room, content: store } = this.#deps;
+    const stage = (): StagedLayer => this.#stage();
+    const onFullDisk = room === undefined ? undefined : { room, content: store, stage };
+    const target = { staged: stage(), ingest: await store.begin(this.#deps.holder), onFullDisk };
+    const stored = await storeLayer(content, target, expansion, this.#signal);
+    const { blob, diffId, compression, usage, staged } = stored;
     return {
       kind: "layer",
       blob: blob.digest,
@@ -210,6 +212,12 @@ class Scan implements ScannedArchive {
       diffId,
       applied: { staged, usage },
     };
+  }
+
+  #stage(): StagedLayer {
+    const staged = this.#deps.snapshots.stageLayer();
+    this.#deps.onStaged(staged);
+    return staged;
   }
 }
 

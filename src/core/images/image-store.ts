@@ -30,6 +30,7 @@ import { StoredImageCare } from "./image-care.ts";
 import { type ImageRow, ImageRows, type NameRow } from "./image-rows.ts";
 import { ImageTable } from "./image-table.ts";
 import type {
+  Collected,
   CommitOptions,
   DamagedImage,
   DocumentRef,
@@ -383,19 +384,21 @@ class ImageStore implements Images {
     for (const { reference, left } of changed)
       if (left === undefined) this.#table.unname(reference);
       else this.#table.setName(left);
-    return await this.collect();
+    const { removedLayers } = await this.collect();
+    return { removedLayers };
   }
 
   needs(id: string): ImageNeeds {
     return needsOf(this.#table.row(id), this.#table.names());
   }
 
-  async collect(): Promise<{ readonly removedLayers: readonly string[] }> {
+  async collect(): Promise<Collected> {
     const { content, snapshots, leases, partialMaxAgeMs = DEFAULT_PARTIAL_MAX_AGE_MS } = this.#deps;
     return await this.#lock.run("collect", async () => {
       const needed = (): Needed => this.needed();
-      const { layers } = await collectGarbage({ content, snapshots, leases, needed, partialMaxAgeMs });
-      return { removedLayers: layers };
+      const gone = await collectGarbage({ content, snapshots, leases, needed, partialMaxAgeMs });
+      const { layers: removedLayers, blobs: removedBlobs, partials: removedPartials } = gone;
+      return { removedLayers, removedBlobs, removedPartials };
     });
   }
 

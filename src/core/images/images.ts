@@ -212,6 +212,13 @@ export interface ImageCare {
   refresh(): Promise<void>;
 }
 
+/** What is gone: chainIDs topmost first, digests, names of partial blobs. */
+export interface Collected {
+  readonly removedLayers: readonly string[];
+  readonly removedBlobs: readonly string[];
+  readonly removedPartials: readonly string[];
+}
+
 export interface Images {
   readonly care: ImageCare;
 
@@ -291,5 +298,5 @@ export interface Images {
    * Collects layers and blobs that no image, container or lease needs, and old partial blobs: after a container that held
    * some was removed, and at intervals.
    */
-  collect(): Promise<{ readonly removedLayers: readonly string[] }>;
+  collect(): Promise<Collected>;
 }

@@ -1,5 +1,6 @@
 /** `docker import`: a root filesystem tar becomes an image of one layer, with the configuration that Docker would write. */
 import type { Readable } from "node:stream";
+import { withRoom } from "../../base/disk-full.ts";
 import { fail } from "../../base/errors.ts";
 import { BLOCK, isTarHeader, isZeroBlock } from "../../base/tar-format.ts";
 import { sha256Of } from "../../specs/oci-image/digest.ts";
@@ -10,6 +11,7 @@ import { parsePlatform } from "../../specs/oci-image/platform.ts";
 import { parseReference, type Reference, withDefaultTag } from "../../specs/oci-image/reference.ts";
 import type { ImageLayer, ImportOptions, LoadedImage } from "./images.ts";
 import type { Lease } from "../metadata/leases.ts";
+import type { StagedLayer } from "../snapshots/snapshotter.ts";
 import { tellCompression } from "../unpack/compression.ts";
 import { Expansion } from "../unpack/expansion.ts";
 import { layerMediaType, storeLayer } from "../unpack/layer.ts";
@@ -51,10 +53,14 @@ async function importLayer(
   tar: Readable,
   signal: AbortSignal,
 ): Promise<ImageLayer> {
-  const { snapshots, content } = deps;
+  const { snapshots, content, room } = deps;
   const expansion = new Expansion(deps.expansion);
   const source = new PeekedStream(expansion.counted(uploadedBytes(tar, signal)));
-  const staged = snapshots.stageLayer();
+  let staged = snapshots.stageLayer();
+  const stage = (): StagedLayer => {
+    staged = snapshots.stageLayer();
+    return staged;
+  };
   try {
     const head = (await source.peek(BLOCK)).subarray(0, BLOCK);
     if (
@@ -63,10 +69,12 @@ async function importLayer(
       !(head.length === BLOCK && isZeroBlock(head))
     )
       throw fail("invalid_argument", "archive/tar: invalid tar header");
-    const target = { ingest: await content.begin(lease), staged };
+    const onFullDisk = room === undefined ? undefined : { room, content, stage };
+    const target = { ingest: await content.begin(lease), staged, onFullDisk };
     const { blob, diffId, compression, usage } = await storeLayer(source, target, expansion, signal);
     lease.holdLayer(diffId);
-    await snapshots.commitLayers([{ staged, chainId: diffId, parent: undefined, usage }]);
+    const named = [{ staged, chainId: diffId, parent: undefined, usage }];
+    await withRoom(room, () => snapshots.commitLayers(named));
     const mediaType = layerMediaType(compression);
     return { diffId, chainId: diffId, blob: blob.digest, mediaType, sizeBytes: blob.sizeBytes };
   } finally {

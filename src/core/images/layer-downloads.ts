@@ -3,6 +3,7 @@
  * download belongs to those who joined it: all of them see its steps, and when the last one leaves it ends. Its bytes
  * stay in a named ingest, from where the next one goes on.
  */
+import { type Room, withRoom } from "../../base/disk-full.ts";
 import { withDeadline } from "../../base/deadline.ts";
 import { fail, isCategory } from "../../base/errors.ts";
 import type { Limiter } from "../../base/limiter.ts";
@@ -22,6 +23,7 @@ export interface DownloadDeps {
   readonly expansion: ExpansionLimits;
   /** The engine's max-concurrent-downloads. */
   readonly limiter: Limiter;
+  readonly room?: Room | undefined;
 }
 
 /** One pull's share in a layer that is here; to be released when the pull is over. */
@@ -175,7 +177,7 @@ class Download {
     const { signal } = this.#controller;
     if (content.stat(this.#layer.digest) !== undefined) {
       try {
-        return await this.#applyStored();
+        return await withRoom(this.#deps.room, () => this.#applyStored());
       } catch (error) {
         if (signal.aborted || (await this.#isSound())) throw error;
         // What the disk did to it, the registry mends.
@@ -224,15 +226,18 @@ class Download {
 
   async #download(): Promise<Result> {
     const { digest, sizeBytes } = this.#layer;
+    const { content, room } = this.#deps;
     const { signal } = this.#controller;
-    const ingest = await this.#deps.content.begin(this.#lease, digest, signal);
+    const onFullDisk = room === undefined ? undefined : { room, content, stage: () => this.#stage() };
+    const ingest = await content.begin(this.#lease, digest, signal);
     const found = ingest.sizeBytes;
     try {
       if (found > sizeBytes) throw fail("invalid_argument", `blob "${digest}" is longer than it may be`);
       const expansion = new Expansion(this.#deps.expansion);
       expansion.count(found);
       const source = expansion.counted(this.#bytes(found));
-      const target = { ingest, staged: this.#stage(), expected: { digest, sizeBytes, staysPartial: true } };
+      const expected = { digest, sizeBytes, staysPartial: true };
+      const target = { ingest, staged: this.#stage(), expected, onFullDisk };
       const { diffId, usage } = await storeLayer(source, target, expansion, signal);
       this.#tell({ step: "extracting", current: sizeBytes, total: sizeBytes });
       return { diffId, usage };

@@ -1,5 +1,5 @@
 /** What every way to a new image shares: load and import now, pull and build with the same words. */
-import { isDiskFull } from "../../base/disk-full.ts";
+import { isDiskFull, type Room } from "../../base/disk-full.ts";
 import { fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { ImageConfig } from "../../specs/oci-image/image-config.ts";
 import type { Reference } from "../../specs/oci-image/reference.ts";
@@ -16,6 +16,8 @@ export interface MakingDeps {
   /** As image configurations spell it: "amd64", "arm64", "riscv64". */
   readonly architecture: string;
   readonly expansion: ExpansionLimits;
+  /** Whether more can be had on a full disk. */
+  readonly room?: Room | undefined;
   /** Enters images whose parts are all there and held by a lease: the moment from which they exist. All or none. */
   readonly add: (images: readonly CompleteImage[]) => readonly LoadedImage[];
 }

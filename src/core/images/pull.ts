@@ -3,7 +3,7 @@
  * then places for the layers, and at last one transaction. Until that nothing of it is an image; a lease keeps garbage
  * collection off.
  */
-import { isDiskFull } from "../../base/disk-full.ts";
+import { isDiskFull, withRoom } from "../../base/disk-full.ts";
 import { fail, isCategory } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import { chainIdsOf } from "../../specs/oci-image/digest.ts";
@@ -295,13 +295,14 @@ class Pull {
     manifest: Manifest,
     obtained: readonly Obtained[],
   ): Promise<readonly ImageLayer[]> {
-    const { snapshots, content } = this.#deps;
+    const { snapshots, content, room } = this.#deps;
     const chainIds = chainIdsOf(config.diffIds);
     const placed = new Set<string>();
     let batch: NamedLayer[] = [];
     const flush = async (): Promise<void> => {
       this.#signal.throwIfAborted();
-      await snapshots.commitLayers(batch);
+      const committing = batch;
+      await withRoom(room, () => snapshots.commitLayers(committing));
       batch = [];
     };
     const layers: ImageLayer[] = [];
@@ -328,10 +329,12 @@ class Pull {
       }
       // The same diff at a second place, or one that another pull has put elsewhere.
       await flush();
-      const expansion = new Expansion(this.#deps.expansion);
-      await snapshots.createLayer(chainId, parent, (fresh) =>
-        applyStoredLayer(content, { blob, diffId }, { staged: fresh, expansion }, this.#signal),
-      );
+      await withRoom(room, () => {
+        const expansion = new Expansion(this.#deps.expansion);
+        return snapshots.createLayer(chainId, parent, (fresh) =>
+          applyStoredLayer(content, { blob, diffId }, { staged: fresh, expansion }, this.#signal),
+        );
+      });
     }
     await flush();
     manifest.layers.forEach(({ digest }, i) => {

@@ -30,7 +30,7 @@ export interface Metadata {
   /**
    * Runs `work`, which must not wait for anything, in one transaction; a throw rolls it back. May be nested: an inner
    * call joins the outer transaction and only undoes its own part when it throws; a `durable` inner call makes the
-   * whole durable.
+   * whole durable. On a full disk `work` may be run twice: what it does beside writing rows must bear that.
    */
   transaction<T>(durability: "durable" | "process", work: () => T): T;
 

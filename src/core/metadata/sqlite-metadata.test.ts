@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   closeSync,
   copyFileSync,
+  existsSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -170,6 +171,34 @@ describe("transaction()", () => {
     expect(isCategory(caught, "unavailable")).toBe(true);
     metadata.transaction("durable", () => add(metadata, "small"));
     expect(names(metadata)).toEqual(["small"]);
+  });
+
+  test("gives up its reserve for a transaction that finds the disk full, and runs it again", () => {
+    const metadata = openMetadata({ path, reserveBytes: 1 << 20, onDamaged: () => {} });
+    opened.push(metadata);
+    metadata.migrate("thing", THINGS);
+    const reserve = `${path}-reserve`;
+    expect(statSync(reserve).size).toBe(1 << 20);
+    let runs = 0;
+    const addLarge = (name: string): void => {
+      metadata.prepare("PRAGMA max_page_count = 8").get();
+      metadata.transaction("durable", () => {
+        runs++;
+        if (!existsSync(reserve)) metadata.prepare("PRAGMA max_page_count = 1000").get();
+        add(metadata, name.repeat(200_000));
+      });
+    };
+    addLarge("x");
+    expect([runs, existsSync(reserve), names(metadata).map((name) => String(name)[0])]).toEqual([
+      2,
+      false,
+      ["x"],
+    ]);
+    close(metadata);
+    const next = openMetadata({ path, reserveBytes: 1 << 20, onDamaged: () => {} });
+    opened.push(next);
+    next.transaction("process", () => add(next, "small"));
+    expect(statSync(reserve).size).toBe(1 << 20);
   });
 });
 

@@ -10,6 +10,7 @@
 import { chmodSync, existsSync, renameSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Category, fail, type GantryError, messageOf } from "../../base/errors.ts";
+import { DiskReserve } from "./disk-reserve.ts";
 import { type Metadata, numberColumn, type Row, type SqlValue, type Statement } from "./metadata.ts";
 
 export interface MetadataOptions {
@@ -17,6 +18,8 @@ export interface MetadataOptions {
   readonly path: string;
   /** Told when a damaged database was moved to `movedTo` and an empty one took its place. */
   readonly onDamaged: (movedTo: string, reason: string) => void;
+  /** Kept free beside the database, in `<path>-reserve`, for transactions that find the disk full; 0 or none = nothing is. */
+  readonly reserveBytes?: number;
 }
 
 /** SQLite primary result codes, https://sqlite.org/rescode.html */
@@ -33,9 +36,10 @@ type Durability = "durable" | "process";
 
 /** Opens the store, or an empty one when the file is damaged; throws `unavailable` when there is no opening it at all. */
 export function openMetadata(options: MetadataOptions): Metadata {
-  const { path } = options;
+  const { path, reserveBytes = 0 } = options;
+  const reserve = reserveBytes === 0 ? undefined : new DiskReserve(`${path}-reserve`, reserveBytes);
   try {
-    return new SqliteMetadata(openDatabase(path));
+    return new SqliteMetadata(openDatabase(path), reserve);
   } catch (error) {
     const code = resultCodeOf(error);
     if (code !== SQLITE_CORRUPT && code !== SQLITE_NOTADB)
@@ -44,7 +48,7 @@ export function openMetadata(options: MetadataOptions): Metadata {
     options.onDamaged(movedTo, messageOf(error));
   }
   try {
-    return new SqliteMetadata(openDatabase(path));
+    return new SqliteMetadata(openDatabase(path), reserve);
   } catch (error) {
     throw wrap(`cannot open metadata "${path}"`, error);
   }
@@ -98,9 +102,11 @@ class SqliteMetadata implements Metadata {
   /** Nesting depth of the transaction that is running, 0 = none. */
   #depth = 0;
   #wantsDurable = false;
+  readonly #reserve: DiskReserve | undefined;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, reserve: DiskReserve | undefined) {
     this.#database = database;
+    this.#reserve = reserve;
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
     database.exec(
@@ -136,7 +142,17 @@ class SqliteMetadata implements Metadata {
   }
 
   transaction<T>(durability: Durability, work: () => T): T {
-    return this.#depth === 0 ? this.#outermost(durability, work) : this.#joined(durability, work);
+    return this.#depth === 0 ? this.#withReserve(durability, work) : this.#joined(durability, work);
+  }
+
+  #withReserve<T>(durability: Durability, work: () => T): T {
+    this.#reserve?.restore();
+    try {
+      return this.#outermost(durability, work);
+    } catch (error) {
+      if (!isFull(error) || this.#reserve?.release() !== true) throw error;
+      return this.#outermost(durability, work);
+    }
   }
 
   #outermost<T>(durability: Durability, work: () => T): T {
@@ -255,6 +271,11 @@ const CATEGORIES: ReadonlyMap<number | undefined, Category> = new Map([
   [SQLITE_READONLY, "unavailable"],
   [SQLITE_CANTOPEN, "unavailable"],
 ]);
+
+/** Also when it is what an error was caused by. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && (resultCodeOf(error) === SQLITE_FULL || isFull(error.cause));
+}
 
 /** The primary code: extended ones keep it in the low byte. */
 function resultCodeOf(error: unknown): number | undefined {

@@ -4,7 +4,7 @@
  * twice.
  */
 import { createHash } from "node:crypto";
-import { isDiskFull } from "../../base/disk-full.ts";
+import { isDiskFull, type Room } from "../../base/disk-full.ts";
 import { fail, isCategory } from "../../base/errors.ts";
 import type { BlobInfo, Content, ExpectedBlob, Ingest } from "../content/content.ts";
 import type { SnapshotUsage, StagedLayer } from "../snapshots/snapshotter.ts";
@@ -17,6 +17,8 @@ export interface StoredLayer {
   readonly diffId: string;
   readonly compression: Compression;
   readonly usage: SnapshotUsage;
+  /** What it was applied to: the target's, or the one for a second attempt. */
+  readonly staged: StagedLayer;
 }
 
 const MEDIA_TYPES: Readonly<Record<Compression, string>> = {
@@ -36,27 +38,41 @@ export interface LayerTarget {
   readonly expected?: ExpectedBlob;
 }
 
+/** What becomes of a layer that found no room to be unpacked: it is stored on, and unpacked from there. */
+export interface OnFullDisk {
+  readonly room: Room;
+  readonly content: Content;
+  readonly stage: () => StagedLayer;
+}
+
 /**
  * Stores and applies a layer. What a named ingest found comes first, `source` has the rest. The ingest is committed or,
  * when this throws, over: kept for the next time when only the source failed, gone when its bytes or a full disk are to blame. The
- * staged layer stays the caller's.
+ * staged layers stay the caller's. When the disk is too full to unpack it and room can be made, that is tried once more.
  */
 export async function storeLayer(
   source: AsyncIterable<Uint8Array>,
-  target: LayerTarget,
+  target: LayerTarget & { readonly onFullDisk?: OnFullDisk | undefined },
   expansion: Expansion,
   signal: AbortSignal,
 ): Promise<StoredLayer> {
-  const { ingest, staged, expected } = target;
+  const { ingest, staged, expected, onFullDisk } = target;
   try {
     const raw = new PeekedStream(resumed(ingest, source));
     const compression = compressionOf(await raw.peek(MAGIC_BYTES));
     const tar = expansion.limited(decompress(raw, compression));
-    const applied = await applyHashed(staged, tar, compression !== "none", signal);
+    const applied = await applyHashed(staged, tar, compression !== "none", signal).catch((error: unknown) => {
+      staged.discard();
+      return roomFor(error, onFullDisk);
+    });
     // Whatever follows the compressed data belongs to the blob all the same.
     for await (const _ of raw) signal.throwIfAborted();
     const blob = await ingest.commit(expected);
-    return { blob, diffId: applied.diffId ?? blob.digest, compression, usage: applied.usage };
+    if ("usage" in applied)
+      return { blob, diffId: applied.diffId ?? blob.digest, compression, usage: applied.usage, staged };
+    const again = { staged: applied.stage(), expansion };
+    const { diffId, usage } = await applyBlob(applied.content, blob.digest, again, signal);
+    return { blob, diffId, compression, usage, staged: again.staged };
   } catch (error) {
     // A full disk needs the room more than the next attempt does.
     if (!isCategory(error, "invalid_argument") && !isDiskFull(error)) await ingest.suspend();
@@ -64,6 +80,12 @@ export async function storeLayer(
   } finally {
     await ingest.abort();
   }
+}
+
+/** Throws the error unless it is a full disk on which there is room now. */
+async function roomFor(error: unknown, onFullDisk: OnFullDisk | undefined): Promise<OnFullDisk> {
+  if (onFullDisk === undefined || !isDiskFull(error) || !(await onFullDisk.room.make())) throw error;
+  return onFullDisk;
 }
 
 export interface AppliedBlob {

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
 import type { Needed } from "../../core/gc/mark.ts";
 import type {
+  Collected,
   CommitOptions,
   DamagedImage,
   Image,
@@ -182,8 +183,8 @@ export class FakeImages implements Images {
     return Promise.resolve({ removedLayers: ["sha256:c1"] });
   }
 
-  collect(): Promise<{ readonly removedLayers: readonly string[] }> {
-    return Promise.resolve({ removedLayers: [] });
+  collect(): Promise<Collected> {
+    return Promise.resolve({ removedLayers: [], removedBlobs: [], removedPartials: [] });
   }
 }
 

@@ -4,8 +4,9 @@
  * room for nothing, for a part of the blob, and for the blob but not for the layer.
  */
 import { statfsSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { dockerArchive } from "../../../src/core/images/testing/archives.ts";
 import { baseLayer, chaosImage, randomLayer } from "../../chaos/chaos-image.ts";
 import { expectItRuns, expectNoProblems, listed } from "../../chaos/image-truth.ts";
@@ -28,6 +29,15 @@ const DISKS: Readonly<Record<string, string>> = {
     "rm /dev/shm/gt-full.$$",
   ].join("; "),
 };
+
+/** Removes images as soon as the disk is full, and nothing before. */
+function policyFile(): string {
+  const path = join(process.env["GANTRY_TEST_DIR"] ?? tmpdir(), `full-disk-${process.pid}.json`);
+  const marks = { "high-watermark": "90%", "low-watermark": "20%", "min-age": "0s", "keep-last": 0 };
+  const images = { ...marks, "keep-references": ["busybox", "kept"] };
+  writeFileSync(path, JSON.stringify({ gc: { interval: "24h", images } }));
+  return path;
+}
 
 interface WayIn {
   readonly name: string;
@@ -131,6 +141,73 @@ for (const [disk, host] of Object.entries(DISKS))
         await expectItRuns(engine(), name);
         await ok("rmi", "-f", name);
         rmSync(small("registry"), { recursive: true, force: true });
+      }, 120_000);
+    },
+  );
+
+for (const [disk, host] of Object.entries(DISKS))
+  engineSuite(
+    `a full disk with a policy, ${disk}`,
+    { host, flags: ["--data-root", "/opt/data", "--config-file", policyFile()], registries: true },
+    (engine) => {
+      const ok = (...args: string[]): Promise<string> => engine().ok(args);
+      const small = (...path: string[]): string => join(`/proc/${engine().pid}/root/opt`, ...path);
+      const images = async (): Promise<readonly string[]> =>
+        (await ok("images", "--format", "{{.Repository}}:{{.Tag}}")).split("\n").toSorted();
+
+      const archive = (): string => join(engine().dir, "large.tar");
+      async function makeArchive(name: string, bytes: number): Promise<void> {
+        const layers = [await baseLayer(), randomLayer("large", 3, bytes / 3)];
+        writeFileSync(archive(), dockerArchive([{ names: [name], ...chaosImage(layers, name) }]));
+      }
+      const fillUpTo = (room: number): void => {
+        const { bavail, bsize } = statfsSync(small());
+        writeFileSync(small("ballast"), Buffer.alloc(Math.max(0, bavail * bsize - room)));
+      };
+
+      /** Of an image that may go and one that may not, the first goes for what comes in. */
+      async function makesRoom(name: string, args: readonly string[]): Promise<void> {
+        for (const room of ROOMS) {
+          for (const [other, bytes] of [
+            ["idle:1", 2 * LAYER_BYTES],
+            ["kept:1", 3 * MIB],
+          ] as const) {
+            await makeArchive(other, bytes);
+            await ok("load", "-q", "-i", archive());
+          }
+          await makeArchive(name, LAYER_BYTES);
+          fillUpTo(room);
+          await ok(...args);
+          expect(await images(), `with room for ${room}`).toEqual(
+            ["busybox:latest", name, "kept:1"].toSorted(),
+          );
+          rmSync(small("ballast"));
+          await expectItRuns(engine(), name);
+          await expectNoProblems(engine());
+          await ok("rmi", "-f", name, "kept:1");
+        }
+      }
+
+      afterEach(() => rmSync(small("ballast"), { force: true }));
+
+      test("load: images that the policy gives up go, and it goes on", async () => {
+        await makesRoom("large:1", ["load", "-q", "-i", archive()]);
+      }, 120_000);
+
+      test("pull: images that the policy gives up go, and it goes on; with none left it is one clear error", async () => {
+        await using registry = await TestRegistry.start(engine(), { kind: "gantry", port: 5000 });
+        const name = `${registry.host}/large:1`;
+        await makeArchive(name, LAYER_BYTES);
+        await ok("load", "-q", "-i", archive());
+        await ok("push", "-q", name);
+        await ok("rmi", "-f", name);
+        await makesRoom(name, ["pull", "-q", name]);
+        fillUpTo(3 * MIB);
+        const done = await engine().gantry(["pull", "-q", name]);
+        expect([done.code, done.stderr.trim().split("\n").length]).toEqual([1, 1]);
+        expect(done.stderr).toMatch(/no space left on device/);
+        rmSync(small("ballast"));
+        await expectNoProblems(engine());
       }, 120_000);
     },
   );

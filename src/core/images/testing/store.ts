@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Room } from "../../../base/disk-full.ts";
 import { Logger } from "../../../base/log.ts";
 import type { Content } from "../../content/content.ts";
 import { openContent } from "../../content/local-store.ts";
@@ -38,6 +39,7 @@ export async function openStore(
   root = newRoot(),
   native = new PlainTrees(),
   expansion: ExpansionLimits = DEFAULT_EXPANSION,
+  room?: Room,
 ): Promise<TestStore> {
   mkdirSync(root, { recursive: true });
   const logged: string[] = [];
@@ -59,6 +61,7 @@ export async function openStore(
     expansion,
     maxDownloads: 3,
     maxUploads: 5,
+    room,
   };
   const images = await openImages(deps);
   const close = async (): Promise<void> => {
