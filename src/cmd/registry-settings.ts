@@ -10,6 +10,7 @@ import {
   checkHost,
   checkInsecureRegistry,
   checkMirror,
+  checkNondistributable,
   DEFAULT_LIMITS,
   type RegistryOptions,
 } from "../core/distribution/registry-options.ts";
@@ -21,6 +22,7 @@ export interface RegistrySettings {
   readonly "registry-mirrors"?: readonly string[];
   readonly "insecure-registries"?: readonly string[];
   readonly "registry-hosts"?: ReadonlyMap<string, { readonly mirrors: readonly string[] }>;
+  readonly "allow-nondistributable-artifacts"?: readonly string[];
   readonly "max-download-attempts"?: number;
   readonly "http-proxy"?: string;
   readonly "https-proxy"?: string;
@@ -31,7 +33,9 @@ export interface RegistrySettings {
 const DEFAULT_ATTEMPTS = 5;
 const CERTIFICATE_DIRECTORIES = ["/etc/gantry/certs.d", "/etc/docker/certs.d"];
 
-export const REGISTRY_HELP = `      --http-proxy URL         proxy for registries over http (default $HTTP_PROXY)
+export const REGISTRY_HELP = `      --allow-nondistributable-artifacts HOST
+                               registry or range of addresses that foreign layers are pushed to; can be repeated
+      --http-proxy URL         proxy for registries over http (default $HTTP_PROXY)
       --https-proxy URL        proxy for registries over https (default $HTTPS_PROXY)
       --insecure-registry HOST registry or range of addresses that need no TLS; can be repeated
       --max-download-attempts N tries for each download (default 5)
@@ -52,6 +56,15 @@ export const REGISTRY_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, F
       "insecure-registries": [...(before["insecure-registries"] ?? []), checkInsecureRegistry(text)],
     }),
   ],
+  [
+    "--allow-nondistributable-artifacts",
+    (text, before) => ({
+      "allow-nondistributable-artifacts": [
+        ...(before["allow-nondistributable-artifacts"] ?? []),
+        checkNondistributable(text),
+      ],
+    }),
+  ],
   ["--max-download-attempts", (text) => ({ "max-download-attempts": attemptsOf(Number(text)) })],
   ["--http-proxy", (text) => ({ "http-proxy": proxyOf(text) })],
   ["--https-proxy", (text) => ({ "https-proxy": proxyOf(text) })],
@@ -67,6 +80,11 @@ export const REGISTRY_READERS: Readonly<Record<string, Reader>> = Object.assign(
   }),
   "insecure-registries": (value: unknown) => ({
     "insecure-registries": textsOf("insecure-registries", value).map(checkInsecureRegistry),
+  }),
+  "allow-nondistributable-artifacts": (value: unknown) => ({
+    "allow-nondistributable-artifacts": textsOf("allow-nondistributable-artifacts", value).map(
+      checkNondistributable,
+    ),
   }),
   "registry-hosts": (value: unknown) => ({ "registry-hosts": hostsOf(value) }),
   "max-download-attempts": (value: unknown) => ({ "max-download-attempts": attemptsOf(value) }),
@@ -125,6 +143,7 @@ export function registryOptions(
     mirrors: settings["registry-mirrors"] ?? [],
     hosts: settings["registry-hosts"] ?? new Map(),
     insecure: settings["insecure-registries"] ?? [],
+    nondistributable: settings["allow-nondistributable-artifacts"] ?? [],
     certificateDirectories: CERTIFICATE_DIRECTORIES,
     authorityFiles: [...[variable("SSL_CERT_FILE")].filter((path) => path !== ""), ...AUTHORITY_FILES],
     proxies: {

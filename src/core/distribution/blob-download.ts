@@ -1,6 +1,7 @@
 /** A blob's bytes, over as many connections as it takes. */
 import type { BlobDescriptor, BlobOptions } from "./distribution.ts";
 import { urlAt } from "./endpoints.ts";
+import { askForeign, type ForeignParts } from "./foreign-blob.ts";
 import { badAnswer, RegistryError } from "./registry-error.ts";
 import type { Place } from "./place.ts";
 import { type RetryOptions, waitOrThrow } from "./retry.ts";
@@ -12,32 +13,44 @@ const PROGRESS_BYTES = 1 << 20;
 
 export interface DownloadParts {
   readonly placesInOrder: () => Promise<readonly Place[]>;
+  readonly foreign: ForeignParts;
   readonly retries: RetryOptions;
   readonly named: (error: unknown) => unknown;
 }
 
-/** A place that brings nothing hands over to the next; one attempt is over when all have had their turn. */
+/** Asks for a blob: from an offset on, if the headers say so. */
+type Source = (headers: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<Answer>;
+
+/**
+ * A source that brings nothing hands over to the next; one attempt is over when all have had their turn. When the registry,
+ * the last of them, has no such blob, the blob's own URLs are the sources from then on.
+ */
 export async function* downloadBlob(
   blob: BlobDescriptor,
   { offset, signal }: BlobOptions,
-  { placesInOrder, retries, named }: DownloadParts,
+  { placesInOrder, foreign, retries, named }: DownloadParts,
 ): AsyncGenerator<Uint8Array> {
-  const places = await placesInOrder();
+  let sources = (await placesInOrder()).map((place) => sourceAt(place, blob));
+  let elsewhere = (blob.urls ?? []).map((url) => foreignSource(foreign, url));
   let turn = 0;
   let attempt = 1;
   for (let at = offset; at < blob.sizeBytes; ) {
     const begin = at;
-    const place = places[turn];
-    if (place === undefined) throw badAnswer("no registry to ask");
+    const source = sources[turn];
+    if (source === undefined) throw badAnswer("no registry to ask");
     try {
-      for await (const bytes of openAt(place, blob, at, signal)) {
+      for await (const bytes of openAt(source, blob, at, signal)) {
         at += bytes.length;
         yield bytes;
       }
       if (at < blob.sizeBytes) throw endedEarly(blob, at);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      if (at === begin) turn = (turn + 1) % places.length;
+      if (at === begin) turn = (turn + 1) % sources.length;
+      if (at === begin && turn === 0 && elsewhere.length > 0 && isMissing(error)) {
+        [sources, elsewhere] = [elsewhere, []];
+        continue;
+      }
       if (at === begin && turn !== 0) continue;
       attempt = at - begin >= PROGRESS_BYTES ? 2 : attempt + 1;
       try {
@@ -54,20 +67,28 @@ function endedEarly({ digest, sizeBytes }: BlobDescriptor, at: number): Registry
   return new RegistryError("unavailable", message, { mayRetry: true });
 }
 
+function sourceAt({ endpoint, session }: Place, { digest }: BlobDescriptor): Source {
+  const url = urlAt(endpoint, `blobs/${digest}`);
+  const scopes = [repositoryScope(endpoint.repository, "pull")];
+  return (headers, signal) => session.send({ method: "GET", url, headers, scopes, signal });
+}
+
+function foreignSource(parts: ForeignParts, url: string): Source {
+  return (headers, signal) => askForeign(parts, url, headers, signal);
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof RegistryError && error.status === 404;
+}
+
 /** The bytes from `offset` on, at most as many as there should be. */
 async function* openAt(
-  { endpoint, session }: Place,
+  source: Source,
   { digest, sizeBytes }: BlobDescriptor,
   offset: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const answer = await session.send({
-    method: "GET",
-    url: urlAt(endpoint, `blobs/${digest}`),
-    headers: offset === 0 ? {} : { Range: `bytes=${offset}-` },
-    scopes: [repositoryScope(endpoint.repository, "pull")],
-    signal,
-  });
+  const answer = await source(offset === 0 ? {} : { Range: `bytes=${offset}-` }, signal);
   let skip = offset - startOf(answer, { digest, sizeBytes }, offset);
   let left = sizeBytes - offset;
   for await (const chunk of answer.body()) {

@@ -133,9 +133,14 @@ export interface Repository {
   /**
    * The blob's bytes from `offset` to its end. A connection that breaks or stalls is replaced and the rest asked for; more
    * than `sizeBytes` is an error, and so is an end before them when no attempt is left. Bytes that were handed out are never
-   * handed out again. Unverified: compare the digest. Breaking off the iteration frees the connection.
+   * handed out again. Unverified: compare the digest. Breaking off the iteration frees the connection. A blob that the
+   * registry does not have comes from the descriptor's own URLs, if it has any: over https, without credentials, never from
+   * this machine (unless the registry is on it).
    */
   blob(blob: BlobDescriptor, options: BlobOptions): AsyncIterable<Uint8Array>;
+
+  /** Whether the operator lets layers be pushed here whose media type says that they are not to be distributed. */
+  mayHoldNondistributable(): Promise<boolean>;
 
   hasBlob(digest: string, signal: AbortSignal): Promise<boolean>;
 
@@ -174,4 +179,4 @@ export interface Repository {
 }
 
 /** As much of a descriptor as moving a blob takes. */
-export type BlobDescriptor = Pick<Descriptor, "digest" | "sizeBytes">;
+export type BlobDescriptor = Pick<Descriptor, "digest" | "sizeBytes" | "urls">;

@@ -9,6 +9,8 @@ export interface RegistryOptions {
   readonly hosts: ReadonlyMap<string, { readonly mirrors: readonly string[] }>;
   /** Hosts with port if any, and ranges: plain HTTP and certificates that nobody vouches for are fine there. */
   readonly insecure: readonly string[];
+  /** Hosts and ranges that layers are pushed to though their makers do not want them distributed. */
+  readonly nondistributable: readonly string[];
   /** Hold one directory per host, as Docker's /etc/docker/certs.d. */
   readonly certificateDirectories: readonly string[];
   /** PEM bundles of authorities, the first that exists counts; the runtime's own when none does. */
@@ -98,6 +100,15 @@ const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[a-fA-F0-9:]+\])(?
 export function isHost(text: string): boolean {
   const match = HOST.exec(text);
   return text.length <= 300 && match !== null && !text.includes("..") && Number(match[1] ?? "0") <= 65535;
+}
+
+/** A host or a range of addresses. Throws `invalid_argument` with Docker's words. */
+export function checkNondistributable(text: string): string {
+  if (text.includes("://"))
+    throw invalid(`allow-nondistributable-artifacts registry ${text} should not contain '://'`);
+  if (text.includes("/") ? parseCidr(text) === undefined : !isHost(text))
+    throw invalid(`allow-nondistributable-artifacts registry ${text} is not valid: invalid host "${text}"`);
+  return text;
 }
 
 /** A host or a range of addresses. Throws `invalid_argument` with Docker's words. */

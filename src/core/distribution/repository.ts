@@ -84,9 +84,14 @@ export class RemoteRepository implements Repository {
   blob(blob: BlobDescriptor, options: BlobOptions): AsyncIterable<Uint8Array> {
     return downloadBlob(blob, options, {
       placesInOrder: () => this.#placesInOrder(),
+      foreign: { ...this.#parts, registry: this.#registry() },
       retries: this.#retries(options.signal, options.onRetry),
       named: (error) => namedError(error, this.reference, "pull"),
     });
+  }
+
+  mayHoldNondistributable(): Promise<boolean> {
+    return this.#parts.trust.mayHoldNondistributable(this.#registry());
   }
 
   hasBlob(digest: string, signal: AbortSignal): Promise<boolean> {
@@ -207,6 +212,10 @@ export class RemoteRepository implements Repository {
     schemes.set(url.host, url.protocol === "http:" ? "http:" : "https:");
   }
 
+  #registry(): URL {
+    return new URL(`https://${hostOfDomain(this.reference.domain)}`);
+  }
+
   #placesInOrder(): Promise<Place[]> {
     this.#places ??= this.#findPlaces();
     return this.#places;
@@ -214,7 +223,7 @@ export class RemoteRepository implements Repository {
 
   async #findPlaces(): Promise<Place[]> {
     const { options, trust, schemes } = this.#parts;
-    const own = new URL(`https://${hostOfDomain(this.reference.domain)}`);
+    const own = this.#registry();
     const isInsecure = await trust.isInsecure(own);
     const both =
       schemes.get(own.host) === "http:" ? (["http:", "https:"] as const) : (["https:", "http:"] as const);

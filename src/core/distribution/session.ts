@@ -5,12 +5,13 @@
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./distribution.ts";
 import { errorOf } from "./documents.ts";
-import { isSameOrigin, MAX_REDIRECTS, redirectTarget } from "./redirects.ts";
-import { badAnswer, RegistryError, shownUrl } from "./registry-error.ts";
+import { follow } from "./follow.ts";
+import { isSameOrigin } from "./redirects.ts";
+import { RegistryError } from "./registry-error.ts";
 import type { Limits } from "./registry-options.ts";
 import { mergeScopes } from "./scopes.ts";
 import { basicAuthorization, type Token, type Tokens } from "./tokens.ts";
-import type { Answer, StreamedBody, Transport, WireRequest } from "./transport.ts";
+import type { Answer, StreamedBody, Transport } from "./transport.ts";
 
 export interface SessionParts {
   readonly transport: Transport;
@@ -127,41 +128,27 @@ export class Session {
     return { header: `Bearer ${token.value}`, token };
   }
 
-  async #follow(request: SessionRequest, authorization: Authorization | undefined): Promise<Answer> {
-    const { method, signal } = request;
-    const seen = new Set<string>();
-    for (let url = request.url; ; ) {
-      const answer = await this.#parts.transport.send({
-        method,
-        url,
-        headers: {
-          ...request.headers,
-          ...(authorization !== undefined && isSameOrigin(url, this.registry)
-            ? { Authorization: authorization.header }
-            : {}),
-        },
-        ...bodyOf(request),
-        registry: this.registry,
-        signal,
-      });
-      const next = redirectTarget(url, answer.status, answer.header("location"));
-      if (next === undefined) return answer;
-      await answer.discard();
-      if (method !== "GET" && method !== "HEAD")
-        throw badAnswer(`refusing to repeat ${method} "${shownUrl(url)}" elsewhere`);
-      seen.add(url.href);
-      if (seen.has(next.href) || seen.size > MAX_REDIRECTS)
-        throw badAnswer(`"${shownUrl(request.url)}": stopped after ${seen.size} redirects`);
-      url = next;
-    }
+  #follow(
+    { method, url, headers, body, signal }: SessionRequest,
+    authorization: Authorization | undefined,
+  ): Promise<Answer> {
+    return follow(this.#parts.transport, {
+      method,
+      url,
+      headersFor: (to) => ({
+        ...headers,
+        ...(authorization !== undefined && isSameOrigin(to, this.registry)
+          ? { Authorization: authorization.header }
+          : {}),
+      }),
+      body,
+      registry: this.registry,
+      signal,
+    });
   }
 }
 
 /** Its scope is this request's, the rest is the registry's. */
 function withoutScope({ scheme, parameters }: Challenge): Challenge {
   return { scheme, parameters: new Map([...parameters].filter(([name]) => name !== "scope")) };
-}
-
-function bodyOf({ body }: SessionRequest): Pick<WireRequest, "body"> {
-  return body === undefined ? {} : { body: body() };
 }

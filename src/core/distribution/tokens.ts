@@ -9,7 +9,6 @@ import type { Credentials } from "./distribution.ts";
 import { errorOf, readDocument } from "./documents.ts";
 import { badAnswer, RegistryError, shownUrl } from "./registry-error.ts";
 import type { Limits } from "./registry-options.ts";
-import { hostnameOf, isLoopbackHost } from "./ip-range.ts";
 import type { Answer, Transport, WireRequest } from "./transport.ts";
 import type { Trust } from "./trust.ts";
 
@@ -147,17 +146,10 @@ export class Tokens {
       throw badAnswer(`refusing the token server of "${registry.host}": it is neither https nor http`);
     if (realm.username !== "" || realm.password !== "")
       throw badAnswer(`refusing the token server of "${registry.host}": its URL has a user in it`);
-    if (realm.protocol === "http:" && !(await this.#mayBePlain(realm, registry)))
+    if (realm.protocol === "http:" && !(await this.#trust.mayBePlain(realm, registry)))
       throw badAnswer(`refusing the token server of "${registry.host}": "${shownUrl(realm)}" is not https`);
     realm.hash = "";
     return realm;
-  }
-
-  async #mayBePlain(realm: URL, registry: URL): Promise<boolean> {
-    if (!(await this.#trust.isInsecure(registry))) return false;
-    if (realm.hostname === registry.hostname) return true;
-    if (isLoopbackHost(hostnameOf(realm))) return isLoopbackHost(hostnameOf(registry));
-    return this.#trust.isInsecure(realm);
   }
 }
 

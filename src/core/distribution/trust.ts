@@ -35,17 +35,20 @@ export class Trust {
    */
   async isInsecure(url: URL): Promise<boolean> {
     const hostname = hostnameOf(url);
-    if (isLoopbackHost(hostname)) return true;
-    const listed = this.#options.insecure.map((entry) => entry.toLowerCase());
-    if (listed.includes(url.host.toLowerCase())) return true;
-    const ranges = listed.map(parseCidr).filter((range) => range !== undefined);
-    if (ranges.length === 0) return false;
-    const addresses = await withDeadline(
-      `looking up "${hostname}"`,
-      LOOKUP_MS,
-      lookup(hostname, { all: true }),
-    ).catch(() => [{ address: hostname }]); // as Docker: a name without an address is in no range
-    return addresses.some(({ address }) => ranges.some((range) => range.contains(address)));
+    return isLoopbackHost(hostname) || (await isListed(url, this.#options.insecure));
+  }
+
+  /** Whether a registry may send us to `url` in the clear: the registry itself needs no protection, and neither does that. */
+  async mayBePlain(url: URL, registry: URL): Promise<boolean> {
+    if (!(await this.isInsecure(registry))) return false;
+    if (url.hostname === registry.hostname) return true;
+    if (isLoopbackHost(hostnameOf(url))) return isLoopbackHost(hostnameOf(registry));
+    return this.isInsecure(url);
+  }
+
+  /** Whether layers that are not to be distributed may be pushed to this registry. */
+  async mayHoldNondistributable(registry: URL): Promise<boolean> {
+    return isListed(registry, this.#options.nondistributable);
   }
 
   /**
@@ -99,4 +102,19 @@ export class Trust {
   insecureRanges(): readonly string[] {
     return [...this.#options.insecure.filter((entry) => parseCidr(entry) !== undefined), ...LOOPBACK_RANGES];
   }
+}
+
+/** By name and port, or by an address in a range. */
+async function isListed(url: URL, entries: readonly string[]): Promise<boolean> {
+  const listed = entries.map((entry) => entry.toLowerCase());
+  if (listed.includes(url.host.toLowerCase())) return true;
+  const ranges = listed.map(parseCidr).filter((range) => range !== undefined);
+  if (ranges.length === 0) return false;
+  const hostname = hostnameOf(url);
+  const addresses = await withDeadline(
+    `looking up "${hostname}"`,
+    LOOKUP_MS,
+    lookup(hostname, { all: true }),
+  ).catch(() => [{ address: hostname }]); // as Docker: a name without an address is in no range
+  return addresses.some(({ address }) => ranges.some((range) => range.contains(address)));
 }

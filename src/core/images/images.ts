@@ -144,7 +144,9 @@ export interface Moved {
 
 /** What becomes of one layer on its way in or out. */
 export type LayerStep =
-  | { readonly step: "announced" | "waiting" | "exists" | "verifying" | "downloaded" | "complete" }
+  | {
+      readonly step: "announced" | "waiting" | "exists" | "skipped" | "verifying" | "downloaded" | "complete";
+    }
   | ({ readonly step: "downloading" | "extracting" | "compressing" | "pushing" } & Moved)
   | { readonly step: "retrying"; readonly waitMs: number }
   | { readonly step: "mounted"; readonly from: string }

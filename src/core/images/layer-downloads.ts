@@ -248,14 +248,14 @@ class Download {
   }
 
   async *#bytes(offset: number): AsyncGenerator<Uint8Array> {
-    const { digest, sizeBytes } = this.#layer;
+    const { sizeBytes } = this.#layer;
     let current = offset;
     let toldAt = 0;
     if (current < sizeBytes) {
       const onRetry = ({ waitMs }: { readonly waitMs: number }): void =>
         this.#tell({ step: "retrying", waitMs });
       const options = { offset, signal: this.#controller.signal, onRetry };
-      for await (const bytes of this.repository.blob({ digest, sizeBytes }, options)) {
+      for await (const bytes of this.repository.blob(this.#layer, options)) {
         current += bytes.length;
         const now = performance.now();
         if (now - toldAt >= REPORT_MS) {

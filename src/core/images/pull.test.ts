@@ -392,6 +392,37 @@ describe("push()", () => {
     );
   });
 
+  test("leaves out layers that are not to be distributed, unless the registry may have them", async () => {
+    const [plain, ...blobs] = manifestBlobs([BASE, BIG]);
+    const text = (plain?.bytes.toString() ?? "").replace(
+      "application/vnd.oci.image.layer.v1.tar+gzip",
+      "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    );
+    const manifest = blobOf(plain?.descriptor.mediaType ?? "", Buffer.from(text));
+    registry.put("r.io/app:1", [manifest, ...blobs]);
+    const { image } = await pull("r.io/app:1");
+    const pushTo = async (other: FakeRegistry, like = store.images.name("r.io/app:1")) => {
+      const events: TransferEvent[] = [];
+      store.images.tag(image, "x.io/app:1", like);
+      const name = store.images.name("x.io/app:1");
+      if (name === undefined) throw new Error("no name");
+      const request = { repository: other.open("x.io/app:1"), name, platform: undefined };
+      const { digest } = await store.images.push(request, (event) => void events.push(event), NEVER);
+      return { digest, events };
+    };
+    const other = new FakeRegistry();
+    const { digest, events } = await pushTo(other);
+    expect(digest).toBe(manifest.descriptor.digest);
+    expect(stepsOf(events, BASE.diffId)).toEqual(["skipped"]);
+    expect([BASE, BIG].map(({ digest }) => other.contents("app").blobs.has(digest))).toEqual([false, true]);
+    other.mayHoldNondistributable = true;
+    await pushTo(other);
+    expect(other.contents("app").blobs.has(BASE.digest)).toBe(true);
+    // Without its manifest nobody could tell where the layer is.
+    await store.content.delete(manifest.descriptor.digest);
+    expect((await rejection(pushTo(new FakeRegistry()))).message).toContain("is not to be distributed");
+  });
+
   test("stops all uploads at the first failure", async () => {
     registry.put("r.io/app", manifestBlobs([BASE, BIG]));
     const { image } = await pull("r.io/app");

@@ -11,6 +11,7 @@ import {
   type Descriptor,
   isIndexType,
   isManifestType,
+  isNondistributable,
   type Platform,
 } from "../../specs/oci-image/manifest.ts";
 import { bestFor, platformText } from "../../specs/oci-image/platform.ts";
@@ -23,6 +24,8 @@ export type PlanContent = Pick<Content, "stat" | "read">;
 export interface PushBlob {
   readonly descriptor: Pick<Descriptor, "digest" | "sizeBytes">;
   readonly shownAs: string | undefined;
+  /** Its maker does not want it pushed; the manifest tells where it is. */
+  readonly isNondistributable: boolean;
 }
 
 export interface PushDocument extends DocumentRef {
@@ -79,25 +82,43 @@ export async function planManifest(
   const image = images.find(({ id }) => id === config.digest);
   const isWhole = [config, ...layers].every(({ digest }) => content.stat(digest) !== undefined);
   if (image === undefined || !isWhole) return undefined;
-  const blobs = layers.map((descriptor, i) => ({ descriptor, shownAs: image.layers[i]?.diffId }));
+  const blobs = layers.map((descriptor, i) => ({
+    descriptor,
+    shownAs: image.layers[i]?.diffId,
+    isNondistributable: isNondistributable(descriptor.mediaType),
+  }));
   return {
-    blobs: [...blobs, { descriptor: config, shownAs: undefined }],
+    blobs: [...blobs, configBlob(config)],
     documents: [{ ...manifest, bytes }],
     insteadOf: undefined,
   };
 }
 
-/** Of an image that came by no manifest; its layers are compressed by now. */
-export function planGenerated(content: PlanContent, image: Image): PushPlan {
+function configBlob(descriptor: PushBlob["descriptor"]): PushBlob {
+  return { descriptor, shownAs: undefined, isNondistributable: false };
+}
+
+/**
+ * Of an image that came by no manifest; its layers are compressed by now. What a maker does not want pushed would be pushed
+ * here like any other layer, as the place where it is got lost with the manifest: `forbidden`, unless the registry may have it.
+ */
+export function planGenerated(content: PlanContent, image: Image, takesNondistributable: boolean): PushPlan {
+  const kept = image.layers.find(({ mediaType }) => isNondistributable(mediaType));
+  if (kept !== undefined && !takesNondistributable)
+    throw fail(
+      "forbidden",
+      `layer "${kept.diffId}" is not to be distributed: list the registry in "allow-nondistributable-artifacts" to push it`,
+    );
   const config = content.stat(image.id);
   if (config === undefined) throw fail("unavailable", `image "${image.id}" is damaged: no configuration`);
   const document = generatedManifest(config, image.layers);
   const blobs = image.layers.map(({ blob: digest, sizeBytes, diffId }) => ({
     descriptor: { digest, sizeBytes },
     shownAs: diffId,
+    isNondistributable: false,
   }));
   return {
-    blobs: [...blobs, { descriptor: config, shownAs: undefined }],
+    blobs: [...blobs, configBlob(config)],
     documents: [document],
     insteadOf: undefined,
   };

@@ -80,7 +80,8 @@ class Push {
     this.#report({ kind: "resolved" });
     const plan = await this.#plan();
     for (const { descriptor } of plan.blobs) this.#lease.holdBlob(descriptor.digest);
-    await this.#pushBlobs(plan.blobs);
+    const blobs = await this.#withoutKept(plan.blobs);
+    await this.#pushBlobs(blobs);
     const last = plan.documents.at(-1);
     if (last === undefined) throw fail("internal", "a push without a manifest");
     const { reference } = this.#repository;
@@ -91,12 +92,20 @@ class Push {
     }
     this.#deps.remember(
       reference,
-      plan.blobs.map(({ descriptor }) => descriptor.digest),
+      blobs.map(({ descriptor }) => descriptor.digest),
     );
     const { digest, mediaType, bytes } = last;
     const pushed = { digest, mediaType, sizeBytes: bytes.length, insteadOf: plan.insteadOf };
     this.#deps.setTarget(this.#request, pushed);
     return pushed;
+  }
+
+  /** What its maker does not want distributed stays here, unless the operator says otherwise of this registry. */
+  async #withoutKept(blobs: readonly PushBlob[]): Promise<readonly PushBlob[]> {
+    if (await this.#repository.mayHoldNondistributable()) return blobs;
+    for (const { shownAs, isNondistributable } of blobs)
+      if (isNondistributable) this.#teller(shownAs)({ step: "skipped" });
+    return blobs.filter(({ isNondistributable }) => !isNondistributable);
   }
 
   async #plan(): Promise<PushPlan> {
@@ -117,7 +126,8 @@ class Push {
       const plan = manifest === undefined ? undefined : await planManifest(content, manifest, [image]);
       if (plan !== undefined) return plan;
     }
-    return planGenerated(content, await this.#compressed(image));
+    const takesAll = await this.#repository.mayHoldNondistributable();
+    return planGenerated(content, await this.#compressed(image), takesAll);
   }
 
   /** Once: the image keeps the compressed layers in the plain ones' place, so that it is the same at the next push. */

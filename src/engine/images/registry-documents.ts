@@ -7,7 +7,13 @@ import type { Credentials, Registries, Repository } from "../../core/distributio
 import type { DescriptorDocument, PlatformDocument } from "../../specs/engine/image.ts";
 import { decodeDocument, MAX_DOCUMENT_BYTES } from "../../specs/oci-image/document.ts";
 import { decodeImageConfig } from "../../specs/oci-image/image-config.ts";
-import { decodeIndex, decodeManifest, isIndexType, isManifestType } from "../../specs/oci-image/manifest.ts";
+import {
+  decodeIndex,
+  decodeManifest,
+  isIndexType,
+  isManifestType,
+  isNondistributable,
+} from "../../specs/oci-image/manifest.ts";
 import {
   familiarReference,
   parseReference,
@@ -135,7 +141,9 @@ async function copyManifest(source: Repository, target: Repository, signal: Abor
   if (!isManifestType(descriptor.mediaType))
     throw fail("invalid_argument", `"${nameOf(source.reference)}" is no image manifest`);
   const { config, layers } = decodeDocument("manifest", bytes, decodeManifest);
-  for (const { digest } of [config, ...layers]) {
+  for (const { digest, mediaType } of [config, ...layers]) {
+    // It is where its descriptor says, as for a push.
+    if (isNondistributable(mediaType) && !(await target.mayHoldNondistributable())) continue;
     if (await target.hasBlob(digest, signal)) continue;
     if (!(await target.mountBlob(digest, source.reference.path, signal)))
       throw fail(

@@ -23,6 +23,8 @@ function statusOf(step: LayerStep, direction: Direction): string {
       return "Waiting";
     case "exists":
       return direction === "pull" ? "Already exists" : "Layer already exists";
+    case "skipped":
+      return "Skipped foreign layer";
     case "verifying":
       return "Verifying Checksum";
     case "downloaded":

@@ -46,6 +46,9 @@ describe("manifests", () => {
     [{ ...MANIFEST, layers: null }, 'field "layers" is missing'],
     [{ ...MANIFEST, layers: [{ ...LAYER, digest: "x" }] }, "invalid checksum digest format"],
     [{ ...MANIFEST, layers: [{ ...LAYER, size: -1 }] }, 'field "layers[0].size" is negative'],
+    [{ ...MANIFEST, layers: [{ ...LAYER, urls: "x" }] }, 'field "layers[0].urls"'],
+    [{ ...MANIFEST, layers: [{ ...LAYER, urls: Array(17).fill("x") }] }, "17 entries, 16 are allowed"],
+    [{ ...MANIFEST, layers: [{ ...LAYER, urls: ["x".repeat(2049)] }] }, "too long"],
     [{ ...MANIFEST, layers: [{ ...LAYER, size: 2 ** 60 }] }, 'field "layers[0].size"'],
     [
       { ...MANIFEST, layers: [{ ...LAYER, mediaType: "text/html" }] },

@@ -14,6 +14,8 @@ export interface Descriptor {
   readonly platform: Platform | undefined;
   /** No prototype: any key may be asked for. */
   readonly annotations: Readonly<Record<string, string>>;
+  /** Where else the bytes may be had; of layers alone. */
+  readonly urls?: readonly string[];
 }
 
 export interface Platform {
@@ -56,15 +58,26 @@ const CONFIG_TYPES: ReadonlySet<string> = new Set([
   "application/vnd.docker.container.image.v1+json",
 ]);
 
+/** Of a layer whose maker does not want it pushed anywhere. */
+const NONDISTRIBUTABLE =
+  /^application\/vnd\.(oci\.image\.layer\.nondistributable|docker\.image\.rootfs\.foreign)\./;
+
 const LAYER_TYPE =
   /^application\/vnd\.(oci\.image\.layer(\.nondistributable)?\.v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs(\.foreign)?\.diff\.tar(\.gzip|\.zstd)?)$/;
 
 /** Far beyond what any file system can stack. */
 const MAX_LAYERS = 1_000;
 const MAX_MANIFESTS = 10_000;
+/** Of one layer, and the length of each: as many as anybody has been seen to need, several times. */
+const MAX_URLS = 16;
+const MAX_URL_LENGTH = 2048;
 
 export function isIndexType(mediaType: string): boolean {
   return INDEX_TYPES.has(mediaType);
+}
+
+export function isNondistributable(mediaType: string): boolean {
+  return NONDISTRIBUTABLE.test(mediaType);
 }
 
 export function isManifestType(mediaType: string): boolean {
@@ -90,7 +103,7 @@ export function decodeManifest(value: unknown): Manifest {
   if (config === null) throw fail("invalid_argument", 'field "config" is missing');
   const manifest = {
     config: decodeDescriptor(config),
-    layers: requiredList(fields, "layers", decodeDescriptor),
+    layers: requiredList(fields, "layers", decodeLayer),
   };
   checkType(CONFIG_TYPES.has(manifest.config.mediaType), "config", manifest.config.mediaType);
   manifest.layers.forEach(({ mediaType }, i) =>
@@ -150,6 +163,15 @@ function decodeDescriptor(fields: Fields): Descriptor {
     platform: platform === null ? undefined : decodePlatform(platform),
     annotations: fields.stringMap("annotations") ?? {},
   };
+}
+
+function decodeLayer(fields: Fields): Descriptor {
+  checkCount(fields, "urls", MAX_URLS);
+  const urls = fields.list("urls", asString) ?? [];
+  if (urls.some((url) => url.length > MAX_URL_LENGTH))
+    throw fail("invalid_argument", `field "${fields.at("urls")}" has a URL that is too long`);
+  const descriptor = decodeDescriptor(fields);
+  return urls.length === 0 ? descriptor : { ...descriptor, urls };
 }
 
 function decodePlatform(fields: Fields): Platform {

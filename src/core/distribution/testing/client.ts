@@ -20,6 +20,7 @@ export function clientOptions(options: Partial<RegistryOptions> = {}): RegistryO
     mirrors: [],
     hosts: new Map(),
     insecure: [],
+    nondistributable: [],
     certificateDirectories: [],
     authorityFiles: [],
     proxies: NO_PROXIES,

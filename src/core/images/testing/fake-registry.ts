@@ -22,6 +22,7 @@ export class FakeRegistry {
   /** Called before a chunk of a blob is handed out, for tests that break off or wait. */
   onChunk: (digest: string, offset: number) => void | Promise<void> = () => {};
   chunkBytes = 64 << 10;
+  mayHoldNondistributable = false;
 
   contents(path: string): Contents {
     let contents = this.#contents.get(path);
@@ -108,6 +109,10 @@ class FakeRepository implements Repository {
       signal.throwIfAborted();
       yield bytes.subarray(at, at + chunkBytes);
     }
+  }
+
+  async mayHoldNondistributable(): Promise<boolean> {
+    return this.#registry.mayHoldNondistributable;
   }
 
   async hasBlob(digest: string): Promise<boolean> {
