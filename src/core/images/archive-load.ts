@@ -73,7 +73,7 @@ class Commit {
 
   async run(planned: readonly PlannedImage[]): Promise<readonly CompleteImage[]> {
     const complete: CompleteImage[] = [];
-    for (const { config, document, layers, names, manifest, target } of planned) {
+    for (const { config, document, layers, names, manifest, target, attestations } of planned) {
       const chainIds = chainIdsOf(config.diffIds);
       for (const [i, chainId] of chainIds.entries()) {
         const layer = layers[i];
@@ -81,12 +81,14 @@ class Commit {
       }
       for (const { bytes, digest } of [document, manifest ?? document, target ?? document])
         await this.#store(bytes, digest);
+      for (const { bytes, digest } of attestations) if (bytes !== undefined) await this.#store(bytes, digest);
       complete.push({
         id: document.digest,
         config,
         names,
         manifest: refOf(manifest),
         target: refOf(target),
+        attestations: attestations.map(({ digest }) => digest),
         layers: layers.map(({ diffId, blob, mediaType, blobBytes: sizeBytes }, i) => ({
           diffId,
           chainId: chainIds[i] ?? diffId,

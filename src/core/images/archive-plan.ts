@@ -3,13 +3,14 @@
  * error.
  */
 import { fail } from "../../base/errors.ts";
-import { decodeDocument } from "../../specs/oci-image/document.ts";
+import { decodeDocument, MAX_DOCUMENT_BYTES } from "../../specs/oci-image/document.ts";
 import { decodeImageConfig, type ImageConfig } from "../../specs/oci-image/image-config.ts";
 import {
   decodeArchiveManifest,
   decodeIndex,
   decodeManifest,
   type Descriptor,
+  isAttestation,
   isIndexType,
   isManifestType,
   type Platform,
@@ -17,6 +18,7 @@ import {
 import { bestFor, platformText, runsOn } from "../../specs/oci-image/platform.ts";
 import { parseReference, type Reference, withDefaultTag } from "../../specs/oci-image/reference.ts";
 import { follow } from "./archive-names.ts";
+import { attestationBlobs, attestationsOf } from "./attestations.ts";
 import type { Scanned, ScannedArchive, ScannedDocument, ScannedLayer } from "./archive-scan.ts";
 
 export interface PlannedImage {
@@ -30,6 +32,14 @@ export interface PlannedImage {
   readonly manifest: PlannedDocument | undefined;
   /** What the names stand for: the manifest, or the index that led to it. */
   readonly target: PlannedDocument | undefined;
+  /** Manifests of attestations about it that the archive has all of, with their blobs. */
+  readonly attestations: readonly PlannedBlob[];
+}
+
+/** To be stored, or stored by now when there are no bytes. */
+export interface PlannedBlob {
+  readonly digest: string;
+  readonly bytes: Buffer | undefined;
 }
 
 export interface PlannedDocument {
@@ -81,7 +91,7 @@ function planDockerArchive(
     checkDiffIds(layers, config);
     const manifest = keptManifest(manifests.get(member.digest), layers);
     const names = entry.repoTags.map(tagOf);
-    return { config, document: member, layers, names, manifest, target: manifest };
+    return { config, document: member, layers, names, manifest, target: manifest, attestations: [] };
   });
   if (platform === undefined) return planned;
   const chosen = planned.filter(({ config }) => runsOn(config, platform));
@@ -127,7 +137,7 @@ function keptManifest(
 function blobsOf(archive: ScannedArchive): ReadonlyMap<string, Scanned> {
   const blobs = new Map<string, Scanned>();
   for (const member of archive.members.values()) {
-    if (member.kind === "layer") blobs.set(member.blob, member);
+    if (member.kind === "layer" || member.kind === "blob") blobs.set(member.blob, member);
     if (member.kind === "document") blobs.set(member.digest, member);
   }
   return blobs;
@@ -185,7 +195,7 @@ class Layout {
   plan(
     descriptor: Descriptor,
     names: readonly Reference[],
-    target?: PlannedDocument,
+    above?: { readonly target: PlannedDocument; readonly attestations: readonly Descriptor[] },
     depth = 0,
   ): readonly PlannedImage[] {
     const what = `blob "${descriptor.digest}"`;
@@ -195,13 +205,19 @@ class Layout {
       if (depth === MAX_INDEX_DEPTH) throw invalid(`index "${descriptor.digest}" is nested too deeply`);
       const { manifests } = decodeDocument(what, bytes, decodeIndex);
       return this.#choosePlatforms(manifests.filter((manifest) => !isAttestation(manifest))).flatMap(
-        (chosen) => this.plan(chosen, names, target ?? document, depth + 1),
+        (chosen) => {
+          const attestations = attestationsOf(manifests, chosen.digest);
+          return this.plan(chosen, names, { target: above?.target ?? document, attestations }, depth + 1);
+        },
       );
     }
     if (!isManifestType(descriptor.mediaType))
       throw invalid(`unsupported media type "${descriptor.mediaType.slice(0, 200)}" of ${what}`);
     const { platform } = this.#options;
-    const image = this.#planManifest(what, document, names, target);
+    const image = {
+      ...this.#planManifest(what, document, names, above?.target),
+      attestations: (above?.attestations ?? []).flatMap((attestation) => this.#attestation(attestation)),
+    };
     if (platform !== undefined && !runsOn(image.config, platform)) throw noMatch([image.config], platform);
     return [image];
   }
@@ -229,7 +245,7 @@ class Layout {
     source: PlannedDocument,
     names: readonly Reference[],
     target: PlannedDocument | undefined,
-  ): PlannedImage {
+  ): Omit<PlannedImage, "attestations"> {
     const manifest = decodeDocument(what, source.bytes, decodeManifest);
     const configName = `blob "${manifest.config.digest}"`;
     const document = asDocument(this.#blob(manifest.config, configName), configName);
@@ -247,15 +263,29 @@ class Layout {
     return { config, document, layers, names, manifest: kept, target: target ?? kept };
   }
 
+  /** Nothing when it is not whole: an image does without. */
+  #attestation({ digest }: Descriptor): readonly PlannedBlob[] {
+    const manifest = this.#blobs.get(digest);
+    if (manifest?.kind !== "document") return [];
+    const members = attestationBlobs(digest, manifest.bytes).map((blob) => this.#blobs.get(blob.digest));
+    return members.includes(undefined) ? [] : [manifest, ...members].flatMap(plannedBlob);
+  }
+
   #blob(descriptor: Descriptor, what: string): Scanned {
     const member = this.#blobs.get(descriptor.digest);
     if (member === undefined) throw invalid(`archive does not hold ${what}`);
     const sizeBytes =
-      member.kind === "layer" ? member.blobBytes : member.kind === "document" ? member.bytes.length : 0;
+      member.kind === "document" ? member.bytes.length : member.kind === "other" ? 0 : member.blobBytes;
     if (sizeBytes !== descriptor.sizeBytes)
       throw invalid(`${what} has ${sizeBytes} bytes instead of ${descriptor.sizeBytes}`);
     return member;
   }
+}
+
+function plannedBlob(member: Scanned | undefined): readonly PlannedBlob[] {
+  if (member === undefined || member.kind === "other") return [];
+  if (member.kind === "document") return [{ digest: member.digest, bytes: member.bytes }];
+  return [{ digest: member.blob, bytes: undefined }];
 }
 
 const UNKNOWN: Platform = { os: "unknown", architecture: "unknown", variant: "" };
@@ -263,14 +293,6 @@ const UNKNOWN: Platform = { os: "unknown", architecture: "unknown", variant: "" 
 function noMatch(offered: readonly Platform[], wanted: Platform): Error {
   const texts = offered.map(platformText).join(", ").slice(0, 200);
   return invalid(`archive holds no image for platform ${platformText(wanted)}, only for ${texts}`);
-}
-
-/** What BuildKit puts beside an image to tell how it was made: a manifest, but no image. */
-function isAttestation(descriptor: Descriptor): boolean {
-  return (
-    descriptor.platform?.os === "unknown" ||
-    descriptor.annotations["vnd.docker.reference.type"] === "attestation-manifest"
-  );
 }
 
 /**
@@ -325,8 +347,14 @@ function need(archive: ScannedArchive, path: string, what: string): Scanned {
 function asDocument(member: Scanned, what: string): ScannedDocument {
   if (member.kind === "document") return member;
   throw invalid(
-    `archive member ${quoted(what)} ${member.kind === "other" ? member.why : "is not a JSON document"}`,
+    `archive member ${quoted(what)} ${member.kind === "other" ? member.why : whyNoDocument(member)}`,
   );
+}
+
+function whyNoDocument(member: Exclude<Scanned, { readonly kind: "other" }>): string {
+  return member.kind === "blob"
+    ? `is a document of ${member.blobBytes} bytes, ${MAX_DOCUMENT_BYTES} are allowed`
+    : "is not a JSON document";
 }
 
 function asLayer(member: Scanned, what: string): ScannedLayer {

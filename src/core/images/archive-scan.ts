@@ -41,7 +41,18 @@ export interface ScannedDocument {
   readonly digest: string;
 }
 
-export type Scanned = ScannedLayer | ScannedDocument | { readonly kind: "other"; readonly why: string };
+/** A document that is stored because it is too large to be kept in memory. */
+export interface ScannedBlob {
+  readonly kind: "blob";
+  readonly blob: string;
+  readonly blobBytes: number;
+}
+
+export type Scanned =
+  | ScannedLayer
+  | ScannedDocument
+  | ScannedBlob
+  | { readonly kind: "other"; readonly why: string };
 
 export interface ScannedArchive {
   /** By normalized name. */
@@ -152,6 +163,9 @@ class Scan implements ScannedArchive {
   async #scanDocument(name: string, entry: TarEntry, content: PeekedStream, head: Buffer): Promise<Scanned> {
     if (!/^[\s\uFEFF]*[[{]/.test(head.toString("utf8", 0, 64)) && !isKnownDocument(name))
       return { kind: "other", why: "is neither a layer nor a JSON document" };
+    const digest = blobDigest(name);
+    if (entry.sizeBytes > MAX_DOCUMENT_BYTES && digest !== undefined)
+      return await this.#storeBlob(content, digest);
     if (entry.sizeBytes > MAX_DOCUMENT_BYTES)
       throw fail(
         "invalid_argument",
@@ -169,6 +183,14 @@ class Scan implements ScannedArchive {
     return { kind: "document", bytes, digest: sha256Of(bytes) };
   }
 
+  /** What is in an image's bill of materials may be long. */
+  async #storeBlob(source: PeekedStream, digest: string): Promise<Scanned> {
+    const { content, holder } = this.#deps;
+    holder.holdBlob(digest);
+    const stored = await content.ingest(holder, source, { digest }, this.#signal);
+    return { kind: "blob", blob: stored.digest, blobBytes: stored.sizeBytes };
+  }
+
   async #scanLayer(name: string, content: PeekedStream): Promise<Scanned> {
     const known = this.#knownByName(name);
     return known === undefined
@@ -178,9 +200,8 @@ class Scan implements ScannedArchive {
 
   /** The name only says where to look: what counts is the digest of what is read. */
   #knownByName(name: string): KnownLayer | undefined {
-    const hex = BLOB_NAME.exec(name)?.[1];
-    if (hex === undefined) return undefined;
-    const digest = `sha256:${hex}`;
+    const digest = blobDigest(name);
+    if (digest === undefined) return undefined;
     this.#deps.holder.holdBlob(digest);
     return this.#deps.content.stat(digest) === undefined ? undefined : this.#deps.knownLayer(digest);
   }
@@ -233,10 +254,15 @@ function isKnownDocument(name: string): boolean {
 }
 
 function checkBlobName(name: string, scanned: Scanned): void {
+  const expected = blobDigest(name);
+  if (expected === undefined || scanned.kind === "other") return;
+  const digest = scanned.kind === "document" ? scanned.digest : scanned.blob;
+  if (digest !== expected) throw wrongDigest(name, digest);
+}
+
+function blobDigest(name: string): string | undefined {
   const hex = BLOB_NAME.exec(name)?.[1];
-  if (hex === undefined || scanned.kind === "other") return;
-  const digest = scanned.kind === "layer" ? scanned.blob : scanned.digest;
-  if (digest !== `sha256:${hex}`) throw wrongDigest(name, digest);
+  return hex === undefined ? undefined : `sha256:${hex}`;
 }
 
 function wrongDigest(name: string, digest: string): Error {

@@ -37,6 +37,11 @@ const STEPS = [
      PRIMARY KEY (reference, position)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX image_variant_by_image ON image_variant (image);`,
+  `CREATE TABLE image_attestation (
+     image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+     blob TEXT NOT NULL,
+     PRIMARY KEY (image, blob)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 export interface ImageRow {
@@ -45,6 +50,8 @@ export interface ImageRow {
   readonly layers: readonly ImageLayer[];
   /** What the image came by; undefined = made here, or loaded from an archive without manifests. */
   readonly manifest: DocumentRef | undefined;
+  /** Blobs of attestations about it. */
+  readonly attestations: readonly string[];
 }
 
 export interface NameRow {
@@ -64,6 +71,7 @@ export class ImageRows {
   readonly #insertImage: Statement;
   readonly #manifest: Statement;
   readonly #insertLayer: Statement;
+  readonly #insertAttestation: Statement;
   readonly #insertName: Statement;
   readonly #insertVariant: Statement;
   readonly #taggedAt: Statement;
@@ -71,6 +79,7 @@ export class ImageRows {
   readonly #remove: Statement;
   readonly #selectImages: Statement;
   readonly #selectLayers: Statement;
+  readonly #selectAttestations: Statement;
   readonly #selectNames: Statement;
   readonly #selectVariants: Statement;
 
@@ -87,6 +96,9 @@ export class ImageRows {
       `INSERT OR REPLACE INTO image_layer (image, position, diff_id, chain_id, blob, media_type, size)
        VALUES (?, ?, ?, ?, ?, ?, ?)`,
     );
+    this.#insertAttestation = metadata.prepare(
+      "INSERT OR IGNORE INTO image_attestation (image, blob) VALUES (?, ?)",
+    );
     this.#insertName = metadata.prepare(
       "INSERT INTO image_name (reference, image, target, target_type, target_size, in_registry) VALUES (?, ?, ?, ?, ?, ?)",
     );
@@ -102,6 +114,7 @@ export class ImageRows {
     this.#selectLayers = metadata.prepare(
       `SELECT diff_id, chain_id, blob, media_type, size FROM image_layer WHERE image = ? ORDER BY position`,
     );
+    this.#selectAttestations = metadata.prepare("SELECT blob FROM image_attestation WHERE image = ?");
     this.#selectNames = metadata.prepare(
       "SELECT reference, image, target, target_type, target_size, in_registry FROM image_name ORDER BY reference",
     );
@@ -117,6 +130,7 @@ export class ImageRows {
         id,
         taggedAtMs: numberColumn(row, "tagged_at"),
         manifest: documentOf(row, "manifest"),
+        attestations: this.#selectAttestations.all(id).map((attestation) => textColumn(attestation, "blob")),
         layers: this.#selectLayers.all(id).map((layer) => ({
           diffId: textColumn(layer, "diff_id"),
           chainId: textColumn(layer, "chain_id"),
@@ -141,12 +155,14 @@ export class ImageRows {
     });
   }
 
-  add(id: string, layers: readonly ImageLayer[], manifest: DocumentRef | undefined): void {
+  /** Attestations that it has already stay. */
+  add({ id, layers, manifest, attestations }: Omit<ImageRow, "taggedAtMs">): void {
     this.#insertImage.run(id);
     this.#manifest.run(manifest?.digest ?? "", manifest?.mediaType ?? "", manifest?.sizeBytes ?? 0, id);
     layers.forEach(({ diffId, chainId, blob, mediaType, sizeBytes }, position) =>
       this.#insertLayer.run(id, position, diffId, chainId, blob, mediaType, sizeBytes),
     );
+    for (const blob of attestations) this.#insertAttestation.run(id, blob);
   }
 
   /** Writes the name as it is to be, whatever it was. */

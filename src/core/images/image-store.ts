@@ -216,6 +216,7 @@ class ImageStore implements Images {
       layerAt: (chainId: string) => this.#findLayer((layer) => layer.chainId === chainId),
       knowsBlob: (digest: string) => this.#findLayer(({ blob }) => blob === digest) !== undefined,
       imagesOfName: (name: Reference) => this.name(fullReference(name))?.images ?? [],
+      log: this.#deps.log,
       remember: (from: Reference, blobs: readonly string[]) => this.#sources.remember(from, blobs),
     };
     return await this.#making(
@@ -275,7 +276,8 @@ class ImageStore implements Images {
     const rules = this.#rules(platforms);
     const names = new Map<string, NameRow>();
     this.#deps.metadata.transaction("durable", () => {
-      for (const { id, layers, manifest } of images) this.#rows.add(id, layers, manifest);
+      for (const { id, layers, manifest, attestations = [] } of images)
+        this.#rows.add({ id, layers, manifest, attestations });
       for (const image of images)
         for (const name of image.names) {
           const reference = fullReference(name);
@@ -286,8 +288,8 @@ class ImageStore implements Images {
         }
       for (const row of names.values()) this.#rows.name(row);
     });
-    for (const { id, config, layers, manifest, names: given } of images) {
-      this.#table.enter({ id, taggedAtMs: 0, layers, manifest }, config, usages);
+    for (const { id, config, layers, manifest, attestations = [], names: given } of images) {
+      this.#table.enter({ id, taggedAtMs: 0, layers, manifest, attestations }, config, usages);
       if (given.length > 0) this.#table.setTaggedAt(id, nowMs);
     }
     const takenOver = this.#setNames([...names.values()]);

@@ -38,7 +38,11 @@ export class ImageTable {
   enter(row: ImageRow, config: ImageConfig, layerSizes: ReadonlyMap<string, number>): void {
     this.#revision++;
     const before = this.#entries.get(row.id)?.row;
-    const merged: ImageRow = { ...row, taggedAtMs: before?.taggedAtMs ?? row.taggedAtMs };
+    const merged: ImageRow = {
+      ...row,
+      taggedAtMs: before?.taggedAtMs ?? row.taggedAtMs,
+      attestations: [...new Set([...(before?.attestations ?? []), ...row.attestations])],
+    };
     const image = { ...imageOf(merged, config, layerSizes), ...this.#namesOf(row.id) };
     this.#entries.set(row.id, { row: merged, image, reason: "" });
   }
@@ -239,6 +243,7 @@ function imageOf(
     layers: row.layers,
     sizeBytes: row.layers.reduce((sum, { chainId }) => sum + (layerSizes.get(chainId) ?? 0), 0),
     manifest: row.manifest,
+    attestations: row.attestations,
     taggedAtMs: row.taggedAtMs,
   };
 }

@@ -44,6 +44,8 @@ export interface Image {
   readonly sizeBytes: number;
   /** The manifest that the image came by, and that its layers' blobs are those of; undefined = there was none. */
   readonly manifest: DocumentRef | undefined;
+  /** Blobs of attestations about it: manifests, and what those refer to. */
+  readonly attestations: readonly string[];
   /** Names with a tag that show this image; full references, sorted. */
   readonly tags: readonly string[];
   /** Names with a digest. */
@@ -91,7 +93,7 @@ export interface SelectedImage {
   readonly image: Image;
   /** Full references, sorted. */
   readonly names: readonly string[];
-  /** Those of the names that have images for other platforms, too, which are saved with it. */
+  /** Those of the names that are saved with their index: images for other platforms, or attestations, belong to it. */
   readonly severalPlatforms: readonly ImageName[];
 }
 
@@ -186,6 +188,8 @@ export interface PushedImage {
 export interface ImageVariant {
   readonly descriptor: Descriptor;
   readonly image: Image | undefined;
+  /** Of an attestation that is here, the bytes of all that it is. */
+  readonly attestationBytes: number | undefined;
 }
 
 /** Something that an image's row promises and the stores do not have. */

@@ -33,6 +33,8 @@ export interface CompleteImage {
   readonly names: readonly Reference[];
   /** What the names stand for: the manifest, or an index that leads to it; already stored. */
   readonly target?: DocumentRef | undefined;
+  /** Manifests and blobs of attestations, already stored; those that it had before stay. */
+  readonly attestations?: readonly string[];
   /** The target was had from the names' registry. */
   readonly inRegistry?: boolean;
 }

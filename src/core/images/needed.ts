@@ -6,12 +6,13 @@ import { imagesOf } from "./name-rules.ts";
 
 /** Also of a damaged image: what is left of it is kept for its repair. With what its names stand for. */
 export function needsOf(image: ImageRow, names: readonly NameRow[]): ImageNeeds {
-  const { id, manifest, layers } = image;
+  const { id, manifest, layers, attestations } = image;
   const targets = names.filter((name) => imagesOf(name).includes(id)).map(({ target }) => target);
   return {
     blobs: [
       id,
       ...layers.map(({ blob }) => blob),
+      ...attestations,
       ...[manifest, ...targets].flatMap((document) => document?.digest ?? []),
     ],
     layers: layers.map(({ chainId }) => chainId),

@@ -4,8 +4,9 @@
  * collection off.
  */
 import { isDiskFull, withRoom } from "../../base/disk-full.ts";
-import { fail, isCategory } from "../../base/errors.ts";
+import { fail, isCategory, messageOf } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
+import type { Logger } from "../../base/log.ts";
 import { chainIdsOf } from "../../specs/oci-image/digest.ts";
 import { decodeDocument, MAX_DOCUMENT_BYTES } from "../../specs/oci-image/document.ts";
 import { decodeImageConfig, type ImageConfig } from "../../specs/oci-image/image-config.ts";
@@ -13,6 +14,7 @@ import {
   decodeIndex,
   decodeManifest,
   type Descriptor,
+  isAttestation,
   isIndexType,
   type Manifest,
   type Platform,
@@ -33,10 +35,12 @@ import type {
   PullRequest,
   TransferReport,
 } from "./images.ts";
+import { attestationBlobs, attestationsOf } from "./attestations.ts";
 import type { FetchedLayer, LayerDownloads } from "./layer-downloads.ts";
 import { cannotMake, type CompleteImage, type MakingDeps, oneChunk } from "./making.ts";
 
 export interface PullDeps extends MakingDeps {
+  readonly log: Logger;
   readonly downloads: LayerDownloads;
   /** Held while layers get their places, so that of two pulls of one image the second finds those of the first. */
   readonly placing: KeyedLock;
@@ -73,6 +77,7 @@ interface Chosen {
   readonly document: DocumentRef;
   /** What the name stands for: the manifest itself, or the index that led to it. */
   readonly target: DocumentRef;
+  readonly attestations: readonly Descriptor[];
 }
 
 /** A layer that has its place, or one that waits for it. */
@@ -109,7 +114,8 @@ class Pull {
     const name = nameOf(this.#repository.reference);
     const isUpToDate = this.#deps.imagesOfName(name).some(({ id }) => id === manifest.config.digest);
     const here = this.#deps.image(manifest.config.digest);
-    const complete = here === undefined ? await this.#obtain(chosen) : await this.#asItIs(chosen, here);
+    const image = here === undefined ? await this.#obtain(chosen) : await this.#asItIs(chosen, here);
+    const complete = { ...image, attestations: await this.#attestations(chosen) };
     this.#signal.throwIfAborted();
     const blobs = [manifest.config, ...manifest.layers].map(({ digest }) => digest);
     this.#deps.remember(name, blobs);
@@ -122,6 +128,7 @@ class Pull {
   async #choose(): Promise<Chosen> {
     let descriptor = await this.#repository.resolve(this.#signal);
     let target: DocumentRef | undefined;
+    let attestations: readonly Descriptor[] = [];
     for (let depth = 0; ; depth++) {
       const bytes = await this.#document(descriptor);
       if (depth === 0) this.#report({ kind: "resolved" });
@@ -133,15 +140,17 @@ class Pull {
         const manifest = decodeDocument(what, bytes, decodeManifest);
         // Docker's words; told before anything is fetched for nothing.
         if (manifest.layers.length > MAX_LAYERS) throw fail("invalid_argument", "max depth exceeded");
-        return { manifest, document, target };
+        return { manifest, document, target, attestations };
       }
       if (depth === MAX_INDEX_DEPTH) throw fail("invalid_argument", `index "${digest}" is nested too deeply`);
-      descriptor = this.#best(decodeDocument(what, bytes, decodeIndex).manifests);
+      const { manifests } = decodeDocument(what, bytes, decodeIndex);
+      descriptor = this.#best(manifests);
+      attestations = attestationsOf(manifests, descriptor.digest);
     }
   }
 
   #best(manifests: readonly Descriptor[]): Descriptor {
-    const images = manifests.filter(({ platform }) => platform?.os !== "unknown");
+    const images = manifests.filter((descriptor) => !isAttestation(descriptor));
     const best = bestFor(
       images.filter(({ platform }) => platform !== undefined),
       ({ platform }) => platform ?? this.#platform,
@@ -179,6 +188,32 @@ class Pull {
       await content.delete(digest);
       return undefined;
     }
+  }
+
+  /** The blobs of all that are there; an image does without the others. */
+  async #attestations({ attestations }: Chosen): Promise<readonly string[]> {
+    const kept: string[] = [];
+    for (const descriptor of attestations) {
+      try {
+        kept.push(...(await this.#attestation(descriptor)));
+      } catch (error) {
+        if (!isCategory(error, "not_found") && !isCategory(error, "invalid_argument")) throw error;
+        const { digest } = descriptor;
+        this.#deps.log.warn("an attestation is left out", { digest, error: messageOf(error) });
+      }
+    }
+    return kept;
+  }
+
+  async #attestation(descriptor: Descriptor): Promise<readonly string[]> {
+    const blobs = attestationBlobs(descriptor.digest, await this.#document(descriptor));
+    for (const { digest, sizeBytes } of blobs) {
+      this.#lease.holdBlob(digest);
+      if (this.#deps.content.stat(digest) !== undefined) continue;
+      const source = this.#repository.blob({ digest, sizeBytes }, { offset: 0, signal: this.#signal });
+      await this.#deps.content.ingest(this.#lease, source, { digest, sizeBytes }, this.#signal);
+    }
+    return [descriptor, ...blobs].map(({ digest }) => digest);
   }
 
   /** The image is here, perhaps by another manifest: its layers stay what they are. */

@@ -9,6 +9,7 @@ import {
   decodeIndex,
   decodeManifest,
   type Descriptor,
+  isAttestation,
   isIndexType,
   isManifestType,
   isNondistributable,
@@ -16,11 +17,12 @@ import {
 } from "../../specs/oci-image/manifest.ts";
 import { bestFor, platformText } from "../../specs/oci-image/platform.ts";
 import type { Content } from "../content/content.ts";
+import { storedAttestation } from "./attestations.ts";
 import type { DocumentRef, Image, ImageLayer, ImageName } from "./images.ts";
 
 export type PlanContent = Pick<Content, "stat" | "read">;
 
-/** A blob on its way, with the digest that its user knows it by: the diffID of a layer, none of a configuration. */
+/** A blob on its way, with the digest that its user knows it by: the diffID of a layer, none of all else. */
 export interface PushBlob {
   readonly descriptor: Pick<Descriptor, "digest" | "sizeBytes">;
   readonly shownAs: string | undefined;
@@ -58,15 +60,27 @@ export async function planIndex(content: PlanContent, name: ImageName): Promise<
   const { manifests } = decodeDocument(`index "${target.digest}"`, bytes, decodeIndex);
   const blobs: PushBlob[] = [];
   const documents: PushDocument[] = [];
-  for (const { digest, mediaType, sizeBytes } of manifests) {
-    const part = isManifestType(mediaType)
-      ? await planManifest(content, { digest, mediaType, sizeBytes }, name.images)
-      : undefined;
+  for (const descriptor of manifests) {
+    const { digest, mediaType, sizeBytes } = descriptor;
+    if (!isManifestType(mediaType)) return undefined;
+    const document = { digest, mediaType, sizeBytes };
+    const part = isAttestation(descriptor)
+      ? await planAttestation(content, document)
+      : await planManifest(content, document, name.images);
     if (part === undefined) return undefined;
     blobs.push(...part.blobs);
     documents.push(...part.documents);
   }
   return { blobs, documents: [...documents, { ...target, bytes }], insteadOf: undefined };
+}
+
+async function planAttestation(
+  content: PlanContent,
+  manifest: DocumentRef,
+): Promise<Pick<PushPlan, "blobs" | "documents"> | undefined> {
+  const stored = await storedAttestation(content, manifest);
+  if (stored === undefined) return undefined;
+  return { blobs: stored.blobs.map(unshownBlob), documents: [{ ...manifest, bytes: stored.bytes }] };
 }
 
 /** A manifest as it came, if all that it refers to is here. */
@@ -88,13 +102,13 @@ export async function planManifest(
     isNondistributable: isNondistributable(descriptor.mediaType),
   }));
   return {
-    blobs: [...blobs, configBlob(config)],
+    blobs: [...blobs, unshownBlob(config)],
     documents: [{ ...manifest, bytes }],
     insteadOf: undefined,
   };
 }
 
-function configBlob(descriptor: PushBlob["descriptor"]): PushBlob {
+function unshownBlob(descriptor: PushBlob["descriptor"]): PushBlob {
   return { descriptor, shownAs: undefined, isNondistributable: false };
 }
 
@@ -118,7 +132,7 @@ export function planGenerated(content: PlanContent, image: Image, takesNondistri
     isNondistributable: false,
   }));
   return {
-    blobs: [...blobs, configBlob(config)],
+    blobs: [...blobs, unshownBlob(config)],
     documents: [document],
     insteadOf: undefined,
   };

@@ -39,6 +39,7 @@ function image(name: string, tags: readonly string[], manifest?: Buffer): Image 
         : { digest: sha256Of(manifest), mediaType: "application/x.manifest", sizeBytes: manifest.length },
     tags,
     pinned: [],
+    attestations: [],
     digests: [],
     variantOf: [],
     taggedAtMs: 0,

@@ -31,6 +31,11 @@ export async function* saveImages(
       if (blob === undefined) throw fail("not_found", `blob "${digest}" not found`);
       sizes.set(digest, blob.sizeBytes);
     }
+  for (const digest of attestationsIn(selected)) {
+    lease.holdBlob(digest);
+    const blob = content.stat(digest);
+    if (blob !== undefined) sizes.set(digest, blob.sizeBytes);
+  }
   const known = new Map<string, Buffer>();
   const targets = selected.flatMap(({ severalPlatforms }) => severalPlatforms.map(({ target }) => target));
   for (const document of [...images.map(({ manifest }) => manifest), ...targets]) {
@@ -59,6 +64,12 @@ function imagesOf(selected: readonly SelectedImage[]): readonly Image[] {
     ...severalPlatforms.flatMap(({ images }) => images),
   ]);
   return [...new Map(all.map((image) => [image.id, image])).values()];
+}
+
+/** They go with the indexes that name them. */
+function attestationsIn(selected: readonly SelectedImage[]): readonly string[] {
+  const names = selected.flatMap(({ severalPlatforms }) => severalPlatforms);
+  return names.flatMap(({ images }) => images.flatMap(({ attestations }) => attestations));
 }
 
 function member(name: string, bytes: Buffer): Buffer {

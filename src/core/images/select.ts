@@ -1,5 +1,5 @@
 /** Which images, under which names, `docker save` writes for what a user asked for. Pure. */
-import type { Platform } from "../../specs/oci-image/manifest.ts";
+import { isIndexType, type Platform } from "../../specs/oci-image/manifest.ts";
 import { fullReference, parseReference } from "../../specs/oci-image/reference.ts";
 import { isCategory } from "../../base/errors.ts";
 import type { Image, ImageName, SelectedImage } from "./images.ts";
@@ -40,7 +40,15 @@ export function selectImages(
 
 function severalOf(deps: SelectDeps, reference: string): readonly ImageName[] {
   const name = deps.name(reference);
-  return name !== undefined && name.images.length > 1 ? [name] : [];
+  if (name === undefined) return [];
+  // What vouches for an image is part of the index alone.
+  const isAttested =
+    name.target !== undefined && isIndexType(name.target.mediaType) && name.images.some(hasAttestations);
+  return name.images.length > 1 || isAttested ? [name] : [];
+}
+
+function hasAttestations({ attestations }: Image): boolean {
+  return attestations.length > 0;
 }
 
 /** A name alone stands for all of its tags. */

@@ -1,7 +1,8 @@
 /** What a name's target offers, beside what of it is here. */
 import { decodeDocument, MAX_DOCUMENT_BYTES } from "../../specs/oci-image/document.ts";
-import { decodeIndex, type Descriptor, isIndexType } from "../../specs/oci-image/manifest.ts";
+import { decodeIndex, type Descriptor, isAttestation, isIndexType } from "../../specs/oci-image/manifest.ts";
 import type { Content } from "../content/content.ts";
+import { storedAttestation } from "./attestations.ts";
 import type { Image, ImageName, ImageVariant } from "./images.ts";
 
 export async function variantsOf(
@@ -9,14 +10,31 @@ export async function variantsOf(
   name: ImageName,
 ): Promise<readonly ImageVariant[]> {
   const offered = await offeredBy(content, name);
-  const shown = offered.map((descriptor) => ({
-    descriptor,
-    image: name.images.find(({ manifest }) => manifest?.digest === descriptor.digest),
-  }));
+  const shown = await Promise.all(
+    offered.map(async (descriptor) => ({
+      descriptor,
+      image: name.images.find(({ manifest }) => manifest?.digest === descriptor.digest),
+      attestationBytes: isAttestation(descriptor) ? await attestationBytes(content, descriptor) : undefined,
+    })),
+  );
   // An image that came by another manifest, or by none, is here all the same.
   const found = new Set(shown.map(({ image }) => image?.id));
   const others = name.images.filter(({ id }) => !found.has(id));
-  return [...shown, ...others.map((image) => ({ image, descriptor: descriptorOf(content, image) }))];
+  const unoffered = others.map((image) => ({
+    image,
+    descriptor: descriptorOf(content, image),
+    attestationBytes: undefined,
+  }));
+  return [...shown, ...unoffered];
+}
+
+async function attestationBytes(
+  content: Pick<Content, "stat" | "read">,
+  descriptor: Descriptor,
+): Promise<number | undefined> {
+  const stored = await storedAttestation(content, descriptor);
+  if (stored === undefined) return undefined;
+  return stored.blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, descriptor.sizeBytes);
 }
 
 async function offeredBy(

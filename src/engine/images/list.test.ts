@@ -30,6 +30,7 @@ function image(n: number): Image {
     tags: [`docker.io/library/image-${n}:latest`],
     manifest: undefined,
     pinned: [],
+    attestations: [],
     digests: [],
     variantOf: [],
     taggedAtMs: 1,

@@ -52,7 +52,7 @@ function firstName({ images }: NameDeps, image: Image): ImageName | undefined {
 }
 
 function summaryOf(
-  { descriptor, image }: ImageVariant,
+  { descriptor, image, attestationBytes }: ImageVariant,
   idsOf: (imageId: string) => readonly string[],
 ): ManifestSummary {
   const content = image === undefined ? 0 : image.layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -65,7 +65,13 @@ function summaryOf(
   };
   const about = descriptor.annotations["vnd.docker.reference.digest"];
   if (descriptor.annotations["vnd.docker.reference.type"] === "attestation-manifest")
-    return { ...common, Kind: "attestation", AttestationData: { For: about ?? "" } };
+    return {
+      ...common,
+      Available: attestationBytes !== undefined,
+      Size: { Content: attestationBytes ?? 0, Total: attestationBytes ?? 0 },
+      Kind: "attestation",
+      AttestationData: { For: about ?? "" },
+    };
   const platform = image ?? descriptor.platform;
   if (platform === undefined) return { ...common, Kind: "unknown" };
   return {

@@ -70,6 +70,7 @@ export class FakeImages implements Images {
       tags: [full(name)],
       manifest: undefined,
       pinned: [],
+      attestations: [],
       digests: [],
       variantOf: [],
       taggedAtMs: 1_700_000_000_000,

@@ -112,6 +112,28 @@ export function decodeManifest(value: unknown): Manifest {
   return manifest;
 }
 
+/** What a manifest refers to that need not be an image's: at most so many blobs, of so many bytes together. */
+export function decodeArtifact(value: unknown, maxBlobs: number, maxBytes: number): readonly Descriptor[] {
+  const fields = new Fields(value, "");
+  checkSchema(fields, isManifestType);
+  refuseOther(fields, "a manifest", ["manifests", "fsLayers"]);
+  checkCount(fields, "layers", maxBlobs);
+  const config = fields.object("config");
+  if (config === null) throw fail("invalid_argument", 'field "config" is missing');
+  const blobs = [decodeDescriptor(config), ...requiredList(fields, "layers", decodeDescriptor)];
+  const bytes = blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (bytes > maxBytes) throw fail("invalid_argument", `blobs of ${bytes} bytes, ${maxBytes} are allowed`);
+  return blobs;
+}
+
+/** What BuildKit puts beside an image to tell how it was made: a manifest, but no image. */
+export function isAttestation(descriptor: Descriptor): boolean {
+  return (
+    descriptor.platform?.os === "unknown" ||
+    descriptor.annotations["vnd.docker.reference.type"] === "attestation-manifest"
+  );
+}
+
 export function decodeArchiveManifest(value: unknown): readonly ArchiveEntry[] {
   return asList(value, "manifest", (entry, path) => {
     const fields = new Fields(entry, path);
