@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
 import { announceImage } from "../../engine/images/announce.ts";
-import { parseChanges } from "../../engine/images/changes.ts";
+import { applyChanges } from "../../engine/images/changes.ts";
 import { type PullDeps, pull } from "../../engine/images/pull.ts";
 import { type PushDeps, push } from "../../engine/images/push.ts";
 import { decodeRegistryAuth, type RegistryAuth } from "../../specs/engine/auth.decode.ts";
@@ -75,7 +75,7 @@ async function importRoute(deps: ImageTransferDeps, call: Call): Promise<void> {
         reference: repo === "" ? undefined : tag === "" ? repo : `${repo}:${tag}`,
         message: query.str("message") === "" ? "Imported from -" : query.str("message"),
         platform: query.str("platform"),
-        config: parseChanges(query.all("changes")),
+        config: applyChanges({}, query.all("changes")),
       },
       call.signal,
     );

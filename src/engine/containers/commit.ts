@@ -4,11 +4,11 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { ContainerConfig } from "../../specs/engine/container.ts";
 import { familiarReference, parseReference, withDefaultTag } from "../../specs/oci-image/reference.ts";
 import { announceImage } from "../images/announce.ts";
-import { parseChanges } from "../images/changes.ts";
+import { applyChanges } from "../images/changes.ts";
 import { announce } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { refuseLeaving } from "./export.ts";
-import { mergeChanges, mergeConfig } from "./merge.ts";
+import { mergeConfig } from "./merge.ts";
 import { MOUNTPOINTS } from "./mountpoints.ts";
 import { pause, type PauseDeps, unpause } from "./pause.ts";
 
@@ -37,10 +37,10 @@ export async function commit(
   signal: AbortSignal,
 ): Promise<string> {
   const { reference, author, comment } = request;
-  const changes = parseChanges(request.changes);
-  refuseLeaving(container, "commit");
   const own = container.config;
-  const config = mergeConfig(own.Hostname, mergeChanges(request.config ?? own, changes), own);
+  const changed = applyChanges(request.config ?? own, request.changes);
+  refuseLeaving(container, "commit");
+  const config = mergeConfig(own.Hostname, changed, own);
   const parent = deps.images.resolve(container.record.imageId);
 
   const image = await whilePaused(deps, container, request.pause, () => {

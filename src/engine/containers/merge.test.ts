@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { containerConfig, hostConfig } from "../testing/host-config.ts";
-import { defaultHostname, mergeChanges, mergeConfig, mergeEnvironment, mergeHost } from "./merge.ts";
+import { defaultHostname, mergeConfig, mergeEnvironment, mergeHost } from "./merge.ts";
 
 const HOSTNAME = "0123456789ab";
 const image = containerConfig({
@@ -85,30 +85,18 @@ test("defaultHostname() is the short id, or the host's name on the host's networ
   expect(defaultHostname("f".repeat(64), hostConfig({ UTSMode: "host" }), defaults)).toBe("host");
 });
 
-test("changes replace variables in place, add to sets, and drop the command of an entry point that is replaced", () => {
-  const config = containerConfig({
-    Env: ["PATH=/bin", "A=1", "B=2"],
-    Cmd: ["serve"],
-    Entrypoint: ["/old"],
-    ExposedPorts: { "80/tcp": {} },
-    Labels: { a: "1" },
-    OnBuild: ["RUN x"],
-  });
-  const changed = mergeChanges(config, {
-    Env: ["B=3", "C=4"],
-    Entrypoint: ["/new"],
-    ExposedPorts: { "81/tcp": {} },
-    Labels: { b: "2" },
-    OnBuild: ["RUN y"],
-  });
-  expect(changed).toMatchObject({
-    Env: ["PATH=/bin", "A=1", "B=3", "C=4"],
-    Cmd: null,
-    Entrypoint: ["/new"],
-    OnBuild: ["RUN x", "RUN y"],
-  });
-  expect(Object.keys(changed.ExposedPorts ?? {})).toEqual(["80/tcp", "81/tcp"]);
-  expect({ ...changed.Labels }).toEqual({ a: "1", b: "2" });
-  expect(mergeChanges(config, { Cmd: ["other"] })).toMatchObject({ Cmd: ["other"], Entrypoint: ["/old"] });
-  expect(mergeChanges(config, {})).toEqual(config);
+test("a health check that says a part has the rest of the image's", () => {
+  const health = {
+    Test: ["CMD", "old"],
+    Interval: 9,
+    Timeout: 8,
+    StartPeriod: 7,
+    StartInterval: 6,
+    Retries: 5,
+  };
+  const image = containerConfig({ Cmd: ["x"], Healthcheck: health });
+  const part = { Test: null, Interval: 1, Timeout: 0, StartPeriod: 0, StartInterval: 0, Retries: 0 };
+  const merged = mergeConfig("h", containerConfig({ Healthcheck: part }), image);
+  expect(merged.Healthcheck).toEqual({ ...health, Interval: 1 });
+  expect(mergeConfig("h", containerConfig({}), image).Healthcheck).toEqual(health);
 });

@@ -1,6 +1,6 @@
 /** What a container runs: the user's request on top of the image's configuration and this engine's defaults. Pure. */
 import { fail } from "../../base/errors.ts";
-import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import type { ContainerConfig, HealthConfig, HostConfig } from "../../specs/engine/container.ts";
 import { emptyMap } from "../../specs/engine/fields.decode.ts";
 
 export const DEFAULT_SHM_BYTES = 64 << 20;
@@ -25,7 +25,7 @@ export function mergeConfig(
     Env: mergeEnvironment(user.Env, image?.Env ?? null),
     Cmd: command.cmd.length === 0 ? null : command.cmd,
     Entrypoint: command.entrypoint.length === 0 ? null : command.entrypoint,
-    Healthcheck: user.Healthcheck ?? image?.Healthcheck ?? null,
+    Healthcheck: mergeHealth(user.Healthcheck, image?.Healthcheck ?? null),
     Volumes: mergeMaps(user.Volumes, image?.Volumes),
     WorkingDir: user.WorkingDir === "" ? (image?.WorkingDir ?? "") : user.WorkingDir,
     OnBuild: user.OnBuild ?? image?.OnBuild ?? null,
@@ -33,6 +33,19 @@ export function mergeConfig(
     StopSignal: user.StopSignal === "" ? (image?.StopSignal ?? "") : user.StopSignal,
     StopTimeout: user.StopTimeout ?? image?.StopTimeout ?? null,
     Shell: user.Shell ?? image?.Shell ?? null,
+  };
+}
+
+/** Each thing that the user does not say is the image's. */
+function mergeHealth(user: HealthConfig | null, image: HealthConfig | null): HealthConfig | null {
+  if (user === null || image === null) return user ?? image;
+  return {
+    Test: (user.Test ?? []).length === 0 ? image.Test : user.Test,
+    Interval: user.Interval || image.Interval,
+    Timeout: user.Timeout || image.Timeout,
+    StartPeriod: user.StartPeriod || image.StartPeriod,
+    StartInterval: user.StartInterval || image.StartInterval,
+    Retries: user.Retries || image.Retries,
   };
 }
 
@@ -49,36 +62,6 @@ function mergeCommand(
   }
   if (entrypoint.length === 1 && entrypoint[0] === "") entrypoint = [];
   return { entrypoint, cmd };
-}
-
-/**
- * A configuration after Dockerfile instructions (`commit --change`). A new entry point without a command drops the command that
- * was meant for the old one.
- */
-export function mergeChanges(config: ContainerConfig, changes: Partial<ContainerConfig>): ContainerConfig {
-  const isOtherProgram = changes.Entrypoint !== undefined && changes.Cmd === undefined;
-  return {
-    ...config,
-    ...changes,
-    Cmd: isOtherProgram ? null : (changes.Cmd ?? config.Cmd),
-    Env: replaceVariables(config.Env ?? [], changes.Env ?? []),
-    ExposedPorts: mergeMaps(changes.ExposedPorts ?? null, config.ExposedPorts),
-    Labels: mergeMaps(changes.Labels ?? null, config.Labels),
-    OnBuild:
-      changes.OnBuild === undefined
-        ? config.OnBuild
-        : [...(config.OnBuild ?? []), ...(changes.OnBuild ?? [])],
-    Volumes: mergeMaps(changes.Volumes ?? null, config.Volumes),
-  };
-}
-
-/** Each in the place of the one that it replaces, new ones at the end. */
-function replaceVariables(before: readonly string[], changes: readonly string[]): readonly string[] | null {
-  const changed = new Map(changes.map((entry) => [nameOf(entry), entry]));
-  const kept = before.map((entry) => changed.get(nameOf(entry)) ?? entry);
-  const known = new Set(before.map(nameOf));
-  const all = [...kept, ...changes.filter((entry) => !known.has(nameOf(entry)))];
-  return all.length === 0 ? null : all;
 }
 
 /** The user's variables, then those of the image that the user did not set. A name without "=" only removes the image's. */
