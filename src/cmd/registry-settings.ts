@@ -4,6 +4,7 @@
  *
  *     "registry-hosts": { "ghcr.io": { "mirrors": ["https://mirror.example"] } }
  */
+import { isAbsolute } from "node:path";
 import { fail } from "../base/errors.ts";
 import {
   AUTHORITY_FILES,
@@ -16,11 +17,14 @@ import {
 } from "../core/distribution/registry-options.ts";
 import { parseProxy } from "../core/distribution/proxies.ts";
 import { emptyMap } from "../specs/engine/fields.decode.ts";
+import { readMirrorAccounts } from "./mirror-accounts.ts";
 
 /** Absent = not said. */
 export interface RegistrySettings {
   readonly "registry-mirrors"?: readonly string[];
   readonly "insecure-registries"?: readonly string[];
+  /** A file. */
+  readonly "registry-mirror-accounts"?: string;
   readonly "registry-hosts"?: ReadonlyMap<string, { readonly mirrors: readonly string[] }>;
   readonly "allow-nondistributable-artifacts"?: readonly string[];
   readonly "max-download-attempts"?: number;
@@ -41,6 +45,8 @@ export const REGISTRY_HELP = `      --allow-nondistributable-artifacts HOST
       --max-download-attempts N tries for each download (default 5)
       --no-proxy HOSTS         hosts that need no proxy, separated by commas (default $NO_PROXY)
       --registry-mirror URL    mirror of Docker Hub, asked first; can be repeated
+      --registry-mirror-accounts FILE
+                               the daemon's own accounts at mirrors, in the form of config.json
 `;
 
 type FlagReader = (text: string, before: RegistrySettings) => RegistrySettings;
@@ -50,6 +56,7 @@ export const REGISTRY_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, F
     "--registry-mirror",
     (text, before) => ({ "registry-mirrors": [...(before["registry-mirrors"] ?? []), checkMirror(text)] }),
   ],
+  ["--registry-mirror-accounts", (text) => ({ "registry-mirror-accounts": absolutePath(text) })],
   [
     "--insecure-registry",
     (text, before) => ({
@@ -77,6 +84,9 @@ type Reader = (value: unknown) => RegistrySettings;
 export const REGISTRY_READERS: Readonly<Record<string, Reader>> = Object.assign(emptyMap<Reader>(), {
   "registry-mirrors": (value: unknown) => ({
     "registry-mirrors": textsOf("registry-mirrors", value).map(checkMirror),
+  }),
+  "registry-mirror-accounts": (value: unknown) => ({
+    "registry-mirror-accounts": absolutePath(textOf("registry-mirror-accounts", value)),
   }),
   "insecure-registries": (value: unknown) => ({
     "insecure-registries": textsOf("insecure-registries", value).map(checkInsecureRegistry),
@@ -131,7 +141,12 @@ function proxyOf(text: string): string {
   return text;
 }
 
-/** `environment` gives the proxies that were not said. */
+function absolutePath(text: string): string {
+  if (!isAbsolute(text)) throw wrong(`"registry-mirror-accounts" must be an absolute path`);
+  return text;
+}
+
+/** `environment` gives the proxies that were not said. Reads the accounts' file, as it is now. */
 export function registryOptions(
   settings: RegistrySettings,
   environment: ReadonlyMap<string, string>,
@@ -142,6 +157,10 @@ export function registryOptions(
   return {
     mirrors: settings["registry-mirrors"] ?? [],
     hosts: settings["registry-hosts"] ?? new Map(),
+    mirrorAccounts:
+      settings["registry-mirror-accounts"] === undefined
+        ? new Map()
+        : readMirrorAccounts(settings["registry-mirror-accounts"]),
     insecure: settings["insecure-registries"] ?? [],
     nondistributable: settings["allow-nondistributable-artifacts"] ?? [],
     certificateDirectories: CERTIFICATE_DIRECTORIES,

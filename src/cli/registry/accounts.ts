@@ -81,7 +81,7 @@ function helperAccount(
 }
 
 /** An entry of `auths`: "auth" is user and password in one. */
-function accountOf(entry: Fields, key: string): Account | undefined {
+export function accountOf(entry: Fields, key: string): Account | undefined {
   const joined = Buffer.from(text(entry, "auth"), "base64").toString();
   const colon = joined.indexOf(":");
   const username = colon > 0 ? joined.slice(0, colon) : text(entry, "username");

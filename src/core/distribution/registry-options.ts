@@ -1,5 +1,6 @@
 /** What the operator may say about registries, and the limits that hold for all of them. */
 import { fail } from "../../base/errors.ts";
+import type { Credentials } from "./distribution.ts";
 import { parseCidr } from "./ip-range.ts";
 
 export interface RegistryOptions {
@@ -7,6 +8,8 @@ export interface RegistryOptions {
   readonly mirrors: readonly string[];
   /** Of other registries, by host. */
   readonly hosts: ReadonlyMap<string, { readonly mirrors: readonly string[] }>;
+  /** The daemon's own at mirrors, by host with port if any. */
+  readonly mirrorAccounts: ReadonlyMap<string, Credentials>;
   /** Hosts with port if any, and ranges: plain HTTP and certificates that nobody vouches for are fine there. */
   readonly insecure: readonly string[];
   /** Hosts and ranges that layers are pushed to though their makers do not want them distributed. */

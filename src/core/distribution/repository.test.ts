@@ -262,6 +262,40 @@ test("a mirror is asked first, without credentials; where it fails the registry 
   );
 });
 
+test("a mirror gets the daemon's own account there, and nobody else's; not in the clear to another machine", async () => {
+  const registry = new MemoryRegistry();
+  const blob = registry.addBlob("team/app", Buffer.from("mirrored"));
+  const wants = { "WWW-Authenticate": 'Basic realm="m"' };
+  const asks: Handler = (request, response) => {
+    if (request.headers.authorization === undefined) answer(response, 401, wants);
+    else return registry.handle(request, response);
+  };
+  const [server, mirror] = [await serve(asks), await serve(asks)];
+  const proxy = await serve((_request, response) => answer(response, 401, wants));
+  const mirrors = ["http://mirror.example/", `${mirror.origin}/`];
+  const account = { username: "daemon", password: "mirror-pa55", identityToken: "", registryToken: "" };
+  const registries = client({
+    hosts: new Map([[server.host, { mirrors }]]),
+    mirrorAccounts: new Map([
+      [mirror.host, account],
+      ["mirror.example", account],
+    ]),
+    proxies: { http: proxy.origin, https: "", exceptions: "" },
+  });
+  const repository = repositoryAt(server.host, { credentials: USER, registries });
+  expect((await collect(repository.blob(blob, { offset: 0, signal: never }))).toString()).toBe("mirrored");
+  const sent = ({ seen }: Scripted): readonly unknown[] => seen.map(({ headers }) => headers.authorization);
+  const basic = `Basic ${Buffer.from("daemon:mirror-pa55").toString("base64")}`;
+  expect(sent(proxy)).toEqual([undefined]);
+  expect(sent(mirror)).toEqual([undefined, basic]);
+  expect(server.seen).toEqual([]);
+  await repositoryAt(server.host, { credentials: USER, access: "push", registries }).hasBlob(
+    blob.digest,
+    never,
+  );
+  expect(sent(server)).not.toContain(basic);
+});
+
 test("a mirror that has it is enough; a path below /v2/ is a place for repositories", async () => {
   const registry = new MemoryRegistry();
   registry.addManifest("proxy/hub/library/busybox", "latest", MANIFEST_TYPE, manifestBytes());

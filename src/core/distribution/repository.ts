@@ -228,15 +228,26 @@ export class RemoteRepository implements Repository {
     const both =
       schemes.get(own.host) === "http:" ? (["http:", "https:"] as const) : (["https:", "http:"] as const);
     const endpoints = endpointsOf(this.reference, this.#access, options, isInsecure ? both : ["https:"]);
-    return endpoints.map((endpoint) => ({
-      endpoint,
-      session: new Session(
-        new URL(endpoint.origin),
+    return Promise.all(
+      endpoints.map(async (endpoint) => {
+        const origin = new URL(endpoint.origin);
         // Given for the registry, not for whoever mirrors it.
-        endpoint.isMirror ? undefined : this.#credentials,
-        this.#parts,
-      ),
-    }));
+        const credentials = endpoint.isMirror ? await this.#mirrorAccount(origin) : this.#credentials;
+        return { endpoint, session: new Session(origin, credentials, this.#parts) };
+      }),
+    );
+  }
+
+  /** The daemon's own account, if it has one there; not in the clear, unless the operator says that this is fine. */
+  async #mirrorAccount(mirror: URL): Promise<Credentials | undefined> {
+    const { options, trust, log } = this.#parts;
+    const account = options.mirrorAccounts.get(mirror.host);
+    if (account === undefined || mirror.protocol === "https:" || (await trust.isInsecure(mirror)))
+      return account;
+    log.warn("a mirror without TLS gets no account: list it in insecure-registries", {
+      mirror: mirror.origin,
+    });
+    return undefined;
   }
 
   #retries(signal: AbortSignal, onRetry: RetryOptions["onRetry"]): RetryOptions {

@@ -19,6 +19,7 @@ export function clientOptions(options: Partial<RegistryOptions> = {}): RegistryO
   return {
     mirrors: [],
     hosts: new Map(),
+    mirrorAccounts: new Map(),
     insecure: [],
     nondistributable: [],
     certificateDirectories: [],
