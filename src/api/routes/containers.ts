@@ -64,7 +64,10 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       handler: async (call) => {
         const request = decodeContainerCreate(await call.json());
         const platform = call.query.str("platform");
-        call.reply.json(201, await create(deps, call.query.str("name"), request, platform));
+        call.reply.json(
+          201,
+          await create(deps, call.query.str("name"), request, { platform, signal: call.signal }),
+        );
       },
     },
     {

@@ -41,7 +41,7 @@ export function imageContentRoutes(deps: ImageContentRouteDeps): readonly Route[
       handler: async (call) => {
         const { query } = call;
         const request = { directory: query.str("directory"), namespace: query.str("namespace") };
-        call.reply.json(200, await mountImage(deps, call.param(0), request));
+        call.reply.json(200, await mountImage(deps, call.param(0), request, call.signal));
       },
     },
     {

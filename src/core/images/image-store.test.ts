@@ -236,11 +236,6 @@ describe("a start", () => {
 
   const damages: readonly (readonly [string, (image: Image) => void, RegExp])[] = [
     [
-      "its layer is gone",
-      () => rmSync(join(store.root, "snapshots/layers", hexOf(BASE.diffId)), { recursive: true }),
-      /layer "sha256:[0-9a-f]+" is missing/,
-    ],
-    [
       "its layer's blob is gone",
       () => rmSync(join(store.root, "content/blobs/sha256", hexOf(BASE.digest))),
       /blob "sha256:[0-9a-f]+" is missing/,
@@ -288,6 +283,36 @@ describe("a start", () => {
       await store.snapshots.settled();
       expect(store.files()).toEqual([]);
     });
+});
+
+describe("an image whose layers are not there", () => {
+  test("is listed, and unpacked from its blobs once for all who want it", async () => {
+    const image = await loadOne("app:1", BASE, TWO);
+    rmSync(join(store.root, "snapshots/layers"), { recursive: true });
+    await restart();
+    const found = store.images.resolve("app:1");
+    expect([found.id, store.images.damaged()]).toEqual([image.id, []]);
+    expect(found.sizeBytes).toBe(BASE.blob.length + TWO.blob.length);
+    const { applied } = store.native;
+    await Promise.all([0, 1, 2].map(() => store.images.unpack(found, new AbortController().signal)));
+    expect(store.native.applied - applied).toBe(2);
+    expect(store.snapshots.layers().map(({ chainId }) => chainId)).toEqual(
+      image.layers.map(({ chainId }) => chainId),
+    );
+    expect(store.images.resolve("app:1").sizeBytes).toBe(image.sizeBytes);
+  });
+
+  test("cannot be unpacked from a blob that is damaged: said in one line, and nothing is left", async () => {
+    await loadOne("app:1", BASE);
+    rmSync(join(store.root, "snapshots/layers"), { recursive: true });
+    writeFileSync(join(store.root, "content/blobs/sha256", hexOf(BASE.digest)), "not what it was");
+    await restart();
+    const found = store.images.resolve("app:1");
+    const error = await rejection(store.images.unpack(found, new AbortController().signal));
+    expect(error.message).toStartWith("cannot unpack the image, load or pull it again: ");
+    expect(isCategory(error, "unavailable")).toBe(true);
+    expect(store.snapshots.layers()).toEqual([]);
+  });
 });
 
 test("an image's configuration is the blob that its id names", async () => {

@@ -55,6 +55,7 @@ import { importRoot } from "./import.ts";
 import type { CompleteImage, MakingDeps } from "./making.ts";
 import { imagesOf, named, type NameRules, without } from "./name-rules.ts";
 import { neededBy, needsOf } from "./needed.ts";
+import { isUnpacked, unpackImage } from "./unpack-image.ts";
 import { variantsOf } from "./variants.ts";
 import { pullImage } from "./pull.ts";
 import { type PushDeps, pushImage } from "./push.ts";
@@ -139,11 +140,8 @@ class ImageStore implements Images {
 
   /** The configuration of a whole image, or why it is not whole. */
   async #readConfig({ id, layers }: ImageRow): Promise<ImageConfig | string> {
-    const { content, snapshots } = this.#deps;
-    for (const { chainId, blob } of layers) {
-      if (!snapshots.hasLayer(chainId)) return `layer "${chainId}" is missing`;
-      if (content.stat(blob) === undefined) return `blob "${blob}" is missing`;
-    }
+    const { content } = this.#deps;
+    for (const { blob } of layers) if (content.stat(blob) === undefined) return `blob "${blob}" is missing`;
     try {
       return decodeDocument("configuration", await content.read(id, MAX_DOCUMENT_BYTES), decodeImageConfig);
     } catch (error) {
@@ -166,6 +164,18 @@ class ImageStore implements Images {
     if (/^[0-9a-f]{64}$/.test(reference)) return undefined;
     const row = this.#table.nameRow(withDefaultTag(parseReference(reference)));
     return row === undefined ? undefined : this.#table.asName(row);
+  }
+
+  async unpack(image: Image, signal: AbortSignal): Promise<void> {
+    if (isUnpacked(this.#deps, image)) return;
+    const startedMs = performance.now();
+    await unpackImage(this.#deps, image, signal);
+    const ms = Math.round(performance.now() - startedMs);
+    this.#deps.log.info("unpacked an image whose layers were not there", { id: image.id, ms });
+    // It has its size now.
+    if (!this.#table.has(image.id)) return;
+    const row = this.#table.row(image.id);
+    await this.#refresh([row], () => this.#table.has(row.id) && this.#table.row(row.id) === row);
   }
 
   async variants(name: ImageName): Promise<readonly ImageVariant[]> {
@@ -212,7 +222,9 @@ class ImageStore implements Images {
     const known = {
       downloads: this.#downloads,
       placing: this.#lock,
-      image: (id: string) => this.#table.list().find((image) => image.id === id),
+      // One that is not unpacked is had anew, as far as its blobs are not what they were.
+      image: (id: string) =>
+        this.#table.list().find((image) => image.id === id && isUnpacked(this.#deps, image)),
       layerAt: (chainId: string) => this.#findLayer((layer) => layer.chainId === chainId),
       knowsBlob: (digest: string) => this.#findLayer(({ blob }) => blob === digest) !== undefined,
       imagesOfName: (name: Reference) => this.name(fullReference(name))?.images ?? [],

@@ -241,7 +241,10 @@ function imageOf(
     config: config.config,
     history,
     layers: row.layers,
-    sizeBytes: row.layers.reduce((sum, { chainId }) => sum + (layerSizes.get(chainId) ?? 0), 0),
+    sizeBytes: row.layers.reduce(
+      (sum, { chainId, sizeBytes }) => sum + (layerSizes.get(chainId) ?? sizeBytes),
+      0,
+    ),
     manifest: row.manifest,
     attestations: row.attestations,
     taggedAtMs: row.taggedAtMs,

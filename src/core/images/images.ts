@@ -40,7 +40,7 @@ export interface Image {
   readonly history: readonly ImageHistoryEntry[];
   /** Base first. */
   readonly layers: readonly ImageLayer[];
-  /** Unpacked bytes of all layers. */
+  /** Unpacked bytes of all layers; of one that is not unpacked, those of its blob. */
   readonly sizeBytes: number;
   /** The manifest that the image came by, and that its layers' blobs are those of; undefined = there was none. */
   readonly manifest: DocumentRef | undefined;
@@ -234,6 +234,12 @@ export interface Images {
    * another platform; `invalid_argument` for what can be neither, `unavailable` for a damaged image.
    */
   resolve(nameOrId: string, platform?: Platform): Image;
+  /**
+   * Unpacks the image's layers that are not there: those of an image whose blobs came when the engine had another storage
+   * driver. To be called before layers are used; what others have unpacked meanwhile is not unpacked again. `unavailable` when
+   * a blob is damaged or the disk is full.
+   */
+  unpack(image: Image, signal: AbortSignal): Promise<void>;
   /** The name that a reference is, if there is one; damaged images are left out. */
   name(reference: string): ImageName | undefined;
   /** All that the name's target offers, with the image of each that is here. */

@@ -27,7 +27,7 @@ import { checkNetwork, validateCreate } from "./validate.ts";
 
 export interface CreateDeps {
   readonly store: ContainerStore;
-  readonly images: Pick<Images, "resolve">;
+  readonly images: Pick<Images, "resolve" | "unpack">;
   readonly imageUses: Pick<ImageUses, "used">;
   readonly snapshots: Pick<Snapshotter, "prepare" | "persist" | "remove">;
   readonly events: EventSink;
@@ -48,7 +48,7 @@ export async function create(
   deps: CreateDeps,
   name: string,
   request: DecodedCreate,
-  platform = "",
+  { platform = "", signal }: { readonly platform?: string; readonly signal: AbortSignal },
 ): Promise<ContainerCreateResponse> {
   const [unsupported] = request.unsupported;
   if (unsupported !== undefined)
@@ -84,6 +84,8 @@ export async function create(
   const paths = containerPaths(deps.containersDir, id);
   logSinkOf(container.host.LogConfig, container.config, paths.log);
   if (container.mounts.length > 0) await checkBindSources(container.mounts);
+
+  await deps.images.unpack(image, signal);
 
   await using scope = new Scope(`creation of container ${id}`);
   deps.store.reserveName(container.name, id);

@@ -22,7 +22,7 @@ import { hexOf } from "../../specs/oci-image/digest.ts";
 import { familiar } from "./list.ts";
 
 export interface ImageMountDeps {
-  readonly images: Pick<Images, "resolve" | "list">;
+  readonly images: Pick<Images, "resolve" | "list" | "unpack">;
   readonly snapshots: Pick<Snapshotter, "view">;
   readonly locks: KeyedLock;
   readonly log: Logger;
@@ -50,8 +50,10 @@ export async function mountImage(
   deps: ImageMountDeps,
   name: string,
   request: { readonly directory: string; readonly namespace: string },
+  signal: AbortSignal,
 ): Promise<MountedImage> {
-  const { id, layers } = deps.images.resolve(name);
+  const image = deps.images.resolve(name);
+  const { id, layers } = image;
   if (request.namespace !== "" && request.namespace !== deps.mountNamespace)
     throw fail(
       "conflict",
@@ -59,6 +61,7 @@ export async function mountImage(
     );
   if (request.directory !== "" && !request.directory.startsWith("/"))
     throw fail("invalid_argument", `path "${request.directory}" is not absolute`);
+  await deps.images.unpack(image, signal);
   return await deps.locks.run(KEY, async () => {
     const own = join(deps.imageMountsDir, hexOf(id));
     const directory = request.directory === "" ? own : request.directory;

@@ -184,6 +184,8 @@ export class FakeImages implements Images {
     return Promise.resolve({ removedLayers: ["sha256:c1"] });
   }
 
+  async unpack(): Promise<void> {}
+
   collect(): Promise<Collected> {
     return Promise.resolve({ removedLayers: [], removedBlobs: [], removedPartials: [] });
   }

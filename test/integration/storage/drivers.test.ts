@@ -1,7 +1,8 @@
 /** One and the same story on every storage driver: what is made of an image, a container and the daemon's end. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { BUSYBOX_ROOT_FILES, layeredArchive } from "../../support/layered-image.ts";
 import type { Requirement } from "../../support/requires.ts";
 import { must } from "../../support/run.ts";
@@ -173,3 +174,46 @@ for (const { name, needs = [] } of DRIVERS.filter(({ host }) => host === undefin
       });
     },
   );
+
+const directory = mkdtempSync(join(process.env["GANTRY_TEST_DIR"] ?? tmpdir(), "gt-drivers-"));
+const config = join(directory, "daemon.json");
+const choose = (driver: string): void => writeFileSync(config, JSON.stringify({ "storage-driver": driver }));
+choose("overlay2");
+afterAll(() => rmSync(directory, { recursive: true }));
+
+engineSuite("another storage driver", { flags: ["--config-file", config] }, (engine) => {
+  const ok = (...args: string[]) => engine().ok(args);
+  const restartWith = async (driver: string): Promise<void> => {
+    await engine().shutdown();
+    choose(driver);
+    await engine().launch();
+    expect(await ok("info", "-f", "{{.Driver}}")).toBe(driver);
+  };
+  const layersOf = (driver: string): number =>
+    readdirSync(join(engine().dir, "data", "snapshots", driver, "layers")).length;
+
+  test("has the images that are here, and unpacks them when a container wants them", async () => {
+    await ok("load", "-q", "-i", await layeredArchive());
+    const before = await ok("images", "--no-trunc", "--format", "{{.Repository}} {{.ID}}");
+    const kept = await ok("create", "--network", "none", "layered", "cat", "/test/file");
+    await restartWith("vfs");
+    try {
+      expect(await ok("images", "--no-trunc", "--format", "{{.Repository}} {{.ID}}")).toBe(before);
+      expect(layersOf("vfs")).toBe(0);
+      const run = ["run", "--rm", "--network", "none", "layered", "cat", "/test/file"];
+      expect(await Promise.all([ok(...run), ok(...run)])).toEqual(["upper", "upper"]);
+      const unpacked = layersOf("vfs");
+      expect(unpacked).toBe(layersOf("overlay2"));
+      expect((await ok("image", "diff", "layered")).length).toBeGreaterThan(0);
+      await ok("save", "-o", join(engine().dir, "saved.tar"), "layered");
+      // What a container wrote is with the driver that it was made with.
+      expect((await engine().gantry(["start", kept])).code).toBe(1);
+    } finally {
+      await restartWith("overlay2");
+    }
+    await ok("start", kept);
+    expect(await ok("logs", "-f", kept)).toBe("upper");
+    await ok("rm", "-f", kept);
+    await ok("rmi", "layered");
+  }, 60_000);
+});
