@@ -5,9 +5,9 @@
  */
 import { spawn } from "node:child_process";
 import { GANTRY } from "../support/engine.ts";
-import { expectNoLeaks, ownInventory } from "../support/leak-check.ts";
-import { IDLE_CONNECTIONS } from "../support/suite.ts";
-import { expectItRuns, expectWholeImages, listed, missingBytes } from "./image-truth.ts";
+import { ownInventory } from "../support/own-inventory.ts";
+import { expectNothingLeft, expectWholeImages } from "./image-truth.ts";
+import { expectItRuns, expectResumed, listed, missingBytes } from "./image-use.ts";
 import { ImageWorld, type RemoteImage } from "./image-world.ts";
 
 export interface ImageCampaign {
@@ -28,9 +28,6 @@ interface Verb {
   /** What it was to bring from the registry. */
   readonly pulls?: (world: ImageWorld) => readonly RemoteImage[];
 }
-
-/** Manifests and configurations are asked for again, layers are not. */
-const DOCUMENT_BYTES = 64 << 10;
 
 const remove = async ({ engine }: ImageWorld, names: readonly string[]): Promise<void> => {
   const there = new Set((await listed(engine)).map(({ name }) => name));
@@ -123,7 +120,7 @@ export async function killWhileImagesChange(campaign: ImageCampaign): Promise<vo
     `${campaign.driver}: ${campaign.kills} kills; ${resumed.length} pulls went on, ${cut} of them in the middle`,
   );
   await engine.ok(["system", "prune", "-af"]);
-  await expectNoLeaks(engine, before, IDLE_CONNECTIONS, ownInventory);
+  await expectNothingLeft(engine, before);
 }
 
 /** How long each verb takes when nobody kills it. */
@@ -154,35 +151,6 @@ async function killedStart({ engine }: ImageWorld, afterMs: number): Promise<voi
   await new Promise((resolve) => setTimeout(resolve, afterMs));
   await engine.kill9();
   await starting;
-}
-
-interface Missing {
-  readonly image: RemoteImage;
-  readonly bytes: number;
-}
-
-/** Pulls again; answers how many bytes were not fetched a second time. */
-async function expectResumed(world: ImageWorld, missing: readonly Missing[]): Promise<number> {
-  const { engine, registry } = world;
-  let spared = 0;
-  for (const { image, bytes } of missing) {
-    const { name, digest } = image;
-    // Layers that an earlier one has brought are there now.
-    const needed = Math.min(bytes, missingBytes(engine, image));
-    const start = await registry.sentBytes();
-    await engine.ok(["pull", "-q", name]);
-    const sent = (await registry.sentBytes()) - start;
-    if (sent > bytes + DOCUMENT_BYTES)
-      throw new Error(`${name}: ${bytes} bytes were missing, and ${sent} were fetched`);
-    if (sent < needed)
-      throw new Error(`${name}: ${needed} bytes were missing, and only ${sent} were fetched`);
-    const digests = await engine.ok(["inspect", "-f", "{{json .RepoDigests}}", name]);
-    if (!digests.includes(digest)) throw new Error(`${name}: the digest is ${digests} instead of ${digest}`);
-    await expectItRuns(engine, name);
-    const whole = image.image.layers.reduce((sum, { blob }) => sum + blob.length, 0);
-    if (bytes > 0) spared += whole - bytes;
-  }
-  return spared;
 }
 
 async function expectOneRuns({ engine }: ImageWorld, chance: number): Promise<void> {

@@ -12,7 +12,7 @@ export interface Inventory {
   readonly [kind: string]: ReadonlySet<string>;
 }
 
-function read(path: string): string {
+export function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch {
@@ -28,19 +28,17 @@ function names(path: string): string[] {
   }
 }
 
-function pids(): string[] {
+export function pids(): string[] {
   return readdirSync("/proc").filter((name) => /^\d+$/.test(name));
 }
 
-function namespaces(): Set<string> {
-  const found = new Set<string>();
-  for (const pid of pids()) {
-    for (const kind of ["mnt", "net", "pid", "ipc", "uts", "cgroup"]) {
-      try {
-        found.add(readlinkSync(`/proc/${pid}/ns/${kind}`));
-      } catch {
-        // ended, or a zombie
-      }
+export function namespacesOf(pid: string): string[] {
+  const found: string[] = [];
+  for (const kind of ["mnt", "net", "pid", "ipc", "uts", "cgroup", "user"]) {
+    try {
+      found.push(readlinkSync(`/proc/${pid}/ns/${kind}`));
+    } catch {
+      // ended, or a zombie
     }
   }
   return found;
@@ -65,7 +63,7 @@ function processes(dirs: readonly string[]): Set<string> {
   return found;
 }
 
-function cgroups(): Set<string> {
+export function cgroups(): Set<string> {
   const found = new Set<string>();
   const out = spawnSync("find", ["/sys/fs/cgroup", "-type", "d", "-path", "*gantry*"], {
     encoding: "utf8",
@@ -74,43 +72,51 @@ function cgroups(): Set<string> {
   return found;
 }
 
-function mounts(path: string, dir: string): Set<string> {
+export function mounts(path: string, dirs: readonly string[]): Set<string> {
   return new Set(
     read(path)
       .split("\n")
-      .filter((line) => line.includes(dir))
+      .filter((line) => dirs.some((dir) => line.includes(dir)))
       .map((line) => line.split(" ").slice(3, 5).join(" ")),
   );
 }
 
-/** Descriptors by what they point to; equal ones are numbered, so that one more of them is a new entry and one less is none. */
-export function descriptors(pid: number): Set<string> {
+/** Equal ones are numbered, so that one more of them is a new entry and one less is none. */
+export function numbered(things: readonly string[]): Set<string> {
   const counts = new Map<string, number>();
-  const found = new Set<string>();
+  return new Set(
+    things.map((thing) => {
+      const count = (counts.get(thing) ?? 0) + 1;
+      counts.set(thing, count);
+      return `${thing} (${count})`;
+    }),
+  );
+}
+
+/** Descriptors by what they point to. */
+export function descriptors(pid: number): Set<string> {
+  const targets: string[] = [];
   for (const fd of names(`/proc/${pid}/fd`)) {
     try {
-      const target = readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\[\d+\]/, "");
-      const count = (counts.get(target) ?? 0) + 1;
-      counts.set(target, count);
-      found.add(`${target} (${count})`);
+      targets.push(readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\[\d+\]/, ""));
     } catch {
       // closed meanwhile
     }
   }
-  return found;
+  return numbered(targets);
 }
 
 /** What belongs to one container, one operation or nobody; blobs and layers belong to images and stay out of it. */
-function files(engine: Engine): Set<string> {
+export function files(engine: Engine): Set<string> {
   const found = new Set<string>();
   const data = join(engine.dir, "data");
   const snapshots = names(join(data, "snapshots")).flatMap((driver) =>
-    ["active", "staging", "trash"].map((folder) => `snapshots/${driver}/${folder}`),
+    ["", "/active", "/staging", "/trash"].map((folder) => `snapshots/${driver}${folder}`),
   );
-  for (const folder of ["containers", "content/ingest", ...snapshots])
-    for (const name of names(join(data, folder))) found.add(`data/${folder}/${name}`);
-  for (const name of names(data)) found.add(`data/${name}`);
-  for (const name of names(join(engine.runDir, "tasks"))) found.add(`run/tasks/${name}`);
+  for (const folder of [".", "containers", "content", "content/ingest", ...snapshots])
+    for (const name of names(join(data, folder))) found.add(join("data", folder, name));
+  for (const folder of [".", "tasks"])
+    for (const name of names(join(engine.runDir, folder))) found.add(join("run", folder, name));
   return found;
 }
 
@@ -129,9 +135,9 @@ export function inventory(engine: Engine): Inventory {
     },
   ).stdout;
   return {
-    "mounts of the host": mounts("/proc/self/mountinfo", engine.dir),
-    "mounts of the engine": mounts(`/proc/${engine.pid}/mountinfo`, engine.dir),
-    namespaces: namespaces(),
+    "mounts of the host": mounts("/proc/self/mountinfo", [engine.dir, engine.runDir]),
+    "mounts of the engine": mounts(`/proc/${engine.pid}/mountinfo`, [engine.dir, engine.runDir]),
+    namespaces: new Set(pids().flatMap(namespacesOf)),
     processes: processes([engine.dir, engine.runDir]),
     cgroups: cgroups(),
     "links and rules": new Set(rules.split("\n")),
@@ -139,16 +145,6 @@ export function inventory(engine: Engine): Inventory {
     "temporary files": new Set(
       existsSync("/tmp") ? names("/tmp").filter((name) => /gantry|^\.bun/.test(name)) : [],
     ),
-    descriptors: descriptors(engine.pid),
-  };
-}
-
-/** What lies below the engine's own directory: to be compared while other engines come and go. */
-export function ownInventory(engine: Engine): Inventory {
-  return {
-    "mounts of the host": mounts("/proc/self/mountinfo", engine.dir),
-    "mounts of the engine": mounts(`/proc/${engine.pid}/mountinfo`, engine.dir),
-    files: files(engine),
     descriptors: descriptors(engine.pid),
   };
 }
@@ -166,6 +162,7 @@ export async function expectNoLeaks(
   before: Inventory,
   allowed: readonly string[] = [],
   look: (engine: Engine) => Inventory = inventory,
+  patienceMs = 20_000 * SLOWNESS,
 ): Promise<void> {
   let leaks: string[] = [];
   try {
@@ -175,7 +172,7 @@ export async function expectNoLeaks(
         leaks = difference(before, look(engine)).filter((leak) => !allowed.includes(leak));
         return leaks.length === 0;
       },
-      20_000 * SLOWNESS,
+      patienceMs,
     );
   } catch {
     throw new Error(`left behind:\n  ${leaks.join("\n  ")}`);

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { Engine } from "../../support/engine.ts";
 import { must } from "../../support/run.ts";
 import { until } from "../../support/until.ts";
-import { expectItRuns, expectNoProblems, listed } from "../image-truth.ts";
+import { expectNoProblems } from "../image-truth.ts";
+import { expectItRuns, listed } from "../image-use.ts";
 import type { ImageWorld } from "../image-world.ts";
 import { contradiction } from "./timeline.ts";
 
