@@ -49,15 +49,13 @@ struct inode *tree_inode (struct tree *t, uint16_t mode, struct err *e) {
 
 /* ---- names ---- */
 
-static uint32_t hash_of (const struct inode *directory, const char *text, size_t size) {
-  uint32_t hash = 2166136261u ^ directory->number * 0x9e3779b1u; /* FNV-1a */
-  for (size_t i = 0; i < size; i++)
-    hash = (hash ^ (uint8_t) text[i]) * 16777619u;
-  return hash ^ hash >> 15;
+/* With a key, since names are a stranger's choice: a hundred thousand of them in one bucket would take minutes. */
+static uint32_t hash_of (const struct tree *t, const struct inode *directory, const char *text, size_t size) {
+  return (uint32_t) siphash (t->key, directory->number, text, size);
 }
 
 struct name *tree_name (const struct tree *t, const struct inode *directory, const char *text, size_t size) {
-  uint32_t hash = hash_of (directory, text, size);
+  uint32_t hash = hash_of (t, directory, text, size);
   struct name *n = t->buckets[hash & (t->bucket_count - 1)];
   while (n != NULL &&
          (n->hash != hash || n->directory != directory || n->size != size || memcmp (n->text, text, size) != 0))
@@ -95,7 +93,7 @@ int tree_enter (struct tree *t, struct inode *directory, const char *text, struc
     .next = directory->names,
     .directory = directory,
     .inode = inode,
-    .hash = hash_of (directory, text, size),
+    .hash = hash_of (t, directory, text, size),
     .size = (uint8_t) size,
   };
   memcpy (n->text, text, size);
@@ -269,7 +267,7 @@ struct inode *tree_make_directories (struct tree *t, char *path, struct err *e) 
 }
 
 int tree_start (struct tree *t, struct err *e) {
-  *t = (struct tree) { .bucket_count = 1 << 12 };
+  *t = (struct tree) { .bucket_count = 1 << 12, .key = siphash_own_key () };
   t->buckets = calloc (t->bucket_count, sizeof *t->buckets);
   if (t->buckets == NULL)
     return err_set (e, ENOMEM, "cannot make an image");

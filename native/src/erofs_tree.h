@@ -3,6 +3,7 @@
 #define GANTRY_EROFS_TREE_H
 
 #include "erofs_attributes.h"
+#include "siphash.h"
 #include "tree_usage.h"
 
 #include <stdbool.h>
@@ -52,6 +53,7 @@ struct tree {
   struct inode *root;
   struct name **buckets; /* owned; a power of two of them */
   size_t bucket_count, name_count;
+  struct siphash_key key;
   uint32_t inodes; /* made so far */
   size_t implied;  /* directories made because a name needed them */
   struct tree_usage usage;
