@@ -41,6 +41,10 @@ test("one that is not there says so", async () => {
   );
 });
 
+test("a time-out of months is none that it meets", async () => {
+  await shell("sleep 0.1", { timeoutS: 90 * 24 * 3600 });
+});
+
 test("its time-out ends it and its children", async () => {
   const directory = mkdtempSync(join(tmpdir(), "gantry-hook-"));
   try {

@@ -1,6 +1,7 @@
 /** Running a program that is told something on its standard input and says nothing unless it fails. */
 import { spawn } from "node:child_process";
 import { fail } from "./errors.ts";
+import { timerMs } from "./timer-limit.ts";
 
 export interface HookProgram {
   /** Absolute. */
@@ -30,7 +31,7 @@ export function runHook(hook: HookProgram): Promise<void> {
   const keep = (chunk: Buffer): void => {
     output = `${output}${chunk.toString()}`.slice(-MAX_OUTPUT_BYTES);
   };
-  const timer = hook.timeoutS === 0 ? undefined : setTimeout(() => stop(), hook.timeoutS * 1000);
+  const timer = hook.timeoutS === 0 ? undefined : setTimeout(() => stop(), timerMs(hook.timeoutS * 1000));
   const stop = (): void => {
     reject(fail("unavailable", `"${hook.path}" did not end within ${hook.timeoutS} s`));
     killGroup(child.pid);

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail, messageOf } from "../base/errors.ts";
 import { Logger } from "../base/log.ts";
+import { timerMs } from "../base/timer-limit.ts";
 import { COMMIT, VERSION } from "../base/version.ts";
 import { openContent } from "../core/content/local-store.ts";
 import { MemoryLeases } from "../core/metadata/memory-leases.ts";
@@ -184,7 +185,7 @@ function collectAtIntervals(registry: Registry, intervalMs: number, log: Logger)
     registry
       .collect()
       .catch((error: unknown) => log.error("cannot collect garbage", { error: messageOf(error) }));
-  }, intervalMs);
+  }, timerMs(intervalMs));
   timer.unref();
   return () => clearInterval(timer);
 }

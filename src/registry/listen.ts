@@ -12,6 +12,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { fail, messageOf } from "../base/errors.ts";
+import { timerMs } from "../base/timer-limit.ts";
 import { HEAD_TIMEOUT_MS, KEEP_ALIVE_MS, MAX_HEAD_BYTES } from "./limits.ts";
 import type { Peer, Registry } from "./registry.ts";
 
@@ -147,7 +148,7 @@ export async function closeServer(server: Server, graceMs: number): Promise<void
   const { promise, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
   server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+  const timer = setTimeout(() => server.closeAllConnections(), timerMs(graceMs));
   await promise;
   clearTimeout(timer);
 }

@@ -1,6 +1,7 @@
 /** What `events` writes: JSON lines {"type":"stats"|"oom","id":…,"data":…}, as runc's callers read them. */
 import { setTimeout as pause } from "node:timers/promises";
 import { isCategory } from "../base/errors.ts";
+import { timerMs } from "../base/timer-limit.ts";
 import { oomKills } from "../linux/cgroup-oom.ts";
 import { encodeStats, readCgroupStats } from "../linux/cgroup-stats.ts";
 import { type HostFacts, readHostFacts } from "../linux/host-facts.ts";
@@ -61,7 +62,7 @@ async function reportStats(
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
-    await sleep(intervalMs, signal);
+    await sleep(timerMs(intervalMs), signal);
     if (signal.aborted) return;
     try {
       context.write(await statsLine(container));

@@ -1,5 +1,6 @@
 /** POST /containers/{id}/stop and /restart. */
 import { fail, messageOf } from "../../base/errors.ts";
+import { timerMs } from "../../base/timer-limit.ts";
 import type { Logger } from "../../base/log.ts";
 import { announce } from "./announce.ts";
 import type { Container } from "./container.ts";
@@ -42,7 +43,7 @@ export async function stop(deps: StopDeps, container: Container, request: StopRe
 
 function timeoutMs(container: Container, request: StopRequest): number {
   const seconds = request.timeoutSeconds ?? container.config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
-  return seconds < 0 ? -1 : Math.min(seconds * 1000, 2 ** 31 - 1);
+  return seconds < 0 ? -1 : timerMs(seconds * 1000);
 }
 
 async function endProcess(

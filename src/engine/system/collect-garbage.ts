@@ -1,5 +1,6 @@
 /** Garbage collection at intervals: what nobody needs always, and images when the policy of daemon.json says so. */
 import { messageOf } from "../../base/errors.ts";
+import { timerMs } from "../../base/timer-limit.ts";
 import type { GarbagePolicy } from "../../core/gc/image-policy.ts";
 import { type ExpireDeps, expireImages } from "../images/expire.ts";
 
@@ -13,7 +14,7 @@ export function keepCollecting(deps: ExpireDeps, policy: GarbagePolicy): () => v
     void collectOnce(deps, policy, end.signal).finally(() => {
       isBusy = false;
     });
-  }, policy.intervalMs);
+  }, timerMs(policy.intervalMs));
   timer.unref();
   return () => {
     clearInterval(timer);
