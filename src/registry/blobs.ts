@@ -13,6 +13,7 @@ export interface BlobDeps {
   readonly content: Content;
   readonly repositories: Repositories;
   readonly mirror: Mirror | undefined;
+  readonly now: () => number;
 }
 
 export const OCTETS = "application/octet-stream";
@@ -30,7 +31,12 @@ export function checkedDigest(digest: string): string {
 export async function getBlob(deps: BlobDeps, call: Call, repository: string, digest: string): Promise<void> {
   checkedDigest(digest);
   const found = deps.repositories.hasBlob(repository, digest) ? deps.content.stat(digest) : undefined;
-  if (found !== undefined) return sendBlob(deps.content, call, found);
+  if (found !== undefined) {
+    // A client that learns that it is here does not send it, and has not pushed the manifest that needs it.
+    if (call.method === "HEAD" && call.rights.may("push", repository))
+      deps.repositories.refreshLink(repository, digest, deps.now());
+    return sendBlob(deps.content, call, found);
+  }
   if (deps.mirror !== undefined && (await throughMirror(deps, deps.mirror, call, repository, digest))) return;
   throw refuse("BLOB_UNKNOWN", { detail: { digest } });
 }

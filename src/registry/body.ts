@@ -92,8 +92,9 @@ class Clock {
     this.#break = reject;
     if (this.#timer === undefined) this.#timer = setTimeout(() => this.#ring?.(), ms);
     else this.#timer.refresh();
-    this.#signal.throwIfAborted();
+    // First of all, so that nobody is left with a failure of `work` that comes after the end.
     work.then(resolve, reject);
+    if (this.#signal.aborted) this.#onAbort();
     return promise;
   }
 

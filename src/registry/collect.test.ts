@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { EVERYTHING } from "./auth/access.ts";
+import { type Gate, OPEN_GATE } from "./auth/gate.ts";
 import { sha256Of } from "../specs/oci-image/digest.ts";
 import {
   imageOf,
@@ -24,6 +26,12 @@ async function start(untagged: "keep" | "delete" = "keep"): Promise<RegistryHost
 
 function isStored(digest: string): boolean {
   return host.content.stat(digest) !== undefined;
+}
+
+/** Who comes may read. */
+function readersGate(): Gate {
+  const rights = { ...EVERYTHING, may: (action: string) => action === "pull" };
+  return { ...OPEN_GATE, admit: () => Promise.resolve(rights) };
 }
 
 async function indexOf(
@@ -93,6 +101,22 @@ describe("garbage", () => {
     await host.pushBlob("a", "again");
     await host.registry.collect();
     expect(isStored(blob.digest)).toBe(true);
+  });
+
+  test("is not what a client has just been told is there, unless it may not push", async () => {
+    await start();
+    const asked = await host.pushBlob("a", "asked for");
+    const read = await host.pushBlob("a", "read");
+    now += 2 * HOUR;
+    await host.must("HEAD", `/v2/a/blobs/${asked.digest}`);
+    await host.must("GET", `/v2/a/blobs/${read.digest}`);
+    await host.registry.collect();
+    expect([isStored(asked.digest), isStored(read.digest)]).toEqual([true, false]);
+    await host.restart({ now: () => now, gate: readersGate() }).then((again) => (host = again));
+    now += 2 * HOUR;
+    await host.must("HEAD", `/v2/a/blobs/${asked.digest}`);
+    await host.registry.collect();
+    expect(isStored(asked.digest)).toBe(false);
   });
 
   test("is not what somebody is reading", async () => {
@@ -165,6 +189,21 @@ describe("untagged manifests", () => {
       false,
       false,
       true,
+    ]);
+  });
+
+  test("stay when a client has just been told that they are there", async () => {
+    await start("delete");
+    const asked = await host.pushImage("a", "v1", "asked for");
+    const left = await host.pushImage("a", "v2", "left");
+    for (const tag of ["v1", "v2"]) await host.must("DELETE", `/v2/a/manifests/${tag}`);
+    now += 2 * HOUR;
+    await host.must("HEAD", `/v2/a/manifests/${asked.digest}`);
+    expect((await host.registry.collect()).manifests).toBe(1);
+    expect([isStored(asked.digest), isStored(asked.layer.digest), isStored(left.digest)]).toEqual([
+      true,
+      true,
+      false,
     ]);
   });
 

@@ -6,7 +6,7 @@
  *     links        to blobs that no manifest of the repository needs go, once they are older than the grace
  *     bytes        that no link and no manifest names, and no lease holds, go
  *
- * The grace is for clients that have sent their blobs and not yet the manifest. Between the last question and the deletion
+ * The grace is for clients that have sent their blobs, or asked whether they are there, and not yet pushed the manifest. Between the last question and the deletion
  * of a blob nothing else runs, so nobody can begin to need it in between; a download that is under way ends in order.
  *
  * On crash: each step leaves less garbage than before, and the next run finds the rest.

@@ -22,15 +22,13 @@ const INDEX_TYPE = "application/vnd.oci.image.index.v1+json";
 export async function listCatalog({ repositories }: ListingDeps, call: Call): Promise<void> {
   const page = pageOf(call.query, CATALOG);
   const found = repositories.names(page.after, page.limit + 1);
-  sendPage(call, found, page.limit, (names) => ({ repositories: names }));
+  await sendPage(call, found, page.limit, (names) => ({ repositories: names }));
 }
 
 export async function listTags(deps: ListingDeps, call: Call, repository: string): Promise<void> {
   const page = pageOf(call.query, TAGS);
-  sendPage(call, await tagsAfter(deps, repository, page.after, page.limit + 1), page.limit, (tags) => ({
-    name: repository,
-    tags,
-  }));
+  const found = await tagsAfter(deps, repository, page.after, page.limit + 1);
+  await sendPage(call, found, page.limit, (tags) => ({ name: repository, tags }));
 }
 
 async function tagsAfter(
@@ -52,17 +50,17 @@ async function tagsAfter(
 }
 
 /** `found` has one more than the page when there is a next one. */
-function sendPage(
+async function sendPage(
   call: Call,
   found: readonly string[],
   limit: number,
   document: (entries: readonly string[]) => unknown,
-): void {
+): Promise<void> {
   const entries = found.slice(0, limit);
   const last = entries.at(-1);
   if (found.length > limit && last !== undefined)
     call.reply.add({ Link: nextLink(call.path, { limit, last }) });
-  call.reply.json(200, document(entries));
+  await call.reply.json(200, document(entries));
 }
 
 function unknownName(repository: string): Error {
@@ -89,7 +87,7 @@ export async function listReferrers(
   if (!isLast && last !== undefined)
     call.reply.add({ Link: nextLink(call.path, { limit: page.limit, last }, filter) });
   if (artifactType !== "") call.reply.add({ "OCI-Filters-Applied": "artifactType" });
-  call.reply.json(
+  await call.reply.json(
     200,
     { schemaVersion: 2, mediaType: INDEX_TYPE, manifests: rows.map(descriptorOf) },
     { "Content-Type": INDEX_TYPE },

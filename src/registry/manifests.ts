@@ -30,6 +30,9 @@ export async function getManifest(
 ): Promise<void> {
   const row = await findManifest(deps, repository, reference);
   if (row === undefined) throw unknownManifest(repository, reference);
+  // As with blobs: a client that learns that it is here does not push it, and has not pushed the index that needs it.
+  if (call.method === "HEAD" && call.rights.may("push", repository))
+    deps.repositories.refreshManifest(repository, row.digest, deps.now());
   const accepted = parseAccept(header(call, "accept"));
   const sent =
     reference.kind === "digest" ? row : await inForm(deps, { repository, row, accepted, reference });
@@ -42,7 +45,7 @@ export async function getManifest(
   if (matchesEtag(header(call, "if-none-match"), headers.ETag)) return call.reply.empty(304, headers);
   if (call.method === "HEAD")
     return call.reply.head(200, { ...headers, "Content-Length": String(sent.sizeBytes) });
-  call.reply.body(200, await deps.content.read(sent.digest, MAX_MANIFEST_BYTES), headers);
+  await call.reply.body(200, await deps.content.read(sent.digest, MAX_MANIFEST_BYTES), headers);
 }
 
 async function findManifest(

@@ -9,6 +9,9 @@ const BANNER: Headers = {
   "X-Content-Type-Options": "nosniff",
 };
 
+/** Of a body at a time: what a slow reader must take within the time it has. */
+const PIECE_BYTES = 64 << 10;
+
 export class Reply {
   readonly #response: ServerResponse;
   readonly #idleMs: number;
@@ -62,14 +65,20 @@ export class Reply {
     this.#response.end();
   }
 
-  json(status: number, value: unknown, headers: Headers = {}): void {
-    this.body(status, Buffer.from(`${JSON.stringify(value)}\n`), {
+  json(status: number, value: unknown, headers: Headers = {}): Promise<void> {
+    return this.body(status, Buffer.from(`${JSON.stringify(value)}\n`), {
       "Content-Type": "application/json",
       ...headers,
     });
   }
 
-  body(status: number, bytes: Uint8Array, headers: Headers): void {
+  /** Bytes that are there already; who takes them too slowly is broken off as with `stream`. */
+  async body(status: number, bytes: Uint8Array, headers: Headers): Promise<void> {
+    if (bytes.length <= PIECE_BYTES || this.#headOnly) this.#small(status, bytes, headers);
+    else await this.stream(status, { "Content-Length": String(bytes.length), ...headers }, piecesOf(bytes));
+  }
+
+  #small(status: number, bytes: Uint8Array, headers: Headers): void {
     const length = { "Content-Length": String(bytes.length) };
     this.#response.writeHead(status, { ...BANNER, ...length, ...this.#extra, ...headers });
     if (this.#headOnly) this.#response.end();
@@ -86,7 +95,7 @@ export class Reply {
       return;
     }
     const { status, headers, body } = errorAnswer(error);
-    this.body(status, Buffer.from(body), { "Content-Type": "application/json", ...headers });
+    this.#small(status, Buffer.from(body), { "Content-Type": "application/json", ...headers });
   }
 
   /** The head, for an answer that has no body because it was asked with HEAD. */
@@ -139,4 +148,8 @@ export class Reply {
       response.off("close", onClose);
     }
   }
+}
+
+async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }

@@ -54,6 +54,8 @@ const STEPS: readonly string[] = [
      id TEXT PRIMARY KEY, repository TEXT NOT NULL, started_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
 ];
 
+const REFRESH_MS = 60_000;
+
 export class Repositories {
   readonly #db: Metadata;
 
@@ -89,6 +91,11 @@ export class Repositories {
       digest,
       nowMs,
     );
+  }
+
+  /** Makes a link young again, as pushing the blob again does. */
+  refreshLink(repository: string, digest: string, nowMs: number): void {
+    this.#refresh("registry_blob", "linked_at", { repository, digest, nowMs });
   }
 
   /** False when there was none. */
@@ -159,6 +166,11 @@ export class Repositories {
         );
       if (options.tag !== undefined) this.setTag(repository, options.tag, digest, options.nowMs);
     });
+  }
+
+  /** Makes a manifest young again, as pushing it again does. */
+  refreshManifest(repository: string, digest: string, nowMs: number): void {
+    this.#refresh("registry_manifest", "pushed_at", { repository, digest, nowMs });
   }
 
   /** With its tags. False when there was none. */
@@ -324,6 +336,18 @@ export class Repositories {
       this.#get(`SELECT 1 FROM ${table} WHERE repository = ? LIMIT 1`, repository) !== undefined;
     if (has("registry_manifest") || has("registry_blob")) return;
     this.#run("DELETE FROM registry_repository WHERE name = ?", repository);
+  }
+
+  /** What is younger than a minute stays as it is: not every question is to be a write. */
+  #refresh(
+    table: string,
+    column: string,
+    row: { readonly repository: string; readonly digest: string; readonly nowMs: number },
+  ): void {
+    const where = `repository = ?1 AND digest = ?2 AND ${column} < ?3`;
+    const values = [row.repository, row.digest, row.nowMs - REFRESH_MS];
+    if (this.#get(`SELECT 1 FROM ${table} WHERE ${where}`, ...values) === undefined) return;
+    this.#run(`UPDATE ${table} SET ${column} = ?4 WHERE ${where}`, ...values, row.nowMs);
   }
 
   #get(sql: string, ...values: (string | number | null)[]): Row | undefined {

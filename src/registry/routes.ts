@@ -37,8 +37,7 @@ export async function answer(
 }
 
 function verbsOf(deps: RouteDeps, call: Call, target: Exclude<Target, { kind: "token" }>): Verbs {
-  if (target.kind === "health" || target.kind === "version")
-    return { GET: async () => call.reply.json(200, {}) };
+  if (target.kind === "health" || target.kind === "version") return { GET: () => call.reply.json(200, {}) };
   if (target.kind === "catalog") return { GET: () => listCatalog(deps, call) };
   return repositoryVerbs(deps, call, target);
 }
