@@ -11,6 +11,8 @@ struct err;
 
 int addon_add_function (napi_env env, napi_value exports, const char *name, napi_callback function);
 
+int addon_register_connect (napi_env env, napi_value exports);
+int addon_register_datagrams (napi_env env, napi_value exports);
 int addon_register_files (napi_env env, napi_value exports);
 int addon_register_netlink (napi_env env, napi_value exports);
 int addon_register_peers (napi_env env, napi_value exports);

@@ -1,7 +1,9 @@
 /**
- * Outgoing connections. Under Bun through `Bun.connect`, which a compiled program has at hand, while the first use of
- * `node:net` costs it several milliseconds; under Node through `node:net`. Both behave alike: see bun-socket.test.ts.
+ * Outgoing connections, and those that somebody else made. Under Bun through `Bun.connect`, which a compiled program has at
+ * hand, while the first use of `node:net` costs it several milliseconds; under Node through `node:net`. Both behave alike:
+ * see bun-socket.test.ts. Sockets of `node:net` do not take descriptors under Bun 1.4.
  */
+import type { Socket } from "node:net";
 import { type ByteStream, ChunkQueue, type Endpoint, READ_AHEAD_BYTES } from "./byte-stream.ts";
 
 interface BunSocket {
@@ -9,6 +11,7 @@ interface BunSocket {
   write(bytes: Uint8Array): number;
   shutdown(halfClose?: boolean): void;
   terminate(): void;
+  end(): void;
   pause(): void;
   resume(): void;
 }
@@ -27,6 +30,7 @@ interface BunConnect {
     options: { readonly allowHalfOpen: true; readonly socket: BunHandlers } & (
       | { readonly unix: string }
       | { readonly hostname: string; readonly port: number }
+      | { readonly fd: number }
     ),
   ): Promise<BunSocket>;
 }
@@ -43,9 +47,12 @@ function resetError(): Error {
 }
 
 class BunByteStream implements ByteStream {
+  readonly #readAheadBytes: number;
   readonly #incoming = new ChunkQueue();
   #socket: BunSocket | undefined;
   #paused = false;
+  #isOursEnded = false;
+  #isTheirsEnded = false;
   #gone: Error | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
@@ -54,7 +61,7 @@ class BunByteStream implements ByteStream {
     open: () => {},
     data: (socket, chunk) => {
       this.#incoming.push(chunk);
-      if (this.#incoming.bytes > READ_AHEAD_BYTES && !this.#paused) {
+      if (this.#incoming.bytes > this.#readAheadBytes && !this.#paused) {
         this.#paused = true;
         socket.pause();
       }
@@ -63,10 +70,17 @@ class BunByteStream implements ByteStream {
       this.#drained?.resolve();
       this.#drained = undefined;
     },
-    end: () => this.#incoming.finish(),
+    end: () => {
+      this.#isTheirsEnded = true;
+      this.#incoming.finish();
+    },
     close: (_socket, error) => this.#fall(error),
     error: (_socket, error) => this.#fall(error),
   };
+
+  constructor(readAheadBytes: number) {
+    this.#readAheadBytes = readAheadBytes;
+  }
 
   open(socket: BunSocket): void {
     this.#socket = socket;
@@ -81,7 +95,7 @@ class BunByteStream implements ByteStream {
 
   async read(): Promise<Buffer | undefined> {
     const chunk = this.#incoming.shift();
-    if (this.#paused && this.#incoming.bytes < READ_AHEAD_BYTES / 2) {
+    if (this.#paused && this.#incoming.bytes < this.#readAheadBytes / 2) {
       this.#paused = false;
       this.#socket?.resume();
     }
@@ -110,21 +124,35 @@ class BunByteStream implements ByteStream {
 
   async endWrite(): Promise<void> {
     await this.#lastWrite;
+    this.#isOursEnded = true;
     if (this.#gone === undefined) this.#socket?.shutdown();
   }
 
   close(): void {
     this.#gone ??= resetError();
     this.#incoming.finish();
-    this.#socket?.terminate();
+    // With both directions ended this is no more than giving the descriptor back; terminate() would still reset.
+    if (this.#isOursEnded && this.#isTheirsEnded) this.#socket?.end();
+    else this.#socket?.terminate();
   }
 }
 
 async function connectBun(bun: BunConnect, endpoint: Endpoint): Promise<ByteStream> {
-  const stream = new BunByteStream();
+  const stream = new BunByteStream(READ_AHEAD_BYTES);
   const where =
     endpoint.kind === "unix" ? { unix: endpoint.path } : { hostname: endpoint.host, port: endpoint.port };
   stream.open(await bun.connect({ ...where, allowHalfOpen: true, socket: stream.handlers }));
+  return stream;
+}
+
+/**
+ * Takes over a connected, non-blocking socket: its descriptor is closed with the stream. About `readAheadBytes` are held
+ * unread before the other side has to wait.
+ */
+export async function adoptSocket(fd: number, readAheadBytes = READ_AHEAD_BYTES): Promise<ByteStream> {
+  if (typeof Bun === "undefined") return adoptNode(fd, readAheadBytes);
+  const stream = new BunByteStream(readAheadBytes);
+  stream.open(await Bun.connect({ fd, allowHalfOpen: true, socket: stream.handlers }));
   return stream;
 }
 
@@ -138,11 +166,21 @@ export async function connectNode(endpoint: Endpoint): Promise<ByteStream> {
     socket.once("connect", resolve);
     socket.once("error", reject);
   });
+  return nodeStream(socket, READ_AHEAD_BYTES);
+}
+
+async function adoptNode(fd: number, readAheadBytes: number): Promise<ByteStream> {
+  const net = await import("node:net");
+  const socket = new net.Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+  return nodeStream(socket, readAheadBytes);
+}
+
+function nodeStream(socket: Socket, readAheadBytes: number): ByteStream {
   const incoming = new ChunkQueue();
   let gone: Error | undefined;
   socket.on("data", (chunk: Buffer) => {
     incoming.push(chunk);
-    if (incoming.bytes > READ_AHEAD_BYTES) socket.pause();
+    if (incoming.bytes > readAheadBytes) socket.pause();
   });
   socket.on("end", () => incoming.finish());
   socket.on("error", (error) => {
@@ -156,7 +194,7 @@ export async function connectNode(endpoint: Endpoint): Promise<ByteStream> {
   return {
     async read() {
       const chunk = incoming.shift();
-      if (socket.isPaused() && incoming.bytes < READ_AHEAD_BYTES / 2) socket.resume();
+      if (socket.isPaused() && incoming.bytes < readAheadBytes / 2) socket.resume();
       return chunk;
     },
     async write(bytes) {

@@ -10,11 +10,12 @@ import { applyLayer } from "./apply-layer.ts";
 import { copyTree, mergeLayer, shiftTree } from "./copy-tree.ts";
 import { tryImageMount } from "./image-mount.ts";
 import { packDiff, packRoot, treeChanges } from "./read-tree.ts";
+import { type LoopAddon, packDatagrams, SocketLoop } from "./socket-loop.ts";
 import { subvolume } from "./subvolumes.ts";
 import type { Native, NativePaths, TreeUsage } from "./native.ts";
 
 /** What the addon exports; it returns what it says here, but nobody checked that yet. */
-interface Addon {
+interface Addon extends LoopAddon {
   sealedExecutable(path: string): unknown;
   lockFile(path: string): unknown;
   spreadChildren(path: string): unknown;
@@ -41,6 +42,14 @@ interface Addon {
   treeUsage(path: string, cancelled: Int32Array): Promise<unknown>;
   treeFingerprint(path: string, cancelled: Int32Array): Promise<unknown>;
   syncFilesystem(path: string): Promise<unknown>;
+  sendDatagrams(fd: number, records: Uint8Array): unknown;
+  connectSocket(
+    like: number,
+    isStream: number,
+    address: string,
+    port: number,
+    timeoutMs: number,
+  ): Promise<unknown>;
 }
 
 const FUNCTIONS = [
@@ -63,6 +72,11 @@ const FUNCTIONS = [
   "treeUsage",
   "treeFingerprint",
   "syncFilesystem",
+  "socketLoop",
+  "watchSocket",
+  "unwatchSocket",
+  "sendDatagrams",
+  "connectSocket",
 ] as const satisfies readonly (keyof Addon)[];
 
 function isAddon(value: unknown): value is Addon {
@@ -136,6 +150,11 @@ function bytesOf(value: unknown): Uint8Array {
   return value;
 }
 
+function count(value: unknown): number {
+  if (typeof value !== "number") throw fail("internal", "the addon returned no number");
+  return value;
+}
+
 function credentials(value: unknown): { readonly pid: number; readonly uid: number } {
   const [pid, uid]: readonly unknown[] = Array.isArray(value) ? value : [];
   if (typeof pid !== "number" || typeof uid !== "number")
@@ -184,6 +203,7 @@ async function cancellable(
 export function loadNative(paths: NativePaths): Native {
   const addon = loadAddon(absolutePath(paths.addon));
   const shim = absolutePath(paths.shim);
+  const sockets = new SocketLoop(addon);
   return {
     sealedExecutable: (path) => descriptor(addon.sealedExecutable(absolutePath(path))),
 
@@ -260,6 +280,31 @@ export function loadNative(paths: NativePaths): Native {
         integer("descriptor", fd, 3, MAX_INT),
         bytes,
         fds.map((each) => integer("descriptor", each, 3, MAX_INT)),
+      );
+    },
+
+    watchDatagrams(fd, reader) {
+      sockets.watch({ kind: "datagrams", fd: integer("descriptor", fd, 3, MAX_INT), reader });
+    },
+
+    watchConnection(fd, reader) {
+      sockets.watch({ kind: "connection", fd: integer("descriptor", fd, 3, MAX_INT), reader });
+    },
+
+    unwatch: (fd) => sockets.unwatch(fd),
+
+    sendDatagrams: (fd, datagrams) =>
+      count(addon.sendDatagrams(integer("descriptor", fd, 3, MAX_INT), packDatagrams(datagrams))),
+
+    async connectSocket({ transport, like, address, port, timeoutMs }) {
+      return descriptor(
+        await addon.connectSocket(
+          like === undefined ? -1 : integer("descriptor", like, 3, MAX_INT),
+          transport === "tcp" ? 1 : 0,
+          address,
+          integer("port", port, 1, 65_535),
+          integer("time-out", timeoutMs, 1, 600_000),
+        ),
       );
     },
 

@@ -4,6 +4,8 @@
  *
  * Everything here that touches a container's tree does it below a directory descriptor (openat2), never by path.
  */
+import type { NativeSockets } from "./native-sockets.ts";
+
 export interface NativePaths {
   /** The static gantry-shim. */
   readonly shim: string;
@@ -72,7 +74,7 @@ export interface SocketWish {
   readonly freeBind?: boolean;
 }
 
-export interface Native {
+export interface Native extends NativeSockets {
   /**
    * A sealed in-memory copy of an executable, as a descriptor that stays open (close-on-exec) for the daemon's life. A
    * process started from it cannot be used to overwrite anything, and all processes share its pages.

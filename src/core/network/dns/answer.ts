@@ -6,7 +6,7 @@ import { HEADER_BYTES } from "./wire-name.ts";
 const TTL = 600;
 const OLD_UDP_BYTES = 512;
 /** What is announced and never exceeded, whatever the other side says it can take. */
-const MAX_UDP_BYTES = 4096;
+export const MAX_UDP_BYTES = 4096;
 const OPT_BYTES = 11;
 const BADVERS = 16;
 
@@ -27,7 +27,14 @@ export function writeAnswer(query: Message, records: readonly AnswerRecord[], li
   return write(query, RCODE.NOERROR, records, limit);
 }
 
-/** An answer without records. It never fails: a query whose question cannot be repeated is answered without it. */
+/** "There is more than fits": the client comes again over TCP. */
+export function writeTruncated(query: Message): Uint8Array {
+  const bytes = write(query, RCODE.NOERROR, [], OLD_UDP_BYTES);
+  bytes[2] = (bytes[2] ?? 0) | (FLAG.TC >> 8);
+  return bytes;
+}
+
+/** An answer without records. */
 export function writeFailure(query: Message, rcode: number): Uint8Array {
   return write(query, rcode, [], OLD_UDP_BYTES);
 }

@@ -20,7 +20,7 @@ test("a query's question is read in lower case", () => {
 
 test("an OPT record says how much the other side takes", () => {
   const message = readMessage(queryBytes({ udpBytes: 1232, ednsVersion: 1 }));
-  expect(message.edns).toEqual({ udpBytes: 1232, version: 1 });
+  expect(message.edns).toEqual({ udpBytes: 1232, version: 1, udpBytesAt: 12 + 5 + 4 + 3 });
 });
 
 test("two OPT records are refused", () => {

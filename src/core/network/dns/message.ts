@@ -33,6 +33,8 @@ export interface ResourceRecord {
 export interface Edns {
   readonly udpBytes: number;
   readonly version: number;
+  /** Where in the message `udpBytes` stands. */
+  readonly udpBytesAt: number;
 }
 
 export interface Message {
@@ -71,7 +73,7 @@ export function readMessage(bytes: Uint8Array): Message {
     answers,
     authorities,
     additionals,
-    edns: ednsOf(additionals),
+    edns: ednsOf(additionals, bytes),
   };
 }
 
@@ -106,12 +108,16 @@ function readRecords(bytes: Uint8Array, cursor: { at: number }, count: number): 
 }
 
 /** RFC 6891 §6.1.1: one at most, and its owner is the root. */
-function ednsOf(additionals: readonly ResourceRecord[]): Edns | undefined {
+function ednsOf(additionals: readonly ResourceRecord[], bytes: Uint8Array): Edns | undefined {
   let edns: Edns | undefined;
   for (const record of additionals) {
     if (record.type !== TYPE.OPT) continue;
     if (edns !== undefined || record.name !== "") throw new FormatError("its OPT record is out of place");
-    edns = { udpBytes: record.class, version: Math.trunc(record.ttl / 65_536) & 255 };
+    edns = {
+      udpBytes: record.class,
+      version: Math.trunc(record.ttl / 65_536) & 255,
+      udpBytesAt: record.data.byteOffset - bytes.byteOffset - 8,
+    };
   }
   return edns;
 }
