@@ -44,6 +44,9 @@ napi_value addon_throw (napi_env env, int code, const char *syscall, const char 
 
 /* ---- work on a thread of its own ---- */
 
+/* Starts a detached thread; 0 or an errno. */
+int addon_thread (void *(*body) (void *), void *data);
+
 /* One call's work. A thread of its own rather than the runtime's pool: that has as few threads as there are processors, and
  * deleting a large tree would hold up every file access of the daemon. */
 struct addon_job {

@@ -39,7 +39,8 @@ static socklen_t parse_address (char *text, int port, struct sockaddr_storage *t
   char *zone = strchr (text, '%');
   if (zone != NULL)
     *zone++ = 0;
-  if (inet_pton (AF_INET6, text, &v6->sin6_addr) != 1 || (zone != NULL && (v6->sin6_scope_id = if_nametoindex (zone)) == 0))
+  if (inet_pton (AF_INET6, text, &v6->sin6_addr) != 1 ||
+      (zone != NULL && (v6->sin6_scope_id = if_nametoindex (zone)) == 0))
     return 0;
   v6->sin6_family = AF_INET6;
   v6->sin6_port = htons ((uint16_t) port);
@@ -107,7 +108,7 @@ static napi_value connect_socket (napi_env env, napi_callback_info info) {
     free (job);
     return job == NULL ? addon_throw (env, ENOMEM, "malloc", NULL) : NULL;
   }
-  *job = (struct connect_job){ .job = { .run = run, .result = result, .release = release, .syscall = "connect" },
+  *job = (struct connect_job){ .job = { run, result, release, .syscall = "connect" },
                                .namespace = namespace,
                                .type = is_stream ? SOCK_STREAM : SOCK_DGRAM,
                                .port = port,

@@ -1,5 +1,5 @@
-/* Sockets that containers write to, read at a pace that the daemon sets: one thread waits for all of them, takes a little of
- * each in turn, hands a batch to the loop and reads on only when one of its two batches is free again. Behind that the
+/* Sockets that containers write to, read at a pace that the daemon sets: one thread waits for all of them, takes a little
+ * of each in turn, hands a batch to the loop and reads on only when one of its two batches is free again. Behind that the
  * kernel's buffers fill up and drop, so neither memory nor the loop belongs to whoever sends fastest.
  *
  * A batch, and what sendDatagrams takes, is a sequence of records in the host's byte order:
@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,6 @@
 #include <unistd.h>
 
 enum { DATAGRAM_BYTES = 4096, ADDRESS_BYTES = 28, EVENTS = 8, PER_SOCKET = 32, BATCHES = 2, SEND_AT_ONCE = 64 };
-enum { STACK_BYTES = 256 << 10 };
 enum kind { KIND_DATAGRAM = 0, KIND_CONNECTION = 1, KIND_ERROR = 2 };
 
 struct record {
@@ -43,7 +41,7 @@ struct socket_loop {
   pthread_mutex_t reading; /* held while descriptors are used, so that nobody closes one meanwhile */
   pthread_mutex_t lock;    /* of is_free */
   pthread_cond_t freed;
-  struct batch *batches[BATCHES];
+  struct batch batches[BATCHES];
   struct mmsghdr headers[PER_SOCKET];
   struct iovec parts[PER_SOCKET];
   struct sockaddr_storage addresses[PER_SOCKET];
@@ -131,8 +129,8 @@ static struct batch *take_batch (struct socket_loop *loop) {
   pthread_mutex_lock (&loop->lock);
   for (;;) {
     for (int i = 0; i < BATCHES && batch == NULL; i++)
-      if (loop->batches[i]->is_free)
-        batch = loop->batches[i];
+      if (loop->batches[i].is_free)
+        batch = &loop->batches[i];
     if (batch != NULL)
       break;
     pthread_cond_wait (&loop->freed, &loop->lock);
@@ -178,35 +176,18 @@ static void deliver (napi_env env, napi_value callback, void *context, void *dat
   free_batch (batch);
 }
 
-static int start_thread (struct socket_loop *loop) {
-  pthread_attr_t attributes;
-  pthread_t thread;
-  sigset_t all, before;
-  int code = pthread_attr_init (&attributes);
-  if (code != 0)
-    return code;
-  pthread_attr_setstacksize (&attributes, STACK_BYTES);
-  pthread_attr_setdetachstate (&attributes, PTHREAD_CREATE_DETACHED);
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  code = pthread_create (&thread, &attributes, run, loop);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy (&attributes);
-  if (code == 0)
-    pthread_setname_np (thread, "sockets");
-  return code;
-}
-
 static struct socket_loop *new_loop (void) {
   struct socket_loop *loop = calloc (1, sizeof *loop);
   if (loop == NULL)
     return NULL;
+  loop->epoll = epoll_create1 (EPOLL_CLOEXEC);
+  if (loop->epoll < 0) {
+    free (loop);
+    return NULL;
+  }
   for (int i = 0; i < BATCHES; i++) {
-    loop->batches[i] = calloc (1, sizeof (struct batch));
-    if (loop->batches[i] == NULL)
-      return NULL; /* the process has worse to worry about than this */
-    loop->batches[i]->loop = loop;
-    loop->batches[i]->is_free = 1;
+    loop->batches[i].loop = loop;
+    loop->batches[i].is_free = 1;
   }
   pthread_mutex_init (&loop->reading, NULL);
   pthread_mutex_init (&loop->lock, NULL);
@@ -221,18 +202,16 @@ static napi_value socket_loop (napi_env env, napi_callback_info info) {
     return NULL;
   struct socket_loop *loop = new_loop ();
   if (loop == NULL)
-    return addon_throw (env, ENOMEM, "malloc", NULL);
-  loop->epoll = epoll_create1 (EPOLL_CLOEXEC);
-  if (loop->epoll < 0)
     return addon_throw (env, errno, "epoll_create1", NULL);
   if (napi_create_string_utf8 (env, "sockets", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_threadsafe_function (env, callback, NULL, name, 0, 1, NULL, NULL, NULL, deliver, &loop->deliver) != napi_ok ||
+      napi_create_threadsafe_function (env, callback, NULL, name, 0, 1, NULL, NULL, NULL, deliver, &loop->deliver) !=
+        napi_ok ||
       napi_unref_threadsafe_function (env, loop->deliver) != napi_ok ||
       napi_create_external (env, loop, NULL, NULL, &handle) != napi_ok) {
     napi_throw_error (env, NULL, "cannot prepare a thread");
     return NULL;
   }
-  int code = start_thread (loop);
+  int code = addon_thread (run, loop);
   return code == 0 ? handle : addon_throw (env, code, "pthread_create", NULL);
 }
 
@@ -324,7 +303,8 @@ static napi_value send_datagrams (napi_env env, napi_callback_info info) {
   int fd, sent = 0;
   if (addon_arguments (env, info, 2, arguments) < 0 || addon_int (env, arguments[0], &fd) < 0)
     return NULL;
-  if (napi_get_typedarray_info (env, arguments[1], &type, &size, &bytes, NULL, NULL) != napi_ok || type != napi_uint8_array) {
+  if (napi_get_typedarray_info (env, arguments[1], &type, &size, &bytes, NULL, NULL) != napi_ok ||
+      type != napi_uint8_array) {
     napi_throw_type_error (env, NULL, "bytes are expected");
     return NULL;
   }

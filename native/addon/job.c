@@ -41,7 +41,7 @@ static void *run (void *data) {
 }
 
 /* Signals stay the main thread's business: the new thread is born with all of them blocked. */
-static int start_thread (struct addon_job *job) {
+int addon_thread (void *(*body) (void *), void *data) {
   pthread_attr_t attributes;
   pthread_t thread;
   sigset_t all, before;
@@ -53,7 +53,7 @@ static int start_thread (struct addon_job *job) {
   pthread_attr_setdetachstate (&attributes, PTHREAD_CREATE_DETACHED);
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, &before);
-  code = pthread_create (&thread, &attributes, run, job);
+  code = pthread_create (&thread, &attributes, body, data);
   pthread_sigmask (SIG_SETMASK, &before, NULL);
   pthread_attr_destroy (&attributes);
   return code;
@@ -73,7 +73,7 @@ napi_value addon_start (napi_env env, struct addon_job *job) {
     napi_throw_error (env, NULL, "cannot make a promise");
     return NULL;
   }
-  int code = start_thread (job);
+  int code = addon_thread (run, job);
   if (code != 0) {
     napi_release_threadsafe_function (job->done, napi_tsfn_release);
     job->code = code;

@@ -33,7 +33,7 @@ export interface ConnectOptions {
 
 export interface NativeSockets {
   /**
-   * Reads a socket until `unwatch`. One thread reads all of them, in turns of 32 datagrams, and hands over at most 256 at a time;
+   * Reads a socket until `unwatch`, which must come before its descriptor is closed. One thread reads all of them, in turns of 32 datagrams, and hands over at most 256 at a time;
    * it goes on when those were taken. While the daemon is busy it reads nothing, and the kernel drops what does not fit its
    * buffers: however much comes, the event loop gets to everything else in between. A reader must not throw.
    */

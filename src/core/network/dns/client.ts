@@ -87,7 +87,7 @@ export class DnsClient {
       connection: (fd) => {
         this.#isListening = false;
         this.#connections++;
-        if (this.#connections < this.#shared.limits.connections) this.#listen();
+        this.#listenOn();
         void this.#connection(fd);
       },
       ended: (error) => {
@@ -98,13 +98,26 @@ export class DnsClient {
     this.#isListening = true;
   }
 
-  #again(error: Error, watch: () => void): void {
-    this.#shared.log.warn("a socket of a container's name server failed", { error: error.message });
+  #listenOn(): void {
+    if (this.#end.signal.aborted || this.#connections >= this.#shared.limits.connections) return;
+    this.#orAgain(() => this.#listen());
+  }
+
+  #again(error: unknown, watch: () => void): void {
+    this.#shared.log.warn("a socket of a container's name server failed", { error: messageOf(error) });
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      watch();
+      this.#orAgain(watch);
     }, AGAIN_MS);
     this.#timers.add(timer);
+  }
+
+  #orAgain(watch: () => void): void {
+    try {
+      watch();
+    } catch (error) {
+      this.#again(error, watch);
+    }
   }
 
   #datagrams(datagrams: readonly Datagram[]): void {
@@ -125,7 +138,7 @@ export class DnsClient {
   }
 
   async #connection(fd: number): Promise<void> {
-    const { native, limits } = this.#shared;
+    const { limits } = this.#shared;
     try {
       const stream = await adoptSocket(fd, READ_AHEAD_BYTES);
       await serveConnection(stream, {
@@ -134,13 +147,13 @@ export class DnsClient {
         signal: this.#end.signal,
       });
     } catch (error) {
-      native.closeFd(fd);
+      // The runtime did not take it over. Whether it closed it is not known; closing another's in its place would be worse.
       this.#shared.log.warn("a connection to a container's name server failed", {
         error: messageOf(error),
       });
     } finally {
       this.#connections--;
-      if (!this.#end.signal.aborted && this.#connections < limits.connections) this.#listen();
+      this.#listenOn();
     }
   }
 

@@ -4,7 +4,6 @@
  */
 import { randomInt } from "node:crypto";
 import { adoptSocket } from "../../../base/bun-socket.ts";
-import type { ByteStream } from "../../../base/byte-stream.ts";
 import type { Native } from "../../../linux/native.ts";
 import type { NativeSockets } from "../../../linux/native-sockets.ts";
 import { MAX_UDP_BYTES } from "./answer.ts";
@@ -45,7 +44,7 @@ export async function exchange(native: DnsNative, what: Exchange): Promise<Messa
     return undefined;
   }
   const question = outgoing(what.query);
-  if (transport === "tcp") return overTcp(native, fd, question, leftMs, signal);
+  if (transport === "tcp") return overTcp(fd, question, leftMs, signal);
   return overUdp(native, fd, question, leftMs, signal);
 }
 
@@ -90,19 +89,12 @@ async function overUdp(
 }
 
 async function overTcp(
-  native: DnsNative,
   fd: number,
   question: Message,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Message | undefined> {
-  let stream: ByteStream;
-  try {
-    stream = await adoptSocket(fd);
-  } catch (error) {
-    native.closeFd(fd);
-    throw error;
-  }
+  const stream = await adoptSocket(fd);
   const giveUp = (): void => stream.close();
   const timer = setTimeout(giveUp, timeoutMs);
   signal.addEventListener("abort", giveUp);

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { fstatSync } from "node:fs";
+import { fstatSync, readdirSync } from "node:fs";
 import { connect, createServer, type Socket as TcpSocket } from "node:net";
 import { afterEach, beforeAll, expect, test } from "bun:test";
 import { boundUdp, duplicated, inNewNetwork, listeningTcp } from "../../../../test/support/bound-sockets.ts";
@@ -164,7 +164,8 @@ describeWith("the name server", ["native"], () => {
   test("an unknown name is asked elsewhere, with another id and from another port each time", async () => {
     const other = await upstream((query) => [responseBytes(query, [A])]);
     const { udpPort, server } = serve([other]);
-    for (let id = 0; id < 5; id++) {
+    const id = 7;
+    for (let round = 0; round < 5; round++) {
       const answer = await ask(
         udpPort,
         queryBytes({ id, name: "Example.Com", udpBytes: 1232, isDnssecOk: true }),
@@ -229,6 +230,24 @@ describeWith("the name server", ["native"], () => {
     socket.write(frame(queryBytes({ name: "x.y" })));
     expect((await readFrames(socket, 1))[0]?.answers).toHaveLength(100);
     socket.destroy();
+  });
+
+  test("asking elsewhere leaves no descriptor behind", async () => {
+    const other = await upstream((query, transport) => [
+      responseBytes(query, [A], { flags: FLAG.QR | (transport === "udp" ? FLAG.TC : 0) }),
+    ]);
+    const { udpPort } = serve([other]);
+    const socket = await client();
+    const descriptors = (): number => readdirSync("/proc/self/fd").length;
+    const askOnce = async (): Promise<void> => {
+      const answered = once(socket, "message");
+      socket.send(queryBytes({ name: "x.y", udpBytes: 4096 }), udpPort, "127.0.0.1");
+      await answered;
+    };
+    await askOnce();
+    const before = descriptors();
+    for (let round = 0; round < 20; round++) await askOnce();
+    await until("all are closed", () => descriptors() <= before);
   });
 
   test("an answer longer than the client takes is cut", async () => {
@@ -307,7 +326,29 @@ describeWith("the name server", ["native"], () => {
     const next = new DnsServer({ native });
     next.add("c1", { udpFd: keptUdp, tcpFd: keptTcp }, () => VIEW);
     expect((await waiting).answers).toHaveLength(1);
+    for (let round = 0; round < 20; round++) await ask(udpPort, queryBytes({ name: "web" }));
+    expect([server.counters.queries, next.counters.queries]).toEqual([2, 21]);
     next.close();
+  });
+
+  test("remove() closes no descriptor that is still watched", () => {
+    const calls: string[] = [];
+    const recorded: Native = {
+      ...native,
+      unwatch(fd) {
+        calls.push(`unwatch ${fd}`);
+        native.unwatch(fd);
+      },
+      closeFd(fd) {
+        calls.push(`close ${fd}`);
+        native.closeFd(fd);
+      },
+    };
+    const server = new DnsServer({ native: recorded });
+    const [udp, tcp] = [boundUdp().fd, listeningTcp().fd];
+    server.add("c1", { udpFd: udp, tcpFd: tcp }, () => VIEW);
+    server.remove("c1");
+    expect(calls).toEqual([`unwatch ${udp}`, `close ${udp}`, `unwatch ${tcp}`, `close ${tcp}`]);
   });
 
   test("a container cannot be served twice", () => {
