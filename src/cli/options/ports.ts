@@ -1,5 +1,6 @@
 /** `--publish` and `--expose`: `[[IP:][HOST[-END]]:]CONTAINER[-END][/tcp|udp|sctp]`, or `target=80,published=8080`. */
 import { isIpAddress } from "../../base/ip-address.ts";
+import { parsePortRange, type PortRange } from "../../specs/engine/port.ts";
 import { csvFields } from "./values.ts";
 
 export interface PortBinding {
@@ -11,19 +12,6 @@ export interface PublishedPort {
   /** "80/tcp". */
   readonly port: string;
   readonly binding: PortBinding;
-}
-
-interface Range {
-  readonly first: number;
-  readonly last: number;
-}
-
-function parseRange(text: string): Range | undefined {
-  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
-  if (match === null) return undefined;
-  const first = Number(match[1]);
-  const last = Number(match[2] ?? match[1]);
-  return first > 65535 || last > 65535 || last < first ? undefined : { first, last };
 }
 
 /** The protocol behind the slash, "tcp" for none; an empty one is an error as well. */
@@ -40,9 +28,9 @@ export function parsePublish(text: string): PublishedPort[] {
   const { ip, host, container } = splitColons(ports);
   if (container === "") throw new Error(`No port specified: ${ports}<empty>`);
   if (ip !== "" && !isIpAddress(ip)) throw new Error(`Invalid ip address: ${ip}`);
-  const containerRange = parseRange(container);
+  const containerRange = parsePortRange(container);
   if (containerRange === undefined) throw new Error(`Invalid containerPort: ${container}`);
-  const hostRange = host === "" ? undefined : parseRange(host);
+  const hostRange = host === "" ? undefined : parsePortRange(host);
   if (host !== "" && hostRange === undefined) throw new Error(`Invalid hostPort: ${host}`);
   if (!["tcp", "udp", "sctp"].includes(protocol)) throw new Error(`Invalid proto: ${protocol}`);
   return bindings(ip, hostRange, host, containerRange, container, protocol);
@@ -65,9 +53,9 @@ function splitColons(text: string): { ip: string; host: string; container: strin
 
 function bindings(
   ip: string,
-  host: Range | undefined,
+  host: PortRange | undefined,
   hostText: string,
-  container: Range,
+  container: PortRange,
   containerText: string,
   protocol: string,
 ): PublishedPort[] {
@@ -102,12 +90,12 @@ function parseLong(text: string): PublishedPort[] {
           throw new Error(`invalid publish mode value (${value}): must be either 'ingress' or 'host'`);
         break;
       case "target":
-        if (parseRange(value) === undefined || value.includes("-"))
+        if (parsePortRange(value) === undefined || value.includes("-"))
           throw new Error(`invalid target port (${value}): value must be an integer`);
         target = value;
         break;
       case "published":
-        if (parseRange(value) === undefined)
+        if (parsePortRange(value) === undefined)
           throw new Error(`invalid published port (${value}): value must be an integer`);
         published = value;
         break;
@@ -123,7 +111,7 @@ function parseLong(text: string): PublishedPort[] {
 export function parseExpose(text: string): string[] {
   if (text.includes(":")) throw new Error(`invalid port format for --expose: ${text}`);
   const { ports, protocol } = splitProtocol(text);
-  const range = parseRange(ports);
+  const range = parsePortRange(ports);
   if (range === undefined)
     throw new Error(`invalid range format for --expose: ${text}, error: ${rangeError(ports)}`);
   return Array.from({ length: range.last - range.first + 1 }, (_, at) => `${range.first + at}/${protocol}`);
