@@ -4,6 +4,8 @@
  * here but in `api/compat/`.
  */
 
+import type { EndpointIpamDocument } from "./network.ts";
+
 /** What to run, as an image also carries it. */
 export interface ContainerConfig {
   readonly Hostname: string;
@@ -236,7 +238,7 @@ export interface MountPoint {
 }
 
 export interface EndpointSettings {
-  readonly IPAMConfig: null;
+  readonly IPAMConfig: EndpointIpamDocument | null;
   readonly Links: readonly string[] | null;
   readonly Aliases: readonly string[] | null;
   readonly MacAddress: string;
