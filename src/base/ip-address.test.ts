@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { compareIp, formatIp, ipBytes, isIpAddress, parseIp, unmapped } from "./ip-address.ts";
+import { compareIp, formatIp, ipBytes, isIpAddress, isUnspecified, parseIp, unmapped } from "./ip-address.ts";
 import {
   containsAddress,
   containsPrefix,
@@ -12,6 +12,7 @@ import {
   overlaps,
   parseCidr,
   parsePrefix,
+  samePrefix,
 } from "./ip-prefix.ts";
 
 const shown = (text: string): string | undefined => {
@@ -68,14 +69,31 @@ test("an IPv4 address in IPv6's clothes is taken out of them", () => {
   expect(unmapped({ family: 6, value: 1n })).toEqual({ family: 6, value: 1n });
 });
 
+test("the unspecified address is all zeros", () => {
+  expect(
+    ["0.0.0.0", "::", "0.0.0.1", "::1"].map((text) =>
+      isUnspecified(parseIp(text) ?? { family: 4, value: 7n }),
+    ),
+  ).toEqual([true, true, false, false]);
+});
+
 test("bytes come most significant first", () => {
   expect([...ipBytes({ family: 4, value: 0x0a00_0001n })]).toEqual([10, 0, 0, 1]);
   expect(ipBytes({ family: 6, value: 1n }).length).toBe(16);
 });
 
 test("IPv4 sorts before IPv6, numbers by size", () => {
-  const addresses = ["::1", "10.0.0.2", "9.255.0.1", "::"].flatMap((text) => parseIp(text) ?? []);
-  expect(addresses.sort(compareIp).map(formatIp)).toEqual(["9.255.0.1", "10.0.0.2", "::", "::1"]);
+  const addresses = ["::1", "9.0.0.1", "10.0.0.2", "9.255.0.1", "::", "fd00::"].flatMap(
+    (text) => parseIp(text) ?? [],
+  );
+  expect(addresses.sort(compareIp).map(formatIp)).toEqual([
+    "9.0.0.1",
+    "9.255.0.1",
+    "10.0.0.2",
+    "::",
+    "::1",
+    "fd00::",
+  ]);
 });
 
 describe("prefixes", () => {
@@ -121,6 +139,14 @@ describe("prefixes", () => {
     expect(overlaps(p("10.2.0.0/16"), p("10.0.0.0/8"))).toBe(true);
     expect(overlaps(p("10.2.0.0/16"), p("10.3.0.0/16"))).toBe(false);
     expect(overlaps(p("::/0"), p("0.0.0.0/0"))).toBe(false);
+    expect(overlaps(p("10.2.0.0/16"), p("10.2.3.4/16"))).toBe(true);
+  });
+
+  test("are the same when all of them is", () => {
+    expect(samePrefix(p("10.0.0.0/8"), p("10.0.0.0/8"))).toBe(true);
+    for (const other of ["10.0.0.0/9", "10.0.0.1/8", "::/8"])
+      expect(samePrefix(p("10.0.0.0/8"), p(other))).toBe(false);
+    expect(samePrefix(p("0.0.0.0/8"), p("::/8"))).toBe(false);
   });
 
   test("count their addresses from the first one", () => {

@@ -116,6 +116,26 @@ describe("reserve()", () => {
     expect(taken(ipam)).toEqual(["10.0.1.0/24"]);
     expect(ipam.reserve(request("b", subnet("10.0.2.0/24"))).ipv4[0]?.gateway).toBe("10.0.2.1");
   });
+
+  test("gives back what a failed sharer had", () => {
+    const ipam = new Ipam(POOLS);
+    ipam.reserve(request("a", subnet("10.0.0.0/29", { range: "10.0.0.0/30" })));
+    const second = { range: "10.0.0.4/30", auxiliary: { x: "10.0.0.5", y: "10.0.0.1" } };
+    expect(() => ipam.reserve(request("b", subnet("10.0.0.0/29", second)))).toThrow(
+      "(y:10.0.0.1): Address already in use",
+    );
+    expect([next(ipam, "a", "10.0.0.4"), next(ipam, "a", "10.0.0.5")]).toEqual([
+      "10.0.0.4/29",
+      "10.0.0.5/29",
+    ]);
+  });
+
+  test("says so when a range has no address for the gateway", () => {
+    const none = subnet("10.0.0.0/24", { range: "10.0.0.0/32" });
+    expect(() => new Ipam(POOLS).reserve(request("a", none))).toThrow(
+      "failed to allocate gateway (): no available addresses on this pool",
+    );
+  });
 });
 
 describe("allocate()", () => {

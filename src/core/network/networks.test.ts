@@ -220,6 +220,24 @@ describe("Networks", () => {
 });
 
 describe("stored documents", () => {
+  test("with texts that are no addresses are refused", () => {
+    const withSubnet = (more: object): unknown => {
+      const subnet = { subnet: "10.0.0.0/24", range: "", gateway: "", auxiliary: {}, ...more };
+      return readNetwork("a", "n", JSON.stringify({ driver: "bridge", ipam: { ipv4: [subnet] } }));
+    };
+    expect(
+      withSubnet({ gateway: "10.0.0.1", auxiliary: { a: "10.0.0.2" }, range: "10.0.0.0/25" }),
+    ).toBeDefined();
+    expect(withSubnet({})).toBeDefined();
+    expect(() => withSubnet({ gateway: "x" })).toThrow('names no address: "x"');
+    expect(() => withSubnet({ auxiliary: { a: "10.0.0.300" } })).toThrow('names no address: "10.0.0.300"');
+    expect(() => withSubnet({ range: "x" })).toThrow("is no subnet");
+    const read = (ipv4: string): string => readEndpoint("e", "n", "c", JSON.stringify({ ipv4 })).ipv4;
+    expect([read(""), read("10.0.0.2/24")]).toEqual(["", "10.0.0.2/24"]);
+    for (const text of ["10.0.0.2", "x"])
+      expect(() => read(text)).toThrow('stored field "ipv4" is no address');
+  });
+
   const mutate = (document: string, read: (text: string) => unknown): number => {
     const fields: Record<string, unknown> = JSON.parse(document);
     let refused = 0;

@@ -162,7 +162,13 @@ describe("planNetwork()", () => {
       settings: { kind: "ipvlan", parent: "eth0", mode: "l3s", flag: "vepa" },
       withoutGateway: [4, 6],
     });
-    expect(plan({ Driver: "ipvlan", Options: { parent: "eth0" } }).withoutGateway).toEqual([]);
+    for (const driver of ["macvlan", "ipvlan"]) {
+      expect(plan({ Driver: driver, Options: { parent: "eth0" } }).withoutGateway).toEqual([]);
+      expect(plan({ Driver: driver, Internal: true, Options: { parent: "eth0" } }).withoutGateway).toEqual([
+        4, 6,
+      ]);
+      expect(plan({ Driver: driver }).withoutGateway).toEqual([4, 6]);
+    }
     const many = ipam({ Subnet: "10.0.0.0/24" }, { Subnet: "10.0.1.0/24" });
     expect(plan({ Driver: "macvlan", IPAM: many }).ipv4.length).toBe(2);
   });
@@ -215,6 +221,18 @@ describe("planNetwork()", () => {
     ],
     [
       { ConfigOnly: true, Internal: true },
+      "forbidden: configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
+    ],
+    [
+      { ConfigOnly: true, Attachable: true },
+      "forbidden: configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
+    ],
+    [
+      { ConfigOnly: true, Ingress: true },
+      "forbidden: configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
+    ],
+    [
+      { ConfigOnly: true, Scope: "local" },
       "forbidden: configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
     ],
     [{ EnableIPv4: false }, "invalid_argument: IPv4 or IPv6 must be enabled"],

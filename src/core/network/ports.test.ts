@@ -225,6 +225,14 @@ describe("publications()", () => {
     ]);
   });
 
+  test("gives everywhere before one address, whichever is named first", () => {
+    const everywhere = { HostIp: "", HostPort: "80" };
+    const one = { HostIp: "127.0.0.1", HostPort: "80" };
+    const expected = ["80-80->80/tcp: 0.0.0.0>172.17.0.2, ::>172.17.0.2, 127.0.0.1>172.17.0.2"];
+    expect(requests({ "80/tcp": [everywhere, one] })).toEqual(expected);
+    expect(requests({ "80/tcp": [one, everywhere] })).toEqual(expected);
+  });
+
   test("joins nothing to what was left out", () => {
     const bindings = {
       "80/tcp": [{ HostIp: "::1", HostPort: "80" }],

@@ -34,7 +34,8 @@ describe("chooseGateway()", () => {
   };
 
   test("takes the highest priority, then the first name", () => {
-    expect(chosen(candidate("b"), candidate("a"))).toBe("a -");
+    expect(chosen(candidate("b"), candidate("a"), candidate("c"))).toBe("a -");
+    expect(chosen(candidate("a"), candidate("b"))).toBe("a -");
     expect(chosen(candidate("a"), candidate("b", { priority: 1 }))).toBe("b -");
     expect(chosen(candidate("a", { priority: -1 }), candidate("b"))).toBe("b -");
     expect(chosen()).toBe("- -");
@@ -64,6 +65,7 @@ describe("interfaceNameOf()", () => {
 
   test("takes the user's", () => {
     expect(interfaceNameOf(named("wan-0.1"), "eth", new Set(["lo"]))).toBe("wan-0.1");
+    expect(interfaceNameOf(named("fifteenletters1"), "eth", new Set())).toBe("fifteenletters1");
     expect(() => interfaceNameOf(named("lo"), "eth", new Set(["lo"]))).toThrow(
       'interface name "lo" is already in use',
     );
@@ -280,6 +282,8 @@ describe("checkConnection()", () => {
       "invalid_argument: cannot disconnect container from host network - container was created in host network mode",
     );
     expect(outcome(() => checkDisconnection("n", user))).toBe("fine");
+    expect(outcome(() => checkDisconnection("n", host))).toBe("fine");
+    expect(outcome(() => checkDisconnection("host", user))).toBe("fine");
   });
 });
 
@@ -296,6 +300,16 @@ describe("checkNeighbours()", () => {
     expect(
       outcome(() => checkNeighbours(bridge("new", "br0"), [bridge("old", "br1"), bridge("new", "br0")])),
     ).toBe("fine");
+    const lent = { ...bridge("lent", "br0"), isConfigOnly: true };
+    expect(outcome(() => checkNeighbours(bridge("new", "br0"), [lent, macvlan("m", "eth0", "bridge")]))).toBe(
+      "fine",
+    );
+    const alike = {
+      ...macvlan("m", "eth0", "passthru"),
+      driver: "ipvlan",
+      options: { parent: "eth0" },
+    } as const;
+    expect(outcome(() => checkNeighbours(macvlan("new", "eth0", "passthru"), [alike]))).toBe("fine");
   });
 
   test("lets nobody share a parent with a network that passes it through", () => {
@@ -333,6 +347,12 @@ describe("checkRemoval()", () => {
     const lent = exampleNetwork({ name: "nmc", isConfigOnly: true });
     expect(outcome(() => checkRemoval(lent, false, [], [exampleNetwork({ configFrom: "nmc" })]))).toBe(
       'forbidden: error while removing network: configuration network "nmc" is in use',
+    );
+    const other = exampleNetwork({ configFrom: "other" });
+    expect(outcome(() => checkRemoval(lent, false, [], [other]))).toBe("fine");
+    const plain = exampleNetwork({ name: "nmc" });
+    expect(outcome(() => checkRemoval(plain, false, [], [exampleNetwork({ configFrom: "nmc" })]))).toBe(
+      "fine",
     );
     const endpoints = [{ id: "47acb5865684fe3f", name: "nc2" }];
     expect(outcome(() => checkRemoval(network, false, endpoints, []))).toBe(

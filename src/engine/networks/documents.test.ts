@@ -162,6 +162,13 @@ describe("networkSettings()", () => {
 
   test("shows an empty wish for addresses as one", () => {
     const config = { IPAMConfig: { IPv4Address: "", IPv6Address: "", LinkLocalIPs: [] }, Aliases: [] };
+    const local = { IPAMConfig: { IPv4Address: "", IPv6Address: "", LinkLocalIPs: ["169.254.1.1"] } };
+    const other = { attachment: attachment("o", local), endpoint: endpoint({ ipv6: "" }) };
+    expect(networkSettings([other], NO_SANDBOX).Networks["o"]).toMatchObject({
+      IPAMConfig: { LinkLocalIPs: ["169.254.1.1"] },
+      GlobalIPv6Address: "",
+      GlobalIPv6PrefixLen: 0,
+    });
     const { Networks } = networkSettings(
       [{ attachment: attachment("n", config), endpoint: undefined }],
       NO_SANDBOX,
