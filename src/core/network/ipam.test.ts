@@ -35,7 +35,10 @@ describe("reserve()", () => {
     expect(ipam.reserve(request("a", ANY_SUBNET)).ipv4).toEqual([
       subnet("172.17.0.0/16", { gateway: "172.17.0.1" }),
     ]);
-    const second = ipam.reserve({ ...request("b", ANY_SUBNET), routes: [parseCidr("172.18.0.0/24")] });
+    const second = ipam.reserve({
+      ...request("b", ANY_SUBNET),
+      routes: ["0.0.0.0/0", "172.18.0.0/24"].map(parseCidr),
+    });
     expect(second.ipv4[0]?.subnet).toBe("172.19.0.0/16");
   });
 

@@ -32,7 +32,7 @@ export interface SubnetsRequest {
   /** As the user wrote them, checked by `checkIpam`; an entry without subnet has one chosen. */
   readonly ipv4: readonly SubnetConfig[];
   readonly ipv6: readonly SubnetConfig[];
-  /** Where the host's packets go already: no subnet is chosen there. */
+  /** Where the host's packets go already: no subnet is chosen there. A default route stands in nobody's way. */
   readonly routes: readonly IpPrefix[];
   /** Families in which the network has no gateway of its own unless the user named one. */
   readonly withoutGateway: readonly IpFamily[];
@@ -165,7 +165,10 @@ export class Ipam {
   #reserveSubnet(request: SubnetsRequest, family: IpFamily, config: SubnetConfig): Share {
     const prefix =
       config.subnet === ""
-        ? chooseSubnet(this.#pools, family, [...this.subnets(), ...request.routes])
+        ? chooseSubnet(this.#pools, family, [
+            ...this.subnets(),
+            ...request.routes.filter(({ bits }) => bits > 0),
+          ])
         : masked(parseCidr(config.subnet));
     const range = config.range === "" ? undefined : masked(parseCidr(config.range));
     this.#checkOverlap(prefix, range);

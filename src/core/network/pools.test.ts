@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { formatPrefix, parseCidr } from "../../base/ip-prefix.ts";
+import { formatPrefix, masked, overlaps, parseCidr } from "../../base/ip-prefix.ts";
 import {
   chooseSubnet,
   decodeAddressPools,
@@ -55,6 +55,26 @@ describe("chooseSubnet()", () => {
     const taken: string[] = [];
     for (let n = 0; n < 4; n++) taken.push(choose(taken.join(" "), pools));
     expect(taken).toEqual(["10.10.0.0/24", "10.10.1.0/24", "10.20.0.0/24", "10.20.1.0/24"]);
+  });
+
+  test("finds what trying every subnet in turn finds", () => {
+    let state = 11;
+    const random = (below: number): number => {
+      state = (state * 48_271) % 2_147_483_647;
+      return state % below;
+    };
+    const pools = decodeAddressPools([{ base: "10.0.0.0/24", size: 28 }]);
+    for (let round = 0; round < 3000; round++) {
+      const taken = Array.from({ length: random(12) }, () =>
+        masked({ family: 4, value: (10n << 24n) + BigInt(random(256)), bits: 26 + random(7) }),
+      );
+      const first = Array.from({ length: 16 }, (_, n) => parseCidr(`10.0.0.${n * 16}/28`)).find(
+        (subnet) => !taken.some((other) => overlaps(subnet, other)),
+      );
+      const text = taken.map(formatPrefix).join(" ");
+      if (first === undefined) expect(() => choose(text, pools)).toThrow("fully subnetted");
+      else expect(`${text}: ${choose(text, pools)}`).toBe(`${text}: ${formatPrefix(first)}`);
+    }
   });
 
   test("stays quick in a pool of 65,536 subnets of which half are taken", () => {

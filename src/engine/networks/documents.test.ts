@@ -195,6 +195,8 @@ describe("networkSettings()", () => {
       IPAddress: "172.23.0.2",
     });
     expect(summaries["n"]?.IPAMConfig).not.toHaveProperty("LinkLocalIPs");
+    const plain = networkSummaries([{ attachment: attachment("n"), endpoint: undefined }]);
+    expect(plain["n"]?.IPAMConfig).toBeNull();
   });
 });
 
