@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { failureOf } from "../../../test/support/failure.ts";
+import { messageOf } from "../../base/errors.ts";
 import { accepted, exchange, listing, NetlinkError, outcomesOf } from "./exchange.ts";
 import { attribute, batch, CONTROL, FLAG, message, type Message, struct } from "./message.ts";
 
@@ -86,12 +88,12 @@ describe("listing()", () => {
     const native = { netlink: async () => answers[asked++] ?? interrupted };
     expect(await listing(native, 0, undefined, question)).toMatchObject([{ type: 21 }]);
     expect(asked).toBe(3);
-    expect(listing(native, 0, undefined, question)).rejects.toMatchObject({ code: "EINTR" });
+    expect(await failureOf(listing(native, 0, undefined, question))).toMatchObject({ code: "EINTR" });
   });
 });
 
 test("exchange() hands nothing over for nothing", async () => {
   const native = { netlink: () => Promise.reject(new Error("called")) };
   expect(await exchange(native, 0, undefined, [])).toEqual([]);
-  expect(exchange(native, 0, undefined, [order])).rejects.toThrow("called");
+  expect(messageOf(await failureOf(exchange(native, 0, undefined, [order])))).toContain("called");
 });
