@@ -6,7 +6,7 @@
  */
 import { fail } from "../../base/errors.ts";
 import { exchange, PROTOCOL } from "./exchange.ts";
-import { furnish, furniture, type Inside } from "./furnish.ts";
+import { furnish, furniture, type Inside, prepare } from "./furnish.ts";
 import { findLink } from "./link-listing.ts";
 import { deleteLink, type LinkKind, newLink } from "./links.ts";
 import { acceptedFor, hasCode, type Kernel, removeOwn } from "./own-links.ts";
@@ -38,6 +38,7 @@ export async function attachBelow(native: Kernel, own: BelowAttachment): Promise
   const link = await findLink(native, inside.namespace, name);
   if (link === undefined) throw fail("internal", `network link "${name}" is gone`);
   try {
+    await prepare(native, inside);
     await furnish(native, link.index, inside, alias);
     return link.index;
   } catch (error) {

@@ -1,17 +1,18 @@
 /**
  * A container joined to a bridge: a pair of veth links, one end in its namespace and the other, its port of the bridge, in the
- * host's. Two batches here and one there:
+ * host's. One batch after the other:
  *
  *     host       make the pair, with the end inside where it shall be; ask for both indexes
  *     host       alias, port, limits         ┐ at the same time
- *     inside     addresses, up, routes       ┘
+ *     inside     whether it has IPv6         ┘
+ *     inside     addresses, up, routes
  *     host       ask for port and bridge
  *
  * On crash: the port, by name; with a namespace that is gone the kernel deletes both ends.
  */
 import { fail } from "../../base/errors.ts";
 import { exchange, NetlinkError, type Outcome, PROTOCOL } from "./exchange.ts";
-import { furnish, furniture, type Inside } from "./furnish.ts";
+import { furnish, furniture, type Inside, prepare } from "./furnish.ts";
 import { type Link, readLink } from "./link-listing.ts";
 import { type BridgePort, changeLink, changePort, deleteLink, linkQuestion, newLink } from "./links.ts";
 import { acceptedFor, checkOwn, hasCode, type Kernel, type Named, removeOwn } from "./own-links.ts";
@@ -78,20 +79,30 @@ export async function attachVeth(native: Kernel, own: VethAttachment): Promise<A
   if (link === "left over" || link.parent === undefined)
     throw fail("conflict", `network link "${own.name}" is being made by somebody else`);
   const { index, parent: insideIndex } = link;
-  const done = await Promise.allSettled([
-    furnishPort(native, index, own),
-    furnish(native, insideIndex, inside),
-  ]);
-  const failed = done.find((one) => one.status === "rejected");
-  if (failed === undefined) {
-    await settle(native, own, index);
-    return { index, insideIndex };
+  try {
+    await furnishBoth(native, own, index, insideIndex);
+  } catch (error) {
+    await exchange(native, PROTOCOL.route, namespace, [
+      deleteLink(index),
+      ...(own.rates === undefined ? [] : [deleteLink(shaperOf(own.name))]),
+    ]);
+    throw error;
   }
-  await exchange(native, PROTOCOL.route, namespace, [
-    deleteLink(index),
-    ...(own.rates === undefined ? [] : [deleteLink(shaperOf(own.name))]),
-  ]);
-  throw failed.reason;
+  return { index, insideIndex };
+}
+
+/** Nothing goes through before the port is as it shall be: the end inside is not up. */
+async function furnishBoth(
+  native: Kernel,
+  own: VethAttachment,
+  index: number,
+  insideIndex: number,
+): Promise<void> {
+  const { inside } = own;
+  const ready = await Promise.allSettled([furnishPort(native, index, own), prepare(native, inside)]);
+  for (const one of ready) if (one.status === "rejected") throw one.reason;
+  await furnish(native, insideIndex, inside);
+  await settle(native, own, index);
 }
 
 /**

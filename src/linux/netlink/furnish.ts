@@ -31,10 +31,14 @@ export function furniture(index: number, { addresses, routes }: Inside, alias?: 
   ];
 }
 
-/** For a link that is new and not up yet. Half of it may be done when it rejects; the link's owner deletes it then. */
-export async function furnish(native: Kernel, index: number, inside: Inside, alias?: string): Promise<void> {
-  const { namespace, name, addresses } = inside;
+/** For a link that is new and not up yet, first. */
+export async function prepare(native: Kernel, { namespace, name, addresses }: Inside): Promise<void> {
   await writeIpv6Settings(native, namespace, name, addresses);
+}
+
+/** For a link that is prepared. Half of it may be done when it rejects; the link's owner deletes it then. */
+export async function furnish(native: Kernel, index: number, inside: Inside, alias?: string): Promise<void> {
+  const { namespace, name } = inside;
   const outcomes = await exchange(native, PROTOCOL.route, namespace, furniture(index, inside, alias));
   acceptedFor(`give network link "${name}" its addresses and routes`, outcomes);
 }
