@@ -7,10 +7,9 @@ import { NetworkNamespace } from "../../../test/support/network-namespace.ts";
 import { randomFrom } from "../../../test/support/random.ts";
 import { describeWith } from "../../../test/support/requires.ts";
 import { SLOWNESS } from "../../../test/support/until.ts";
-import { detachVeth } from "./attach-veth.ts";
 import { TEMPORARY_PREFIX } from "./host-links.ts";
 import { listLinks } from "./link-listing.ts";
-import { listOwn, removeOwn } from "./own-links.ts";
+import { listOwn, removeListed } from "./own-links.ts";
 
 /** Makes a bridge and joins, limits and parts containers, for ever, in the namespaces that are its descriptors 3 and 4. */
 const VICTIM = `
@@ -46,6 +45,7 @@ describeWith("a process that joins containers, killed", ["root", "native"], () =
           stdio: ["ignore", "pipe", "inherit", host.fd, inside.fd],
         });
         const ended = once(victim, "close");
+        if (victim.stdout === null) throw new Error("the victim has no output");
         await once(victim.stdout, "data");
         await new Promise((resolve) => setTimeout(resolve, random(60)));
         victim.kill("SIGKILL");
@@ -56,11 +56,9 @@ describeWith("a process that joins containers, killed", ["root", "native"], () =
         });
         const all = (await listLinks(native, host.fd)).filter(({ name }) => name !== "lo");
         expect(own).toEqual(all);
-        for (const { name, alias } of own) {
-          found.add(name.startsWith(TEMPORARY_PREFIX) ? "temporary" : name);
-          if (name.startsWith("gv"))
-            await detachVeth(native, { namespace: host.fd, name, alias: alias ?? "gantry:c:e" });
-          else await removeOwn(native, host.fd, { name, alias: alias ?? "" });
+        for (const link of own) {
+          found.add(link.name.startsWith(TEMPORARY_PREFIX) ? "temporary" : link.name);
+          await removeListed(native, host.fd, link);
         }
         expect((await listLinks(native, host.fd)).map(({ name }) => name)).toEqual(["lo"]);
         expect((await listLinks(native, inside.fd)).map(({ name }) => name)).toEqual(["lo"]);

@@ -49,7 +49,7 @@ function judge(
   }
   if (link === undefined)
     throw fail("conflict", `the container has a network link "${own.inside.name}" already`);
-  checkOwn(link, own);
+  checkOwn(link, own, true);
   return "left over";
 }
 
@@ -128,6 +128,6 @@ export async function detachVeth(
   native: Kernel,
   own: Named & { readonly namespace?: number | undefined },
 ): Promise<void> {
-  await removeOwn(native, own.namespace, own);
+  await removeOwn(native, own.namespace, own, true);
   await removeOwn(native, own.namespace, { name: shaperOf(own.name), alias: own.alias });
 }

@@ -9,8 +9,8 @@ import { accepted, exchange, NetlinkError, PROTOCOL } from "./exchange.ts";
 import { makeBridge, makeHostLink, TEMPORARY_PREFIX } from "./host-links.ts";
 import { enableForwarding } from "./ipv6-settings.ts";
 import { findLink, listLinks } from "./link-listing.ts";
-import { newLink } from "./links.ts";
-import { listOwn, removeOwn } from "./own-links.ts";
+import { deleteLink, newLink } from "./links.ts";
+import { listOwn, removeListed, removeOwn } from "./own-links.ts";
 
 const native = builtNative();
 const four = { address: Uint8Array.from([10, 77, 0, 1]), prefix: 16 };
@@ -74,6 +74,7 @@ describeWith("makeBridge()", ["root", "native"], () => {
       ),
     ).toMatchObject({ category: "invalid_argument" });
     expect(await listLinks(native, host.fd)).toEqual(before);
+    expect(await failureOf(removeOwn(native, host.fd, BRIDGE))).toMatchObject({ category: "conflict" });
     expect(await listOwn(native, host.fd, OWN)).toEqual([]);
   });
 
@@ -93,7 +94,11 @@ describeWith("makeBridge()", ["root", "native"], () => {
     const names = ["gt0123456789ab", "eth7", "gvfoo"];
     const orders = names.map((name) => newLink({ name, type: { kind: "bridge" } }));
     accepted(await exchange(native, PROTOCOL.route, host.fd, orders));
-    expect((await listOwn(native, host.fd, OWN)).map(({ name }) => name)).toEqual(["gt0123456789ab"]);
+    const [left, ...others] = await listOwn(native, host.fd, OWN);
+    if (left === undefined) throw new Error("nothing was found");
+    expect([left.name, others]).toEqual(["gt0123456789ab", []]);
+    expect(await removeListed(native, host.fd, left)).toBe(true);
+    expect(await removeListed(native, host.fd, left)).toBe(false);
   });
 });
 
@@ -115,7 +120,7 @@ describeWith("makeHostLink()", ["root", "native"], () => {
       });
       return;
     }
-    await removeOwn(native, host.fd, { name: "probe", alias: "" });
+    accepted(await exchange(native, PROTOCOL.route, host.fd, [deleteLink("probe")]));
     const index = await makeHostLink(native, host.fd, vlan);
     expect(await findLink(native, host.fd, "gantry0.50")).toMatchObject({ index, kind: "vlan", parent });
     expect(await host.run("cat", "/proc/net/vlan/gantry0.50")).toContain("VID: 50");

@@ -8,10 +8,10 @@ import { randomBytes } from "node:crypto";
 import { fail } from "../../base/errors.ts";
 import { newAddress, type Subnet } from "./addresses.ts";
 import { exchange, PROTOCOL } from "./exchange.ts";
-import { findLink, type Link, readLink } from "./link-listing.ts";
+import { findLink, readLink } from "./link-listing.ts";
 import { changeLink, deleteLink, type LinkKind, linkQuestion, newLink } from "./links.ts";
 import type { Message } from "./message.ts";
-import { acceptedFor, hasCode, type Kernel, type Named } from "./own-links.ts";
+import { acceptedFor, checkOwn, hasCode, type Kernel, type Named } from "./own-links.ts";
 import { writeIpv6Settings } from "./ipv6-settings.ts";
 
 export interface HostLink extends Named {
@@ -24,9 +24,6 @@ export interface HostLink extends Named {
 
 /** Names that begin so are nobody's for longer than a moment. */
 export const TEMPORARY_PREFIX = "gt";
-
-const isExistingOwn = (link: Link, wish: HostLink): boolean =>
-  link.alias === wish.alias && link.kind === wish.type.kind;
 
 function orders(index: number, wish: HostLink): readonly Message[] {
   return wish.addresses.map((subnet) => newAddress(index, subnet));
@@ -43,8 +40,9 @@ export async function makeHostLink(
 ): Promise<number> {
   const existing = await findLink(native, namespace, wish.name);
   if (existing === undefined) return create(native, namespace, wish);
-  if (!isExistingOwn(existing, wish))
-    throw fail("conflict", `network link "${wish.name}" exists already, and was not made for this`);
+  checkOwn(existing, wish, false);
+  if (existing.kind !== wish.type.kind)
+    throw fail("conflict", `network link "${wish.name}" is of the kind "${existing.kind}"`);
   const { index } = existing;
   await writeIpv6Settings(native, namespace, wish.name, wish.addresses);
   const change = changeLink(index, { mtu: wish.mtu, mac: wish.mac, up: true });

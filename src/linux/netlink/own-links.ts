@@ -35,25 +35,40 @@ export async function listOwn(
   );
 }
 
-/** Throws `conflict` when a link has our name for it and somebody else's alias. */
-export function checkOwn(link: Link, { name, alias }: Named): void {
-  if (link.alias !== undefined && link.alias !== alias)
-    throw fail("conflict", `network link "${name}" exists already, as "${link.alias}"`);
+/** Throws `conflict` when a link has our name for it and not our alias. `unfinished`: one without any is ours, too. */
+export function checkOwn(link: Link, { name, alias }: Named, unfinished: boolean): void {
+  if (link.alias === alias || (unfinished && link.alias === undefined)) return;
+  const whose = link.alias === undefined ? "was not made for this" : `is "${link.alias}"`;
+  throw fail("conflict", `network link "${name}" exists already, and ${whose}`);
 }
 
 /**
  * Deletes the link, when there is one and it is ours, and tells whether that was so. Throws `conflict` when it is not ours. With
  * one end of a veth pair goes the other.
  */
-export async function removeOwn(native: Kernel, namespace: number | undefined, own: Named): Promise<boolean> {
+export async function removeOwn(
+  native: Kernel,
+  namespace: number | undefined,
+  own: Named,
+  unfinished = false,
+): Promise<boolean> {
   const link = await findLink(native, namespace, own.name);
   if (link === undefined) return false;
-  checkOwn(link, own);
-  const [outcome] = await exchange(native, PROTOCOL.route, namespace, [deleteLink(link.index)]);
+  checkOwn(link, own, unfinished);
+  return removeListed(native, namespace, link);
+}
+
+/** The same for a link that `listOwn` has told of. */
+export async function removeListed(
+  native: Kernel,
+  namespace: number | undefined,
+  { index, name }: Link,
+): Promise<boolean> {
+  const [outcome] = await exchange(native, PROTOCOL.route, namespace, [deleteLink(index)]);
   if (!(outcome instanceof NetlinkError)) return true;
   // Its other end went with a container.
   if (outcome.code === "ENODEV") return false;
-  throw fail("internal", `cannot delete network link "${own.name}": ${outcome.message}`, outcome);
+  throw fail("internal", `cannot delete network link "${name}": ${outcome.message}`, outcome);
 }
 
 export function hasCode(outcome: Outcome | undefined, ...codes: readonly string[]): boolean {

@@ -36,7 +36,7 @@ export async function limitRates(
   const shaper = { name: shaperOf(port.name), alias: port.alias };
   const link = await findLink(native, namespace, port.name);
   if (link === undefined) throw fail("not_found", `cannot ${what}: there is no such link`);
-  checkOwn(link, port);
+  checkOwn(link, port, false);
   const { index } = link;
   const through =
     out === undefined
