@@ -1,0 +1,131 @@
+/**
+ * The driver "bridge": a bridge for each network, and for each endpoint a pair of veth links with one end in the container and
+ * the other a port of the bridge. Who may reach whom is the firewall's matter, but for neighbours that may not talk to each
+ * other: their packets never leave the bridge, so its ports keep them apart.
+ */
+import { fail } from "../../../base/errors.ts";
+import { parseCidr, prefixOf } from "../../../base/ip-prefix.ts";
+import { parseIp } from "../../../base/ip-address.ts";
+import type { Subnet } from "../../../linux/netlink/addresses.ts";
+import { attachVeth, detachVeth } from "../../../linux/netlink/attach-veth.ts";
+import { makeBridge } from "../../../linux/netlink/host-links.ts";
+import { findLink } from "../../../linux/netlink/link-listing.ts";
+import { type Kernel, removeOwn } from "../../../linux/netlink/own-links.ts";
+import { type BridgeSettings, driverSettings } from "../driver-settings.ts";
+import type { EndpointRecord } from "../endpoint-record.ts";
+import { bridgeNameOf, endpointMark, hostLinkOf, networkMark } from "../link-names.ts";
+import type { NetworkRecord } from "../network-record.ts";
+import type { SubnetConfig } from "../subnet-config.ts";
+import type { Driver, Interior } from "./driver.ts";
+import { macBytes, subnetOf } from "./interior.ts";
+
+export class BridgeDriver implements Driver {
+  readonly #native: Kernel;
+  /** Where the bridges are: undefined is this process's own network namespace. */
+  readonly #host: number | undefined;
+  /** Indexes of bridges, by network: one that turns out to be wrong is looked up again. */
+  readonly #indexes = new Map<string, number>();
+
+  constructor(native: Kernel, host?: number) {
+    this.#native = native;
+    this.#host = host;
+  }
+
+  async raise(network: NetworkRecord): Promise<void> {
+    await this.#raise(network);
+  }
+
+  async #raise(network: NetworkRecord): Promise<number> {
+    const settings = settingsOf(network);
+    const index = await makeBridge(this.#native, this.#host, {
+      name: bridgeNameOf(network),
+      alias: networkMark(network.id),
+      mtu: mtuOf(settings),
+      addresses: gatewayAddresses(network, settings),
+    });
+    this.#indexes.set(network.id, index);
+    return index;
+  }
+
+  async lower(network: NetworkRecord): Promise<void> {
+    this.#indexes.delete(network.id);
+    await removeOwn(this.#native, this.#host, {
+      name: bridgeNameOf(network),
+      alias: networkMark(network.id),
+    });
+  }
+
+  async attach(
+    network: NetworkRecord,
+    endpoint: EndpointRecord,
+    namespace: number,
+    interior: Interior,
+  ): Promise<void> {
+    const known = this.#indexes.get(network.id);
+    try {
+      await this.#attachTo(known ?? (await this.#raise(network)), network, endpoint, { namespace, interior });
+    } catch (error) {
+      if (known === undefined || (await this.#isThere(network, known))) throw error;
+      // Somebody has deleted the bridge.
+      await this.#attachTo(await this.#raise(network), network, endpoint, { namespace, interior });
+    }
+  }
+
+  async #isThere(network: NetworkRecord, index: number): Promise<boolean> {
+    return (await findLink(this.#native, this.#host, bridgeNameOf(network)))?.index === index;
+  }
+
+  async #attachTo(
+    bridge: number,
+    network: NetworkRecord,
+    endpoint: EndpointRecord,
+    { namespace, interior }: { readonly namespace: number; readonly interior: Interior },
+  ): Promise<void> {
+    const settings = settingsOf(network);
+    await attachVeth(this.#native, {
+      ...markOf(endpoint),
+      namespace: this.#host,
+      bridge,
+      port: settings.allowsNeighbours ? undefined : { isolated: true },
+      inside: {
+        addresses: interior.addresses,
+        routes: interior.routes,
+        namespace,
+        name: endpoint.interfaceName,
+        mac: macBytes(endpoint.macAddress),
+        mtu: mtuOf(settings),
+      },
+    });
+  }
+
+  async detach(_network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
+    await detachVeth(this.#native, { ...markOf(endpoint), namespace: this.#host });
+  }
+}
+
+function settingsOf(network: NetworkRecord): BridgeSettings {
+  const settings = driverSettings(network);
+  if (settings.kind !== "bridge") throw fail("internal", `network "${network.id}" is no bridge`);
+  return settings;
+}
+
+function mtuOf({ mtu }: BridgeSettings): number | undefined {
+  return mtu === 0 ? undefined : mtu;
+}
+
+function markOf({ id, container }: EndpointRecord): { readonly name: string; readonly alias: string } {
+  return { name: hostLinkOf(id), alias: endpointMark(container, id) };
+}
+
+/** The bridge is its networks' gateway unless they have none, or another one. */
+function gatewayAddresses(network: NetworkRecord, settings: BridgeSettings): readonly Subnet[] {
+  const { ipv4, ipv6 } = network.subnets;
+  return [...(settings.inhibitsIpv4 ? [] : gatewaysOf(ipv4)), ...gatewaysOf(ipv6)];
+}
+
+function gatewaysOf(configs: readonly SubnetConfig[]): readonly Subnet[] {
+  return configs.flatMap(({ subnet, gateway }) => {
+    const address = parseIp(gateway);
+    return address === undefined ? [] : [subnetOf(prefixOf(address, parseCidr(subnet).bits))];
+  });
+}
