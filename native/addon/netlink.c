@@ -26,6 +26,7 @@ enum {
 struct netlink_job {
   struct addon_job job; /* first */
   int protocol, namespace;
+  int socket; /* the caller's, or -1: one for this batch */
   uint8_t *request, *answer; /* owned */
   size_t request_bytes, answer_bytes, capacity;
 };
@@ -50,12 +51,11 @@ static int enter (struct addon_job *job, int namespace) {
 
 /* Without the privilege for the larger buffers the usual ones must do. */
 static int open_netlink (struct netlink_job *self) {
-  int yes = 1, receive = RECEIVE_BUFFER, send = (int) self->request_bytes + 65536;
+  int yes = 1, receive = RECEIVE_BUFFER;
   int fd = socket (AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, self->protocol);
   if (fd < 0)
     return failed (&self->job, "socket");
   setsockopt (fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive, sizeof receive);
-  setsockopt (fd, SOL_SOCKET, SO_SNDBUFFORCE, &send, sizeof send);
   setsockopt (fd, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
   setsockopt (fd, SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof yes);
   setsockopt (fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &yes, sizeof yes);
@@ -94,20 +94,35 @@ static int receive (struct netlink_job *self, int fd) {
   }
 }
 
+static void converse (struct netlink_job *self, int fd) {
+  struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+  int send = (int) self->request_bytes + 65536;
+  setsockopt (fd, SOL_SOCKET, SO_SNDBUFFORCE, &send, sizeof send);
+  ssize_t n = sendto (fd, self->request, self->request_bytes, 0, (struct sockaddr *) &kernel, sizeof kernel);
+  if (n != (ssize_t) self->request_bytes)
+    failed (&self->job, "sendto");
+  else
+    receive (self, fd);
+}
+
 static void run_netlink (struct addon_job *job) {
   struct netlink_job *self = (struct netlink_job *) job;
-  struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
   if (enter (job, self->namespace) < 0)
     return;
   int fd = open_netlink (self);
   if (fd < 0)
     return;
-  ssize_t n = sendto (fd, self->request, self->request_bytes, 0, (struct sockaddr *) &kernel, sizeof kernel);
-  if (n != (ssize_t) self->request_bytes)
-    failed (job, "sendto");
-  else
-    receive (self, fd);
+  converse (self, fd);
   close (fd);
+}
+
+/* What an earlier batch that failed half-way has left unread would be taken for answers to this one. */
+static void run_netlink_over (struct addon_job *job) {
+  struct netlink_job *self = (struct netlink_job *) job;
+  if (receive (self, self->socket) < 0)
+    return;
+  self->answer_bytes = 0;
+  converse (self, self->socket);
 }
 
 static napi_value netlink_result (napi_env env, const struct addon_job *job) {
@@ -134,17 +149,64 @@ static int take_bytes (napi_env env, napi_value value, size_t most, uint8_t **by
   return 0;
 }
 
+static struct netlink_job *new_netlink_job (napi_env env, void (*run) (struct addon_job *)) {
+  struct netlink_job *self = calloc (1, sizeof *self);
+  if (self == NULL) {
+    addon_throw (env, ENOMEM, "malloc", NULL);
+    return NULL;
+  }
+  self->job = (struct addon_job){ .run = run, .result = netlink_result, .release = release_netlink, .syscall = "sendto" };
+  self->socket = -1;
+  return self;
+}
+
 /* netlink(protocol, namespace, bytes): Promise<Buffer> */
 static napi_value netlink (napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct netlink_job *self;
-  if (addon_arguments (env, info, 3, arguments) < 0)
+  if (addon_arguments (env, info, 3, arguments) < 0 || (self = new_netlink_job (env, run_netlink)) == NULL)
     return NULL;
-  if ((self = calloc (1, sizeof *self)) == NULL)
-    return addon_throw (env, ENOMEM, "malloc", NULL);
-  self->job = (struct addon_job){ .run = run_netlink, .result = netlink_result, .release = release_netlink, .syscall = "sendto" };
   if (addon_int (env, arguments[0], &self->protocol) < 0 || addon_int (env, arguments[1], &self->namespace) < 0 ||
       take_bytes (env, arguments[2], MAX_REQUEST_BYTES, &self->request, &self->request_bytes) < 0) {
+    release_netlink (&self->job);
+    return NULL;
+  }
+  return addon_start (env, &self->job);
+}
+
+/* netlinkOver(socket, bytes): Promise<Buffer> */
+static napi_value netlink_over (napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  struct netlink_job *self;
+  if (addon_arguments (env, info, 2, arguments) < 0 || (self = new_netlink_job (env, run_netlink_over)) == NULL)
+    return NULL;
+  if (addon_int (env, arguments[0], &self->socket) < 0 ||
+      take_bytes (env, arguments[1], MAX_REQUEST_BYTES, &self->request, &self->request_bytes) < 0) {
+    release_netlink (&self->job);
+    return NULL;
+  }
+  return addon_start (env, &self->job);
+}
+
+static void run_netlink_socket (struct addon_job *job) {
+  struct netlink_job *self = (struct netlink_job *) job;
+  if (enter (job, self->namespace) == 0)
+    self->socket = open_netlink (self);
+}
+
+static napi_value netlink_socket_result (napi_env env, const struct addon_job *job) {
+  return addon_number (env, ((const struct netlink_job *) job)->socket);
+}
+
+/* netlinkSocket(protocol, namespace): Promise<fd> */
+static napi_value netlink_socket (napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  struct netlink_job *self;
+  if (addon_arguments (env, info, 2, arguments) < 0 || (self = new_netlink_job (env, run_netlink_socket)) == NULL)
+    return NULL;
+  self->job.result = netlink_socket_result;
+  self->job.syscall = "socket";
+  if (addon_int (env, arguments[0], &self->protocol) < 0 || addon_int (env, arguments[1], &self->namespace) < 0) {
     release_netlink (&self->job);
     return NULL;
   }
@@ -287,6 +349,8 @@ static napi_value write_settings (napi_env env, napi_callback_info info) {
 
 int addon_register_netlink (napi_env env, napi_value exports) {
   if (addon_add_function (env, exports, "netlink", netlink) < 0 ||
+      addon_add_function (env, exports, "netlinkSocket", netlink_socket) < 0 ||
+      addon_add_function (env, exports, "netlinkOver", netlink_over) < 0 ||
       addon_add_function (env, exports, "boundSocket", bound_socket) < 0)
     return -1;
   return addon_add_function (env, exports, "writeNetSettings", write_settings);

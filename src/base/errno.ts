@@ -1,12 +1,13 @@
 /** Names of error numbers that come as numbers from C: Linux's generic table (include/uapi/asm-generic/errno.h). */
 import { constants } from "node:os";
 
-/** Those that file systems, keys and cgroups answer with and that libuv's list leaves out. */
+/** Those that file systems, keys, cgroups and nftables answer with and that libuv's list leaves out. */
 const FURTHER: readonly (readonly [string, number])[] = [
   ["ENOTBLK", 15],
   ["ENOTUNIQ", 76],
   ["ELIBACC", 79],
   ["ELIBBAD", 80],
+  ["ERESTART", 85],
   ["EUSERS", 87],
   ["ESOCKTNOSUPPORT", 94],
   ["EUCLEAN", 117],

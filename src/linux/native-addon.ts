@@ -21,6 +21,8 @@ interface Addon extends LoopAddon {
   spreadChildren(path: string): unknown;
   startWriteback(fd: number, from: number, bytes: number): Promise<unknown>;
   netlink(protocol: number, namespace: number, bytes: Uint8Array): Promise<unknown>;
+  netlinkSocket(protocol: number, namespace: number): Promise<unknown>;
+  netlinkOver(socket: number, bytes: Uint8Array): Promise<unknown>;
   boundSocket(namespace: number, type: number, flags: number, address: Uint8Array): Promise<unknown>;
   writeNetSettings(namespace: number, text: Uint8Array): Promise<unknown>;
   pidfdOpen(pid: number): unknown;
@@ -58,6 +60,8 @@ const FUNCTIONS = [
   "spreadChildren",
   "startWriteback",
   "netlink",
+  "netlinkSocket",
+  "netlinkOver",
   "boundSocket",
   "writeNetSettings",
   "pidfdOpen",
@@ -224,6 +228,14 @@ export function loadNative(paths: NativePaths): Native {
 
     async netlink(protocol, namespace, bytes) {
       return bytesOf(await addon.netlink(protocol, namespaceOf(namespace), bytes));
+    },
+
+    async netlinkSocket(protocol, namespace) {
+      return descriptor(await addon.netlinkSocket(protocol, namespaceOf(namespace)));
+    },
+
+    async netlinkOver(socket, bytes) {
+      return bytesOf(await addon.netlinkOver(integer("descriptor", socket, 3, MAX_INT), bytes));
     },
 
     async boundSocket(namespace, { type, address, port, listen = false, freeBind = false }) {

@@ -104,6 +104,12 @@ export interface Native extends NativeSockets {
    */
   netlink(protocol: number, namespace: number | undefined, bytes: Uint8Array): Promise<Uint8Array>;
 
+  /** A socket for `netlinkOver`, close-on-exec; its namespace is where it was made, for good. */
+  netlinkSocket(protocol: number, namespace: number | undefined): Promise<number>;
+
+  /** As `netlink`, over a socket that stays. One batch at a time. */
+  netlinkOver(socket: number, bytes: Uint8Array): Promise<Uint8Array>;
+
   /** A socket in a network namespace (as above), bound, not blocking, close-on-exec; IPv6 ones are for IPv6 alone. */
   boundSocket(namespace: number | undefined, wish: SocketWish): Promise<number>;
 

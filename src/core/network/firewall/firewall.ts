@@ -1,0 +1,67 @@
+/**
+ * What the host's nftables shall do for the networks of containers: the contract. `firewallOf` (`table.ts`) decides on the one table
+ * for all of them. Its chains are always the same; networks and published ports are elements of its sets and maps, so that whatever begins
+ * or ends is a transaction of a few elements and not of rules.
+ *
+ * On crash: the table stays as it is and goes on working. Whoever starts again calls `reconcile` with what should be.
+ */
+/**
+ * How the world gets to the containers of a network. "nat": to published ports, by way of addresses of the host. "nat-unprotected":
+ * besides, to every port of theirs by their own addresses. "routed": to published ports, by their own addresses only.
+ * "isolated": not at all, nor does the host (which has no address there then).
+ */
+export type GatewayMode = "nat" | "nat-unprotected" | "routed" | "isolated";
+
+export interface FirewallNetwork {
+  /** The link of the host that its containers are connected to. */
+  readonly bridge: string;
+  /** Neither in nor out, but by the host itself. */
+  readonly internal: boolean;
+  /** Without it containers of the network reach only published ports of each other. */
+  readonly icc: boolean;
+  /** What leaves has an address of the host. Of the modes with "nat" only. */
+  readonly masquerade: boolean;
+  readonly gatewayMode: Readonly<Record<"ipv4" | "ipv6", GatewayMode>>;
+  /** The addresses that what leaves has then, instead of those of the link it leaves by. */
+  readonly hostIpv4?: string | undefined;
+  readonly hostIpv6?: string | undefined;
+  /** Links of the host from where published ports are also reached by the containers' own addresses. */
+  readonly trustedInterfaces: readonly string[];
+}
+
+export interface Publication {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  /** "0.0.0.0" and "::": all of the host's of that kind. The same kind as `containerIp`. */
+  readonly hostIp: string;
+  readonly hostPort: number;
+  readonly containerIp: string;
+  readonly containerPort: number;
+  /** The network by which it is reached. */
+  readonly bridge: string;
+}
+
+export interface FirewallOptions {
+  /** The name of the table. */
+  readonly table: string;
+  /** What these are false for passes the table as if it was not there, and nothing is translated. */
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+  /** Bit in the mark of packets that were accepted here, for other tables that let them pass by it. */
+  readonly mark: number;
+  /** What is neither from nor to one of the networks is not forwarded: where forwarding was switched on for them alone. */
+  readonly closed: Readonly<Record<"ipv4" | "ipv6", boolean>>;
+}
+
+export const DEFAULT_FIREWALL_OPTIONS: FirewallOptions = {
+  table: "gantry",
+  ipv4: true,
+  ipv6: true,
+  mark: 0x0100_0000,
+  closed: { ipv4: false, ipv6: false },
+};
+
+export interface FirewallState {
+  readonly networks: readonly FirewallNetwork[];
+  /** Those of networks in `networks` that are not internal. No two of the same protocol, host address and port. */
+  readonly publications: readonly Publication[];
+}
