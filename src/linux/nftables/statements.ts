@@ -159,7 +159,8 @@ export const protocolIs = (name: keyof typeof IPPROTO): readonly Expression[] =>
   is(l4proto, Uint8Array.of(IPPROTO[name]));
 
 const RTN_LOCAL = 2;
-export const sourceIsLocal = is(addressType("source"), wordBytes(RTN_LOCAL));
+/** Not an address of this host. */
+export const sourceIsForeign = isNot(addressType("source"), wordBytes(RTN_LOCAL));
 export const destinationIsLocal = is(addressType("destination"), wordBytes(RTN_LOCAL));
 
 /** ESTABLISHED and RELATED; the bits are 1 << state (nf_conntrack_common.h), invalid is 1. */

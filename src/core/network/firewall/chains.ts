@@ -38,6 +38,7 @@ import {
   rule,
   source4,
   sourceFrom,
+  sourceIsForeign,
 } from "../../../linux/nftables/statements.ts";
 import type { FirewallOptions } from "./firewall.ts";
 
@@ -91,9 +92,21 @@ const PUBLISH: readonly Rule[] = [
   ),
 ];
 
-/** A neighbour's answer would go to the container directly, which never spoke to the neighbour: so the host speaks. */
+/**
+ * A neighbour's answer would go to the container directly, which never spoke to the neighbour: so the host speaks. With
+ * br_netfilter such packets do not pass the host but its bridge, and come from no link; as those of the host's own programs, which
+ * have its addresses.
+ */
 const POSTROUTING: readonly Rule[] = [
   rule("published, to a neighbour", inSet([iifname, oifname], "within"), isTranslated, masquerade),
+  rule(
+    "published, to a neighbour past br_netfilter",
+    is(iifname, new Uint8Array(16)),
+    inSet([oifname], "networks"),
+    isTranslated,
+    sourceIsForeign,
+    masquerade,
+  ),
   rule(undefined, inSet([iifname, oifname], "within"), accept),
   rule("published on loopback", isIpv4, begins(source4, LOOPBACK4), inSet([oifname], "networks"), masquerade),
   rule(undefined, isIpv4, sourceFrom("ip", [iifname], "source4")),
