@@ -18,6 +18,8 @@ export interface LabBridge {
   readonly isolated?: boolean;
 }
 
+const UDP = join(import.meta.dirname, "programs", "udp.ts");
+
 /** Nobody waits for whether his IPv6 addresses are somebody else's. */
 const AT_ONCE: readonly string[] = [
   "ip link set lo up",
@@ -108,7 +110,6 @@ export class NetworkLab implements Disposable {
       ...containers.flatMap((container) => [
         `ip link add gv-${container} type veth peer name eth0 netns ${this.#pathOf(container)}`,
         `ip link set gv-${container} master ${name} up`,
-        `ip link set gv-${container} type bridge_slave hairpin on`,
         ...(isolated ? [`ip link set gv-${container} type bridge_slave isolated on`] : []),
       ]),
     ];
@@ -119,19 +120,32 @@ export class NetworkLab implements Disposable {
     const who = join(this.#files, "cgi-bin", "who");
     writeFileSync(who, "#!/bin/sh\nprintf 'Content-type: text/plain\\r\\n\\r\\n%s' \"$REMOTE_ADDR\"\n");
     chmodSync(who, 0o755);
-    for (const name of names)
-      this.#servers.push(
-        spawn(
-          "nsenter",
-          [`--net=${this.#pathOf(name)}`, "busybox", "httpd", "-f", "-p", "80", "-h", this.#files],
-          { stdio: "ignore" },
-        ),
-      );
+    for (const name of names) this.serve(name, "80");
     await Promise.all(
       names.map(async (name) => {
         while ((await this.ask(name, "127.0.0.1", 80)) === "-");
       }),
     );
+  }
+
+  /** Whether bridged packets pass the filters, too (br_netfilter). Then ports must also send back to whom something came from. */
+  async filterBridged(isWanted: boolean): Promise<void> {
+    const containers = [...this.#namespaces.keys()].filter((name) => name !== "host" && name !== "lan");
+    const hairpin = isWanted ? "on" : "off";
+    await this.#must("host", [
+      `for f in /proc/sys/net/bridge/bridge-nf-call-ip*; do echo ${isWanted ? 1 : 0} >$f; done`,
+      ...containers.map((name) => `ip link set gv-${name} type bridge_slave hairpin ${hairpin}`),
+    ]);
+  }
+
+  /** Port 80 everywhere, and elsewhere on wish: "127.0.0.11:5300". */
+  serve(name: string, place: string): void {
+    this.start(name, "busybox", "httpd", "-f", "-p", place, "-h", this.#files);
+  }
+
+  /** Something that runs there until the lab ends. */
+  start(name: string, ...command: readonly string[]): void {
+    this.#servers.push(spawn("nsenter", [`--net=${this.#pathOf(name)}`, ...command], { stdio: "ignore" }));
   }
 
   /** Whom the server that answers there sees; "-" when nobody does within a second. */
@@ -142,6 +156,17 @@ export class NetworkLab implements Disposable {
       ...["timeout", "1", "busybox", "wget", "-q", "-O", "-", `http://${host}:${port}/cgi-bin/who`],
     );
     return /^[0-9a-f.:\][]+$/.test(text) ? text.replaceAll(/[[\]]/g, "").replace(/^::ffff:/, "") : "-";
+  }
+
+  /** Answers to UDP from now on, once that is so. */
+  async serveUdp(name: string, address: string, port: number): Promise<void> {
+    this.start(name, process.execPath, UDP, "serve", address, `${port}`);
+    while ((await this.askUdp(name, address, port)) === "-");
+  }
+
+  async askUdp(from: string, address: string, port: number): Promise<string> {
+    const text = await this.at(from).run(process.execPath, UDP, "ask", address, `${port}`);
+    return /exit \d+$/.test(text) ? "-" : text.trim();
   }
 
   [Symbol.dispose](): void {

@@ -27,6 +27,8 @@ export type Requirement =
   | "btrfs"
   | "strace"
   | "recorded disk"
+  | "nft"
+  | "iptables-nft"
   | "native";
 
 function hasCommand(name: string): boolean {
@@ -55,6 +57,8 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   oras: () => hasCommand("oras"),
   /** As init: sd_booted(3). */
   systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
+  nft: () => hasCommand("nft"),
+  "iptables-nft": () => hasCommand("iptables-nft"),
   strace: () => hasCommand("strace"),
   /** A loop device in front of QEMU's storage daemon. */
   "recorded disk": () =>

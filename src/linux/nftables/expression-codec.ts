@@ -254,6 +254,16 @@ const READERS: Readonly<Record<string, (from: Parts) => Expression | undefined>>
   counter: () => ({ kind: "counter" }),
 };
 
+/** iptables-restore writes comments as a step, an extension of the older kernel interface's; undefined for any other step. */
+export function readCommentStep(element: Uint8Array): string | undefined {
+  const attributes = readAttributes(element);
+  if (read.string(attributes.get(1) ?? new Uint8Array()) !== "match") return undefined;
+  const [name, , text] = [1, 2, 3].map((type) =>
+    read.string(readAttributes(attributes.get(2) ?? new Uint8Array()).get(type) ?? new Uint8Array()),
+  );
+  return name === "comment" ? text : undefined;
+}
+
 /** One element of a list of expressions. */
 export function readExpression(element: Uint8Array): Expression {
   const attributes = readAttributes(element);

@@ -1,6 +1,6 @@
 /** What the kernel has: answers to listings, read. Of sets and elements nothing is interpreted; they are there to be compared. */
 import { type Answer, eachAttribute, read, readAttributes } from "../netlink/message.ts";
-import { readExpression } from "./expression-codec.ts";
+import { readCommentStep, readExpression } from "./expression-codec.ts";
 import { FAMILIES, HOOKS } from "./messages.ts";
 import type { BaseChain, Family, Rule } from "./ruleset.ts";
 
@@ -96,15 +96,14 @@ export function listedBase({ type, hook, priority, policy }: BaseChain): NonNull
 
 export function readRule(answer: Answer): ListedRule {
   const attributes = attributesOf(answer);
-  const expressions = [...eachAttribute(attributes.get(4) ?? EMPTY)].map(([, element]) =>
-    readExpression(element),
-  );
+  const elements = [...eachAttribute(attributes.get(4) ?? EMPTY)].map(([, element]) => element);
+  const comments = elements.map(readCommentStep);
   const handle = attributes.get(3);
   return {
     chain: textOf(attributes.get(2)),
     handle: handle === undefined ? 0n : read.be64(handle),
-    expressions,
-    comment: commentIn(attributes.get(7)),
+    expressions: elements.filter((_, index) => comments[index] === undefined).map(readExpression),
+    comment: commentIn(attributes.get(7)) ?? comments.find((comment) => comment !== undefined),
   };
 }
 

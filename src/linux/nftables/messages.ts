@@ -2,6 +2,7 @@
  * Changes as messages. Each message has nfgenmsg (u8 family, u8 version, be16 resource) and attributes; those between BEGIN and
  * END happen as a whole or not at all.
  */
+import { fail } from "../../base/errors.ts";
 import { type Attribute, attribute, FLAG, HEADER_BYTES, type Message, message } from "../netlink/message.ts";
 import { expressionAttribute, verdictData } from "./expression-codec.ts";
 import { bytesOf, type FieldType, fieldsBytes, typeNumberOf, wordBytes } from "./field-types.ts";
@@ -39,7 +40,9 @@ export const SET_MAP = 8;
 export const SET_CONCATENATION = 0x80;
 export const VERDICT_TYPE = 0xffff_ff00;
 export const VERDICT_BYTES = 16;
-/** The kernel's limit for an attribute is 64 KiB, and for a name 255 bytes. */
+/** nft's limit. */
+const MAX_COMMENT_BYTES = 128;
+/** The kernel's limit for an attribute is 64 KiB. */
 const ELEMENTS_PER_MESSAGE = 400;
 
 const header = (family: number, resource = 0): Uint8Array =>
@@ -64,6 +67,7 @@ export function nftMessage(
 function commentAttribute(type: number, comment: string | undefined): Attribute | undefined {
   if (comment === undefined) return undefined;
   const text = Buffer.from(`${comment}\0`);
+  if (text.length > MAX_COMMENT_BYTES) throw fail("internal", `the comment "${comment}" is too long`);
   return attribute.bytes(type, Uint8Array.of(0, text.length, ...text));
 }
 

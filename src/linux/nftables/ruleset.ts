@@ -74,6 +74,7 @@ export type CtKey = "state" | "direction" | "status";
 
 export interface Rule {
   readonly expressions: readonly Expression[];
+  /** Below 127 bytes. */
   readonly comment?: string | undefined;
 }
 

@@ -130,15 +130,32 @@ async function listTable(
   };
 }
 
-const MAX_ATTEMPTS = 10;
-
 /** Codes of what happens when somebody else changes nftables at the same time. */
 const isOvertaken = (error: unknown): boolean =>
   error instanceof NetlinkError && ["ERESTART", "EINTR", "ENOENT"].includes(error.code);
 
+/** What is not as it should be; undefined when somebody else changed something meanwhile, so that this may be no truth. */
+async function look(
+  native: Kernel,
+  namespace: number | undefined,
+  wanted: Table,
+): Promise<readonly string[] | undefined> {
+  try {
+    const before = await generationOf(native, namespace);
+    const wrong = deviations(wanted, await listTable(native, namespace, wanted.family, wanted.name));
+    return before === (await generationOf(native, namespace)) ? wrong : undefined;
+  } catch (error) {
+    if (isOvertaken(error)) return undefined;
+    throw error;
+  }
+}
+
+const MAX_LOOKS = 10;
+
 /**
  * Puts a table right, whatever somebody has done to it: rules and elements by their content. One transaction, in which nobody is
- * without rules. Returns what was not as it should be. What others do at the same time is looked at again.
+ * without rules. Returns what was not as it should be. Where others change theirs all the time, so that there is no looking, it is
+ * made anew. Not at the same time as other changes of the same table.
  */
 export async function reconcile(
   native: Kernel,
@@ -146,15 +163,31 @@ export async function reconcile(
   wanted: Table,
 ): Promise<readonly string[]> {
   for (let attempt = 1; ; attempt++) {
-    try {
-      const generation = await generationOf(native, namespace);
-      const wrong = deviations(wanted, await listTable(native, namespace, wanted.family, wanted.name));
-      if (wrong.length === 0) return wrong;
-      const refusal = await refusalOf(native, namespace, [{ kind: "replace", table: wanted }], generation);
-      if (refusal === undefined) return wrong;
-      if (!isOvertaken(refusal.error) || attempt === MAX_ATTEMPTS) throw refused(refusal);
-    } catch (error) {
-      if (!isOvertaken(error) || attempt === MAX_ATTEMPTS) throw error;
-    }
+    const wrong =
+      attempt > MAX_LOOKS
+        ? ["all that others leave no time to look at"]
+        : await look(native, namespace, wanted);
+    if (wrong === undefined) continue;
+    if (wrong.length > 0) await commit(native, namespace, [{ kind: "replace", table: wanted }]);
+    return wrong;
+  }
+}
+
+/**
+ * Makes the changes that `decide` finds right for what there is, and nothing else happens between its look and them; it is asked
+ * again when something does.
+ */
+export async function commitUndisturbed<T extends { readonly changes: readonly Change[] }>(
+  native: Kernel,
+  namespace: number | undefined,
+  decide: () => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const generation = await generationOf(native, namespace);
+    const decision = await decide();
+    if (decision.changes.length === 0) return decision;
+    const refusal = await refusalOf(native, namespace, decision.changes, generation);
+    if (refusal === undefined) return decision;
+    if (!isOvertaken(refusal.error) || attempt === MAX_LOOKS) throw refused(refusal);
   }
 }

@@ -11,7 +11,7 @@ import { expressionAttribute } from "../../../linux/nftables/expression-codec.ts
 import type { ListedChain, ListedRule } from "../../../linux/nftables/listing.ts";
 import type { Change, Rule } from "../../../linux/nftables/ruleset.ts";
 import { accept, counter, hasAll, mark, rule } from "../../../linux/nftables/statements.ts";
-import { commit, listChains, listRules } from "../../../linux/nftables/transaction.ts";
+import { commitUndisturbed, listChains, listRules } from "../../../linux/nftables/transaction.ts";
 import type { Native } from "../../../linux/native.ts";
 import type { FirewallOptions } from "./firewall.ts";
 
@@ -115,20 +115,20 @@ export function passagesOf(host: HostFirewall, options: FirewallOptions, isWante
   };
 }
 
-/** Looks at the host, opens or closes the passages, and returns warnings. Rejects when others change their rules meanwhile. */
+/** Looks at the host, opens or closes the passages, and returns warnings. */
 export async function keepPassages(
   native: Pick<Native, "netlink">,
   namespace: number | undefined,
   options: FirewallOptions,
   wish: { readonly isWanted: boolean; readonly legacy: boolean },
 ): Promise<readonly string[]> {
-  const [chains, ip, ip6] = await Promise.all([
-    listChains(native, namespace),
-    listRules(native, namespace, "ip", THEIRS),
-    listRules(native, namespace, "ip6", THEIRS),
-  ]);
-  const host = { chains, rules: { ip, ip6 }, legacy: wish.legacy };
-  const { changes, warnings } = passagesOf(host, options, wish.isWanted);
-  if (changes.length > 0) await commit(native, namespace, changes);
+  const { warnings } = await commitUndisturbed(native, namespace, async () => {
+    const [chains, ip, ip6] = await Promise.all([
+      listChains(native, namespace),
+      listRules(native, namespace, "ip", THEIRS),
+      listRules(native, namespace, "ip6", THEIRS),
+    ]);
+    return passagesOf({ chains, rules: { ip, ip6 }, legacy: wish.legacy }, options, wish.isWanted);
+  });
   return warnings;
 }

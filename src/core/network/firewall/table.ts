@@ -50,9 +50,8 @@ function publicationChanges(
   const [old, now] = [new Set(before.publications), new Set(after.publications)];
   const gone = before.publications.filter((one) => !now.has(one));
   const added = after.publications.filter((one) => !old.has(one));
-  const places = new Set(gone.map(placeOf));
-  const staying =
-    gone.length === 0 ? [] : after.publications.filter((one) => old.has(one) && places.has(placeOf(one)));
+  const places = new Set([...gone, ...added].map(placeOf));
+  const staying = after.publications.filter((one) => old.has(one) && places.has(placeOf(one)));
   const place = { family: "inet", table: options.table } as const;
   return setChanges(
     place,
