@@ -153,7 +153,14 @@ export class NetworkLab implements Disposable {
     const host = address.includes(":") ? `[${address}]` : address;
     const text = await this.at(from).run(
       "busybox",
-      ...["timeout", "1", "busybox", "wget", "-q", "-O", "-", `http://${host}:${port}/cgi-bin/who`],
+      "timeout",
+      "1",
+      "busybox",
+      "wget",
+      "-q",
+      "-O",
+      "-",
+      `http://${host}:${port}/cgi-bin/who`,
     );
     return /^[0-9a-f.:\][]+$/.test(text) ? text.replaceAll(/[[\]]/g, "").replace(/^::ffff:/, "") : "-";
   }

@@ -95,14 +95,16 @@ describe.skipIf(endianness() === "BE")("transactions as bytes", () => {
     expect(messages.slice(1, 4)).toEqual([
       groups("1c000000 000a 0104 00000000 00000000", INET, T), // NEWTABLE, create
       groups("1c000000 020a 0100 00000000 00000000", INET, T), // DELTABLE
-      groups("24000000 000a 0104 00000000 00000000", INET, T, "0800 0600 00 02 6300"), // user data: comment
+      groups("24000000 000a 0106 00000000 00000000", INET, T, "0800 0600 00 02 6300"), // user data: comment
     ]);
   });
 
   test("sets, with the types of their fields", () => {
     expect(messages.slice(4, 6)).toEqual([
       groups(
-        ...["78000000 090a 0104 00000000 00000000", INET, T],
+        "78000000 090a 0104 00000000 00000000",
+        INET,
+        T,
         "0a00 0200 706f72747300 0000", // NAME
         "0800 0300 00000088", // FLAGS: map, concatenation
         "0800 0400 0000030d 0800 0500 00000008", // KEY_TYPE: 12 << 6 | 13, KEY_LEN
@@ -112,7 +114,9 @@ describe.skipIf(endianness() === "BE")("transactions as bytes", () => {
         "0800 0a00 00000001", // ID
       ),
       groups(
-        ...["60000000 090a 0104 00000000 00000000", INET, T],
+        "60000000 090a 0104 00000000 00000000",
+        INET,
+        T,
         "0600 0200 6c00 0000 0800 0300 00000008",
         "0800 0400 00000029 0800 0500 00000010",
         "0800 0600 ffffff00 0800 0700 00000010", // of verdicts
@@ -125,7 +129,9 @@ describe.skipIf(endianness() === "BE")("transactions as bytes", () => {
   test("a chain where packets come by", () => {
     expect(messages[6]).toBe(
       groups(
-        ...["4c000000 030a 0104 00000000 00000000", INET, T],
+        "4c000000 030a 0104 00000000 00000000",
+        INET,
+        T,
         "0800 0300 72617700", // NAME
         "1400 0480 0800 0100 00000000 0800 0200 fffffed4", // HOOK: number, priority -300
         "0800 0500 00000001", // POLICY: accept
@@ -137,20 +143,32 @@ describe.skipIf(endianness() === "BE")("transactions as bytes", () => {
   test("elements, with values and verdicts; only keys go", () => {
     expect(messages.slice(7, 9)).toEqual([
       groups(
-        ...["50000000 0c0a 0104 00000000 00000000", INET, T, "0a00 0200 706f72747300 0000"],
-        ...["2800 0380 2400 0180", "1000 0180 0c00 0100 06000000 00500000"],
+        "50000000 0c0a 0104 00000000 00000000",
+        INET,
+        T,
+        "0a00 0200 706f72747300 0000",
+        "2800 0380 2400 0180",
+        "1000 0180 0c00 0100 06000000 00500000",
         "1000 0280 0c00 0100 0a000001 1f900000",
       ),
       groups(
-        ...["5c000000 0c0a 0104 00000000 00000000", INET, T, "0600 0200 6c00 0000"],
-        ...["3800 0380 3400 0180", "1800 0180 1400 0100", LO],
+        "5c000000 0c0a 0104 00000000 00000000",
+        INET,
+        T,
+        "0600 0200 6c00 0000",
+        "3800 0380 3400 0180",
+        "1800 0180 1400 0100",
+        LO,
         "1800 0280 1400 0280 0800 0100 fffffffc 0800 0200 72617700", // NFT_GOTO
       ),
     ]);
     const place = { family: "inet", table: "t", set: PORTS, elements: PORTS.elements } as const;
     expect(messagesOf({ kind: "delete", ...place })[1]).toBe(
       groups(
-        ...["40000000 0e0a 0500 00000000 00000000", INET, T, "0a00 0200 706f72747300 0000"],
+        "40000000 0e0a 0500 00000000 00000000",
+        INET,
+        T,
+        "0a00 0200 706f72747300 0000",
         "1800 0380 1400 0180 1000 0180 0c00 0100 06000000 00500000",
       ),
     );
@@ -159,11 +177,17 @@ describe.skipIf(endianness() === "BE")("transactions as bytes", () => {
   test("a rule, acknowledged as the last one", () => {
     expect(messages[9]).toBe(
       groups(
-        ...["c0000000 060a 050c 00000000 00000000", INET, T, "0800 0200 72617700", "9000 0480"],
+        "c0000000 060a 050c 00000000 00000000",
+        INET,
+        T,
+        "0800 0200 72617700",
+        "9000 0480",
         "2400 0180 0900 0100 6d65746100 000000", // meta
         "1400 0280 0800 0200 00000006 0800 0100 00000001", // iifname to register 1
         "3800 0180 0800 0100 636d7000", // cmp
-        ...["2c00 0280 0800 0100 00000001 0800 0200 00000001", "1800 0380 1400 0100", LO],
+        "2c00 0280 0800 0100 00000001 0800 0200 00000001",
+        "1800 0380 1400 0100",
+        LO,
         "3000 0180 0e00 0100 696d6d65646961746500 0000", // immediate
         "1c00 0280 0800 0100 00000000 1000 0280 0c00 0280 0800 0100 00000000", // verdict: drop
         "0900 0700 00 03 6e6f00 000000", // USERDATA: comment
@@ -232,7 +256,11 @@ const STEPS: readonly Expression[] = [
   markWith(0x0100_0000),
   masquerade,
   counter,
-  ...[accept, drop, back, jump("a"), goto("b")],
+  accept,
+  drop,
+  back,
+  jump("a"),
+  goto("b"),
 ].flat();
 
 test("steps are read as they were written", () => {

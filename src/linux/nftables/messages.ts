@@ -72,7 +72,7 @@ function commentAttribute(type: number, comment: string | undefined): Attribute 
 }
 
 function tableMessage(table: Table): Message {
-  return nftMessage(TYPE.newTable, FLAG.create, table.family, [
+  return nftMessage(TYPE.newTable, FLAG.create | FLAG.exclusive, table.family, [
     attribute.string(1, table.name),
     commentAttribute(6, table.comment),
   ]);
@@ -211,6 +211,9 @@ function* changeSteps(change: Change): Generator<Step> {
   switch (change.kind) {
     case "replace":
       yield* removalSteps(change.table.family, change.table.name);
+      yield* tableSteps(change.table);
+      return;
+    case "make":
       yield* tableSteps(change.table);
       return;
     case "remove":

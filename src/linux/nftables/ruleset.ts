@@ -120,6 +120,8 @@ export interface Table {
 export type Change =
   /** The whole table, in the place of the one that is there, if any. */
   | { readonly kind: "replace"; readonly table: Table }
+  /** A table where there is none of that name: EEXIST. Cheaper than to replace none, which waits for what it deletes. */
+  | { readonly kind: "make"; readonly table: Table }
   /** The table and all that is in it; fine when there is none. */
   | { readonly kind: "remove"; readonly family: Family; readonly name: string }
   | {

@@ -3,7 +3,7 @@
  *
  * On crash: a transaction happens as a whole or not at all.
  */
-import { fail, messageOf } from "../../base/errors.ts";
+import { fail, GantryError, messageOf } from "../../base/errors.ts";
 import { accepted, exchange, listing, NetlinkError, PROTOCOL } from "../netlink/exchange.ts";
 import { type Answer, attribute, FLAG, read, readAttributes } from "../netlink/message.ts";
 import type { Native } from "../native.ts";
@@ -48,6 +48,11 @@ export async function commit(
 ): Promise<void> {
   const refusal = await refusalOf(native, namespace, changes);
   if (refusal !== undefined) throw refused(refusal);
+}
+
+/** Whether the kernel has refused what `commit` was asked for with this code. */
+export function isRefusedWith(error: unknown, code: string): boolean {
+  return error instanceof GantryError && error.cause instanceof NetlinkError && error.cause.code === code;
 }
 
 /** Another number after every transaction of anybody in the namespace. */

@@ -16,7 +16,7 @@ import {
   sourcePort,
   translate,
 } from "../../../linux/nftables/statements.ts";
-import { commit } from "../../../linux/nftables/transaction.ts";
+import { commit, isRefusedWith } from "../../../linux/nftables/transaction.ts";
 import type { Native } from "../../../linux/native.ts";
 
 const TABLE = "gantry-dns";
@@ -72,11 +72,17 @@ export function dnsRedirect(ports: ResolverPorts): Table {
   };
 }
 
-/** Makes it, or what there is of it anew. `namespace`: the descriptor of the container's. */
+/** Makes it, or makes it anew. `namespace`: the descriptor of the container's. */
 export async function redirectDns(
   native: Pick<Native, "netlink">,
   namespace: number,
   ports: ResolverPorts,
 ): Promise<void> {
-  await commit(native, namespace, [{ kind: "replace", table: dnsRedirect(ports) }]);
+  const table = dnsRedirect(ports);
+  try {
+    await commit(native, namespace, [{ kind: "make", table }]);
+  } catch (error) {
+    if (!isRefusedWith(error, "EEXIST")) throw error;
+    await commit(native, namespace, [{ kind: "replace", table }]);
+  }
 }

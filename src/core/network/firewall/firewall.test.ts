@@ -9,6 +9,7 @@ import {
 } from "./firewall.ts";
 import { forwardingOf } from "./forwarding.ts";
 import { passagesOf } from "./passages.ts";
+import { DEFAULT_FIREWALL_SETTINGS, firewallOptions, parseFirewallMode, wantsPassages } from "./settings.ts";
 import { changes, firewallOf } from "./table.ts";
 
 const NETWORK: FirewallNetwork = {
@@ -211,4 +212,17 @@ test("passagesOf() opens nothing where nobody filters, and closes what is not wa
     { kind: "delete rule", ...place, chain: "FORWARD", handle: 7n },
     insertion,
   ]);
+});
+
+test("settings say for what there is a table, and who has the last word", () => {
+  expect(firewallOptions({ ...DEFAULT_FIREWALL_SETTINGS, ip6tables: false }, OFF)).toEqual({
+    ...DEFAULT_FIREWALL_OPTIONS,
+    ipv6: false,
+  });
+  expect(wantsPassages(DEFAULT_FIREWALL_SETTINGS)).toBe(true);
+  expect(wantsPassages({ ...DEFAULT_FIREWALL_SETTINGS, mode: parseFirewallMode("respect-host") })).toBe(
+    false,
+  );
+  expect(wantsPassages({ iptables: false, ip6tables: false, mode: "managed" })).toBe(false);
+  expect(() => parseFirewallMode("iptables")).toThrow(/no firewall-mode/);
 });

@@ -1,0 +1,39 @@
+/** What daemon.json says of the firewall, as options of the table. Pure. */
+import { fail } from "../../../base/errors.ts";
+import { DEFAULT_FIREWALL_OPTIONS, type FirewallOptions } from "./firewall.ts";
+
+/** "managed": what the table accepts, the host's other firewalls let pass. "respect-host": they have the last word. */
+export type FirewallMode = "managed" | "respect-host";
+
+export interface FirewallSettings {
+  readonly iptables: boolean;
+  readonly ip6tables: boolean;
+  readonly mode: FirewallMode;
+}
+
+export const DEFAULT_FIREWALL_SETTINGS: FirewallSettings = {
+  iptables: true,
+  ip6tables: true,
+  mode: "managed",
+};
+
+export function parseFirewallMode(text: string): FirewallMode {
+  if (text === "managed" || text === "respect-host") return text;
+  throw fail(
+    "invalid_argument",
+    `${JSON.stringify(text)} is no firewall-mode: it is "managed" or "respect-host"`,
+  );
+}
+
+/** `closed`: as `forwardingOf` has decided. */
+export function firewallOptions(
+  { iptables, ip6tables }: FirewallSettings,
+  closed: FirewallOptions["closed"],
+): FirewallOptions {
+  return { ...DEFAULT_FIREWALL_OPTIONS, ipv4: iptables, ipv6: ip6tables, closed };
+}
+
+/** Whether `keepPassages` shall open any. */
+export function wantsPassages({ iptables, ip6tables, mode }: FirewallSettings): boolean {
+  return mode === "managed" && (iptables || ip6tables);
+}
