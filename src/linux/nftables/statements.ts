@@ -75,13 +75,12 @@ export function has(field: Field, bits: number): readonly Expression[] {
   ];
 }
 
-/** All of the bits are set: how iptables writes `--mark bits/bits`. */
-export function hasAll(field: Field, bits: number): readonly Expression[] {
-  const value = wordBytes(bits);
+/** Under the mask it is the value. */
+export function matches(field: Field, value: number, mask: number): readonly Expression[] {
   return [
     field.load(0),
-    { kind: "bits", from: 0, to: 0, mask: value, flip: wordBytes(0) },
-    { kind: "compare", is: "equal", from: 0, value },
+    { kind: "bits", from: 0, to: 0, mask: wordBytes(mask), flip: wordBytes(0) },
+    { kind: "compare", is: "equal", from: 0, value: wordBytes(value) },
   ];
 }
 

@@ -6,12 +6,12 @@ import {
   type FirewallNetwork,
   type FirewallOptions,
   type FirewallState,
-  type Publication,
+  type FirewallPublication,
 } from "../../../src/core/network/firewall/firewall.ts";
 import { keepPassages } from "../../../src/core/network/firewall/passages.ts";
 import { changes, firewallOf } from "../../../src/core/network/firewall/table.ts";
 import type { Chain, Change, Table } from "../../../src/linux/nftables/ruleset.ts";
-import { accept, jump, rule } from "../../../src/linux/nftables/statements.ts";
+import { accept, jump, markWith, rule } from "../../../src/linux/nftables/statements.ts";
 import { commit, listRules, reconcile } from "../../../src/linux/nftables/transaction.ts";
 import { builtNative } from "../../support/native.ts";
 import { NetworkLab } from "../../support/network-lab.ts";
@@ -30,7 +30,12 @@ function network(bridge: string, its: Partial<FirewallNetwork> = {}): FirewallNe
   };
 }
 
-function published(hostIp: string, hostPort: number, containerIp: string, bridge: string): Publication {
+function published(
+  hostIp: string,
+  hostPort: number,
+  containerIp: string,
+  bridge: string,
+): FirewallPublication {
   return { protocol: "tcp", hostIp, hostPort, containerIp, containerPort: 80, bridge };
 }
 
@@ -141,6 +146,13 @@ function policyDrop(chain: Chain): Chain {
     : chain;
 }
 
+/** Somebody who marks all that comes. */
+function marking(bits: number): Table {
+  const base = { type: "filter", hook: "prerouting", priority: -300, policy: "accept" } as const;
+  const chains = [{ name: "all", base, rules: [rule(undefined, markWith(bits))] }];
+  return { family: "ip", name: "marks", sets: [], chains };
+}
+
 /** What ufw or Docker leave of forwarding; with DOCKER-USER the chain jumps there. */
 function dropping(forward: string, user?: string): Table {
   const base = { type: "filter", hook: "forward", priority: 0, policy: "drop" } as const;
@@ -227,7 +239,7 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
   });
 
   test("publishes UDP", async () => {
-    const dns: Publication = { ...published("192.0.2.1", 53, "10.1.0.2", "br-a"), protocol: "udp" };
+    const dns: FirewallPublication = { ...published("192.0.2.1", 53, "10.1.0.2", "br-a"), protocol: "udp" };
     const dns6 = { ...dns, hostIp: "::", containerIp: "fd00:1::2" };
     await enforce({ ...STATE, publications: [dns, dns6] });
     await lab.serveUdp("a1", "10.1.0.2", 80);
@@ -349,6 +361,19 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
     expect(await lab.ask("lan", "fd00:5::2", 80)).toBe("2001:db8::2");
     expect(await lab.ask("lan", "192.0.2.1", 8080)).toBe("192.0.2.2");
     expect(await lab.ask("a1", "192.0.2.2", 80)).toBe("192.0.2.1");
+  });
+
+  test("lets others in directly where that is wished", async () => {
+    await enforce(STATE, { directRouting: true });
+    expect(await lab.ask("lan", "10.1.0.2", 80)).toBe("192.0.2.2");
+    expect(await lab.ask("lan", "10.1.0.3", 80)).toBe("-");
+    await commit(builtNative(), host(), [{ kind: "replace", table: marking(0x11) }]);
+    await enforce(STATE, { acceptMark: { value: 0x10, mask: 0xf0 } });
+    expect(await lab.ask("lan", "10.1.0.3", 80)).toBe("192.0.2.2");
+    expect(await lab.ask("lan", "10.3.0.2", 80)).toBe("-");
+    await commit(builtNative(), host(), [{ kind: "replace", table: marking(0x21) }]);
+    expect(await lab.ask("lan", "10.1.0.3", 80)).toBe("-");
+    await commit(builtNative(), host(), [{ kind: "remove", family: "ip", name: "marks" }]);
   });
 
   test("has nothing to do with a version of IP that is not its", async () => {

@@ -30,8 +30,10 @@ import {
   isTranslated,
   jump,
   l4proto,
+  mark,
   markWith,
   masquerade,
+  matches,
   nfproto,
   oifname,
   protocolIs,
@@ -141,6 +143,15 @@ const NEIGHBOURS: readonly Rule[] = [
   rule(undefined, goto("accepted")),
 ];
 
+function arrivals({ directRouting, acceptMark }: FirewallOptions): readonly Rule[] {
+  const marked =
+    acceptMark === undefined
+      ? []
+      : [rule("bridge-accept-fwmark", matches(mark, acceptMark.value, acceptMark.mask), goto("accepted"))];
+  const direct = directRouting ? [rule("allow-direct-routing", jump("published"))] : [];
+  return [...marked, ...direct, ...ARRIVALS];
+}
+
 const ARRIVALS: readonly Rule[] = [
   rule("by an address of the host", isTranslated, jump("published")),
   rule("by trusted interfaces", inSet([oifname, iifname], "trusted"), jump("published")),
@@ -180,7 +191,7 @@ export function firewallChains(options: FirewallOptions): readonly Chain[] {
     { name: "publish", rules: PUBLISH },
     { name: "ours", rules: OURS },
     { name: "neighbours", rules: NEIGHBOURS },
-    { name: "arrivals", rules: ARRIVALS },
+    { name: "arrivals", rules: arrivals(options) },
     { name: "published", rules: PUBLISHED },
     { name: "accepted", rules: [rule(undefined, markWith(options.mark), accept)] },
   ];

@@ -4,12 +4,19 @@ import type { NamedSet } from "../../../linux/nftables/ruleset.ts";
 import {
   DEFAULT_FIREWALL_OPTIONS,
   type FirewallNetwork,
+  type FirewallOptions,
   type FirewallState,
-  type Publication,
+  type FirewallPublication,
 } from "./firewall.ts";
 import { forwardingOf } from "./forwarding.ts";
 import { passagesOf } from "./passages.ts";
-import { DEFAULT_FIREWALL_SETTINGS, firewallOptions, parseFirewallMode, wantsPassages } from "./settings.ts";
+import {
+  DEFAULT_FIREWALL_SETTINGS,
+  firewallOptions,
+  parseAcceptMark,
+  parseFirewallMode,
+  wantsPassages,
+} from "./settings.ts";
 import { changes, firewallOf } from "./table.ts";
 
 const NETWORK: FirewallNetwork = {
@@ -20,7 +27,7 @@ const NETWORK: FirewallNetwork = {
   gatewayMode: { ipv4: "nat", ipv6: "nat" },
   trustedInterfaces: [],
 };
-const WEB: Publication = {
+const WEB: FirewallPublication = {
   protocol: "tcp",
   hostIp: "0.0.0.0",
   hostPort: 8080,
@@ -29,7 +36,10 @@ const WEB: Publication = {
   bridge: "br-a",
 };
 
-function stateOf(publications: readonly Publication[], its: Partial<FirewallNetwork> = {}): FirewallState {
+function stateOf(
+  publications: readonly FirewallPublication[],
+  its: Partial<FirewallNetwork> = {},
+): FirewallState {
   return { networks: [{ ...NETWORK, ...its }], publications };
 }
 
@@ -91,9 +101,21 @@ test("firewallOf() gives internal networks no way out, and refuses to publish by
   expect(() => firewallOf(stateOf([{ ...WEB, bridge: "br-x" }]))).toThrow(/nothing can be published/);
 });
 
-test("firewallOf() refuses the same port for two, and two kinds of addresses for one", () => {
+test("firewallOf() refuses the same port for two", () => {
   expect(() => firewallOf(stateOf([WEB, { ...WEB, containerPort: 81 }]))).toThrow(/published twice/);
-  expect(() => firewallOf(stateOf([{ ...WEB, hostIp: "::" }]))).toThrow(/cannot be translated/);
+});
+
+test("firewallOf() leaves what needs another version of IP to the forwarder", () => {
+  expect(setsFor(stateOf([{ ...WEB, hostIp: "::" }]))).toEqual(setsFor(stateOf([])));
+});
+
+test("firewallOf() has rules for direct routing and for others' marks only on wish", () => {
+  const rulesOf = (its: Partial<FirewallOptions>): number =>
+    firewallOf(stateOf([]), { ...DEFAULT_FIREWALL_OPTIONS, ...its })?.chains.find(
+      ({ name }) => name === "arrivals",
+    )?.rules.length ?? 0;
+  expect(rulesOf({ directRouting: true }) - rulesOf({})).toBe(1);
+  expect(rulesOf({ acceptMark: { value: 1, mask: 3 } }) - rulesOf({})).toBe(1);
 });
 
 test("firewallOf() has the same chains whatever the networks", () => {
@@ -223,6 +245,10 @@ test("settings say for what there is a table, and who has the last word", () => 
   expect(wantsPassages({ ...DEFAULT_FIREWALL_SETTINGS, mode: parseFirewallMode("respect-host") })).toBe(
     false,
   );
-  expect(wantsPassages({ iptables: false, ip6tables: false, mode: "managed" })).toBe(false);
+  expect(wantsPassages({ ...DEFAULT_FIREWALL_SETTINGS, iptables: false, ip6tables: false })).toBe(false);
   expect(() => parseFirewallMode("iptables")).toThrow(/no firewall-mode/);
+  expect(parseAcceptMark("0x10/0xF0")).toEqual({ value: 16, mask: 240 });
+  expect(parseAcceptMark("7")).toEqual({ value: 7, mask: 0xffff_ffff });
+  for (const bad of ["", "x", "1/", "-1", "4294967296", "1/0x100000000"])
+    expect(() => parseAcceptMark(bad)).toThrow(/no mark/);
 });

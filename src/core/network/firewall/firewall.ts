@@ -5,6 +5,8 @@
  *
  * On crash: the table stays as it is and goes on working. Whoever starts again calls `reconcile` with what should be.
  */
+import type { Publication } from "../publications.ts";
+
 /**
  * How the world gets to the containers of a network. "nat": to published ports, by way of addresses of the host. "nat-unprotected":
  * besides, to every port of theirs by their own addresses. "routed": to published ports, by their own addresses only.
@@ -29,14 +31,9 @@ export interface FirewallNetwork {
   readonly trustedInterfaces: readonly string[];
 }
 
-export interface Publication {
-  readonly protocol: "tcp" | "udp" | "sctp";
-  /** "0.0.0.0" and "::": all of the host's of that kind. The same kind as `containerIp`. */
-  readonly hostIp: string;
-  readonly hostPort: number;
-  readonly containerIp: string;
-  readonly containerPort: number;
-  /** The network by which it is reached. */
+/** With a host's address of one version of IP and a container's of the other it is not the table's business but the forwarder's. */
+export interface FirewallPublication extends Publication {
+  /** The link of the network by which it is reached. */
   readonly bridge: string;
 }
 
@@ -48,6 +45,10 @@ export interface FirewallOptions {
   readonly ipv6: boolean;
   /** Bit in the mark of packets that were accepted here, for other tables that let them pass by it. */
   readonly mark: number;
+  /** Published ports are reached by containers' own addresses, too, wherever packets come from (`allow-direct-routing`). */
+  readonly directRouting: boolean;
+  /** Packets with this in their mark reach every port of containers (`bridge-accept-fwmark`). */
+  readonly acceptMark?: { readonly value: number; readonly mask: number } | undefined;
   /** What is neither from nor to one of the networks is not forwarded: where forwarding was switched on for them alone. */
   readonly closed: Readonly<Record<"ipv4" | "ipv6", boolean>>;
 }
@@ -57,11 +58,12 @@ export const DEFAULT_FIREWALL_OPTIONS: FirewallOptions = {
   ipv4: true,
   ipv6: true,
   mark: 0x0100_0000,
+  directRouting: false,
   closed: { ipv4: false, ipv6: false },
 };
 
 export interface FirewallState {
   readonly networks: readonly FirewallNetwork[];
   /** Those of networks in `networks` that are not internal. No two of the same protocol, host address and port. */
-  readonly publications: readonly Publication[];
+  readonly publications: readonly FirewallPublication[];
 }

@@ -10,7 +10,7 @@
 import { expressionAttribute } from "../../../linux/nftables/expression-codec.ts";
 import type { ListedChain, ListedRule } from "../../../linux/nftables/listing.ts";
 import type { Change, Rule } from "../../../linux/nftables/ruleset.ts";
-import { accept, counter, hasAll, mark, rule } from "../../../linux/nftables/statements.ts";
+import { accept, counter, mark, matches, rule } from "../../../linux/nftables/statements.ts";
 import { commitUndisturbed, listChains, listRules } from "../../../linux/nftables/transaction.ts";
 import type { Native } from "../../../linux/native.ts";
 import type { FirewallOptions } from "./firewall.ts";
@@ -41,7 +41,7 @@ const DROP = 0;
 
 /** Iptables shows it as `-m mark --mark BIT/BIT -m comment --comment "…" -j ACCEPT`. */
 function passage({ table, mark: bit }: FirewallOptions): Rule {
-  return rule(`accepted by ${table}`, hasAll(mark, bit), counter, accept);
+  return rule(`accepted by ${table}`, matches(mark, bit, bit), counter, accept);
 }
 
 const isSame = (a: Rule, b: Rule): boolean =>

@@ -7,27 +7,25 @@ import {
   type FirewallOptions,
   type FirewallState,
   type GatewayMode,
-  type Publication,
+  type FirewallPublication,
 } from "./firewall.ts";
 
 type Version = "ipv4" | "ipv6";
 
-/** The kind that both addresses of a publication have. */
-function familyOf({ hostIp, containerIp }: Publication): IpFamily {
+/** The kind that both addresses of a publication have; undefined when they are of two kinds. */
+function familyOf({ hostIp, containerIp }: FirewallPublication): IpFamily | undefined {
   const [host, container] = [parseIp(hostIp), parseIp(containerIp)];
-  if (host === undefined || host.family !== container?.family)
-    throw fail("internal", `"${hostIp}" cannot be translated to "${containerIp}"`);
-  return host.family;
+  return host?.family === container?.family ? host?.family : undefined;
 }
 
-function isAnywhere({ hostIp }: Publication): boolean {
+function isAnywhere({ hostIp }: FirewallPublication): boolean {
   const address = parseIp(hostIp);
   return address !== undefined && isUnspecified(address);
 }
 
 const only = (...key: readonly string[]): Element => ({ key });
 
-function isLoopback({ hostIp }: Publication): boolean {
+function isLoopback({ hostIp }: FirewallPublication): boolean {
   const address = parseIp(hostIp);
   return address?.family === 4 ? address.value >> 24n === 127n : address?.value === 1n;
 }
@@ -104,11 +102,11 @@ function distinct(elements: readonly Element[]): readonly Element[] {
 /** Of publications of one version of IP. */
 function publicationSets(
   digit: 4 | 6,
-  publications: readonly Publication[],
-  modeOf: (publication: Publication) => GatewayMode,
+  publications: readonly FirewallPublication[],
+  modeOf: (publication: FirewallPublication) => GatewayMode,
 ): readonly NamedSet[] {
   const address = digit === 4 ? "ipv4_addr" : "ipv6_addr";
-  const target = ({ containerIp, containerPort }: Publication): readonly string[] => [
+  const target = ({ containerIp, containerPort }: FirewallPublication): readonly string[] => [
     containerIp,
     `${containerPort}`,
   ];

@@ -9,12 +9,15 @@ export interface FirewallSettings {
   readonly iptables: boolean;
   readonly ip6tables: boolean;
   readonly mode: FirewallMode;
+  readonly allowDirectRouting: boolean;
+  readonly acceptMark?: FirewallOptions["acceptMark"];
 }
 
 export const DEFAULT_FIREWALL_SETTINGS: FirewallSettings = {
   iptables: true,
   ip6tables: true,
   mode: "managed",
+  allowDirectRouting: false,
 };
 
 export function parseFirewallMode(text: string): FirewallMode {
@@ -25,12 +28,28 @@ export function parseFirewallMode(text: string): FirewallMode {
   );
 }
 
+/** `bridge-accept-fwmark`: "1", "0x10/0xf0". */
+export function parseAcceptMark(text: string): NonNullable<FirewallOptions["acceptMark"]> {
+  const match = /^(0x[0-9a-f]{1,8}|\d{1,10})(?:\/(0x[0-9a-f]{1,8}|\d{1,10}))?$/i.exec(text);
+  const [value, mask] = [Number(match?.[1]), Number(match?.[2] ?? 0xffff_ffff)];
+  if (match === null || value > 0xffff_ffff || mask > 0xffff_ffff)
+    throw fail("invalid_argument", `${JSON.stringify(text)} is no mark of packets`);
+  return { value, mask };
+}
+
 /** `closed`: as `forwardingOf` has decided. */
 export function firewallOptions(
-  { iptables, ip6tables }: FirewallSettings,
+  { iptables, ip6tables, allowDirectRouting, acceptMark }: FirewallSettings,
   closed: FirewallOptions["closed"],
 ): FirewallOptions {
-  return { ...DEFAULT_FIREWALL_OPTIONS, ipv4: iptables, ipv6: ip6tables, closed };
+  return {
+    ...DEFAULT_FIREWALL_OPTIONS,
+    ipv4: iptables,
+    ipv6: ip6tables,
+    directRouting: allowDirectRouting,
+    acceptMark,
+    closed,
+  };
 }
 
 /** Whether `keepPassages` shall open any. */

@@ -6,7 +6,7 @@ import {
   DEFAULT_FIREWALL_OPTIONS,
   type FirewallOptions,
   type FirewallState,
-  type Publication,
+  type FirewallPublication,
 } from "./firewall.ts";
 import { firewallSets, publicationSetsOf } from "./sets.ts";
 
@@ -31,12 +31,12 @@ export function removal({ table }: FirewallOptions = DEFAULT_FIREWALL_OPTIONS): 
 }
 
 /** Where publications go; those that go to the same place share an element. */
-const placeOf = ({ protocol, bridge, containerIp, containerPort }: Publication): string =>
+const placeOf = ({ protocol, bridge, containerIp, containerPort }: FirewallPublication): string =>
   `${bridge} ${protocol} ${containerIp} ${containerPort}`;
 
 function ofPublications(
   state: FirewallState,
-  publications: readonly Publication[],
+  publications: readonly FirewallPublication[],
   options: FirewallOptions,
 ): readonly NamedSet[] {
   return publicationSetsOf({ networks: state.networks, publications }, options);
