@@ -8,6 +8,7 @@ import {
   type FirewallState,
   type FirewallPublication,
 } from "../../../src/core/network/firewall/firewall.ts";
+import { HostFirewall } from "../../../src/core/network/firewall/host-firewall.ts";
 import { keepPassages } from "../../../src/core/network/firewall/passages.ts";
 import { changes, firewallOf } from "../../../src/core/network/firewall/table.ts";
 import type { Chain, Change, Table } from "../../../src/linux/nftables/ruleset.ts";
@@ -220,6 +221,12 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
     },
     120_000,
   );
+
+  test("leaves ::1 to whoever listens there", async () => {
+    await enforce(STATE);
+    lab.serve("host", "[::1]:8080");
+    while ((await lab.ask("host", "::1", 8080)) !== "::1");
+  }, 10_000);
 
   test("what is published and no more published are elements", async () => {
     await enforce(STATE);
@@ -444,6 +451,57 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
       message: expect.stringMatching(/rule for chain "none" of table "gantry": ENOENT/),
     });
     expect(await reconcile(native, host(), table)).toEqual([]);
+  });
+});
+
+describeWith("HostFirewall", ["root", "native"], () => {
+  const options = { ...DEFAULT_FIREWALL_OPTIONS, opensPassages: true };
+
+  test("applies by elements, and puts right what it meets otherwise", async () => {
+    using namespace = await NetworkNamespace.make();
+    const native = builtNative();
+    const sent: number[] = [];
+    const counting: Pick<typeof native, "netlink"> = {
+      netlink(protocol, where, bytes) {
+        sent.push(bytes.length);
+        return native.netlink(protocol, where, bytes);
+      },
+    };
+    const isRight = async (state: FirewallState): Promise<boolean> => {
+      const table = firewallOf(state);
+      return table !== undefined && (await reconcile(native, namespace.fd, table)).length === 0;
+    };
+    const firewall = new HostFirewall(counting, namespace.fd, options);
+    await firewall.apply(STATE);
+    expect(await isRight(STATE)).toBe(true);
+    const less = { ...STATE, publications: STATE.publications.slice(1) };
+    sent.length = 0;
+    await firewall.apply(less);
+    expect(sent).toEqual([expect.any(Number)]);
+    expect(sent[0]).toBeLessThan(300);
+    expect(await isRight(less)).toBe(true);
+    await commit(native, namespace.fd, [{ kind: "remove", family: "inet", name: "gantry" }]);
+    await firewall.apply(STATE);
+    expect(await isRight(STATE)).toBe(true);
+    await commit(native, namespace.fd, [{ kind: "remove", family: "inet", name: "gantry" }]);
+    expect(await firewall.reconcile()).toMatchObject({ mended: ["table"] });
+    expect(await firewall.reconcile()).toMatchObject({ mended: [] });
+    expect(await isRight(STATE)).toBe(true);
+  });
+
+  test("takes over from one that was killed, in any order, and goes when it is switched off", async () => {
+    using namespace = await NetworkNamespace.make();
+    const native = builtNative();
+    await new HostFirewall(native, namespace.fd, options).apply(STATE);
+    const next = new HostFirewall(native, namespace.fd, options);
+    const states = [0, 1, 2, 3, 4].map((count) => ({
+      ...STATE,
+      publications: STATE.publications.slice(0, count),
+    }));
+    await Promise.all(states.map((state) => next.apply(state)));
+    expect(await next.reconcile()).toMatchObject({ mended: [] });
+    await new HostFirewall(native, namespace.fd, { ...options, ipv4: false, ipv6: false }).apply(STATE);
+    expect(await listRules(native, namespace.fd, "inet", "gantry")).toEqual([]);
   });
 });
 
