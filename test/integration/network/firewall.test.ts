@@ -175,6 +175,9 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
       { name: "br-f", number: 6, containers: ["f1", "f2"], isolated: true },
     ]);
     await lab.sh("host", "ip addr add 192.0.2.7/24 dev eth0");
+    // Around the bridge that isolates them: by way of the host.
+    await lab.sh("f1", "ip route add 10.6.0.3 via 10.6.0.1");
+    await lab.sh("f2", "ip route add 10.6.0.2 via 10.6.0.1");
   }, 60_000);
 
   afterAll(() => {
@@ -207,6 +210,7 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
   test("without it everybody reaches everybody by containers' addresses", async () => {
     expect(await lab.ask("lan", "10.1.0.3", 80)).toBe("192.0.2.2");
     expect(await lab.ask("b1", "10.1.0.2", 80)).toBe("10.2.0.2");
+    expect(await lab.ask("f1", "10.6.0.3", 80)).toBe("10.6.0.2");
     expect(await lab.ask("lan", "192.0.2.1", 8080)).toBe("-");
   });
 
