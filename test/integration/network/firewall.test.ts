@@ -175,7 +175,9 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
       { name: "br-f", number: 6, containers: ["f1", "f2"], isolated: true },
     ]);
     await lab.sh("host", "ip addr add 192.0.2.7/24 dev eth0");
-    // Around the bridge that isolates them: by way of the host.
+    // By way of the host, also where a bridge isolates them.
+    await lab.sh("a1", "ip route add 10.1.0.3 via 10.1.0.1");
+    await lab.sh("a2", "ip route add 10.1.0.2 via 10.1.0.1");
     await lab.sh("f1", "ip route add 10.6.0.3 via 10.6.0.1");
     await lab.sh("f2", "ip route add 10.6.0.2 via 10.6.0.1");
   }, 60_000);

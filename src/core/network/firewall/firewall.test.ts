@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { NetworkRecord } from "../network-record.ts";
 import type { ListedChain } from "../../../linux/nftables/listing.ts";
 import type { NamedSet } from "../../../linux/nftables/ruleset.ts";
 import {
@@ -9,6 +10,7 @@ import {
   type FirewallPublication,
 } from "./firewall.ts";
 import { forwardingOf } from "./forwarding.ts";
+import { firewallNetworkOf } from "./network-facts.ts";
 import { passagesOf } from "./passages.ts";
 import {
   DEFAULT_FIREWALL_SETTINGS,
@@ -234,6 +236,41 @@ test("passagesOf() opens nothing where nobody filters, and closes what is not wa
     { kind: "delete rule", ...place, chain: "FORWARD", handle: 7n },
     insertion,
   ]);
+});
+
+test("firewallNetworkOf() reads a bridge network's record, and knows nothing of others", () => {
+  const record: NetworkRecord = {
+    id: "0123456789abcdef",
+    name: "n",
+    created: "",
+    driver: "bridge",
+    hasIpv4: true,
+    hasIpv6: false,
+    isInternal: true,
+    isAttachable: false,
+    isConfigOnly: false,
+    configFrom: "",
+    options: {
+      "com.docker.network.bridge.enable_icc": "false",
+      "com.docker.network.bridge.gateway_mode_ipv6": "routed",
+      "com.docker.network.bridge.trusted_host_interfaces": "eth1:eth2",
+      "com.docker.network.host_ipv4": "192.0.2.7",
+    },
+    labels: {},
+    ipam: { options: null, ipv4: [], ipv6: [] },
+    subnets: { ipv4: [], ipv6: [] },
+  };
+  expect(firewallNetworkOf(record)).toEqual({
+    bridge: "br-0123456789ab",
+    internal: true,
+    icc: false,
+    masquerade: true,
+    gatewayMode: { ipv4: "nat", ipv6: "routed" },
+    hostIpv4: "192.0.2.7",
+    hostIpv6: undefined,
+    trustedInterfaces: ["eth1", "eth2"],
+  });
+  expect(firewallNetworkOf({ ...record, driver: "macvlan", options: {} })).toBeUndefined();
 });
 
 test("settings say for what there is a table, and who has the last word", () => {

@@ -5,14 +5,8 @@
  *
  * On crash: the table stays as it is and goes on working. Whoever starts again calls `reconcile` with what should be.
  */
+import type { GatewayMode } from "../driver-settings.ts";
 import type { Publication } from "../publications.ts";
-
-/**
- * How the world gets to the containers of a network. "nat": to published ports, by way of addresses of the host. "nat-unprotected":
- * besides, to every port of theirs by their own addresses. "routed": to published ports, by their own addresses only.
- * "isolated": not at all, nor does the host (which has no address there then).
- */
-export type GatewayMode = "nat" | "nat-unprotected" | "routed" | "isolated";
 
 export interface FirewallNetwork {
   /** The link of the host that its containers are connected to. */
@@ -23,6 +17,7 @@ export interface FirewallNetwork {
   readonly icc: boolean;
   /** What leaves has an address of the host. Of the modes with "nat" only. */
   readonly masquerade: boolean;
+  /** How the world gets to its containers. */
   readonly gatewayMode: Readonly<Record<"ipv4" | "ipv6", GatewayMode>>;
   /** The addresses that what leaves has then, instead of those of the link it leaves by. */
   readonly hostIpv4?: string | undefined;

@@ -1,12 +1,12 @@
 /** The sets and maps of the table: what of networks and publications its chains look up. */
 import { fail } from "../../../base/errors.ts";
 import { type IpFamily, isUnspecified, parseIp } from "../../../base/ip-address.ts";
+import type { GatewayMode } from "../driver-settings.ts";
 import type { Element, NamedSet } from "../../../linux/nftables/ruleset.ts";
 import {
   type FirewallNetwork,
   type FirewallOptions,
   type FirewallState,
-  type GatewayMode,
   type FirewallPublication,
 } from "./firewall.ts";
 
