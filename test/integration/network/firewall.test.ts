@@ -48,7 +48,7 @@ const both = (mode: "nat-unprotected" | "routed"): FirewallNetwork["gatewayMode"
 const STATE: FirewallState = {
   networks: [
     network("br-a"),
-    network("br-b", { hostIpv4: "192.0.2.7", masquerade: true }),
+    network("br-b", { hostIpv4: "192.0.2.7", hostIpv6: "2001:db8::7" }),
     network("br-c", { internal: true }),
     network("br-d", { gatewayMode: both("routed") }),
     network("br-e", { gatewayMode: both("nat-unprotected") }),
@@ -101,7 +101,7 @@ const TABLE: readonly Row[] = [
   // Another network's by an address of the host, and one's own.
   ["b1", "192.0.2.1", 8080, "192.0.2.7"],
   ["b1", "10.2.0.1", 8080, "192.0.2.7"],
-  ["b1", "2001:db8::1", 8080, "fd00:1::1"],
+  ["b1", "2001:db8::1", 8080, "2001:db8::7"],
   ["a2", "192.0.2.1", 8080, "10.1.0.1"],
   ["a1", "192.0.2.1", 8080, "10.1.0.1"],
   ["a1", "2001:db8::1", 8080, "fd00:1::1"],
@@ -109,6 +109,7 @@ const TABLE: readonly Row[] = [
   ["a1", "192.0.2.2", 80, "192.0.2.1"],
   ["a1", "2001:db8::2", 80, "2001:db8::1"],
   ["b1", "192.0.2.2", 80, "192.0.2.7"],
+  ["b1", "2001:db8::2", 80, "2001:db8::7"],
   ["e1", "192.0.2.2", 80, "192.0.2.1"],
   ["d1", "192.0.2.2", 80, "10.4.0.2"],
   ["d1", "2001:db8::2", 80, "fd00:4::2"],
@@ -174,7 +175,10 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
       { name: "br-e", number: 5, containers: ["e1"] },
       { name: "br-f", number: 6, containers: ["f1", "f2"], isolated: true },
     ]);
-    await lab.sh("host", "ip addr add 192.0.2.7/24 dev eth0");
+    await lab.sh(
+      "host",
+      "ip addr add 192.0.2.7/24 dev eth0; ip addr add 2001:db8::7/64 dev eth0 nodad preferred_lft 0",
+    );
     // By way of the host, also where a bridge isolates them.
     await lab.sh("a1", "ip route add 10.1.0.3 via 10.1.0.1");
     await lab.sh("a2", "ip route add 10.1.0.2 via 10.1.0.1");
@@ -374,6 +378,9 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
     expect(await lab.ask("lan", "fd00:5::2", 80)).toBe("2001:db8::2");
     expect(await lab.ask("lan", "192.0.2.1", 8080)).toBe("192.0.2.2");
     expect(await lab.ask("a1", "192.0.2.2", 80)).toBe("192.0.2.1");
+    await enforce(others, { closed: { ipv4: true, ipv6: true } });
+    expect(await lab.ask("lan", "fd00:5::2", 80)).toBe("-");
+    expect(await lab.ask("lan", "2001:db8::1", 8080)).toBe("2001:db8::2");
   });
 
   test("lets others in directly where that is wished", async () => {
@@ -410,6 +417,7 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
     expect(await reached()).toBe("- -");
     expect(await keep(true)).toEqual([]);
     expect(await reached()).toBe("192.0.2.2 192.0.2.1");
+    expect(await lab.ask("a1", "10.1.0.3", 80)).toBe("10.1.0.2");
     expect(await lab.ask("lan", "10.1.0.3", 80)).toBe("-");
     await keep(true);
     expect(await rules("FORWARD")).toBe(1);
