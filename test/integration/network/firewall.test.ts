@@ -255,6 +255,16 @@ describeWith("the firewall of container networks", ["root", "native", "busybox"]
     expect(await reconcile(builtNative(), host(), await enforce(none))).toEqual([]);
   });
 
+  test("lets routed networks, and no others, be pinged from outside", async () => {
+    await enforce(STATE);
+    const answers = async (address: string): Promise<boolean> => {
+      const ping = address.includes(":") ? "ping6" : "ping";
+      return !/exit/.test(await lab.at("lan").run("busybox", ping, "-c", "1", "-W", "1", address));
+    };
+    expect(await Promise.all(["10.4.0.3", "fd00:4::3"].map(answers))).toEqual([true, true]);
+    expect(await Promise.all(["10.1.0.2", "fd00:1::2"].map(answers))).toEqual([false, false]);
+  }, 10_000);
+
   test("publishes UDP", async () => {
     const dns: FirewallPublication = { ...published("192.0.2.1", 53, "10.1.0.2", "br-a"), protocol: "udp" };
     const dns6 = { ...dns, hostIp: "::", containerIp: "fd00:1::2" };
