@@ -22,6 +22,11 @@ export class NetworkNamespace implements Disposable {
     return new NetworkNamespace(keeper);
   }
 
+  /** Of a process that is in it. */
+  get pid(): number {
+    return this.#keeper.pid ?? 0;
+  }
+
   /** What a command says there, with its exit code when that is not 0. */
   async run(...command: readonly string[]): Promise<string> {
     const child = spawn("nsenter", [`--net=/proc/${this.#keeper.pid}/ns/net`, ...command], {

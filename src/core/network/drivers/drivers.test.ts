@@ -4,8 +4,7 @@ import { NetworkNamespace } from "../../../../test/support/network-namespace.ts"
 import { describeWith } from "../../../../test/support/requires.ts";
 import { listLinks } from "../../../linux/netlink/link-listing.ts";
 import { listOwn } from "../../../linux/netlink/own-links.ts";
-import type { EndpointRecord } from "../endpoint-record.ts";
-import type { NetworkRecord } from "../network-record.ts";
+import { endpointRecord, networkRecord } from "../testing/records.ts";
 import { BelowDriver } from "./below.ts";
 import { BridgeDriver } from "./bridge.ts";
 import { interiorOf, macBytes } from "./interior.ts";
@@ -13,50 +12,8 @@ import { interiorOf, macBytes } from "./interior.ts";
 const WAYS = { ipv4: true, ipv6: true };
 const OURS = { alias: "gantry:", names: ["gv", "gt"] };
 
-function network(
-  driver: NetworkRecord["driver"],
-  options: Readonly<Record<string, string>> = {},
-): NetworkRecord {
-  const subnet = { subnet: "10.9.0.0/24", range: "", gateway: "10.9.0.1", auxiliary: {} };
-  const subnet6 = { subnet: "fd00:9::/64", range: "", gateway: "fd00:9::1", auxiliary: {} };
-  return {
-    id: "ab".repeat(32),
-    name: "net",
-    created: "2026-01-01T00:00:00Z",
-    driver,
-    hasIpv4: true,
-    hasIpv6: true,
-    isInternal: false,
-    isAttachable: false,
-    isConfigOnly: false,
-    configFrom: "",
-    options,
-    labels: {},
-    ipam: { options: null, ipv4: [], ipv6: [] },
-    subnets: { ipv4: [subnet], ipv6: [subnet6] },
-  };
-}
-
-function endpoint(number: number): EndpointRecord {
-  return {
-    id: `${number}`.repeat(64),
-    network: "ab".repeat(32),
-    container: "cd".repeat(32),
-    interfaceName: "eth0",
-    macAddress: `02:42:0a:09:00:0${number}`,
-    ipv4: `10.9.0.${number}/24`,
-    ipv6: `fd00:9::${number}/64`,
-    linkLocalIps: ["169.254.7.7"],
-    ipv4Gateway: "10.9.0.1",
-    ipv6Gateway: "fd00:9::1",
-    names: [],
-    exposed: [],
-    ports: [],
-  };
-}
-
 test("an endpoint's interior has its addresses, and the routes of the families that leave by it", () => {
-  const { addresses, routes } = interiorOf(endpoint(2), { ipv4: true, ipv6: false });
+  const { addresses, routes } = interiorOf(endpointRecord(2), { ipv4: true, ipv6: false });
   expect(addresses.map(({ address, prefix }) => [address.length, prefix])).toEqual([
     [4, 24],
     [16, 64],
@@ -77,7 +34,7 @@ describeWith("drivers", ["root", "native"], () => {
     using b = await NetworkNamespace.make();
     const native = builtNative();
     const driver = new BridgeDriver(native, host.fd);
-    const [net, one, two] = [network("bridge"), endpoint(2), endpoint(3)];
+    const [net, one, two] = [networkRecord("bridge"), endpointRecord(2), endpointRecord(3)];
     await driver.raise(net);
     await driver.raise(net);
     await driver.attach(net, one, a.fd, interiorOf(one, WAYS));
@@ -107,13 +64,13 @@ describeWith("drivers", ["root", "native"], () => {
     using a = await NetworkNamespace.make();
     using b = await NetworkNamespace.make();
     const driver = new BridgeDriver(builtNative(), host.fd);
-    const net = network("bridge", {
+    const net = networkRecord("bridge", {
       "com.docker.network.bridge.enable_icc": "false",
       "com.docker.network.driver.mtu": "1400",
     });
     for (const [place, each] of [
-      [a, endpoint(2)],
-      [b, endpoint(3)],
+      [a, endpointRecord(2)],
+      [b, endpointRecord(3)],
     ] as const)
       await driver.attach(net, each, place.fd, interiorOf(each, WAYS));
     expect([await pings(a, "10.9.0.1"), await pings(a, "10.9.0.3")]).toEqual([true, false]);
@@ -124,7 +81,7 @@ describeWith("drivers", ["root", "native"], () => {
     using host = await NetworkNamespace.make();
     using a = await NetworkNamespace.make();
     const driver = new BridgeDriver(builtNative(), host.fd);
-    const [net, one] = [network("bridge"), endpoint(2)];
+    const [net, one] = [networkRecord("bridge"), endpointRecord(2)];
     await driver.raise(net);
     await host.run("ip", "link", "delete", "br-abababababab");
     await driver.attach(net, one, a.fd, interiorOf(one, WAYS));
@@ -139,15 +96,15 @@ describeWith("drivers", ["root", "native"], () => {
     const driver = new BelowDriver(native, host.fd);
     await host.run("ip", "link", "add", "wire", "type", "veth", "peer", "name", "far");
     for (const end of ["wire", "far"]) await host.run("ip", "link", "set", end, "up");
-    const net = network("macvlan", { parent: "wire" });
+    const net = networkRecord("macvlan", { parent: "wire" });
     await driver.raise(net);
     for (const [place, each] of [
-      [a, endpoint(2)],
-      [b, endpoint(3)],
+      [a, endpointRecord(2)],
+      [b, endpointRecord(3)],
     ] as const)
       await driver.attach(net, each, place.fd, interiorOf(each, WAYS));
     expect(await pings(a, "10.9.0.3")).toBe(true);
-    await driver.detach(net, endpoint(2), a.fd);
+    await driver.detach(net, endpointRecord(2), a.fd);
     expect(await a.run("ip", "-br", "link", "show", "eth0")).toContain("does not exist");
     await driver.lower(net);
     expect((await listLinks(native, host.fd)).map(({ name }) => name).toSorted()).toEqual([
@@ -156,7 +113,9 @@ describeWith("drivers", ["root", "native"], () => {
       "wire",
     ]);
     expect(
-      await driver.raise(network("macvlan", { parent: "none" })).catch((error: unknown) => String(error)),
+      await driver
+        .raise(networkRecord("macvlan", { parent: "none" }))
+        .catch((error: unknown) => String(error)),
     ).toContain("none");
   });
 });

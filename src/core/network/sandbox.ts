@@ -1,0 +1,156 @@
+/**
+ * The network namespace of a running container, furnished: its links, and the sockets on which it asks for names. The
+ * namespace is the container's own; it is made with the container's process and goes with it, and so does all that is in it.
+ *
+ * On crash: a container whose furnishing was interrupted has not begun; it is cleared away with its namespace. The sockets of
+ * a container that has begun are kept by its shim, so that questions wait for the next daemon instead of being refused; it
+ * finds them by name (`adopt`).
+ */
+import { closeSync, openSync } from "node:fs";
+import { randomInt } from "node:crypto";
+import { errnoOf, fail, messageOf } from "../../base/errors.ts";
+import type { Native } from "../../linux/native.ts";
+import { networkNamespaceOf } from "../../linux/namespace-path.ts";
+import type { NameServer } from "./dns/dns.ts";
+import type { NameView } from "./dns/name-view.ts";
+import type { Driver, Ways } from "./drivers/driver.ts";
+import { interiorOf } from "./drivers/interior.ts";
+import type { EndpointRecord } from "./endpoint-record.ts";
+import { redirectDns } from "./firewall/dns-redirect.ts";
+import type { NetworkRecord } from "./network-record.ts";
+
+/** The container's process, and its shim. */
+export interface SandboxTask {
+  readonly id: string;
+  readonly pid: number;
+  keep(name: string, descriptor: number): Promise<void>;
+}
+
+export interface Membership {
+  readonly network: NetworkRecord;
+  readonly endpoint: EndpointRecord;
+  readonly ways: Ways;
+}
+
+export interface SandboxOptions {
+  readonly native: Pick<Native, "netlink" | "boundSocket" | "closeFd">;
+  readonly driverOf: (network: NetworkRecord) => Driver;
+  readonly names: NameServer;
+}
+
+/** What the shim calls them. */
+const KEPT = { udp: "dns-udp", tcp: "dns-tcp" } as const;
+
+const RESOLVER = Uint8Array.of(127, 0, 0, 11);
+/** Ports of the resolver's sockets: any above those that programs choose by themselves, and below those that the kernel does. */
+const PORTS = { first: 20_000, end: 32_768 };
+const PORT_ATTEMPTS = 16;
+
+export class Sandboxes {
+  readonly #options: SandboxOptions;
+
+  constructor(options: SandboxOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes the links in order, and serves names if there is a view of them. Between the creation of the container's process and
+   * its start. After a rejection links may be left: the container is to be cleared away.
+   */
+  async furnish(
+    task: SandboxTask,
+    members: readonly Membership[],
+    view: (() => NameView) | undefined,
+  ): Promise<void> {
+    await inNamespace(task.pid, async (namespace) => {
+      for (const member of members) await this.#attach(member, namespace);
+      if (view !== undefined) await this.#serveNames(task, namespace, view);
+    });
+  }
+
+  /** One more network for a running container. After a rejection it is as it was. */
+  async connect(task: SandboxTask, member: Membership): Promise<void> {
+    await inNamespace(task.pid, (namespace) => this.#attach(member, namespace));
+  }
+
+  async disconnect(task: SandboxTask, { network, endpoint }: Omit<Membership, "ways">): Promise<void> {
+    await inNamespace(task.pid, (namespace) =>
+      this.#options.driverOf(network).detach(network, endpoint, namespace),
+    );
+  }
+
+  /** For a container that had no names to ask for, and has from now on. After a rejection it has none. */
+  async serveNames(task: SandboxTask, view: () => NameView): Promise<void> {
+    await inNamespace(task.pid, (namespace) => this.#serveNames(task, namespace, view));
+  }
+
+  /**
+   * After a restart of the daemon: serves names on the sockets that the shim has kept, given as copies that are taken over
+   * here. False when there are none.
+   */
+  adopt(containerId: string, kept: ReadonlyMap<string, number>, view: () => NameView): boolean {
+    const [udpFd, tcpFd] = [kept.get(KEPT.udp), kept.get(KEPT.tcp)];
+    for (const fd of kept.values()) if (fd !== udpFd && fd !== tcpFd) this.#options.native.closeFd(fd);
+    if (udpFd === undefined || tcpFd === undefined) {
+      // The other one's request was never sent: the container had not begun.
+      for (const fd of [udpFd, tcpFd]) if (fd !== undefined) this.#options.native.closeFd(fd);
+      return false;
+    }
+    this.#options.names.add(containerId, { udpFd, tcpFd }, view);
+    return true;
+  }
+
+  /** The container has ended. Its links are gone with it. */
+  forget(containerId: string): void {
+    this.#options.names.remove(containerId);
+  }
+
+  async #attach({ network, endpoint, ways }: Membership, namespace: number): Promise<void> {
+    await this.#options.driverOf(network).attach(network, endpoint, namespace, interiorOf(endpoint, ways));
+  }
+
+  async #serveNames(task: SandboxTask, namespace: number, view: () => NameView): Promise<void> {
+    const { native, names } = this.#options;
+    const udp = await this.#bind(namespace, "udp");
+    const tcp = await this.#bind(namespace, "tcp").catch((error: unknown) => {
+      native.closeFd(udp.fd);
+      throw error;
+    });
+    try {
+      await redirectDns(native, namespace, { udp: udp.port, tcp: tcp.port });
+      await task.keep(KEPT.udp, udp.fd);
+      await task.keep(KEPT.tcp, tcp.fd);
+    } catch (error) {
+      native.closeFd(udp.fd);
+      native.closeFd(tcp.fd);
+      throw error;
+    }
+    names.add(task.id, { udpFd: udp.fd, tcpFd: tcp.fd }, view);
+  }
+
+  async #bind(
+    namespace: number,
+    type: "udp" | "tcp",
+  ): Promise<{ readonly fd: number; readonly port: number }> {
+    for (let attempt = 1; ; attempt++) {
+      const port = randomInt(PORTS.first, PORTS.end);
+      const wish = { type, address: RESOLVER, port, listen: type === "tcp" } as const;
+      try {
+        return { fd: await this.#options.native.boundSocket(namespace, wish), port };
+      } catch (error) {
+        if (errnoOf(error) !== "EADDRINUSE" || attempt === PORT_ATTEMPTS)
+          throw fail("internal", `cannot make the resolver's socket: ${messageOf(error)}`, error);
+      }
+    }
+  }
+}
+
+/** The process waits, or runs under a shim that is to be asked first whether it does: its number is nobody else's. */
+async function inNamespace<T>(pid: number, work: (namespace: number) => Promise<T>): Promise<T> {
+  const namespace = openSync(networkNamespaceOf(pid), "r");
+  try {
+    return await work(namespace);
+  } finally {
+    closeSync(namespace);
+  }
+}
