@@ -106,6 +106,9 @@ export function descriptors(pid: number): Set<string> {
   return numbered(targets);
 }
 
+/** Folders that an engine makes when it first needs them, and keeps. */
+const FOLDERS: ReadonlySet<string> = new Set(["active", "images", "layers", "staging", "trash"]);
+
 /** What belongs to one container, one operation or nobody; blobs and layers belong to images and stay out of it. */
 export function files(engine: Engine): Set<string> {
   const found = new Set<string>();
@@ -114,9 +117,11 @@ export function files(engine: Engine): Set<string> {
     ["", "/active", "/staging", "/trash"].map((folder) => `snapshots/${driver}${folder}`),
   );
   for (const folder of [".", "containers", "content", "content/ingest", ...snapshots])
-    for (const name of names(join(data, folder))) found.add(join("data", folder, name));
+    for (const name of names(join(data, folder)))
+      if (!FOLDERS.has(name)) found.add(join("data", folder, name));
   for (const folder of [".", "tasks"])
-    for (const name of names(join(engine.runDir, folder))) found.add(join("run", folder, name));
+    for (const name of names(join(engine.runDir, folder)))
+      if (!FOLDERS.has(name)) found.add(join("run", folder, name));
   return found;
 }
 
