@@ -18,7 +18,7 @@ export interface LabBridge {
   readonly isolated?: boolean;
 }
 
-const UDP = join(import.meta.dirname, "programs", "udp.ts");
+const UDP = join(import.meta.dirname, "udp-probe.ts");
 
 /** Nobody waits for whether his IPv6 addresses are somebody else's. */
 const AT_ONCE: readonly string[] = [

@@ -1,5 +1,5 @@
 /**
- * `bun udp.ts serve ADDRESS PORT`: answers every datagram with the sender's address. `bun udp.ts ask ADDRESS PORT`: sends one and
+ * `bun udp-probe.ts serve ADDRESS PORT`: answers every datagram with the sender's address. `bun udp-probe.ts ask ADDRESS PORT`: sends one and
  * prints the answer; the kernel lets only one from whom it was sent to pass. Asks again until somebody answers, for a second.
  */
 import { createSocket } from "node:dgram";
