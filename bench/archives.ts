@@ -24,10 +24,12 @@ export function deepArchive(directory: string, round: number): string {
 /** `many:ROUND`: one layer of 100,000 files in a thousand directories. */
 export function manyFilesArchive(directory: string, round: number): string {
   const builder = new TarBuilder();
+  // A peer that has kept the layer of an earlier run would have nothing to do.
+  const run = randomBytes(8).toString("hex");
   for (let i = 0; i < FILES; i++) {
     const folder = `d${Math.floor(i / FILES_PER_DIRECTORY)}`;
     if (i % FILES_PER_DIRECTORY === 0) builder.directory(`${folder}/`);
-    builder.file(`${folder}/f${i}`, `${round} ${i} `.padEnd(FILE_BYTES, "x"));
+    builder.file(`${folder}/f${i}`, `${run} ${round} ${i} `.padEnd(FILE_BYTES, "x"));
   }
   const tar = builder.end();
   const digest = `sha256:${createHash("sha256").update(tar).digest("hex")}`;

@@ -113,6 +113,7 @@ export const ROWS: readonly Row[] = [
   {
     name: "load of a Debian root (124 MB, one layer), storage driver erofs",
     driver: "erofs",
+    isOursAlone: true,
     budgetMs: 800,
     command: "$CLI load -q -i /tmp/gantry-bench-debian-$ROUND.tar >/dev/null",
     rounds: 3,
@@ -121,6 +122,7 @@ export const ROWS: readonly Row[] = [
   {
     name: "run --rm busybox true, network none, storage driver erofs",
     driver: "erofs",
+    isOursAlone: true,
     budgetMs: 15,
     command: "$CLI run --rm --network none busybox true",
     rounds: 5,

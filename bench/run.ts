@@ -207,7 +207,7 @@ try {
       docker?.name === "docker"
         ? await loadGrowthKb(docker.prefix, docker.cli, "$(pidof dockerd)")
         : undefined;
-    lines.push(memoryRow(MEMORY_ROWS.load, kilobytes, { budgetMb: 96 }, theirs));
+    lines.push(memoryRow(MEMORY_ROWS.load, kilobytes, { budgetMb: 64 }, theirs));
     console.log(lines.at(-1));
   }
   if (options.rows === undefined)
