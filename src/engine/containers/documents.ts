@@ -6,6 +6,7 @@ import type {
   MountPoint,
 } from "../../specs/engine/container.ts";
 import type { Container } from "./container.ts";
+import { NO_ENDPOINT } from "../networks/endpoint-documents.ts";
 
 /** ContainerConfig without the fields that Docker leaves out when they are empty. */
 export function configDocument(config: ContainerConfig): Readonly<Record<string, unknown>> {
@@ -58,24 +59,6 @@ function withoutNulls(entry: object): Readonly<Record<string, unknown>> {
 export function mountPoints(container: Container): readonly MountPoint[] {
   return container.mounts.flatMap(({ point }) => (point === undefined ? [] : [point]));
 }
-
-const NO_ENDPOINT: EndpointSettings = {
-  IPAMConfig: null,
-  Links: null,
-  Aliases: null,
-  MacAddress: "",
-  DriverOpts: null,
-  GwPriority: 0,
-  NetworkID: "",
-  EndpointID: "",
-  Gateway: "",
-  IPAddress: "",
-  IPPrefixLen: 0,
-  IPv6Gateway: "",
-  GlobalIPv6Address: "",
-  GlobalIPv6PrefixLen: 0,
-  DNSNames: null,
-};
 
 /** The networks of a container by name: "none" or "host", or nothing when it shares another's. */
 export function networksDocument(

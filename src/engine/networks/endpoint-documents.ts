@@ -74,7 +74,8 @@ function networksOf(
   return sortedMap(memberships.map((membership) => [membership.attachment.network, show(membership)]));
 }
 
-const NO_ENDPOINT: EndpointSettings = {
+/** Of a network in which a container has nothing of its own. */
+export const NO_ENDPOINT: EndpointSettings = {
   IPAMConfig: null,
   Links: null,
   Aliases: null,
