@@ -2,6 +2,7 @@
  * Archives that want out, or want too much, each with its twin: nearly the same archive, with nothing wrong, that must
  * work. Beside the root lies what must never change.
  */
+import { execFileSync } from "node:child_process";
 import {
   chownSync,
   existsSync,
@@ -10,7 +11,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -42,7 +42,8 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  rmSync(work, { recursive: true, force: true });
+  // The runtime's rmSync walks each path from its top: five seconds for a thousand directories in one another.
+  execFileSync("rm", ["-rf", work]);
 });
 
 /** Bytes, owners, modes, times, link counts and attributes of everything beside the root. */
