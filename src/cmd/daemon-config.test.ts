@@ -79,7 +79,7 @@ test.each([
   ['{"nope": 1, "constructor": 2}', "don't match any configuration option: nope, constructor"],
   ['{"__proto__": 1}', "don't match any configuration option: __proto__"],
   ['{"Debug": true}', "don't match any configuration option: Debug"],
-  ['{"live-restore": true, "bip": ""}', "not supported by this engine yet: live-restore, bip"],
+  ['{"live-restore": true, "init": true}', "not supported by this engine yet: live-restore, init"],
   ['{"debug": "yes"}', '"debug" must be true or false'],
   ['{"group": 7}', '"group" must be a text'],
   ['{"pidfile": "a\\u0000b"}', '"pidfile" must be a text'],

@@ -9,6 +9,8 @@ import type { RuntimeProgram } from "../core/tasks/tasks.ts";
 import { errnoOf, fail, messageOf } from "../base/errors.ts";
 import { emptyMap, parseJson } from "../specs/engine/fields.decode.ts";
 import { decodeGarbagePolicy } from "./garbage-policy.ts";
+import type { NetworkSettings } from "./network-settings.ts";
+import { NETWORK_READERS } from "./network-settings-keys.ts";
 import { REGISTRY_READERS, type RegistrySettings } from "./registry-settings.ts";
 
 export const DEFAULT_CONFIG_FILE = "/etc/gantry/daemon.json";
@@ -18,6 +20,7 @@ const MAX_BYTES = 1 << 20;
 /** What the file says; absent = it does not say. */
 export interface DaemonConfig {
   readonly registry?: RegistrySettings;
+  readonly network?: NetworkSettings;
   readonly host?: string;
   readonly dataRoot?: string;
   readonly execRoot?: string;
@@ -35,17 +38,14 @@ export interface DaemonConfig {
 
 /** Docker's other keys (its configuration reference). */
 const NOT_YET: ReadonlySet<string> = new Set(
-  `allow-direct-routing authorization-plugins bip bip6 bridge bridge-accept-fwmark builder cdi-spec-dirs cgroup-parent
-  containerd containerd-namespace containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime
-  cri-containerd default-address-pools default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode
-  default-network-opts default-shm-size default-stop-timeout default-ulimits dns dns-opts dns-search exec-opts experimental
-  features firewall-backend fixed-cidr fixed-cidr-v6 host-gateway-ip host-gateway-ips icc init
-  init-path ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 labels live-restore
-  log-driver log-format log-opts metrics-addr
-  min-api-version mtu network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources
-  nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled shutdown-timeout
-  storage-opts swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert
-  tlscert tlskey tlsverify userland-proxy userland-proxy-path`.split(/\s+/),
+  `authorization-plugins builder cdi-spec-dirs cgroup-parent containerd containerd-namespace
+  containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime cri-containerd
+  default-cgroupns-mode default-ipc-mode default-shm-size default-stop-timeout default-ulimits exec-opts
+  experimental features init init-path labels live-restore log-driver log-format log-opts metrics-addr
+  min-api-version network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources
+  nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled shutdown-timeout storage-opts
+  swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert tlscert tlskey
+  tlsverify`.split(/\s+/),
 );
 
 /** Throws `invalid_argument` with the file's name; a missing file is an empty one unless it `mustExist`. */
@@ -85,7 +85,8 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
   if (text.trim() === "") return {};
   const entries = new Map(Object.entries(objectOf("the document", parseJson(text))));
   const unknown = [...entries.keys()].filter(
-    (key) => !(key in READERS) && !(key in REGISTRY_READERS) && !NOT_YET.has(key),
+    (key) =>
+      !(key in READERS) && !(key in REGISTRY_READERS) && !(key in NETWORK_READERS) && !NOT_YET.has(key),
   );
   if (unknown.length > 0)
     throw wrong(`the following directives don't match any configuration option: ${unknown.join(", ")}`);
@@ -94,11 +95,21 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
     throw wrong(`the following directives are not supported by this engine yet: ${missing.join(", ")}`);
   let config: DaemonConfig = {};
   let registry: RegistrySettings = {};
+  let network: NetworkSettings = {};
   for (const [key, value] of entries) {
     config = { ...config, ...READERS[key]?.(value) };
     registry = { ...registry, ...REGISTRY_READERS[key]?.(value) };
+    network = { ...network, ...NETWORK_READERS[key]?.(value, network) };
   }
-  return Object.keys(registry).length === 0 ? config : { ...config, registry };
+  return {
+    ...config,
+    ...(isSaid(registry) ? { registry } : {}),
+    ...(isSaid(network) ? { network } : {}),
+  };
+}
+
+function isSaid(settings: RegistrySettings | NetworkSettings): boolean {
+  return Object.keys(settings).length > 0;
 }
 
 const READERS: Readonly<Record<string, (value: unknown) => DaemonConfig>> = Object.assign(

@@ -21,6 +21,7 @@ test("defaults", () => {
     defaultRuntime: "",
     usernsRemap: "",
     registry: {},
+    network: {},
     garbage: DEFAULT_GARBAGE_POLICY,
     storageDriver: "",
     maxDownloads: 3,
@@ -90,7 +91,7 @@ test("a configuration file that was named must exist", () => {
   const flags = parseDaemonFlags(["--config-file", "/etc/my.json"]);
   if (typeof flags === "string") throw new Error(flags);
   expect(configFileOf(flags)).toEqual({ path: "/etc/my.json", mustExist: true });
-  expect(configFileOf({ runtimes: {}, registry: {} })).toEqual({
+  expect(configFileOf({ runtimes: {}, registry: {}, network: {} })).toEqual({
     path: "/etc/gantry/daemon.json",
     mustExist: false,
   });

@@ -4,13 +4,10 @@ import { fail } from "../base/errors.ts";
 import type { Level } from "../base/log.ts";
 import { DEFAULT_GARBAGE_POLICY, type GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
-import {
-  doubledSettings,
-  REGISTRY_FLAGS,
-  REGISTRY_HELP,
-  type RegistrySettings,
-} from "./registry-settings.ts";
 import { checkRuntime, type DaemonConfig, DEFAULT_CONFIG_FILE } from "./daemon-config.ts";
+import type { NetworkSettings } from "./network-settings.ts";
+import { NETWORK_FLAGS, NETWORK_HELP, NETWORK_KEYS, NETWORK_SWITCHES } from "./network-settings-keys.ts";
+import { REGISTRY_FLAGS, REGISTRY_HELP, type RegistrySettings } from "./registry-settings.ts";
 
 export interface DaemonOptions {
   /** Absolute path of the unix socket. */
@@ -31,6 +28,7 @@ export interface DaemonOptions {
   /** Given by the file alone. */
   readonly garbage: GarbagePolicy;
   readonly registry: RegistrySettings;
+  readonly network: NetworkSettings;
   /** "" = the one that has data, or overlay2. */
   readonly storageDriver: string;
   readonly maxDownloads: number;
@@ -38,10 +36,11 @@ export interface DaemonOptions {
 }
 
 /** What the command line says. Absent = it does not say. */
-export interface DaemonFlags extends Omit<DaemonConfig, "runtimes" | "garbage" | "registry"> {
+export interface DaemonFlags extends Omit<DaemonConfig, "runtimes" | "garbage" | "registry" | "network"> {
   readonly configFile?: string;
   readonly runtimes: Readonly<Record<string, RuntimeProgram>>;
   readonly registry: RegistrySettings;
+  readonly network: NetworkSettings;
 }
 
 export const DAEMON_HELP = `Usage: gantryd [OPTIONS]
@@ -63,10 +62,10 @@ ${REGISTRY_HELP}  -l, --log-level LEVEL        debug, info, warn or error (defau
       --userns-remap USER      give containers the subordinate ids of this user ("default": of dockremap)
   -s, --storage-driver NAME    overlay2, erofs, btrfs or vfs (default: what there is data of, or "overlay2")
   -v, --version                print the version
-`;
+${NETWORK_HELP}`;
 
 type NumberKey = "maxDownloads" | "maxUploads";
-type ValueKey = Exclude<keyof DaemonFlags, "runtimes" | "registry" | NumberKey>;
+type ValueKey = Exclude<keyof DaemonFlags, "runtimes" | "registry" | "network" | NumberKey>;
 
 const VALUES: ReadonlyMap<string, ValueKey> = new Map([
   ["--config-file", "configFile"],
@@ -100,6 +99,7 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
   const counts: { [K in NumberKey]?: number } = {};
   const runtimes: Record<string, RuntimeProgram> = {};
   let registry: RegistrySettings = {};
+  let network: NetworkSettings = {};
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
     if (word === "--help" || word === "-h") return "help";
@@ -112,19 +112,22 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
     const name = at < 0 ? word : word.slice(0, at);
     const key = VALUES.get(name);
     const registryFlag = REGISTRY_FLAGS.get(name);
+    const networkFlag = NETWORK_FLAGS.get(name);
     const count = COUNTS.get(name);
-    if (key === undefined && registryFlag === undefined && count === undefined && name !== "--add-runtime")
+    if ((key ?? registryFlag ?? networkFlag ?? count) === undefined && name !== "--add-runtime")
       throw fail("invalid_argument", `unknown option "${word}"; see gantryd --help`);
-    const value = at < 0 ? words[++i] : word.slice(at + 1);
+    const next = (): string | undefined => (NETWORK_SWITCHES.has(name) ? "true" : words[++i]);
+    const value = at < 0 ? next() : word.slice(at + 1);
     if (value === undefined || value === "") throw fail("invalid_argument", `option "${word}" needs a value`);
     if (key === "host" && given.host !== undefined)
       throw fail("invalid_argument", 'option "--host" can be given once only: one socket is served');
     if (registryFlag !== undefined) registry = { ...registry, ...registryFlag(value, registry) };
+    else if (networkFlag !== undefined) network = { ...network, ...networkFlag(value, network) };
     else if (count !== undefined) counts[count] = countOf(name, value);
     else if (key === undefined) addRuntime(runtimes, value);
     else given[key] = value;
   }
-  return { ...given, ...counts, runtimes, registry };
+  return { ...given, ...counts, runtimes, registry, network };
 }
 
 function countOf(name: string, text: string): number {
@@ -167,6 +170,7 @@ export function daemonOptions(flags: DaemonFlags, config: DaemonConfig): DaemonO
     usernsRemap: given.usernsRemap ?? "",
     garbage: config.garbage ?? DEFAULT_GARBAGE_POLICY,
     registry: { ...config.registry, ...flags.registry },
+    network: { ...config.network, ...flags.network },
     storageDriver: given.storageDriver ?? "",
     // Docker's defaults.
     maxDownloads: given.maxDownloads ?? 3,
@@ -183,13 +187,33 @@ function refuseDoubled(flags: DaemonFlags, config: DaemonConfig): void {
       key === "configFile" ? name : `${name.slice(2)}: (from flag: ${flags[key]}, from file: ${config[key]})`,
     );
   const runtimes = Object.keys(flags.runtimes).filter((name) => Object.hasOwn(config.runtimes ?? {}, name));
-  const registry = doubledSettings(flags.registry, config.registry ?? {});
-  const all = [...doubled, ...registry, ...runtimes.map((name) => `runtimes: ${name}`)];
+  // Without values: a proxy's may have a password.
+  const registry = doubledIn(flags.registry, config.registry).map(([key]) => key);
+  const network = doubledIn(flags.network, config.network).map(
+    ([key, flag, file]) => `${NETWORK_KEYS.get(key) ?? key}${bothValues(flag, file)}`,
+  );
+  const all = [...doubled, ...registry, ...network, ...runtimes.map((name) => `runtimes: ${name}`)];
   if (all.length > 0)
     throw fail(
       "invalid_argument",
       `the following directives are specified both as a flag and in the configuration file: ${all.join(", ")}`,
     );
+}
+
+type Doubled = readonly [key: string, flag: unknown, file: unknown];
+
+function doubledIn(flags: object, file: object = {}): readonly Doubled[] {
+  const said = new Map<string, unknown>(Object.entries(file));
+  return Object.entries(flags)
+    .filter(([key]) => said.has(key))
+    .map(([key, value]): Doubled => [key, value, said.get(key)]);
+}
+
+/** As Go prints them. Nothing of what is more than a value or a list of them. */
+function bothValues(flag: unknown, file: unknown): string {
+  const isPlain = [flag, file].flat().every((value) => typeof value !== "object");
+  const text = (value: unknown): string => (Array.isArray(value) ? `[${value.join(" ")}]` : String(value));
+  return isPlain ? `: (from flag: ${text(flag)}, from file: ${text(file)})` : "";
 }
 
 function socketPath(host: string): string {

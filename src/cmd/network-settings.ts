@@ -1,68 +1,71 @@
-/** What daemon.json says of networks: Docker's keys for the default network and for the pools that subnets come from. */
+/** What the daemon is told about networks, by flags and by daemon.json (network-settings-keys.ts), and what is so when it is told nothing. Pure. */
 import { fail } from "../base/errors.ts";
 import { DEFAULT_BRIDGE_CONFIG, type DefaultBridgeConfig } from "../core/network/default-bridge.ts";
-import { type AddressPool, decodeAddressPools } from "../core/network/pools.ts";
-import { asInt, asMap, asString, emptyMap, wrongType } from "../specs/engine/fields.decode.ts";
+import {
+  DEFAULT_FIREWALL_SETTINGS,
+  type FirewallMode,
+  type FirewallSettings,
+} from "../core/network/firewall/settings.ts";
+import type { AddressPool } from "../core/network/pools.ts";
 
 /** Absent = not said. */
 export interface NetworkSettings extends Partial<DefaultBridgeConfig> {
   readonly addressPools?: readonly AddressPool[];
   /** Options of networks without the option, by driver. */
   readonly networkOptions?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly iptables?: boolean;
+  readonly ip6tables?: boolean;
+  /** There is no other. */
+  readonly firewallBackend?: "nftables";
+  readonly firewallMode?: FirewallMode;
+  readonly allowDirectRouting?: boolean;
+  readonly acceptMark?: NonNullable<FirewallSettings["acceptMark"]>;
+  readonly ipForward?: boolean;
+  readonly ipForwardNoDrop?: boolean;
+  readonly userlandProxy?: boolean;
+  /** Servers, domains and options for the resolv.conf of containers that name none. */
+  readonly dns?: readonly string[];
+  readonly dnsSearch?: readonly string[];
+  readonly dnsOptions?: readonly string[];
+  /** What "host-gateway" stands for: at most one address of each family; of one that is not there, the default bridge's. */
+  readonly hostGatewayIps?: readonly string[];
+  /** "name:address" for the hosts file of containers that say nothing of the name. */
+  readonly defaultExtraHosts?: readonly string[];
 }
 
-type Reader = (value: unknown) => NetworkSettings;
-
-const TEXTS = {
-  bip: "bip",
-  bip6: "bip6",
-  bridge: "bridge",
-  "default-gateway": "defaultGateway",
-  "default-gateway-v6": "defaultGatewayV6",
-  "fixed-cidr": "fixedCidr",
-  "fixed-cidr-v6": "fixedCidrV6",
-  ip: "ip",
-} as const;
-
-const FLAGS = { icc: "icc", "ip-masq": "ipMasq", ipv6: "ipv6" } as const;
-
-/** By key of daemon.json. What values mean together is checked by `planDefaultBridge`. */
-export const NETWORK_READERS: Readonly<Record<string, Reader>> = Object.assign(
-  emptyMap<Reader>(),
-  Object.fromEntries(
-    Object.entries(TEXTS).map(([key, name]): [string, Reader] => [
-      key,
-      (value) => ({ [name]: asString(value, key) }),
-    ]),
-  ),
-  Object.fromEntries(
-    Object.entries(FLAGS).map(([key, name]): [string, Reader] => [
-      key,
-      (value) => ({ [name]: flagOf(key, value) }),
-    ]),
-  ),
-  {
-    mtu: (value: unknown) => ({ mtu: asInt(value, "mtu") }),
-    "default-address-pools": (value: unknown) => ({ addressPools: decodeAddressPools(value) }),
-    "default-network-opts": (value: unknown) => ({
-      networkOptions: asMap(value, "default-network-opts", (options, path) => asMap(options, path, asString)),
-    }),
-  },
-);
-
-function flagOf(key: string, value: unknown): boolean {
-  if (typeof value !== "boolean") throw wrongType(key, "true or false", value);
-  return value;
-}
+/** Docker's, but for `defaultExtraHosts`. */
+export const NETWORK_DEFAULTS = {
+  ipForward: true,
+  ipForwardNoDrop: false,
+  userlandProxy: true,
+  dns: [],
+  dnsSearch: [],
+  dnsOptions: [],
+  hostGatewayIps: [],
+  defaultExtraHosts: ["host.docker.internal:host-gateway"],
+} as const satisfies NetworkSettings;
 
 /** Throws `invalid_argument` for a bridge by name together with an address for it: it has its own. */
 export function defaultBridgeConfig(settings: NetworkSettings): DefaultBridgeConfig {
-  const { addressPools: _pools, networkOptions: _options, ...said } = settings;
-  const config = { ...DEFAULT_BRIDGE_CONFIG, ...said };
-  if (config.bridge !== "" && config.bip !== "")
+  const said = { ...DEFAULT_BRIDGE_CONFIG, ...settings };
+  const { bip, bip6, fixedCidr, fixedCidrV6, defaultGateway, defaultGatewayV6, bridge } = said;
+  const { ipv6, icc, ipMasq, ip, mtu } = said;
+  if (bridge !== "" && bip !== "")
     throw fail(
       "invalid_argument",
       "you specified -b & --bip, mutually exclusive options. Please specify only one",
     );
-  return config;
+  const addresses = { bip, bip6, fixedCidr, fixedCidrV6, defaultGateway, defaultGatewayV6 };
+  return { ...addresses, bridge, ipv6, icc, ipMasq, ip, mtu };
+}
+
+export function firewallSettings(settings: NetworkSettings): FirewallSettings {
+  const { iptables, ip6tables, mode, allowDirectRouting } = DEFAULT_FIREWALL_SETTINGS;
+  return {
+    iptables: settings.iptables ?? iptables,
+    ip6tables: settings.ip6tables ?? ip6tables,
+    mode: settings.firewallMode ?? mode,
+    allowDirectRouting: settings.allowDirectRouting ?? allowDirectRouting,
+    acceptMark: settings.acceptMark,
+  };
 }

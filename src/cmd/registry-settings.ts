@@ -176,13 +176,6 @@ export function registryOptions(
   };
 }
 
-/** What both say, as dockerd names it. */
-export function doubledSettings(flags: RegistrySettings, file: RegistrySettings): readonly string[] {
-  return Object.entries(flags)
-    .filter(([key]) => Object.hasOwn(file, key))
-    .map(([key]) => key);
-}
-
 function wrong(message: string): Error {
   return fail("invalid_argument", message);
 }
