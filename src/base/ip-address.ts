@@ -114,3 +114,9 @@ export function ipBytes({ family, value }: IpAddress): Uint8Array {
   const length = bitsOf(family) / 8;
   return Uint8Array.from({ length }, (_, at) => Number((value >> BigInt(8 * (length - 1 - at))) & 0xffn));
 }
+
+/** The other way round. */
+export function ipOfBytes(bytes: Uint8Array): IpAddress {
+  const value = bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  return { family: bytes.length === 4 ? 4 : 6, value };
+}

@@ -58,7 +58,6 @@ import type { Remap } from "../engine/containers/user-namespace.ts";
 import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
-import { openNetworks } from "../engine/networks/networks.ts";
 import { mendImageMounts } from "../engine/images/mounts.ts";
 import { keepCollecting } from "../engine/system/collect-garbage.ts";
 import { makeRoom, sharedRoom } from "../engine/system/make-room.ts";
@@ -91,6 +90,7 @@ import {
 import { openRoots, statePaths } from "./daemon-roots.ts";
 import { listenOn } from "./daemon-socket.ts";
 import { findNativeParts } from "./native-parts.ts";
+import { openNetworks } from "./open-networks.ts";
 import { registryOptions } from "./registry-settings.ts";
 import { openStorage } from "./storage-driver.ts";
 import { type DumpedParts, writeStateDump } from "./state-dump.ts";
@@ -189,13 +189,22 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     log.warn("root cannot be remapped with itself: user namespaces are off");
   const events = new MemoryEventBus();
   const locks = new KeyedLock();
-  const networks = openNetworks(metadata);
+  const hostId = engineId(metadata);
+  const networkHost = openNetworks({
+    native,
+    metadata,
+    log,
+    hostId,
+    execRoot: roots.execRoot,
+    settings: options.network,
+  });
   const store = new ContainerStore(metadata, {
     cgroupVersion: facts.cgroup.version,
     maskedPaths: defaultMaskedPaths(facts),
     readonlyPaths: DEFAULT_READONLY_PATHS,
     hostname: hostname(),
     runtime: runtimes.defaultName,
+    network: options.network.bridge === "none" ? "none" : "bridge",
   });
   let isStopping = false;
 
@@ -215,9 +224,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     log,
     buildSpec,
     buildExecProcess,
-    networks,
+    ...networkHost,
     containersDir: roots.containers,
-    networkIds: new Map(networks.map(({ name, id }) => [name, id])),
     readLog: jsonFileReader(log),
     compressLog: (sink: LogSink, signal: AbortSignal) => compressRotated(sink, native, signal),
     restartDue: (container: Container): Promise<void> => startAgain(engine, container),
@@ -233,7 +241,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     mountTree: (mount: ImageMount, view: TreeView) => mountImageTree(nativeParts.shim, mount, view),
     unmountTree: (directory: string) => unmountImageTree(nativeParts.shim, directory),
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
-    daemon: { id: engineId(metadata), dataRoot: roots.dataRoot, debug: options.logLevel === "debug" },
+    daemon: { id: hostId, dataRoot: roots.dataRoot, debug: options.logLevel === "debug" },
     readHostNames,
     countDescriptors,
   };

@@ -1,22 +1,20 @@
-/** /networks and /volumes, as far as clients ask for them while there are neither bridges nor volumes. */
+/** /networks; and /volumes, as far as clients ask for them while there are none. */
 import { fail } from "../../base/errors.ts";
-import type { ContainerStore } from "../../engine/containers/store.ts";
-import {
-  findNetwork,
-  listNetworks,
-  NETWORK_FILTERS,
-  type Network,
-  networkDocument,
-} from "../../engine/networks/networks.ts";
+import { connect, type ConnectDeps, disconnect } from "../../engine/networks/connect.ts";
+import { createNetwork } from "../../engine/networks/create-network.ts";
+import { inspectNetwork, listNetworks, NETWORK_FILTERS } from "../../engine/networks/networks.ts";
+import { PRUNE_FILTERS, pruneNetworks, removeNetwork } from "../../engine/networks/remove-network.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
+import {
+  decodeNetworkConnect,
+  decodeNetworkCreate,
+  decodeNetworkDisconnect,
+} from "../../specs/engine/network.decode.ts";
 import type { Route } from "../router.ts";
 
 const VOLUME_FILTERS = ["dangling", "driver", "label", "name"];
 
-export interface NetworkRouteDeps {
-  readonly networks: readonly Network[];
-  readonly store: ContainerStore;
-}
+export type NetworkRouteDeps = ConnectDeps;
 
 export function networkRoutes(deps: NetworkRouteDeps): readonly Route[] {
   return [
@@ -24,45 +22,55 @@ export function networkRoutes(deps: NetworkRouteDeps): readonly Route[] {
       method: "GET",
       pattern: "/networks",
       handler: ({ query, reply }) => {
-        const filters = decodeFilters(query.str("filters"), NETWORK_FILTERS);
-        reply.json(
-          200,
-          listNetworks(deps.networks, filters).map((network) => networkDocument(network, [])),
-        );
+        reply.json(200, listNetworks(deps, decodeFilters(query.str("filters"), NETWORK_FILTERS)));
       },
     },
     {
       method: "POST",
       pattern: "/networks/create",
-      handler: () => {
-        throw fail(
-          "not_implemented",
-          "networks cannot be created by this engine yet: it has only none and host",
-        );
+      handler: async (call) => {
+        const { id } = await createNetwork(deps, decodeNetworkCreate(await call.json()));
+        call.reply.json(201, { Id: id, Warning: "" });
       },
     },
     {
       method: "POST",
       pattern: "/networks/prune",
-      handler: ({ reply }) => reply.json(200, { NetworksDeleted: null }),
+      handler: async ({ query, reply }) => {
+        const filters = decodeFilters(query.str("filters"), PRUNE_FILTERS);
+        const removed = await pruneNetworks(deps, { filters, dryRun: query.bool("dry-run") });
+        reply.json(200, { NetworksDeleted: removed.length === 0 ? null : removed });
+      },
     },
     {
       method: "GET",
       pattern: "/networks/:id",
       handler: (call) => {
-        const network = findNetwork(deps.networks, call.param(0));
-        const members = [...deps.store.all()].filter(
-          ({ host, task }) => host.NetworkMode === network.name && task !== undefined,
-        );
-        call.reply.json(200, networkDocument(network, members));
+        call.reply.json(200, inspectNetwork(deps, call.param(0)));
       },
     },
     {
       method: "DELETE",
       pattern: "/networks/:id",
-      handler: (call) => {
-        const { name } = findNetwork(deps.networks, call.param(0));
-        throw fail("forbidden", `${name} is a pre-defined network and cannot be removed`);
+      handler: async (call) => {
+        await removeNetwork(deps, call.param(0));
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/networks/:id/connect",
+      handler: async (call) => {
+        await connect(deps, call.param(0), decodeNetworkConnect(await call.json()));
+        call.reply.empty(200);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/networks/:id/disconnect",
+      handler: async (call) => {
+        await disconnect(deps, call.param(0), decodeNetworkDisconnect(await call.json()));
+        call.reply.empty(200);
       },
     },
     {

@@ -95,18 +95,23 @@ test("images: tag needs a name", async () => {
   expect((await host.call("POST", "/v1.51/images/busybox/tag?repo=a/b&tag=c")).status).toBe(201);
 });
 
-test("networks: none and host, found by name and beginning of the id, not removable", async () => {
+test("networks: none, host and bridge, found by name and beginning of the id, not removable", async () => {
   const { json } = await host.call("GET", "/v1.51/networks");
   expect(json).toMatchObject([
-    { Name: "none", Driver: "null", Scope: "local" },
+    {
+      Name: "bridge",
+      Driver: "bridge",
+      IPAM: { Config: [{ Subnet: "172.17.0.0/16", Gateway: "172.17.0.1" }] },
+    },
     { Name: "host", Driver: "host" },
+    { Name: "none", Driver: "null", Scope: "local" },
   ]);
-  const id = host.deps.networkIds.get("host") ?? "";
+  const id = host.network.idOf("host");
   expect((await host.call("GET", `/networks/${id.slice(0, 10)}`)).json).toMatchObject({
     Name: "host",
     Id: id,
   });
-  expect((await host.call("GET", "/networks/bridge")).json).toEqual({ message: "network bridge not found" });
+  expect((await host.call("GET", "/networks/nope")).json).toEqual({ message: "network nope not found" });
   expect((await host.call("DELETE", "/networks/none")).status).toBe(403);
 });
 

@@ -18,9 +18,9 @@ import type { Container } from "../../engine/containers/container.ts";
 import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
-import { openNetworks } from "../../engine/networks/networks.ts";
 import { MemoryEventBus } from "../../core/events/memory-bus.ts";
 import { FakeRegistries } from "../../engine/testing/fake-registries.ts";
+import { FakeNetwork } from "../../engine/testing/fake-network.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
 import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
@@ -81,6 +81,7 @@ export class ApiHost implements AsyncDisposable {
   readonly hub = new MemoryEventBus();
   readonly metadata: Metadata;
   readonly store: ContainerStore;
+  readonly network: FakeNetwork;
   readonly deps: ContainerRouteDeps;
   readonly logText: string[] = [];
   /** What `ps` answers. */
@@ -100,8 +101,9 @@ export class ApiHost implements AsyncDisposable {
       readonlyPaths: ["/proc/sys"],
       hostname: "testhost",
       runtime: "gantry-runc",
+      network: "bridge",
     });
-    const networks = openNetworks(this.metadata);
+    this.network = new FakeNetwork(this.metadata);
     const deps: ContainerRouteDeps = {
       store: this.store,
       locks: new KeyedLock(),
@@ -114,7 +116,7 @@ export class ApiHost implements AsyncDisposable {
       runtimes: TEST_RUNTIMES,
       remap: undefined,
       containersDir,
-      networkIds: new Map(networks.map(({ name, id }) => [name, id])),
+      network: this.network.parts,
       log: NO_LOG,
       buildSpec: (input) => ({
         ociVersion: "1.2.0",
@@ -138,7 +140,7 @@ export class ApiHost implements AsyncDisposable {
           store: this.store,
           images: this.images,
           snapshots: this.snapshots,
-          networkIds: deps.networkIds,
+          network: deps.network,
           containers: () => this.store.all(),
           facts: TEST_FACTS,
           runtimes: TEST_RUNTIMES,
@@ -167,7 +169,7 @@ export class ApiHost implements AsyncDisposable {
           helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
         }),
         ...registryRoutes({ registries: this.registries }),
-        ...networkRoutes({ networks, store: this.store }),
+        ...networkRoutes(deps),
       ],
     });
   }
@@ -175,6 +177,7 @@ export class ApiHost implements AsyncDisposable {
   static async start(): Promise<ApiHost> {
     const host = new ApiHost();
     const { promise, resolve } = Promise.withResolvers<void>();
+    await host.network.predefine();
     host.#server.listen(host.socketPath, resolve);
     await promise;
     host.images.add("busybox", { Cmd: ["sh"], Env: ["PATH=/bin"] });
@@ -253,7 +256,7 @@ export class ApiHost implements AsyncDisposable {
   }
 
   actions(): readonly string[] {
-    return this.published.map((event) => event.Action);
+    return this.published.filter(({ Type }) => Type !== "network").map((event) => event.Action);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,8 @@ const PLAIN: HostsInput = {
   addresses: ["10.66.0.140"],
   extraHosts: [],
   hostGateways: ["172.17.0.1"],
-  namesHost: false,
+  defaultHosts: [],
+  linked: [],
   hasIpv6: true,
   base: undefined,
 };
@@ -46,11 +47,24 @@ describe("hostsText()", () => {
   });
 
   test("names the host, unless somebody else is called so", () => {
-    expect(lines({ namesHost: true })).toBe("172.17.0.1\thost.docker.internal\n10.66.0.140\thosty\n");
-    expect(lines({ namesHost: true, extraHosts: ["host.docker.internal:9.9.9.9"] })).toBe(
-      "9.9.9.9\thost.docker.internal\n10.66.0.140\thosty\n",
+    expect(lines({ defaultHosts: ["host.docker.internal:host-gateway"] })).toBe(
+      "172.17.0.1\thost.docker.internal\n10.66.0.140\thosty\n",
     );
-    expect(lines({ namesHost: true, hostGateways: [] })).toBe("10.66.0.140\thosty\n");
+    expect(
+      lines({
+        defaultHosts: ["host.docker.internal:host-gateway"],
+        extraHosts: ["host.docker.internal:9.9.9.9"],
+      }),
+    ).toBe("9.9.9.9\thost.docker.internal\n10.66.0.140\thosty\n");
+    expect(lines({ defaultHosts: ["host.docker.internal:host-gateway"], hostGateways: [] })).toBe(
+      "10.66.0.140\thosty\n",
+    );
+  });
+
+  test("has the linked containers before its own addresses", () => {
+    expect(lines({ linked: [{ address: "172.17.0.3", name: "db 0123 base" }] })).toBe(
+      "172.17.0.3\tdb 0123 base\n10.66.0.140\thosty\n",
+    );
   });
 
   test("has no IPv6 where there is none", () => {

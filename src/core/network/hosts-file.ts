@@ -11,8 +11,10 @@ export interface HostsInput {
   readonly extraHosts: readonly string[];
   /** What "host-gateway" stands for: an address of each family, none when there is no bridge network. */
   readonly hostGateways: readonly string[];
-  /** Adds "host.docker.internal" for the host, unless an extra host is called so. */
-  readonly namesHost: boolean;
+  /** As extra hosts, unless one of those is called so; "host-gateway" without a gateway is passed over. */
+  readonly defaultHosts: readonly string[];
+  /** Containers that this one is linked with, by all their names. */
+  readonly linked: readonly HostsLine[];
   /** The container has IPv6 at all: its loopback, at least. */
   readonly hasIpv6: boolean;
   /** The host's own file, for containers in its network; used as it is when there are no extra hosts. */
@@ -28,24 +30,43 @@ ff02::2\tip6-allrouters
 `;
 
 const HOST_GATEWAY = "host-gateway";
-const HOST_NAME = "host.docker.internal";
 
 /** Throws `invalid_argument` for "host-gateway" without a gateway, and for what is no extra host. */
 export function hostsText(input: HostsInput): string {
-  const { base, extraHosts, hasIpv6, namesHost, hostGateways, addresses } = input;
+  const { base, extraHosts, hasIpv6, hostGateways, linked } = input;
   if (base !== undefined && extraHosts.length === 0)
     return base.endsWith("\n") || base === "" ? base : `${base}\n`;
   const extra = extraHosts.flatMap((entry) => extraLines(entry, hostGateways));
-  const isNamed = extra.some(({ name }) => name === HOST_NAME);
-  const host = namesHost && !isNamed ? hostGateways.map((address) => ({ address, name: HOST_NAME })) : [];
-  const names = ownNames(input);
-  const own = names === "" ? [] : addresses.map((address) => ({ address, name: names }));
-  const lines = [...extra, ...host, ...own].filter(({ address }) => hasIpv6 || !address.includes(":"));
-  const text = lines.map(({ address, name }) => `${address}\t${name}\n`).join("");
-  return LOOPBACK_IPV4 + (hasIpv6 ? LOOPBACK_IPV6 : "") + text;
+  const named = new Set(extra.map(({ name }) => name));
+  const defaults = defaultHostLines(input.defaultHosts, hostGateways).filter(({ name }) => !named.has(name));
+  const lines = [...extra, ...defaults, ...linked, ...ownLines(input)];
+  const text = lines.filter(({ address }) => hasIpv6 || !address.includes(":")).map(hostsLine);
+  return LOOPBACK_IPV4 + (hasIpv6 ? LOOPBACK_IPV6 : "") + text.join("");
 }
 
-interface HostsLine {
+/** What a container is to find of the host, by name. */
+export function defaultHostLines(
+  entries: readonly string[],
+  hostGateways: readonly string[],
+): readonly HostsLine[] {
+  return entries.flatMap((entry) =>
+    entry.endsWith(HOST_GATEWAY) && hostGateways.length === 0 ? [] : extraLines(entry, hostGateways),
+  );
+}
+
+/** The lines of the container's own addresses, which come and go with its networks. */
+export function ownLines(
+  input: Pick<HostsInput, "hostname" | "domainname" | "addresses">,
+): readonly HostsLine[] {
+  const name = ownNames(input);
+  return name === "" ? [] : input.addresses.map((address) => ({ address, name }));
+}
+
+export function hostsLine({ address, name }: HostsLine): string {
+  return `${address}\t${name}\n`;
+}
+
+export interface HostsLine {
   readonly address: string;
   readonly name: string;
 }
@@ -66,7 +87,7 @@ function extraLines(entry: string, hostGateways: readonly string[]): readonly Ho
 }
 
 /** "web.example.org web": with the domain first, which may be part of the host name already. */
-function ownNames({ hostname, domainname }: HostsInput): string {
+function ownNames({ hostname, domainname }: Pick<HostsInput, "hostname" | "domainname">): string {
   const full = domainname === "" ? hostname : `${hostname}.${domainname}`;
   const dot = full.indexOf(".");
   return dot < 0 ? full : `${full} ${full.slice(0, dot)}`;

@@ -16,12 +16,15 @@ export function dummyNameOf(networkId: string): string {
   return `dm-${networkId.slice(0, 12)}`;
 }
 
+/** How the IFLA_IFALIAS of everything of ours begins. */
+export const MARK = "gantry:";
+
 /** IFLA_IFALIAS of a network's own link. */
 export function networkMark(networkId: string): string {
-  return `gantry:${networkId}`;
+  return `${MARK}${networkId}`;
 }
 
 /** IFLA_IFALIAS of an endpoint's link. */
 export function endpointMark(containerId: string, endpointId: string): string {
-  return `gantry:${containerId}:${endpointId}`;
+  return `${MARK}${containerId}:${endpointId}`;
 }

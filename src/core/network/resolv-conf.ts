@@ -95,6 +95,19 @@ export function defaultBridgeResolver(host: HostResolver, wishes: ResolverWishes
   ]);
 }
 
+/** For a container in the host's own network: what the host has, but for the user's wishes. */
+export function hostNetworkResolver(host: HostResolver, wishes: ResolverWishes): string {
+  const { servers, search, options } = wishes;
+  if (servers.length + search.length + options.length === 0) return host.text;
+  const settings = merge(parse(host.text), wishes);
+  return write(settings, [
+    `Based on host file: '${host.path}' (legacy)`,
+    ...invalidLine(settings),
+    overridesLine(wishes),
+    ...ndotsLine(settings, wishes),
+  ]);
+}
+
 function ndotsLine({ options }: Settings, wishes: ResolverWishes): string[] {
   if (!options.some(isNdots)) return [];
   return [`Option ndots from: ${wishes.options.length > 0 ? "override" : "host"}`];

@@ -9,6 +9,8 @@
 import { closeSync, openSync } from "node:fs";
 import { randomInt } from "node:crypto";
 import { errnoOf, fail, messageOf } from "../../base/errors.ts";
+import { ipBytes, parseIp } from "../../base/ip-address.ts";
+import { type DefaultRoute, setDefaultRoutes } from "../../linux/netlink/default-routes.ts";
 import type { Native } from "../../linux/native.ts";
 import { networkNamespaceOf } from "../../linux/namespace-path.ts";
 import type { NameServer } from "./dns/dns.ts";
@@ -33,7 +35,7 @@ export interface Membership {
 }
 
 export interface SandboxOptions {
-  readonly native: Pick<Native, "netlink" | "boundSocket" | "closeFd">;
+  readonly native: Pick<Native, "netlink" | "boundSocket" | "closeFd" | "writeNetSettings">;
   readonly driverOf: (network: NetworkRecord) => Driver;
   readonly names: NameServer;
 }
@@ -73,9 +75,19 @@ export class Sandboxes {
     await inNamespace(task.pid, (namespace) => this.#attach(member, namespace));
   }
 
-  async disconnect(task: SandboxTask, { network, endpoint }: Omit<Membership, "ways">): Promise<void> {
+  async disconnect(
+    task: Pick<SandboxTask, "pid">,
+    { network, endpoint }: Omit<Membership, "ways">,
+  ): Promise<void> {
     await inNamespace(task.pid, (namespace) =>
       this.#options.driverOf(network).detach(network, endpoint, namespace),
+    );
+  }
+
+  /** Has packets for elsewhere leave by those of its endpoints that the ways say, as they are after a change. */
+  async reroute(task: Pick<SandboxTask, "pid">, members: readonly Membership[]): Promise<void> {
+    await inNamespace(task.pid, (namespace) =>
+      setDefaultRoutes(this.#options.native, namespace, members.flatMap(defaultRoutesOf)),
     );
   }
 
@@ -143,6 +155,18 @@ export class Sandboxes {
       }
     }
   }
+}
+
+function defaultRoutesOf({ endpoint, ways }: Membership): readonly DefaultRoute[] {
+  const link = endpoint.interfaceName;
+  const route = (family: DefaultRoute["family"], gateway: string): DefaultRoute => {
+    const address = parseIp(gateway);
+    return { link, family, gateway: address && ipBytes(address) };
+  };
+  return [
+    ...(ways.ipv4 ? [route("ipv4", endpoint.ipv4Gateway)] : []),
+    ...(ways.ipv6 ? [route("ipv6", endpoint.ipv6Gateway)] : []),
+  ];
 }
 
 /** The process waits, or runs under a shim that is to be asked first whether it does: its number is nobody else's. */

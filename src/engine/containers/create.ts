@@ -13,6 +13,9 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { DecodedCreate } from "../../specs/engine/container.decode.ts";
 import type { ContainerCreateResponse } from "../../specs/engine/container.ts";
+import { planAttachments } from "../networks/attachments.ts";
+import { checkLinks } from "../networks/links.ts";
+import type { NetworkParts } from "../networks/network-parts.ts";
 import { announce, type EventSink } from "./announce.ts";
 import { logSinkOf } from "./log-options.ts";
 import { checkBindSources } from "./mounts.ts";
@@ -23,7 +26,7 @@ import { checkSpecOptions } from "./spec.ts";
 import type { ContainerStore } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
 import { checkUserNamespace, idMapsOf, type Remap, shiftOf } from "./user-namespace.ts";
-import { checkNetwork, validateCreate } from "./validate.ts";
+import { validateCreate } from "./validate.ts";
 
 export interface CreateDeps {
   readonly store: ContainerStore;
@@ -35,6 +38,7 @@ export interface CreateDeps {
   readonly runtimes: Runtimes;
   readonly remap: Remap | undefined;
   readonly containersDir: string;
+  readonly network: Pick<NetworkParts, "networks">;
 }
 
 /**
@@ -50,11 +54,11 @@ export async function create(
   request: DecodedCreate,
   { platform = "", signal }: { readonly platform?: string; readonly signal: AbortSignal },
 ): Promise<ContainerCreateResponse> {
-  const [unsupported] = request.unsupported;
-  if (unsupported !== undefined)
-    throw fail("not_implemented", `"${unsupported}" is not supported by this engine yet`);
-  for (const network of [request.host.NetworkMode, ...request.networks]) checkNetwork(network);
-  for (const mode of [request.host.NetworkMode, request.host.PidMode]) checkShared(deps.store, mode);
+  const wishes = {
+    ...request.host,
+    NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
+    PidMode: sharedMode(deps.store, request.host.PidMode),
+  };
 
   const given = name === "" ? undefined : checkName(name);
   if (request.config.Image === "" && (request.config.Cmd ?? request.config.Entrypoint ?? []).length === 0)
@@ -71,16 +75,23 @@ export async function create(
     imageId: image.id,
     layer: image.layers.at(-1)?.chainId,
     config: request.config,
-    host: request.host,
+    host: wishes,
     imageConfig: image.config,
   });
   const warnings = [
-    ...validateCreate(request.config, container.config, request.host, deps.facts, deps.runtimes),
+    ...validateCreate(request.config, container.config, wishes, deps.facts, deps.runtimes),
     ...(wanted === undefined && !runsOn(image, host) ? [otherPlatform(image, host)] : []),
   ];
   const remap = idMapsOf(container.host, deps.remap);
   checkUserNamespace(container.host, remap);
   checkSpecOptions(container.config, container.host, deps.facts);
+  checkLinks(deps.store, container.host);
+  const attachments = planAttachments(deps.network.networks, {
+    container: id,
+    networkMode: container.host.NetworkMode,
+    endpoints: request.networks,
+    macAddress: request.macAddress,
+  });
   const paths = containerPaths(deps.containersDir, id);
   logSinkOf(container.host.LogConfig, container.config, paths.log);
   if (container.mounts.length > 0) await checkBindSources(container.mounts);
@@ -98,7 +109,9 @@ export async function create(
     await deps.snapshots.persist(id);
     await syncDirectory(deps.containersDir);
   }
-  deps.store.add(container);
+  deps.store.add(container, (durability) => {
+    for (const attachment of attachments) deps.network.networks.attach(attachment, durability);
+  });
   scope.release();
 
   announce(deps.events, container, "create");
@@ -110,11 +123,14 @@ function otherPlatform(image: Platform, host: Platform): string {
   return `The requested image's platform (${platformText(image)}) does not match the detected host platform (${platformText(host)}) and no specific platform was requested`;
 }
 
-/** A container whose namespace is to be shared must be there. Not `not_found`: clients take that for a missing image. */
-function checkShared(store: ContainerStore, mode: string): void {
-  if (!mode.startsWith("container:")) return;
+/**
+ * A container whose namespace is to be shared must be there; it is remembered by its id. Throws `invalid_argument`, not
+ * `not_found`: clients take that for a missing image.
+ */
+function sharedMode(store: ContainerStore, mode: string): string {
+  if (!mode.startsWith("container:")) return mode;
   try {
-    store.find(mode.slice("container:".length));
+    return `container:${store.find(mode.slice("container:".length)).id}`;
   } catch (error) {
     throw fail("invalid_argument", messageOf(error), error);
   }

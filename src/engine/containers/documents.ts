@@ -1,12 +1,6 @@
 /** Parts of answers that list, inspect and images share: configurations as Docker writes them, ports, networks. */
-import type {
-  ContainerConfig,
-  EndpointSettings,
-  HostConfig,
-  MountPoint,
-} from "../../specs/engine/container.ts";
+import type { ContainerConfig, HostConfig, MountPoint } from "../../specs/engine/container.ts";
 import type { Container } from "./container.ts";
-import { NO_ENDPOINT } from "../networks/endpoint-documents.ts";
 
 /** ContainerConfig without the fields that Docker leaves out when they are empty. */
 export function configDocument(config: ContainerConfig): Readonly<Record<string, unknown>> {
@@ -58,15 +52,6 @@ function withoutNulls(entry: object): Readonly<Record<string, unknown>> {
 
 export function mountPoints(container: Container): readonly MountPoint[] {
   return container.mounts.flatMap(({ point }) => (point === undefined ? [] : [point]));
-}
-
-/** The networks of a container by name: "none" or "host", or nothing when it shares another's. */
-export function networksDocument(
-  host: HostConfig,
-  networkIds: ReadonlyMap<string, string>,
-): Readonly<Record<string, EndpointSettings>> {
-  const id = networkIds.get(host.NetworkMode);
-  return id === undefined ? {} : { [host.NetworkMode]: { ...NO_ENDPOINT, NetworkID: id } };
 }
 
 /** Path and arguments: entry point and command in one. */

@@ -6,8 +6,11 @@ import type { Snapshotter, SnapshotUsage } from "../../core/snapshots/snapshotte
 import { networkNamespaceOf } from "../../linux/namespace-path.ts";
 import { isCategory } from "../../base/errors.ts";
 import type { ContainerState } from "../../specs/engine/container.ts";
+import { NO_SANDBOX, networkSettings } from "../networks/endpoint-documents.ts";
+import type { NetworkParts } from "../networks/network-parts.ts";
+import { membershipsOf } from "../networks/places.ts";
 import type { Container } from "./container.ts";
-import { commandOf, configDocument, hostDocument, mountPoints, networksDocument } from "./documents.ts";
+import { commandOf, configDocument, hostDocument, mountPoints } from "./documents.ts";
 import { containerPaths } from "./paths.ts";
 import { countsAsRunning } from "./state.ts";
 import { formatTime } from "./timestamp.ts";
@@ -17,7 +20,7 @@ export interface InspectDeps {
   readonly images: Pick<Images, "resolve">;
   readonly snapshots: Pick<Snapshotter, "driver" | "describe" | "usage">;
   readonly containersDir: string;
-  readonly networkIds: ReadonlyMap<string, string>;
+  readonly network: Pick<NetworkParts, "networks">;
 }
 
 export async function inspect(
@@ -54,26 +57,10 @@ export async function inspect(
     ...(size === undefined ? {} : { SizeRw: size.rw, SizeRootFs: size.rootFs }),
     Mounts: mountPoints(container),
     Config: configDocument(config),
-    NetworkSettings: {
-      Bridge: "",
-      SandboxID: "",
-      SandboxKey: state.pid > 0 && host.NetworkMode !== "host" ? networkNamespaceOf(state.pid) : "",
-      Ports: {},
-      HairpinMode: false,
-      LinkLocalIPv6Address: "",
-      LinkLocalIPv6PrefixLen: 0,
-      SecondaryIPAddresses: null,
-      SecondaryIPv6Addresses: null,
-      EndpointID: "",
-      Gateway: "",
-      GlobalIPv6Address: "",
-      GlobalIPv6PrefixLen: 0,
-      IPAddress: "",
-      IPPrefixLen: 0,
-      IPv6Gateway: "",
-      MacAddress: "",
-      Networks: networksDocument(host, deps.networkIds),
-    },
+    NetworkSettings: networkSettings(
+      membershipsOf(deps.network.networks, container.id),
+      state.pid > 0 ? { id: container.id, key: networkNamespaceOf(state.pid) } : NO_SANDBOX,
+    ),
   };
 }
 

@@ -6,6 +6,7 @@
 import { fail } from "../../base/errors.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Filters } from "../../specs/engine/container.ts";
+import type { NetworkParts } from "../networks/network-parts.ts";
 import type { Container } from "./container.ts";
 import { mountPoints } from "./documents.ts";
 import { countsAsRunning } from "./state.ts";
@@ -29,15 +30,18 @@ export const LIST_FILTERS = [
   "volume",
 ] as const;
 
+export interface FilterDeps {
+  readonly store: ContainerStore;
+  readonly images: Pick<Images, "resolve">;
+  readonly network: Pick<NetworkParts, "networks">;
+}
+
 type Test = (container: Container) => boolean;
 
 const STATUSES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
 
 /** Checks the values once. Throws `invalid_argument`, or `not_found` for `before` and `since` of unknown containers. */
-export function prepareFilters(
-  deps: { readonly store: ContainerStore; readonly images: Pick<Images, "resolve"> },
-  filters: Filters,
-): readonly Test[] {
+export function prepareFilters(deps: FilterDeps, filters: Filters): readonly Test[] {
   const tests: Test[] = [];
   for (const [key, values] of filters) {
     if (values.length === 0) continue;
@@ -50,11 +54,7 @@ export function matchesFilters(container: Container, tests: readonly Test[]): bo
   return tests.every((test) => test(container));
 }
 
-function prepare(
-  deps: { readonly store: ContainerStore; readonly images: Pick<Images, "resolve"> },
-  key: string,
-  values: readonly string[],
-): Test {
+function prepare(deps: FilterDeps, key: string, values: readonly string[]): Test {
   switch (key) {
     case "ancestor": {
       const ids = new Set(values.flatMap((value) => resolvedId(deps.images, value)));
@@ -96,7 +96,10 @@ function prepare(
     case "label":
       return (container) => values.every((value) => matchesLabel(container.config.Labels ?? {}, value));
     case "network":
-      return ({ host }) => values.includes(host.NetworkMode);
+      return ({ id }) =>
+        deps.network.networks
+          .attachments(id)
+          .some(({ network, networkId }) => values.includes(network) || values.includes(networkId));
     case "volume":
       return (container) =>
         mountPoints(container).some(
@@ -106,7 +109,13 @@ function prepare(
       return ({ config }) =>
         Object.keys(config.ExposedPorts ?? {}).some((port) => values.some((value) => samePort(port, value)));
     case "publish":
-      return () => false;
+      return ({ id }) =>
+        deps.network.networks
+          .endpointsIn(id)
+          .flatMap(({ ports }) => ports)
+          .some(({ hostPort, protocol }) =>
+            values.some((value) => samePort(`${hostPort}/${protocol}`, value)),
+          );
     case "is-task":
       return () => values.includes("false");
     default:

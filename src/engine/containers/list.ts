@@ -1,7 +1,9 @@
 /** GET /containers/json: newest first, filtered. Reads a snapshot; never waits for a lock. */
 import type { ContainerSummary, Filters } from "../../specs/engine/container.ts";
+import { networkSummaries, portSummaries } from "../networks/endpoint-documents.ts";
+import { membershipsOf } from "../networks/places.ts";
 import type { Container } from "./container.ts";
-import { commandOf, mountPoints, networksDocument } from "./documents.ts";
+import { commandOf, mountPoints } from "./documents.ts";
 import { type InspectDeps, sizeOf } from "./inspect.ts";
 import { matchesFilters, prepareFilters } from "./list-filters.ts";
 import { countsAsRunning } from "./state.ts";
@@ -9,7 +11,7 @@ import { statusText } from "./status-text.ts";
 import type { ContainerStore } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
 
-export interface ListDeps extends Pick<InspectDeps, "images" | "snapshots" | "networkIds"> {
+export interface ListDeps extends Pick<InspectDeps, "images" | "snapshots" | "network"> {
   readonly store: ContainerStore;
 }
 
@@ -51,6 +53,8 @@ export function newestFirst(containers: Iterable<Container>): Container[] {
 function summarize(deps: ListDeps, container: Container, now: bigint): ContainerSummary {
   const { record, state, config, host } = container;
   const { path, args } = commandOf(config);
+  const memberships = membershipsOf(deps.network.networks, container.id);
+  const endpoints = memberships.flatMap(({ endpoint }) => endpoint ?? []);
   return {
     Id: container.id,
     Names: [`/${record.name}`],
@@ -58,15 +62,12 @@ function summarize(deps: ListDeps, container: Container, now: bigint): Container
     ImageID: record.imageId,
     Command: [path, ...args.map(quoteArgument)].join(" "),
     Created: Number(record.createdNs / 1_000_000_000n),
-    Ports: Object.keys(config.ExposedPorts ?? {}).flatMap((text) => {
-      const match = /^(\d{1,5})\/(\w+)$/.exec(text);
-      return match === null ? [] : [{ PrivatePort: Number(match[1]), Type: match[2] ?? "tcp" }];
-    }),
+    Ports: portSummaries(endpoints),
     Labels: config.Labels ?? {},
     State: state.status,
     Status: statusText(state, now),
     HostConfig: { NetworkMode: host.NetworkMode },
-    NetworkSettings: { Networks: networksDocument(host, deps.networkIds) },
+    NetworkSettings: { Networks: networkSummaries(memberships) },
     Mounts: mountPoints(container),
   };
 }

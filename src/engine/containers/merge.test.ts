@@ -53,10 +53,11 @@ test("mergeHost() fills Docker's defaults", () => {
     readonlyPaths: ["/r"],
     hostname: "h",
     runtime: "gantry-runc",
+    network: "bridge",
   } as const;
   const merged = mergeHost(hostConfig({ Memory: 8 << 20 }), image, defaults);
   expect(merged).toMatchObject({
-    NetworkMode: "none",
+    NetworkMode: "bridge",
     CgroupnsMode: "private",
     IpcMode: "private",
     ShmSize: 64 << 20,
@@ -79,6 +80,7 @@ test("defaultHostname() is the short id, or the host's name on the host's networ
     readonlyPaths: [],
     hostname: "host",
     runtime: "gantry-runc",
+    network: "bridge",
   } as const;
   expect(defaultHostname("f".repeat(64), hostConfig({}), defaults)).toBe("ffffffffffff");
   expect(defaultHostname("f".repeat(64), hostConfig({ NetworkMode: "host" }), defaults)).toBe("host");

@@ -98,6 +98,8 @@ export interface HostDefaults {
   readonly hostname: string;
   /** The runtime of who names none. */
   readonly runtime: string;
+  /** The network of who names none. */
+  readonly network: "bridge" | "none";
 }
 
 /** A container's name for itself unless the user gave one: the host's where it shares the host's network or names. */
@@ -116,7 +118,7 @@ export function mergeHost(user: HostConfig, config: ContainerConfig, defaults: H
       Type: user.LogConfig.Type === "" ? "json-file" : user.LogConfig.Type,
       Config: user.LogConfig.Config ?? emptyMap<string>(),
     },
-    NetworkMode: networkModeOf(user, config),
+    NetworkMode: networkModeOf(user, config, defaults),
     RestartPolicy:
       user.RestartPolicy.Name === "" ? { ...user.RestartPolicy, Name: "no" } : user.RestartPolicy,
     CgroupnsMode: user.CgroupnsMode === "" ? defaultCgroupns(user, defaults) : user.CgroupnsMode,
@@ -130,17 +132,16 @@ export function mergeHost(user: HostConfig, config: ContainerConfig, defaults: H
   };
 }
 
-/** "default" means the bridge network, which is not here yet: such a container has none. */
-function networkModeOf(user: HostConfig, config: ContainerConfig): string {
-  if (config.NetworkDisabled || user.NetworkMode === "" || user.NetworkMode === "default") return "none";
-  return user.NetworkMode;
+function networkModeOf(user: HostConfig, config: ContainerConfig, defaults: HostDefaults): string {
+  if (config.NetworkDisabled) return "none";
+  return user.NetworkMode === "" || user.NetworkMode === "default" ? defaults.network : user.NetworkMode;
 }
 
 function defaultCgroupns(user: HostConfig, defaults: HostDefaults): string {
   return defaults.cgroupVersion === 2 && !user.Privileged ? "private" : "host";
 }
 
-/** How the effective NetworkMode is to be understood. */
+/** Whose network namespace it is, by the effective NetworkMode; "none" is its own. */
 export function networkOf(host: HostConfig): EffectiveNetwork {
   if (host.NetworkMode === "host") return "host";
   if (host.NetworkMode.startsWith("container:"))

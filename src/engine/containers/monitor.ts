@@ -2,6 +2,9 @@
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Task, TaskExit, Tasks } from "../../core/tasks/tasks.ts";
+import { placesOf } from "../networks/places.ts";
+import type { NetworkParts } from "../networks/network-parts.ts";
+import { announceJoined, leaveNetworks } from "../networks/join.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { type RemoveDeps, removeEnded } from "./remove.ts";
@@ -10,6 +13,7 @@ import { nextStatus } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
 
 export interface MonitorDeps extends RemoveDeps {
+  readonly network: NetworkParts;
   readonly store: ContainerStore;
   readonly tasks: Tasks;
   readonly events: EventSink;
@@ -49,15 +53,13 @@ function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskEx
     oomKilled: exit.oomKilled,
     finishedNs: exit.exitedAtNs,
   });
-  container.settling = deps.tasks
-    .remove(container.id)
-    .catch((error: unknown) =>
-      deps.log.error("cannot clean up an ended task", { id: container.id, error: messageOf(error) }),
-    )
-    .finally(() => {
-      container.settling = undefined;
-    });
+  const places = placesOf(deps.network.networks, container.id);
+  const settling = settle(deps, container).finally(() => {
+    if (container.settling === settling) container.settling = undefined;
+  });
+  container.settling = settling;
   if (exit.oomKilled) announce(deps.events, container, "oom");
+  announceJoined(deps, places, "disconnect", container);
   announce(deps.events, container, "die", {
     exitCode: String(exitCode),
     execDuration: String(ranNs / 1_000_000_000n),
@@ -65,6 +67,24 @@ function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskEx
   container.tellExit();
   if (container.host.AutoRemove && !container.isBeingRestarted) removeEnded(deps, container);
   else if (delayMs !== undefined) scheduleRestart(deps, container, delayMs);
+}
+
+/** Gives back what the task had. */
+async function settle(deps: MonitorDeps, container: Container): Promise<void> {
+  const leaving = leaveNetworks(deps, container, sharerOf(deps.store, container));
+  try {
+    await deps.tasks.remove(container.id);
+  } catch (error) {
+    deps.log.error("cannot clean up an ended task", { id: container.id, error: messageOf(error) });
+  }
+  await leaving;
+}
+
+/** One that lives on in the ended container's network namespace, which stays for it. */
+function sharerOf(store: ContainerStore, { id }: Container): Task | undefined {
+  for (const { host, task } of store.all())
+    if (task !== undefined && host.NetworkMode === `container:${id}`) return task;
+  return undefined;
 }
 
 /** Also used for containers that a start of the daemon finds waiting. */

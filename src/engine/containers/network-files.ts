@@ -4,71 +4,87 @@
  * through the thread pool.
  */
 import { chownSync, readFileSync, writeFileSync } from "node:fs";
+import type { Place } from "../../core/network/gateways.ts";
+import { gatewaysOf } from "../../core/network/gateways.ts";
+import { hostsLine, hostsText, type HostsLine, ownLines } from "../../core/network/hosts-file.ts";
+import type { NetworkParts } from "../networks/network-parts.ts";
+import { hostGatewaysOf, ownAddresses, resolvConfOf } from "../networks/resolver.ts";
+import type { Container } from "./container.ts";
 import type { ContainerPaths } from "./paths.ts";
 import type { HostOwner } from "./user-namespace.ts";
 
 export interface NetworkFilesInput {
-  readonly hostname: string;
-  readonly domainname: string;
-  readonly extraHosts: readonly string[];
-  readonly dns: readonly string[];
-  readonly dnsSearch: readonly string[];
-  readonly dnsOptions: readonly string[];
-  /** With the host's network the host's own files are the base. */
-  readonly isHostNetwork: boolean;
+  readonly container: Container;
+  readonly places: readonly Place[];
+  /** Containers that it is linked with, with all their names. */
+  readonly linked: readonly HostsLine[];
   /** The container's root, who may write to them, as the host knows him. */
   readonly owner: HostOwner;
 }
 
-const LOOPBACK_HOSTS = `127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::\tip6-localnet
-ff00::\tip6-mcastprefix
-ff02::1\tip6-allnodes
-ff02::2\tip6-allrouters
-`;
-
-export function writeNetworkFiles(paths: ContainerPaths, input: NetworkFilesInput): void {
-  const { uid, gid } = input.owner;
+/** Throws `invalid_argument` for an extra host that stands for a gateway where there is none. */
+export function writeNetworkFiles(
+  parts: NetworkParts,
+  paths: ContainerPaths,
+  input: NetworkFilesInput,
+): void {
+  const { container, owner } = input;
+  const { config, host } = container;
   for (const [path, text] of [
-    [paths.hosts, hostsText(input)],
-    [paths.hostname, `${input.hostname}\n`],
-    [paths.resolvConf, resolvConfText(input)],
+    [paths.hosts, hostsOf(parts, input)],
+    [paths.hostname, `${config.Hostname}\n`],
+    [paths.resolvConf, resolvConfOf(parts, host, input.places)],
   ] as const) {
     writeFileSync(path, text, { mode: 0o644 });
-    chownSync(path, uid, gid);
+    chownSync(path, owner.uid, owner.gid);
   }
 }
 
-function hostsText(input: NetworkFilesInput): string {
-  let text = input.isHostNetwork ? readOr("/etc/hosts", LOOPBACK_HOSTS) : LOOPBACK_HOSTS;
-  if (!text.endsWith("\n")) text += "\n";
-  for (const entry of input.extraHosts) {
-    const at = entry.search(/[:=]/);
-    text += `${entry.slice(at + 1).replace(/^\[(.*)\]$/, "$1")}\t${entry.slice(0, at)}\n`;
-  }
-  return text;
+function hostsOf(parts: NetworkParts, { container, places, linked }: NetworkFilesInput): string {
+  const { config, host } = container;
+  const { ipv4, ipv6 } = gatewaysOf(places);
+  const leadsOut = ipv4 !== undefined || ipv6 !== undefined;
+  return hostsText({
+    hostname: config.Hostname,
+    domainname: config.Domainname,
+    addresses: ownAddresses(places),
+    extraHosts: host.ExtraHosts ?? [],
+    hostGateways: hostGatewaysOf(parts),
+    defaultHosts: leadsOut ? parts.options.defaultExtraHosts : [],
+    linked,
+    hasIpv6: parts.options.hostHasIpv6,
+    base: host.NetworkMode === "host" ? readOr("/etc/hosts", "") : undefined,
+  });
 }
 
-function resolvConfText(input: NetworkFilesInput): string {
-  const { dns, dnsSearch, dnsOptions } = input;
-  const kept = readOr("/etc/resolv.conf", "")
+const MAX_HOSTS_BYTES = 1 << 20;
+
+/**
+ * Puts lines for new addresses into a running container's file and takes those of old ones out of it; what the container has
+ * written there stays. The file itself stays the same one, as it is bound into the container.
+ */
+export function changeHostsFile(
+  path: string,
+  names: { readonly hostname: string; readonly domainname: string },
+  change: { readonly added: readonly string[]; readonly removed: readonly string[] },
+): void {
+  const text = readFileSync(path, "utf8");
+  if (text.length > MAX_HOSTS_BYTES) return;
+  const removed = new Set(linesOf(names, change.removed));
+  const kept = text
     .split("\n")
-    .filter((line) => {
-      if (/^\s*[#;]/.test(line) || line.trim() === "") return false;
-      if (dns.length > 0 && /^\s*nameserver\b/.test(line)) return false;
-      if (dnsSearch.length > 0 && /^\s*(search|domain)\b/.test(line)) return false;
-      return !(dnsOptions.length > 0 && /^\s*options\b/.test(line));
-    });
-  const search = dnsSearch.filter((domain) => domain !== ".");
-  const lines = [
-    ...dns.map((server) => `nameserver ${server}`),
-    ...(search.length > 0 ? [`search ${search.join(" ")}`] : []),
-    ...(dnsOptions.length > 0 ? [`options ${dnsOptions.join(" ")}`] : []),
-  ];
-  return [...kept, ...lines].map((line) => `${line}\n`).join("");
+    .filter((line) => !removed.has(`${line}\n`))
+    .join("\n");
+  const start = kept === "" || kept.endsWith("\n") ? kept : `${kept}\n`;
+  writeFileSync(path, start + linesOf(names, change.added).join(""));
 }
 
+function linesOf(
+  names: { readonly hostname: string; readonly domainname: string },
+  addresses: readonly string[],
+): readonly string[] {
+  return ownLines({ ...names, addresses }).map(hostsLine);
+}
 /** The host's file of at most 64 KiB, or `fallback` when there is none. */
 function readOr(path: string, fallback: string): string {
   try {

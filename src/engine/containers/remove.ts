@@ -5,6 +5,7 @@ import type { KeyedLock } from "../../base/keyed-lock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
+import type { NetworkParts } from "../networks/network-parts.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { containerPaths } from "./paths.ts";
@@ -20,6 +21,7 @@ export interface RemoveDeps {
   readonly events: EventSink;
   readonly containersDir: string;
   readonly log: Logger;
+  readonly network: Pick<NetworkParts, "networks">;
 }
 
 /** Throws `conflict` for one that runs (without `force`) or is being removed already. */
@@ -79,7 +81,7 @@ export function removeEnded(deps: RemoveDeps, container: Container): void {
 export async function removeContainer(deps: RemoveDeps, container: Container): Promise<void> {
   deps.store.setState(container, { status: nextStatus(container.state.status, "remove") });
   try {
-    deps.store.delete(container);
+    deps.store.delete(container, (durability) => deps.network.networks.detachAll(container.id, durability));
   } catch (error) {
     deps.store.setState(container, {
       status: nextStatus("removing", "removeFailed"),

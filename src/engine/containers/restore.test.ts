@@ -24,6 +24,7 @@ const DEFAULTS = {
   readonlyPaths: [],
   hostname: "h",
   runtime: "gantry-runc",
+  network: "bridge",
 } as const;
 
 interface Restored {
@@ -39,6 +40,8 @@ async function restart(...tasks: FakeTask[]): Promise<Restored> {
   await restore({
     ...host.deps,
     store,
+    predefine: host.network.predefine,
+    sweepLinks: () => Promise.resolve(),
     restartDue: (container) => {
       due.push(container);
       return Promise.resolve();

@@ -12,6 +12,13 @@ import { join } from "node:path";
 import { errnoOf, messageOf } from "../../base/errors.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task } from "../../core/tasks/tasks.ts";
+import {
+  adoptNetworks,
+  forgetEndpoints,
+  restoreNetworks,
+  settleNetworks,
+  type RestoreNetworksDeps,
+} from "../networks/restore-networks.ts";
 import type { Container } from "./container.ts";
 import { type MonitorDeps, scheduleRestart, watch } from "./monitor.ts";
 import { removeEnded } from "./remove.ts";
@@ -19,7 +26,7 @@ import { FIRST_DELAY_MS, nextRestart } from "./restart-policy.ts";
 import { countsAsRunning } from "./state.ts";
 import { nowNs } from "./timestamp.ts";
 
-export interface RestoreDeps extends Omit<MonitorDeps, "snapshots"> {
+export interface RestoreDeps extends Omit<MonitorDeps, "snapshots">, Omit<RestoreNetworksDeps, "network"> {
   readonly snapshots: Pick<Snapshotter, "active" | "remove">;
 }
 
@@ -28,6 +35,7 @@ const LOST_EXIT_CODE = 255;
 
 export async function restore(deps: RestoreDeps): Promise<void> {
   deps.store.load(deps.log);
+  await restoreNetworks(deps);
   const containers = [...deps.store.all()];
   const tasks = await deps.tasks.reconnect(containers.map(({ id }) => id));
   for (const container of containers) {
@@ -37,6 +45,7 @@ export async function restore(deps: RestoreDeps): Promise<void> {
       deps.log.error("cannot restore a container", { id: container.id, error: messageOf(error) });
     }
   }
+  await settleNetworks(deps);
   await sweep(deps);
 }
 
@@ -51,6 +60,7 @@ async function restoreOne(deps: RestoreDeps, container: Container, task: Task | 
     await adopt(deps, container, task);
     return;
   }
+  forgetEndpoints(deps.network, container.id);
   if (status === "running" || status === "paused")
     deps.store.setState(container, {
       status: "exited",
@@ -75,6 +85,7 @@ async function adopt(deps: RestoreDeps, container: Container, task: Task): Promi
   const found = task.isPaused ? "paused" : "running";
   if (found !== status) deps.store.setState(container, { status: found });
   deps.store.setState(container, { pid: task.pid });
+  await adoptNetworks(deps, container, task);
   watch(deps, container, task);
   if (!pausedToCommit) return;
   if (task.isPaused) await task.resume();

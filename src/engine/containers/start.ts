@@ -9,6 +9,9 @@ import type { HostFacts } from "../../linux/host-facts.ts";
 import { resolveDevices } from "../../linux/device-nodes.ts";
 import { networkNamespaceOf, pidNamespaceOf, userNamespaceOf } from "../../linux/namespace-path.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
+import type { Place } from "../../core/network/gateways.ts";
+import { announceJoined, enterNetworks, furnishNetworks, leaveNetworks } from "../networks/join.ts";
+import { linkedHosts } from "../networks/links.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { logSinkOf } from "./log-options.ts";
@@ -16,7 +19,7 @@ import { networkOf } from "./merge.ts";
 import { type MonitorDeps, watch } from "./monitor.ts";
 import { resolveMounts } from "./mounts.ts";
 import { writeNetworkFiles } from "./network-files.ts";
-import { containerPaths } from "./paths.ts";
+import { type ContainerPaths, containerPaths } from "./paths.ts";
 import { removeContainer } from "./remove.ts";
 import { programOf, type Runtimes } from "./runtimes.ts";
 import type { SpecInput } from "./spec-input.ts";
@@ -88,10 +91,14 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
   container.cancelRestart();
   if (container.settling !== undefined) await container.settling;
   const startedNs = nowNs();
+  const signal = AbortSignal.timeout(START_DEADLINE_MS);
   let task: Task;
+  let places: readonly Place[] = [];
   try {
-    task = await runTask(deps, container);
+    places = await enterNetworks(deps, container, signal);
+    task = await runTask(deps, container, places, signal);
   } catch (error) {
+    await leaveNetworks(deps, container);
     throw await recordFailure(deps, container, error);
   }
   deps.store.setState(container, {
@@ -103,13 +110,20 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
     startedNs,
   });
   container.task = task;
+  announceJoined(deps, places, "connect", container);
   announce(deps.events, container, "start");
   deps.imageUses.used(container.record.imageId, Date.now());
   watch(deps, container, task);
   if (container.attaching.size > 0) await handOver(deps, container, task);
 }
 
-async function runTask(deps: StartDeps, container: Container): Promise<Task> {
+/** `places`: in the networks that the container has entered. */
+async function runTask(
+  deps: StartDeps,
+  container: Container,
+  places: readonly Place[],
+  signal: AbortSignal,
+): Promise<Task> {
   const { id, config, host } = container;
   const paths = containerPaths(deps.containersDir, id);
   const idMaps = idMapsOf(host, deps.remap);
@@ -122,23 +136,20 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
       `the runtime "${host.Runtime}" cannot be used with userns-remap: only the built-in one maps the layers (or run with --userns=host)`,
     );
   const network = joinNetwork(deps.store, container);
-  writeNetworkFiles(paths, {
-    hostname: config.Hostname,
-    domainname: config.Domainname,
-    extraHosts: host.ExtraHosts ?? [],
-    dns: host.Dns ?? [],
-    dnsSearch: host.DnsSearch ?? [],
-    dnsOptions: host.DnsOptions ?? [],
-    isHostNetwork: network.kind === "host",
-    owner: ownerOf(idMaps),
-  });
+  if (network.kind !== "path")
+    writeNetworkFiles(deps.network, paths, {
+      container,
+      places,
+      linked: linkedHosts(deps.store, deps.network, container),
+      owner: ownerOf(idMaps),
+    });
   const spec = deps.buildSpec({
     id,
     hostname: host.UTSMode === "host" ? "" : config.Hostname,
     config,
     host,
     mounts: container.mounts.length === 0 ? [] : await resolveMounts(container.mounts),
-    files: bindableFiles(container, paths),
+    files: bindableFiles(container, networkFiles(deps, container)),
     network,
     idMaps,
     join: joinNamespaces(deps.store, container, idMaps),
@@ -158,9 +169,18 @@ async function runTask(deps: StartDeps, container: Container): Promise<Task> {
       init: host.Init === true,
       runtime,
       attach: container.takeAttaching(),
+      beforeStart: places.some(({ endpoint }) => endpoint.interfaceName !== "")
+        ? (task) => furnishNetworks(deps, container, places, task)
+        : undefined,
     },
-    AbortSignal.timeout(START_DEADLINE_MS),
+    signal,
   );
+}
+
+/** Who shares another's network has its names, too. */
+function networkFiles({ store, containersDir }: StartDeps, { id, host }: Container): ContainerPaths {
+  const shared = host.NetworkMode.startsWith("container:") ? store.find(otherOf(host.NetworkMode)).id : id;
+  return containerPaths(containersDir, shared);
 }
 
 /** A file that the user mounts himself is not bound over his mount. */

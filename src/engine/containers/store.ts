@@ -22,6 +22,8 @@ const MIGRATIONS = [
 
 const STATUSES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"] as const;
 
+export type Durability = "durable" | "process";
+
 export class ContainerStore {
   readonly #metadata: Metadata;
   readonly #defaults: HostDefaults;
@@ -112,9 +114,14 @@ export class ContainerStore {
     return new Container(record, CREATED, this.#defaults);
   }
 
-  /** The container exists from here on. Its name must have been reserved. */
-  add(container: Container): void {
-    this.#metadata.transaction(this.#durabilityOf(container), () => {
+  /**
+   * The container exists from here on, with what others write of it at the same time (`also`). Its name must have been
+   * reserved.
+   */
+  add(container: Container, also: (durability: Durability) => void): void {
+    const durability = this.#durabilityOf(container);
+    this.#metadata.transaction(durability, () => {
+      also(durability);
       this.#insert.run(container.id, container.name, writeRecord(container.record));
       this.#putState.run(container.id, writeState(container.state));
     });
@@ -141,9 +148,11 @@ export class ContainerStore {
     this.#names.delete(old);
   }
 
-  /** The container is gone from here on: row, id and name. */
-  delete(container: Container): void {
-    this.#metadata.transaction(this.#durabilityOf(container), () => {
+  /** The container is gone from here on: row, id and name, and what others have written of it (`also`). */
+  delete(container: Container, also: (durability: Durability) => void): void {
+    const durability = this.#durabilityOf(container);
+    this.#metadata.transaction(durability, () => {
+      also(durability);
       this.#delete.run(container.id);
       this.#deleteState.run(container.id);
     });
@@ -151,7 +160,7 @@ export class ContainerStore {
     this.#names.delete(container.name);
   }
 
-  #durabilityOf(container: Container): "durable" | "process" {
+  #durabilityOf(container: Container): Durability {
     return container.host.AutoRemove ? "process" : "durable";
   }
 }

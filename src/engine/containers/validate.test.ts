@@ -78,9 +78,6 @@ test("what a process is given is checked", () => {
 
 test("what is changed silently elsewhere is a warning here", () => {
   expect(validate({})).toEqual([]);
-  expect(validate({ NetworkMode: "" })).toEqual([
-    "no bridge network yet: the container has only a loopback interface",
-  ]);
   expect(validate({ NetworkMode: "host", PortBindings: { "80/tcp": [] } })).toEqual([
     "Published ports are discarded when using host network mode",
   ]);

@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net";
 import { fail } from "../../base/errors.ts";
+import { parsePortBindings } from "../../core/network/port-bindings.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import { isRuntime, type Runtimes, unknownRuntime } from "./runtimes.ts";
@@ -29,7 +30,9 @@ export function validateCreate(
   refuseUnsupported(user, host);
   if (host.UTSMode === "host" && (user.Hostname !== "" || user.Domainname !== ""))
     throw fail("invalid_argument", "conflicting options: hostname and the UTS mode");
-  warnAboutNetwork(config, host, warnings);
+  checkSharedNetwork(user, host);
+  parsePortBindings(host.PortBindings ?? {});
+  warnAboutNetwork(host, warnings);
   if (config.Healthcheck !== null && hasProbe(config))
     warnings.push("the image's health check is not run: this engine has no health checks yet");
   for (const path of Object.keys(config.Volumes ?? {}))
@@ -150,12 +153,7 @@ function checkNameService(host: HostConfig): void {
     const match = /^([^\s:=#]+)[:=](\S+)$/.exec(entry);
     const address = (match?.[2] ?? "").replace(/^\[(.*)\]$/, "$1");
     if (match === null) throw fail("invalid_argument", `bad format for add-host: ${JSON.stringify(entry)}`);
-    if (address === "host-gateway")
-      throw fail(
-        "not_implemented",
-        `"host-gateway" is not supported by this engine yet: it has no bridge network`,
-      );
-    if (isIP(address) === 0)
+    if (address !== "host-gateway" && isIP(address) === 0)
       throw fail("invalid_argument", `invalid IP address in add-host: ${JSON.stringify(address)}`);
   }
   for (const server of host.Dns ?? [])
@@ -170,7 +168,6 @@ function refuseUnsupported(user: ContainerConfig, host: HostConfig): void {
   const unsupported: readonly (readonly [string, boolean])[] = [
     ["HostConfig.VolumesFrom", isFilled(host.VolumesFrom)],
     ["HostConfig.VolumeDriver", host.VolumeDriver !== "" && host.VolumeDriver !== "local"],
-    ["HostConfig.Links", isFilled(host.Links)],
     ["HostConfig.DeviceRequests", isFilled(host.DeviceRequests)],
     ["HostConfig.StorageOpt", Object.keys(host.StorageOpt ?? {}).length > 0],
     ["HostConfig.Cgroup", host.Cgroup !== ""],
@@ -197,22 +194,29 @@ function hasProbe(config: ContainerConfig): boolean {
   return test.length > 0 && test[0] !== "NONE";
 }
 
-function warnAboutNetwork(config: ContainerConfig, host: HostConfig, warnings: string[]): void {
-  const mode = host.NetworkMode;
-  if ((mode === "" || mode === "default") && !config.NetworkDisabled)
-    warnings.push("no bridge network yet: the container has only a loopback interface");
-  const isPublished = Object.keys(host.PortBindings ?? {}).length > 0 || host.PublishAllPorts;
-  if (!isPublished) return;
-  if (mode === "host") warnings.push("Published ports are discarded when using host network mode");
-  else if (mode === "" || mode === "default")
-    warnings.push("published ports are discarded: there is no bridge network yet");
+/** Who shares another container's network shares its names and ports, too. */
+function checkSharedNetwork(user: ContainerConfig, host: HostConfig): void {
+  if (!host.NetworkMode.startsWith("container:")) return;
+  const conflicts: readonly (readonly [string, boolean])[] = [
+    ["hostname and the network mode", user.Hostname !== ""],
+    [
+      "container type network can't be used with links. This would result in undefined behavior",
+      isFilled(host.Links),
+    ],
+    ["dns and the network mode", isFilled(host.Dns)],
+    ["custom host-to-IP mapping and the network mode", isFilled(host.ExtraHosts)],
+    [
+      "port publishing and the container type network mode",
+      host.PublishAllPorts || Object.keys(host.PortBindings ?? {}).length > 0,
+    ],
+    ["port exposing and the container type network mode", Object.keys(user.ExposedPorts ?? {}).length > 0],
+  ];
+  for (const [what, isGiven] of conflicts)
+    if (isGiven) throw fail("invalid_argument", `conflicting options: ${what}`);
 }
 
-/**
- * Only networks that exist. Not `not_found`: the stock client takes that for a missing image and goes to pull one. Docker
- * lets such a container be created, and refuses its start in these words.
- */
-export function checkNetwork(name: string): void {
-  if (["", "default", "none", "host"].includes(name) || name.startsWith("container:")) return;
-  throw fail("invalid_argument", `network ${name.slice(0, 300)} not found`);
+function warnAboutNetwork(host: HostConfig, warnings: string[]): void {
+  const isPublished = Object.keys(host.PortBindings ?? {}).length > 0 || host.PublishAllPorts;
+  if (isPublished && host.NetworkMode === "host")
+    warnings.push("Published ports are discarded when using host network mode");
 }

@@ -33,6 +33,7 @@ beforeEach(async () => {
     readonlyPaths: [],
     hostname: "h",
     runtime: "gantry-runc",
+    network: "bridge",
   });
   events = [];
   deps = {

@@ -15,14 +15,16 @@ import type {
   WeightDevice,
 } from "./container.ts";
 import { asInt, asList, asString, Fields } from "./fields.decode.ts";
+import { decodeNetworkingConfig } from "./network.decode.ts";
+import type { EndpointConfig } from "./network.ts";
 
 export interface DecodedCreate {
   readonly config: ContainerConfig;
   readonly host: HostConfig;
-  /** Networks named in NetworkingConfig.EndpointsConfig. */
-  readonly networks: readonly string[];
-  /** Fields that this engine knows by name but does not offer, as the user spelled the request. */
-  readonly unsupported: readonly string[];
+  /** NetworkingConfig.EndpointsConfig. */
+  readonly networks: Readonly<Record<string, EndpointConfig | null>>;
+  /** Of the container as a whole; "" = any. */
+  readonly macAddress: string;
 }
 
 /** The body of POST /containers/create. Throws `invalid_argument`. */
@@ -30,27 +32,12 @@ export function decodeContainerCreate(body: unknown): DecodedCreate {
   if (body === null || body === undefined)
     throw fail("invalid_argument", "config cannot be empty in order to create a container");
   const fields = new Fields(body, "");
-  const unsupported: string[] = [];
-  if (fields.str("MacAddress") !== "") unsupported.push("MacAddress");
-  const networking = fields.object("NetworkingConfig");
-  const endpoints = networking?.map("EndpointsConfig", (value, path) => {
-    if (value === null) return null;
-    const endpoint = new Fields(value, path);
-    for (const key of ["MacAddress", "IPAddress"])
-      if (endpoint.str(key) !== "") unsupported.push(endpoint.at(key));
-    for (const key of ["Links", "Aliases"])
-      if ((endpoint.strings(key)?.length ?? 0) > 0) unsupported.push(endpoint.at(key));
-    const ipam = endpoint.object("IPAMConfig");
-    for (const key of ["IPv4Address", "IPv6Address"])
-      if (ipam?.str(key)) unsupported.push(endpoint.at(`IPAMConfig.${key}`));
-    return null;
-  });
   const host = fields.object("HostConfig") ?? new Fields({}, "HostConfig");
   return {
     config: decodeContainerConfig(fields),
     host: decodeHostConfig(host),
-    networks: endpoints ? Object.keys(endpoints) : [],
-    unsupported,
+    networks: decodeNetworkingConfig(fields.object("NetworkingConfig")),
+    macAddress: fields.str("MacAddress"),
   };
 }
 

@@ -8,7 +8,7 @@ test("absent and null fields are their defaults", () => {
   const { config, host, networks } = decodeContainerCreate({ Image: "x", Env: null, HostConfig: null });
   expect(config).toMatchObject({ Image: "x", Env: null, Tty: false, StopTimeout: null });
   expect(host).toMatchObject({ Memory: 0, Binds: null, RestartPolicy: { Name: "", MaximumRetryCount: 0 } });
-  expect(networks).toEqual([]);
+  expect(networks).toEqual({});
 });
 
 test("keys match by case-folding, as Go's decoder does", () => {
@@ -57,17 +57,18 @@ test("maps keep every key that a user may choose", () => {
   expect(labels["toString"]).toBeUndefined();
 });
 
-test("network settings that this engine cannot give are reported by name", () => {
-  const { networks, unsupported } = decodeContainerCreate({
+test("wishes for networks are read with the container", () => {
+  const { networks, macAddress } = decodeContainerCreate({
+    MacAddress: "02:42:00:00:00:01",
     NetworkingConfig: {
-      EndpointsConfig: { default: { IPAMConfig: { IPv4Address: "10.0.0.1" }, Aliases: ["x"] } },
+      EndpointsConfig: { n: { IPAMConfig: { IPv4Address: "10.0.0.1" }, Aliases: ["x"] }, default: null },
     },
   });
-  expect(networks).toEqual(["default"]);
-  expect(unsupported).toEqual([
-    'NetworkingConfig.EndpointsConfig["default"].Aliases',
-    'NetworkingConfig.EndpointsConfig["default"].IPAMConfig.IPv4Address',
-  ]);
+  expect(networks).toMatchObject({
+    n: { IPAMConfig: { IPv4Address: "10.0.0.1", IPv6Address: "" }, Aliases: ["x"] },
+    default: null,
+  });
+  expect(macAddress).toBe("02:42:00:00:00:01");
 });
 
 test("parseJson() refuses what is nested too deeply, but not brackets in texts", () => {

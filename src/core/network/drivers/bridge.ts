@@ -7,13 +7,15 @@ import { fail } from "../../../base/errors.ts";
 import { parseCidr, prefixOf } from "../../../base/ip-prefix.ts";
 import { parseIp } from "../../../base/ip-address.ts";
 import type { Subnet } from "../../../linux/netlink/addresses.ts";
+import { filtersBridges } from "../../../linux/net-settings.ts";
 import { attachVeth, detachVeth } from "../../../linux/netlink/attach-veth.ts";
 import { makeBridge } from "../../../linux/netlink/host-links.ts";
-import { findLink } from "../../../linux/netlink/link-listing.ts";
+import { findLink, type Link } from "../../../linux/netlink/link-listing.ts";
+import type { BridgePort } from "../../../linux/netlink/links.ts";
 import { type Kernel, removeOwn } from "../../../linux/netlink/own-links.ts";
 import { type BridgeSettings, driverSettings } from "../driver-settings.ts";
 import type { EndpointRecord } from "../endpoint-record.ts";
-import { bridgeNameOf, endpointMark, hostLinkOf, networkMark } from "../link-names.ts";
+import { bridgeNameOf, endpointMark, hostLinkOf, MARK, networkMark } from "../link-names.ts";
 import type { NetworkRecord } from "../network-record.ts";
 import type { SubnetConfig } from "../subnet-config.ts";
 import type { Driver, Interior } from "./driver.ts";
@@ -37,18 +39,33 @@ export class BridgeDriver implements Driver {
 
   async #raise(network: NetworkRecord): Promise<number> {
     const settings = settingsOf(network);
-    const index = await makeBridge(this.#native, this.#host, {
-      name: bridgeNameOf(network),
-      alias: networkMark(network.id),
-      mtu: mtuOf(settings),
-      addresses: gatewayAddresses(network, settings),
-    });
+    const index =
+      (await this.#others(network))?.index ??
+      (await makeBridge(this.#native, this.#host, {
+        name: bridgeNameOf(network),
+        alias: networkMark(network.id),
+        mac: bridgeMac(network.id),
+        mtu: mtuOf(settings),
+        addresses: gatewayAddresses(network, settings),
+      }));
+    // Without it nothing that comes from 127.0.0.1 could be led to a container.
+    const settingOf = `net/ipv4/conf/${bridgeNameOf(network)}/route_localnet`;
+    await this.#native.writeNetSettings(this.#host, [[settingOf, "1"]]);
     this.#indexes.set(network.id, index);
     return index;
   }
 
+  /** A bridge that the network was given by name and somebody else looks after: it stays as it is. */
+  async #others(network: NetworkRecord): Promise<Link | undefined> {
+    if (settingsOf(network).bridgeName === "") return undefined;
+    const link = await findLink(this.#native, this.#host, bridgeNameOf(network));
+    const isOthers = link?.kind === "bridge" && !(link.alias ?? "").startsWith(MARK);
+    return isOthers ? link : undefined;
+  }
+
   async lower(network: NetworkRecord): Promise<void> {
     this.#indexes.delete(network.id);
+    if ((await this.#others(network)) !== undefined) return;
     await removeOwn(this.#native, this.#host, {
       name: bridgeNameOf(network),
       alias: networkMark(network.id),
@@ -86,7 +103,7 @@ export class BridgeDriver implements Driver {
       ...markOf(endpoint),
       namespace: this.#host,
       bridge,
-      port: settings.allowsNeighbours ? undefined : { isolated: true },
+      port: portOf(settings),
       inside: {
         addresses: interior.addresses,
         routes: interior.routes,
@@ -103,10 +120,25 @@ export class BridgeDriver implements Driver {
   }
 }
 
+/**
+ * Where packets between ports of a bridge pass the firewall (br_netfilter), a container's packets to its own published port are
+ * led back to it there, and have to leave by the port they came from.
+ */
+function portOf({ allowsNeighbours }: BridgeSettings): BridgePort | undefined {
+  const hairpin = filtersBridges();
+  if (allowsNeighbours && !hairpin) return undefined;
+  return { isolated: !allowsNeighbours, hairpin };
+}
+
 function settingsOf(network: NetworkRecord): BridgeSettings {
   const settings = driverSettings(network);
   if (settings.kind !== "bridge") throw fail("internal", `network "${network.id}" is no bridge`);
   return settings;
+}
+
+/** Its own: otherwise it would be that of a port, and another one whenever ports come and go, which containers remember. */
+function bridgeMac(networkId: string): Uint8Array {
+  return Uint8Array.from([0x02, 0x47, ...Buffer.from(networkId.slice(0, 8), "hex")]);
 }
 
 function mtuOf({ mtu }: BridgeSettings): number | undefined {

@@ -23,6 +23,14 @@ export interface Interior {
   readonly ways: Ways;
 }
 
+/** Of networks that have nothing in the kernel: "host" and "null". */
+export const NO_DRIVER: Driver = {
+  raise: () => Promise.resolve(),
+  lower: () => Promise.resolve(),
+  attach: () => Promise.resolve(),
+  detach: () => Promise.resolve(),
+};
+
 export interface Driver {
   /**
    * Makes what the network has on the host, or brings it up to its record; may be called again and again. Throws `conflict`

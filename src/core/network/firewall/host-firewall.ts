@@ -27,7 +27,7 @@ export interface Reconciliation {
 export class HostFirewall {
   readonly #native: Pick<Native, "netlink">;
   readonly #namespace: number | undefined;
-  readonly #options: HostFirewallOptions;
+  #options: HostFirewallOptions;
   readonly #lock = new KeyedLock();
   /** What the kernel has, if nobody else was there; undefined: not known. */
   #state: FirewallState | undefined;
@@ -37,6 +37,12 @@ export class HostFirewall {
     this.#native = native;
     this.#namespace = namespace;
     this.#options = options;
+  }
+
+  /** The next application goes by these. */
+  replaceOptions(options: HostFirewallOptions): void {
+    this.#options = options;
+    this.#state = undefined;
   }
 
   /**

@@ -1,0 +1,229 @@
+/** POST /networks/{id}/connect and /disconnect: of containers that run, and of those that do not. */
+import { fail, isCategory, messageOf } from "../../base/errors.ts";
+import type { KeyedLock } from "../../base/keyed-lock.ts";
+import { releaseEndpoint } from "../../core/network/allocate-endpoint.ts";
+import { checkConnection, checkDisconnection } from "../../core/network/check-connection.ts";
+import { checkEndpoint } from "../../core/network/check-endpoint.ts";
+import type { AttachmentRecord } from "../../core/network/endpoint-record.ts";
+import { type Gateways, gatewaysOf, type Place, waysOf } from "../../core/network/gateways.ts";
+import type { NetworkRecord } from "../../core/network/network-record.ts";
+import type { Task } from "../../core/tasks/tasks.ts";
+import type { NetworkConnectRequest, NetworkDisconnectRequest } from "../../specs/engine/network.ts";
+import type { Container } from "../containers/container.ts";
+import { changeHostsFile } from "../containers/network-files.ts";
+import { containerPaths } from "../containers/paths.ts";
+import type { ContainerStore } from "../containers/store.ts";
+import { announceNetwork } from "./announce-network.ts";
+import { NO_WISHES } from "./attachments.ts";
+import { enterNetwork, type JoinDeps } from "./join.ts";
+import { placesOf } from "./places.ts";
+import { movePorts } from "./publish.ts";
+import { nameViewOf, ownAddresses, servesNames, writeResolvConf } from "./resolver.ts";
+
+export interface ConnectDeps extends JoinDeps {
+  readonly store: ContainerStore;
+  readonly locks: KeyedLock;
+  readonly containersDir: string;
+}
+
+/** Throws `not_found`, `forbidden`, `conflict`, `invalid_argument`; then all is as it was. */
+export async function connect(
+  deps: ConnectDeps,
+  reference: string,
+  request: NetworkConnectRequest,
+): Promise<void> {
+  const { networks } = deps.network;
+  const network = networks.find(reference);
+  const container = deps.store.find(request.Container);
+  const config = request.EndpointConfig ?? NO_WISHES;
+  await deps.locks.run(container.id, async () => {
+    if (networks.get(network.id) === undefined) throw fail("not_found", `network ${reference} not found`);
+    checkAlive(deps, container);
+    const attachments = networks.attachments(container.id);
+    const connected = attachments.flatMap(({ networkId }) => networks.get(networkId) ?? []);
+    checkConnection(container.host.NetworkMode, connected, network);
+    checkEndpoint(network.name, network, config);
+    const attachment = { container: container.id, network: network.name, networkId: network.id, config };
+    const { task } = container;
+    if (task !== undefined) {
+      if (networks.endpointsIn(container.id).some((endpoint) => endpoint.network === network.id))
+        throw fail(
+          "forbidden",
+          `endpoint with name ${container.name} already exists in network ${network.name}`,
+        );
+      await come(deps, container, task, { network, attachment });
+    } else networks.attach(attachment, durabilityOf(container));
+  });
+}
+
+function checkAlive({ store }: ConnectDeps, container: Container): void {
+  const { status } = container.state;
+  if (store.get(container.id) !== container || status === "removing" || status === "dead")
+    throw fail(
+      "conflict",
+      `container ${container.id} is marked for removal and cannot be connected or disconnected to the network`,
+    );
+}
+
+function durabilityOf({ host }: Container): "durable" | "process" {
+  return host.AutoRemove ? "process" : "durable";
+}
+
+/**
+ * On crash: the endpoint's row is there before its link. The next start finds a container whose link may be missing: the row
+ * counts, and a disconnect takes it away.
+ */
+async function come(
+  deps: ConnectDeps,
+  container: Container,
+  task: Task,
+  { network, attachment }: { readonly network: NetworkRecord; readonly attachment: AttachmentRecord },
+): Promise<void> {
+  const parts = deps.network;
+  const before = placesOf(parts.networks, container.id);
+  const known = parts.networks.attachments(container.id).find((one) => one.network === network.name);
+  parts.networks.attach(attachment, durabilityOf(container));
+  try {
+    const endpoint = enterNetwork(deps, container, { network, attachment });
+    const place = { network, attachment, endpoint };
+    try {
+      const after = [...before, place];
+      const ways = waysOf(place, NOWHERE);
+      if (endpoint.interfaceName !== "") await parts.sandboxes.connect(task, { ...place, ways });
+      if (servesNames(after) && !servesNames(before)) {
+        await parts.sandboxes.serveNames(task, nameViewOf(parts, container));
+        writeResolvConf(
+          parts,
+          containerPaths(deps.containersDir, container.id).resolvConf,
+          container,
+          before,
+          after,
+        );
+      }
+      await settle(deps, container, task, before, after);
+    } catch (error) {
+      await withdraw(deps, task, place);
+      throw error;
+    }
+    announceNetwork(deps.events, network, "connect", container.id);
+  } catch (error) {
+    if (known === undefined) parts.networks.detach(container.id, network.name, durabilityOf(container));
+    else parts.networks.attach(known, durabilityOf(container));
+    throw error;
+  }
+}
+
+/** It comes with addresses alone: where packets leave is settled for all of them together. */
+const NOWHERE: Gateways = { ipv4: undefined, ipv6: undefined };
+
+/** Routes, published ports and the hosts file, after a network has come or gone. */
+async function settle(
+  deps: ConnectDeps,
+  container: Container,
+  task: Task,
+  before: readonly Place[],
+  after: readonly Place[],
+): Promise<void> {
+  const parts = deps.network;
+  const [old, now] = [gatewaysOf(before), gatewaysOf(after)];
+  if (changed(old.ipv4, now.ipv4) || changed(old.ipv6, now.ipv6)) {
+    await parts.sandboxes.reroute(
+      task,
+      after.map((place) => ({ ...place, ways: waysOf(place, now) })),
+    );
+    if (movePorts(parts, old, now)) await parts.firewall.apply();
+  }
+  const [gone, come] = [ownAddresses(before), ownAddresses(after)];
+  changeHostsFile(
+    containerPaths(deps.containersDir, container.id).hosts,
+    { hostname: container.config.Hostname, domainname: container.config.Domainname },
+    {
+      added: come.filter((address) => !gone.includes(address)),
+      removed: gone.filter((address) => !come.includes(address)),
+    },
+  );
+}
+
+function changed(before: Place | undefined, after: Place | undefined): boolean {
+  return before?.endpoint.id !== after?.endpoint.id;
+}
+
+/** Nobody has been told of it. */
+async function withdraw(deps: ConnectDeps, task: Task, place: Place): Promise<void> {
+  const { networks, names, ipam, sandboxes } = deps.network;
+  const { endpoint, network } = place;
+  networks.removeEndpoint(endpoint.id);
+  names.changed(network.id);
+  try {
+    if (endpoint.interfaceName !== "") await sandboxes.disconnect(task, place);
+  } catch (error) {
+    // Its addresses are still in use, and stay taken.
+    deps.log.error("cannot take a container out of a network", {
+      id: endpoint.container,
+      network: network.name,
+      error: messageOf(error),
+    });
+    return;
+  }
+  releaseEndpoint(ipam, endpoint);
+}
+
+/** Throws `not_found`, `forbidden`, `invalid_argument`. With `Force` also a container that is not there. */
+export async function disconnect(
+  deps: ConnectDeps,
+  reference: string,
+  request: NetworkDisconnectRequest,
+): Promise<void> {
+  const { networks } = deps.network;
+  const network = networks.find(reference);
+  const container = findOrForce(deps, request);
+  if (container === undefined) {
+    dropEndpointsNamed(deps, network, request.Container);
+    return;
+  }
+  await deps.locks.run(container.id, async () => {
+    checkAlive(deps, container);
+    checkDisconnection(container.host.NetworkMode, network);
+    const place = placesOf(networks, container.id).find((one) => one.network.id === network.id);
+    const isAsked = networks.attachments(container.id).some(({ networkId }) => networkId === network.id);
+    if (!isAsked)
+      throw fail("forbidden", `container ${container.id} is not connected to network ${network.name}`);
+    if (place !== undefined && container.task !== undefined) await go(deps, container, container.task, place);
+    networks.detach(container.id, network.name, durabilityOf(container));
+    if (place !== undefined) announceNetwork(deps.events, network, "disconnect", container.id);
+  });
+}
+
+function findOrForce({ store }: ConnectDeps, request: NetworkDisconnectRequest): Container | undefined {
+  try {
+    return store.find(request.Container);
+  } catch (error) {
+    if (request.Force && isCategory(error, "not_found")) return undefined;
+    throw error;
+  }
+}
+
+/** What a container that is gone has left. */
+function dropEndpointsNamed(deps: ConnectDeps, network: NetworkRecord, reference: string): void {
+  const { networks, ipam, names } = deps.network;
+  const endpoint = networks
+    .endpointsOf(network.id)
+    .find((one) => one.container === reference || one.names[0] === reference);
+  if (endpoint === undefined)
+    throw fail("forbidden", `endpoint ${reference.slice(0, 300)} not found in network ${network.name}`);
+  networks.removeEndpoint(endpoint.id);
+  names.changed(network.id);
+  releaseEndpoint(ipam, endpoint);
+}
+
+async function go(deps: ConnectDeps, container: Container, task: Task, place: Place): Promise<void> {
+  const { networks, names, ipam, sandboxes, firewall } = deps.network;
+  const before = placesOf(networks, container.id);
+  const after = before.filter(({ endpoint }) => endpoint.id !== place.endpoint.id);
+  if (place.endpoint.interfaceName !== "") await sandboxes.disconnect(task, place);
+  networks.removeEndpoint(place.endpoint.id);
+  names.changed(place.network.id);
+  if (firewall.unpublish(place.endpoint.id)) await firewall.apply();
+  await settle(deps, container, task, before, after);
+  releaseEndpoint(ipam, place.endpoint);
+}

@@ -1,0 +1,140 @@
+/** Which ports of the host lead to a container, and that they do. */
+import { fail, type GantryError, messageOf } from "../../base/errors.ts";
+import { formatIp, parseIp } from "../../base/ip-address.ts";
+import { addressOf, parsePrefix } from "../../base/ip-prefix.ts";
+import { driverSettings } from "../../core/network/driver-settings.ts";
+import type { EndpointRecord } from "../../core/network/endpoint-record.ts";
+import type { Gateways, Place } from "../../core/network/gateways.ts";
+import { exposedPorts, parsePortBindings, publishAll } from "../../core/network/port-bindings.ts";
+import {
+  type Publication,
+  type PublicationContext,
+  type PublicationRequest,
+  publications,
+} from "../../core/network/publications.ts";
+import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import { formatPort } from "../../specs/engine/port.ts";
+import type { NetworkOptions, NetworkParts } from "./network-parts.ts";
+
+/** "80/tcp", each once. Throws `invalid_argument` for bindings that make no sense. */
+export function exposedPortsOf(config: ContainerConfig, host: HostConfig): readonly string[] {
+  return exposedPorts(config.ExposedPorts, parsePortBindings(host.PortBindings ?? {})).map(formatPort);
+}
+
+/** By its gateways' networks, as Docker: a bridge that leads out. */
+export function portRequests(
+  config: ContainerConfig,
+  host: HostConfig,
+  gateways: Gateways,
+  options: Pick<NetworkOptions, "hostHasIpv6" | "forwardsIpv6">,
+): readonly PublicationRequest[] {
+  const bindings = parsePortBindings(host.PortBindings ?? {});
+  const all = host.PublishAllPorts
+    ? publishAll(exposedPorts(config.ExposedPorts, bindings), bindings)
+    : bindings;
+  if (all.length === 0) return [];
+  const context = contextOf(gateways, options);
+  return context === undefined ? [] : publications(all, context);
+}
+
+function contextOf(
+  gateways: Gateways,
+  options: Pick<NetworkOptions, "hostHasIpv6" | "forwardsIpv6">,
+): PublicationContext | undefined {
+  const [ipv4, ipv6] = [bridged(gateways.ipv4), bridged(gateways.ipv6)];
+  const settings = (ipv4 ?? ipv6)?.settings;
+  if (settings === undefined) return undefined;
+  return {
+    ipv4: addressIn(ipv4?.place.endpoint.ipv4),
+    ipv6: addressIn(ipv6?.place.endpoint.ipv6),
+    hostBinding: settings.hostBinding,
+    routesIpv4: ipv4?.settings.ipv4Mode === "routed",
+    routesIpv6: ipv6?.settings.ipv6Mode === "routed",
+    ...options,
+  };
+}
+
+function bridged(place: Place | undefined) {
+  if (place === undefined) return undefined;
+  const settings = driverSettings(place.network);
+  return settings.kind === "bridge" ? { place, settings } : undefined;
+}
+
+function addressIn(text: string | undefined) {
+  const prefix = text === undefined ? undefined : parsePrefix(text);
+  return prefix && addressOf(prefix);
+}
+
+/**
+ * Takes the ports and writes them down. They lead to the container when the firewall has been applied. Throws `unavailable` in
+ * Docker's words; nothing is taken then.
+ */
+export async function takePorts(
+  parts: Pick<NetworkParts, "networks" | "hostPorts" | "firewall">,
+  container: { readonly id: string; readonly name: string },
+  gateways: Gateways,
+  requests: readonly PublicationRequest[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (requests.length === 0) return;
+  let taken: readonly Publication[];
+  try {
+    taken = await parts.hostPorts.take(container.id, requests, signal);
+  } catch (error) {
+    throw cannotPublish(container.name, (gateways.ipv4 ?? gateways.ipv6)?.endpoint, error);
+  }
+  for (const place of new Set([gateways.ipv4, gateways.ipv6])) {
+    if (place === undefined) continue;
+    const ports = taken.filter((publication) => portsPlace(gateways, publication) === place);
+    parts.networks.putEndpoint({ ...place.endpoint, ports });
+  }
+}
+
+/**
+ * After the way out has changed: the same ports of the host lead to the container's address there; those that have no such
+ * address any more are kept for it, and lead nowhere. Tells whether there is anything for the firewall to apply.
+ */
+export function movePorts(
+  parts: Pick<NetworkParts, "networks" | "firewall">,
+  before: Gateways,
+  after: Gateways,
+): boolean {
+  const ports = [...new Set([before.ipv4, before.ipv6])].flatMap((place) => place?.endpoint.ports ?? []);
+  if (ports.length === 0) return false;
+  const moved = ports.map((port): Publication => {
+    const isIpv6 = parseIp(port.containerIp)?.family === 6;
+    const place = isIpv6 ? after.ipv6 : after.ipv4;
+    const address = bridged(place) && addressIn(isIpv6 ? place?.endpoint.ipv6 : place?.endpoint.ipv4);
+    return address === undefined ? port : { ...port, containerIp: formatIp(address) };
+  });
+  for (const place of new Set([before.ipv4, before.ipv6])) {
+    if (place === undefined) continue;
+    const { endpoint } = place;
+    if (parts.networks.endpoint(endpoint.id) === undefined) continue;
+    parts.networks.putEndpoint({ ...endpoint, ports: [] });
+    parts.firewall.unpublish(endpoint.id);
+  }
+  for (const place of new Set([after.ipv4, after.ipv6])) {
+    if (place === undefined) continue;
+    const endpoint = {
+      ...place.endpoint,
+      ports: moved.filter((publication) => portsPlace(after, publication) === place),
+    };
+    parts.networks.putEndpoint(endpoint);
+    parts.firewall.publish(place.network, endpoint);
+  }
+  return true;
+}
+
+/** The place whose address a publication leads to. */
+function portsPlace({ ipv4, ipv6 }: Gateways, { containerIp }: Publication): Place | undefined {
+  return parseIp(containerIp)?.family === 6 ? ipv6 : ipv4;
+}
+
+function cannotPublish(name: string, endpoint: EndpointRecord | undefined, cause: unknown): GantryError {
+  return fail(
+    "unavailable",
+    `failed to set up container networking: driver failed programming external connectivity on endpoint ${name} (${endpoint?.id ?? ""}): ${messageOf(cause)}`,
+    cause,
+  );
+}

@@ -1,0 +1,103 @@
+/**
+ * Networks at the start of the daemon: the store, the kernel and the containers that went on are brought together again.
+ *
+ *     row of a network                    its bridge or parent is made, or mended; its firewall is as it should be
+ *     endpoint of a container that runs   keeps its addresses, ports and names; its questions are answered again
+ *     endpoint of one that does not       is forgotten
+ *     link, or rule, without a row        garbage of something unfinished
+ *     attachment without a container      what a power cut has left
+ */
+import { messageOf } from "../../base/errors.ts";
+import { restoreEndpoint } from "../../core/network/allocate-endpoint.ts";
+import type { Task } from "../../core/tasks/tasks.ts";
+import type { Container } from "../containers/container.ts";
+import type { ContainerStore } from "../containers/store.ts";
+import type { JoinDeps } from "./join.ts";
+import type { NetworkParts } from "./network-parts.ts";
+import { placesOf } from "./places.ts";
+import { nameViewOf, servesNames } from "./resolver.ts";
+
+export interface RestoreNetworksDeps extends JoinDeps {
+  /** Makes the networks that every daemon has. Never rejects. */
+  readonly predefine: () => Promise<void>;
+  readonly store: ContainerStore;
+  /** Deletes links that are ours and belong to no network and no endpoint. */
+  readonly sweepLinks: () => Promise<void>;
+}
+
+/** Before the containers' turn. What cannot be had is said in the log, and tried again by the first container that needs it. */
+export async function restoreNetworks({
+  network: parts,
+  log,
+  predefine,
+}: RestoreNetworksDeps): Promise<void> {
+  const known = parts.networks.all().filter(({ name }) => name !== "bridge");
+  for (const { id, subnets } of known) parts.ipam.restore(id, subnets);
+  await predefine();
+  for (const network of known) {
+    if (network.isConfigOnly) continue;
+    parts.firewall.putNetwork(network);
+    try {
+      await parts.prepareHost(network);
+      await parts.driverOf(network).raise(network);
+    } catch (error) {
+      log.error("cannot make a network", { network: network.name, id: network.id, error: messageOf(error) });
+    }
+  }
+}
+
+/** A container that has gone on. Never rejects. */
+export async function adoptNetworks(
+  deps: RestoreNetworksDeps,
+  container: Container,
+  task: Task,
+): Promise<void> {
+  const { network: parts, log } = deps;
+  for (const { network, endpoint } of placesOf(parts.networks, container.id)) {
+    if (!restoreEndpoint(parts.ipam, endpoint))
+      log.warn("a running container has an address that its network has no more", {
+        id: container.id,
+        network: network.name,
+      });
+    parts.firewall.publish(network, endpoint);
+    await parts.hostPorts.retake(container.id, endpoint.ports, log);
+  }
+  if (!servesNames(placesOf(parts.networks, container.id))) return;
+  try {
+    const isServed = parts.sandboxes.adopt(container.id, await task.kept(), nameViewOf(parts, container));
+    if (!isServed) log.warn("a container has lost its name server", { id: container.id });
+  } catch (error) {
+    log.warn("cannot serve names to a container", { id: container.id, error: messageOf(error) });
+  }
+}
+
+/** Of a container that does not run: what it had is free, and nothing of it is in the kernel any more. */
+export function forgetEndpoints({ networks }: Pick<NetworkParts, "networks">, containerId: string): void {
+  for (const { id } of networks.endpointsIn(containerId)) networks.removeEndpoint(id);
+}
+
+/** When all containers have had their turn. Never rejects. */
+export async function settleNetworks({
+  network: parts,
+  store,
+  log,
+  sweepLinks,
+}: RestoreNetworksDeps): Promise<void> {
+  const { networks, firewall } = parts;
+  for (const { id, container } of networks.endpoints())
+    if (store.get(container) === undefined) networks.removeEndpoint(id);
+  for (const container of networks.attachedContainers())
+    if (store.get(container) === undefined) networks.detachAll(container, "process");
+  try {
+    await firewall.apply();
+  } catch (error) {
+    log.error("cannot set up the firewall: containers with published ports will not start", {
+      error: messageOf(error),
+    });
+  }
+  try {
+    await sweepLinks();
+  } catch (error) {
+    log.warn("cannot look for links that are nobody's", { error: messageOf(error) });
+  }
+}
