@@ -5,7 +5,7 @@ import type { ContainerFlags } from "./container-flags.ts";
 import { cdiRequest, isCdiDevice, parseDevice } from "./devices.ts";
 import { readEnvironment, readLabels } from "./environment.ts";
 import { parseTmpfs, parseVolumes } from "./mounts.ts";
-import { buildNetworking, checkMacAddress } from "./networks.ts";
+import { buildNetworking } from "./networks.ts";
 import { parseExpose, parsePublish, type PortBinding } from "./ports.ts";
 import { fromPairs, keyValues } from "./values.ts";
 
@@ -53,7 +53,7 @@ export async function createBody(input: CreateInput): Promise<CreateBody> {
     ipv4: flags.ip.value,
     ipv6: flags.ip6.value,
     linkLocalIps: flags.linkLocalIp.value,
-    macAddress: flags.macAddress.value === "" ? "" : checkMacAddress(flags.macAddress.value),
+    macAddress: flags.macAddress.value,
   });
   const healthcheck = healthConfig(flags);
   const attached = attachedStreams(flags, input.detached);

@@ -48,7 +48,7 @@ function networkField(before: NetworkAttachment, key: string, value: string): Pa
     case "ip6":
       return { ipv6: value };
     case "mac-address":
-      return { macAddress: checkMacAddress(value) };
+      return { macAddress: value };
     case "link-local-ip":
       return { linkLocalIps: [...before.linkLocalIps, value] };
     case "driver-opt": {
@@ -58,20 +58,17 @@ function networkField(before: NetworkAttachment, key: string, value: string): Pa
       return { driverOptions: [...before.driverOptions, option] };
     }
     case "gw-priority":
-      if (!/^[+-]?\d{1,9}$/.test(value))
-        throw new Error(`invalid gw-priority (${value}): value must be an integer`);
-      return { gatewayPriority: Number(value) };
+      return { gatewayPriority: gatewayPriority(value) };
     default:
       throw new Error(`invalid field key ${key}`);
   }
 }
 
-export function checkMacAddress(text: string): string {
-  const valid =
-    /^[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$/i.test(text) ||
-    /^(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}$/i.test(text);
-  if (!valid) throw new Error(`${text} is not a valid mac address`);
-  return text;
+function gatewayPriority(text: string): number {
+  if (!/^[+-]?\d+$/.test(text)) throw new Error(`invalid gw-priority (${text}): invalid syntax`);
+  const priority = Number(text);
+  if (!Number.isSafeInteger(priority)) throw new Error(`invalid gw-priority (${text}): value out of range`);
+  return priority;
 }
 
 /** The older flags that describe the first network. */
@@ -89,31 +86,54 @@ export interface Networking {
   readonly endpoints: Record<string, unknown>;
 }
 
-const USER_DEFINED_ONLY = "network-scoped aliases are only supported for user-defined networks";
-
 function isUserDefined(name: string): boolean {
   return !["default", "bridge", "host", "none"].includes(name) && !name.startsWith("container:");
 }
 
+/**
+ * NetworkMode and endpoints of a request. Whether a network can give what is asked of it is for the engine to say: a wish for
+ * an address on the host's network is sent like any other.
+ */
 export function buildNetworking(given: readonly NetworkAttachment[], legacy: LegacyNetworkFlags): Networking {
   const attachments = given.length === 0 ? [{ name: "default", ...PLAIN }] : given;
-  const endpoints: [string, unknown][] = [];
-  const seen = new Set<string>();
+  const endpoints = new Map<string, unknown>();
   for (const [at, attachment] of attachments.entries()) {
     const { name } = attachment;
-    if (name === "") throw new Error("no name set for network");
-    if (attachments.length > 1 && !isUserDefined(name) && name !== "bridge" && name !== "default")
-      throw new Error(
-        "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
-      );
-    if (seen.has(name)) throw new Error(`network ${JSON.stringify(name)} is specified multiple times`);
-    seen.add(name);
     const merged = at === 0 ? withLegacy(attachment, legacy) : attachment;
-    if (merged.aliases.length > 0 && !isUserDefined(name)) throw new Error(USER_DEFINED_ONLY);
-    if (name === "host" || name === "none" || name.startsWith("container:")) continue;
-    endpoints.push([name, endpointBody(merged)]);
+    checkAttachment(merged);
+    if (endpoints.has(name)) throw new Error(`network ${JSON.stringify(name)} is specified multiple times`);
+    endpoints.set(name, isPlain(merged) && given.length === 1 ? undefined : endpointBody(merged));
   }
-  return { networkMode: attachments[0]?.name ?? "default", endpoints: fromPairs(endpoints) };
+  if (new Set(attachments.map(({ name }) => isUserDefined(name))).size > 1)
+    throw new Error(
+      "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+    );
+  return {
+    networkMode: attachments[0]?.name ?? "default",
+    endpoints: fromPairs([...endpoints].filter(([, body]) => body !== undefined)),
+  };
+}
+
+function checkAttachment({ name, aliases, macAddress }: NetworkAttachment): void {
+  if (name.trim() === "") throw new Error("no name set for network");
+  if (aliases.length > 0 && !isUserDefined(name))
+    throw new Error("network-scoped aliases are only supported for user-defined networks");
+  if (macAddress !== "" && !isMacAddress(macAddress.trim()))
+    throw new Error(`${macAddress} is not a valid mac address`);
+}
+
+function isMacAddress(text: string): boolean {
+  return (
+    /^[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$/i.test(text) ||
+    /^(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}$/i.test(text)
+  );
+}
+
+/** True for a network that is only named: one of its own makes no endpoint, NetworkMode says it all. */
+function isPlain(attachment: NetworkAttachment): boolean {
+  return Object.values({ ...attachment, name: "" }).every(
+    (wish) => wish === "" || wish === 0 || (Array.isArray(wish) && wish.length === 0),
+  );
 }
 
 function withLegacy(attachment: NetworkAttachment, legacy: LegacyNetworkFlags): NetworkAttachment {
@@ -136,11 +156,16 @@ function withLegacy(attachment: NetworkAttachment, legacy: LegacyNetworkFlags): 
   };
 }
 
-function endpointBody(attachment: NetworkAttachment): Record<string, unknown> {
-  const ipam: Record<string, unknown> = {};
-  if (attachment.ipv4 !== "") ipam["IPv4Address"] = attachment.ipv4;
-  if (attachment.ipv6 !== "") ipam["IPv6Address"] = attachment.ipv6;
-  if (attachment.linkLocalIps.length > 0) ipam["LinkLocalIPs"] = attachment.linkLocalIps;
+export function ipamBody({ ipv4, ipv6, linkLocalIps }: NetworkAttachment): Record<string, unknown> {
+  return {
+    ...(ipv4 === "" ? {} : { IPv4Address: ipv4 }),
+    ...(ipv6 === "" ? {} : { IPv6Address: ipv6 }),
+    ...(linkLocalIps.length === 0 ? {} : { LinkLocalIPs: linkLocalIps }),
+  };
+}
+
+export function endpointBody(attachment: NetworkAttachment): Record<string, unknown> {
+  const ipam = ipamBody(attachment);
   return {
     IPAMConfig: Object.keys(ipam).length > 0 ? ipam : null,
     Links: attachment.links.length > 0 ? attachment.links : null,

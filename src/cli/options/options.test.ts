@@ -144,9 +144,28 @@ describe("buildNetworking()", () => {
     expect(build([])).toMatchObject({ networkMode: "default", endpoints: { default: { IPAMConfig: null } } });
   });
 
-  test("gives no endpoint to none, host and a container's network", () => {
-    for (const mode of ["none", "host", "container:abc"])
+  test("gives no endpoint to a single network that is only named", () => {
+    for (const mode of ["none", "host", "container:abc", "bridge", "default", "foo"])
       expect(build([mode])).toEqual({ networkMode: mode, endpoints: {} });
+    expect(build(["name=foo"])).toEqual({ networkMode: "foo", endpoints: {} });
+  });
+
+  test("sends wishes whatever the network is: the engine knows what it can give", () => {
+    for (const mode of ["host", "none", "container:abc", "default", "bridge"])
+      expect(build([mode], { ipv4: "1.2.3.4" })).toMatchObject({
+        networkMode: mode,
+        endpoints: { [mode]: { IPAMConfig: { IPv4Address: "1.2.3.4" } } },
+      });
+    expect(build([], { macAddress: "02:42:ac:11:00:02" })).toMatchObject({
+      endpoints: { default: { MacAddress: "02:42:ac:11:00:02" } },
+    });
+    expect(build(["name=foo,gw-priority=-1"])).toMatchObject({ endpoints: { foo: { GwPriority: -1 } } });
+  });
+
+  test("links are an endpoint's on a network of the user's only", () => {
+    expect(build(["foo"], { links: ["a:b"] })).toMatchObject({ endpoints: { foo: { Links: ["a:b"] } } });
+    expect(build([], { links: ["a:b"] })).toMatchObject({ endpoints: { default: { Links: null } } });
+    expect(build(["bridge"], { links: ["a:b"] })).toEqual({ networkMode: "bridge", endpoints: {} });
   });
 
   test("reads the long form and joins the older flags to the first network", () => {
@@ -177,6 +196,44 @@ describe("buildNetworking()", () => {
       ["name=foo,alias=a"],
       { aliases: ["x"] },
       "error: conflicting options: cannot specify both --network-alias and per-network alias",
+    ],
+    ...[
+      ["bridge", "foo"],
+      ["foo", "host"],
+      ["foo", "container:abc"],
+    ].map((networks): [string[], object, string] => [
+      networks,
+      {},
+      "error: conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+    ]),
+    [["host", "host"], {}, 'error: network "host" is specified multiple times'],
+    [["foo"], { macAddress: "zz" }, "error: zz is not a valid mac address"],
+    [["name=foo,mac-address=02:42:ac:11:00"], {}, "error: 02:42:ac:11:00 is not a valid mac address"],
+    ...(
+      [
+        ["ip=1.2.3.4", { ipv4: "1.2.3.5" }, "ip", "IPv4 address"],
+        ["ip6=::1", { ipv6: "::2" }, "ip6", "IPv6 address"],
+        ["mac-address=02:42:ac:11:00:02", { macAddress: "02:42:ac:11:00:03" }, "mac-address", "MAC address"],
+        [
+          "link-local-ip=169.254.1.1",
+          { linkLocalIps: ["169.254.1.2"] },
+          "link-local-ip",
+          "link-local IP addresses",
+        ],
+      ] as const
+    ).map(([field, legacy, flag, what]): [string[], object, string] => [
+      [`name=foo,${field}`],
+      legacy,
+      `error: conflicting options: cannot specify both --${flag} and per-network ${what}`,
+    ]),
+    [["name=foo,driver-opt=a"], {}, "error: invalid key value pair format in driver options"],
+    [["name=foo,alias"], {}, "error: invalid field alias"],
+    [["name=foo,gw-priority=x"], {}, "error: invalid gw-priority (x): invalid syntax"],
+    [["name=foo,gw-priority=9e9"], {}, "error: invalid gw-priority (9e9): invalid syntax"],
+    [
+      [`name=foo,gw-priority=${"9".repeat(20)}`],
+      {},
+      `error: invalid gw-priority (${"9".repeat(20)}): value out of range`,
     ],
     [["alias=x"], {}, "error: network name/id is not specified"],
     [["name=x,foo=y"], {}, "error: invalid field key foo"],
