@@ -6,7 +6,7 @@ import type { Command } from "./command.ts";
 
 export interface CommandEntry {
   /** The management command it belongs to, "" for a top-level one. */
-  readonly parent: "" | "container" | "image" | "manifest" | "system";
+  readonly parent: "" | "container" | "image" | "manifest" | "network" | "system";
   /** Its spellings below the parent, the main one first. */
   readonly names: readonly string[];
   /** Its spelling at the top level, "" for none. */
@@ -23,6 +23,7 @@ export const MANAGEMENT: ReadonlyMap<string, string> = new Map([
   ["container", "Manage containers"],
   ["image", "Manage images"],
   ["manifest", "Manage image manifests and manifest lists"],
+  ["network", "Manage networks"],
   ["system", "Manage Gantry"],
 ]);
 
@@ -385,6 +386,55 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "",
     summary: "Delete one or more manifest lists from local storage",
     load: () => import("./manifest/remove.ts"),
+  },
+  {
+    parent: "network",
+    names: ["connect"],
+    top: "",
+    summary: "Connect a container to a network",
+    load: () => import("./network/connect.ts"),
+  },
+  {
+    parent: "network",
+    names: ["create"],
+    top: "",
+    summary: "Create a network",
+    load: () => import("./network/create.ts"),
+  },
+  {
+    parent: "network",
+    names: ["disconnect"],
+    top: "",
+    summary: "Disconnect a container from a network",
+    load: () => import("./network/disconnect.ts"),
+  },
+  {
+    parent: "network",
+    names: ["inspect"],
+    top: "",
+    summary: "Display detailed information on one or more networks",
+    load: () => import("./network/inspect.ts"),
+  },
+  {
+    parent: "network",
+    names: ["ls", "list"],
+    top: "",
+    summary: "List networks",
+    load: () => import("./network/list.ts"),
+  },
+  {
+    parent: "network",
+    names: ["prune"],
+    top: "",
+    summary: "Remove all unused networks",
+    load: () => import("./network/prune.ts"),
+  },
+  {
+    parent: "network",
+    names: ["rm", "remove"],
+    top: "",
+    summary: "Remove one or more networks",
+    load: () => import("./network/remove.ts"),
   },
   {
     parent: "image",

@@ -9,6 +9,7 @@ export interface Config {
   readonly detachKeys: string;
   readonly psFormat: string;
   readonly imagesFormat: string;
+  readonly networksFormat: string;
   readonly httpHeaders: ReadonlyMap<string, string>;
   readonly proxies: Fields;
   /** Credentials by registry, or registry and path. */
@@ -35,6 +36,7 @@ export async function loadConfig(directory: string, warn: (line: string) => Prom
     detachKeys: text(fields, "detachKeys"),
     psFormat: text(fields, "psFormat"),
     imagesFormat: text(fields, "imagesFormat"),
+    networksFormat: text(fields, "networksFormat"),
     httpHeaders: textMap(fields, "HttpHeaders"),
     proxies: child(fields, "proxies"),
     auths: child(fields, "auths"),

@@ -68,17 +68,21 @@ export async function pruneBuildCache(
 
 /** The lists of what went, and the sum. */
 export function prunedText(all: readonly Pruned[], isDryRun: boolean): string {
-  const lists = all
+  const bytes = formatDecimalSize(all.reduce((sum, one) => sum + one.bytes, 0));
+  return [
+    ...prunedLists(all, isDryRun),
+    isDryRun ? `Total space to be reclaimed: ${bytes}` : `Total reclaimed space: ${bytes}`,
+  ].join("\n");
+}
+
+/** One for each kind of which something went. */
+export function prunedLists(all: readonly Pruned[], isDryRun: boolean): readonly string[] {
+  return all
     .filter(({ lines }) => lines.length > 0)
     .map(
       ({ what, lines }) =>
         `${isDryRun ? `${what} to be deleted` : `Deleted ${what}`}:\n${lines.join("\n")}\n`,
     );
-  const bytes = formatDecimalSize(all.reduce((sum, one) => sum + one.bytes, 0));
-  return [
-    ...lists,
-    isDryRun ? `Total space to be reclaimed: ${bytes}` : `Total reclaimed space: ${bytes}`,
-  ].join("\n");
 }
 
 async function post(

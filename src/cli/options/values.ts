@@ -48,7 +48,9 @@ export function checkEnvironmentVariable(text: string): string {
 }
 
 export function checkLabel(text: string): string {
-  if (text === "" || text.startsWith("=")) throw new Error(`invalid label '${text}': empty name`);
+  const name = (text.split("=", 1)[0] ?? "").replace(/^[ \t]+/, "");
+  if (name === "") throw new Error(`invalid label '${text}': empty name`);
+  if (/[ \t]/.test(name)) throw new Error(`label '${name}' contains whitespaces`);
   return text;
 }
 

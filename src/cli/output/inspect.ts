@@ -33,6 +33,7 @@ export async function inspectEach(
 }
 
 async function printTemplates(cli: Cli, format: string, documents: readonly string[]): Promise<void> {
+  if (documents.length === 0) await cli.print("");
   for (const document of documents) await printDocument(cli, format, JSON.parse(document));
 }
 

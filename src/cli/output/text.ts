@@ -10,11 +10,18 @@ export function ago(moment: number, now: number): string {
 export function localTime(moment: number): string {
   const date = new Date(moment * 1000);
   const two = (n: number): string => String(n).padStart(2, "0");
-  const offset = -date.getTimezoneOffset();
-  const zone = `${offset < 0 ? "-" : "+"}${two(Math.trunc(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;
+  const zone = localOffset(date);
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   return `${day} ${time} ${zone} ${zoneName(date, zone)}`;
+}
+
+/** "+0100" */
+function localOffset(date: Date): string {
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const offset = -date.getTimezoneOffset();
+  const size = Math.abs(offset);
+  return `${offset < 0 ? "-" : "+"}${two(Math.trunc(size / 60))}${two(size % 60)}`;
 }
 
 function zoneName(date: Date, offset: string): string {
@@ -22,6 +29,22 @@ function zoneName(date: Date, offset: string): string {
   const name = /\(([^)]*)\)/.exec(date.toString())?.[1] ?? "";
   const short = /^[A-Z]{2,5}$/.test(name) ? name : name.replaceAll(/[^A-Z]/g, "");
   return short === "" ? offset : short;
+}
+
+/**
+ * A moment in RFC 3339 as Go prints it: "2026-11-21 01:47:00.12 +0000 UTC". An offset other than ours has no name and stands
+ * for it.
+ */
+export function goTime(moment: string): string {
+  const match = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|([+-]\d\d):(\d\d))$/.exec(moment);
+  if (match === null) return moment;
+  const [, day, time, digits = "", hours, minutes = ""] = match;
+  const fraction = digits.replace(/0+$/, "");
+  const shown = `${day} ${time}${fraction === "" ? "" : `.${fraction}`}`;
+  if (hours === undefined) return `${shown} +0000 UTC`;
+  const zone = `${hours}${minutes}`;
+  const date = new Date(moment);
+  return `${shown} ${zone} ${zone === localOffset(date) ? zoneName(date, zone) : zone}`;
 }
 
 /** At most `length` characters, the last one "…" when some were cut off. */
