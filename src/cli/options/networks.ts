@@ -25,7 +25,7 @@ const PLAIN: Omit<NetworkAttachment, "name"> = {
 };
 
 export function parseNetwork(text: string): NetworkAttachment {
-  if (!/^[a-z0-9-]+=/i.test(text)) return { name: text, ...PLAIN };
+  if (!/^"?[a-z0-9-]+=/i.test(text)) return { name: text, ...PLAIN };
   let attachment: NetworkAttachment = { name: "", ...PLAIN };
   for (const field of csvFields(text)) {
     const cut = field.indexOf("=");

@@ -4,7 +4,14 @@ import { parseEnvironmentFile } from "./environment.ts";
 import { parseMount, parseVolumes } from "./mounts.ts";
 import { buildNetworking, parseNetwork } from "./networks.ts";
 import { parseExpose, parsePublish } from "./ports.ts";
-import { checkDnsSearch, checkExtraHost, csvFields, keyValues, parseNanoCpus } from "./values.ts";
+import {
+  checkDnsSearch,
+  checkExtraHost,
+  checkIpAddress,
+  csvFields,
+  keyValues,
+  parseNanoCpus,
+} from "./values.ts";
 
 function outcome(action: () => unknown): unknown {
   try {
@@ -45,24 +52,47 @@ table("parsePublish()", flat, [
   ["80/", ["||80/tcp"]],
   ["0:80", ["|0|80/tcp"]],
   ["[::1]::80", ["::1||80/tcp"]],
+  ["::1:8080:80", ["::1|8080|80/tcp"]],
+  ["fe80::1::80", ["fe80::1||80/tcp"]],
+  ["80-80:81-81", ["|80|81/tcp"]],
+  [":80", ["||80/tcp"]],
+  ["080:080", ["|80|80/tcp"]],
+  ["published=8080-8082,target=80", ["|8080-8082|80/tcp"]],
+  ["published=8080-8081,target=80-81,protocol=UDP", ["|8080|80/udp", "|8081|81/udp"]],
+  ["published=127.0.0.1:80,target=80", ["127.0.0.1|80|80/tcp"]],
+  ["published=[::1]:80,target=80", ["::1|80|80/tcp"]],
+  ["target=80,published=", ["||80/tcp"]],
   ["published=8080", "error: missing mandatory field 'target'"],
-  ["target=80,published=x", "error: invalid published port (x): value must be an integer"],
-  ["target=x", "error: invalid target port (x): value must be an integer"],
-  ["target=80-81", "error: invalid target port (80-81): value must be an integer"],
+  ["target=80,published=x", "error: Invalid hostPort: x"],
+  ["target=x", "error: Invalid containerPort: x"],
   ["target=80,mode=x", "error: invalid publish mode value (x): must be either 'ingress' or 'host'"],
-  ["target=80,protocol=x", "error: invalid protocol value x"],
+  ["target=80,protocol=x", "error: Invalid proto: x"],
   ["target=80,foo=bar", "error: invalid field key foo"],
-  ["target=80,published", "error: invalid field published"],
-  ["target=80,published=", "error: invalid field published="],
+  ["target=80,published", "error: invalid publish opts format (should be name=value but got 'published')"],
+  ["=x,target=80", "error: invalid publish opts format (should be name=value but got '=x')"],
   ["", "error: No port specified: <empty>"],
+  ["::", "error: No port specified: ::<empty>"],
+  ["/tcp", "error: No port specified: /tcp<empty>"],
   ["80:", "error: No port specified: 80:<empty>"],
   ["x", "error: Invalid containerPort: x"],
+  ["-1", "error: Invalid containerPort: -1"],
+  ["+80", "error: Invalid containerPort: +80"],
+  [" 80", "error: Invalid containerPort:  80"],
+  ["80-81-82", "error: Invalid containerPort: 80-81-82"],
   ["82-80:82-80", "error: Invalid containerPort: 82-80"],
   ["80:99999", "error: Invalid containerPort: 99999"],
   ["99999:80", "error: Invalid hostPort: 99999"],
+  ["8082-8080:80", "error: Invalid hostPort: 8082-8080"],
+  ["1.2.3.4:80", "error: Invalid hostPort: 1.2.3.4"],
+  ["80/tcp:80", "error: Invalid hostPort: 80/tcp"],
   ["80:80/foo", "error: Invalid proto: foo"],
+  ["80/tcp/udp", "error: Invalid proto: tcp/udp"],
   ["localhost:80:80", "error: Invalid ip address: localhost"],
-  ["::1:80:80", "error: Invalid ip address ::1: address ::1:: too many colons in address"],
+  ["[x]:80:80", "error: Invalid ip address: x"],
+  ["[::1%eth0]:80:80", "error: Invalid ip address: ::1%eth0"],
+  ["1:2:3:4", "error: Invalid ip address: 1:2"],
+  ["[::1:80:80", "error: Invalid ip address [::1: address [::1:: missing ']' in address"],
+  ["[::1]:80", "error: Invalid ip address [:: address [::: missing ']' in address"],
   ["8080-8081:80-82", "error: Invalid ranges specified for container and host Ports: 80-82 and 8080-8081"],
 ]);
 
@@ -160,6 +190,13 @@ describe("buildNetworking()", () => {
       endpoints: { default: { MacAddress: "02:42:ac:11:00:02" } },
     });
     expect(build(["name=foo,gw-priority=-1"])).toMatchObject({ endpoints: { foo: { GwPriority: -1 } } });
+  });
+
+  test("a name in the long form may be quoted, and keeps its capitals", () => {
+    expect(build(['"name=Foo",alias=X'])).toMatchObject({
+      networkMode: "Foo",
+      endpoints: { Foo: { Aliases: ["X"] } },
+    });
   });
 
   test("links are an endpoint's on a network of the user's only", () => {
@@ -292,12 +329,29 @@ table("checkExtraHost()", checkExtraHost, [
   ["d=[::2]", "d:::2"],
   ["c:host-gateway", "c:host-gateway"],
   ["a", 'error: bad format for add-host: "a"'],
+  ["a:[1.2.3.4]", "a:1.2.3.4"],
+  ["a: 1.2.3.4", "a:1.2.3.4"],
+  ["e=0:0:0:0:0:0:0:1", "e:0:0:0:0:0:0:0:1"],
+  ["=1.2.3.4", 'error: bad format for add-host: "=1.2.3.4"'],
+  ["a:b=1.2.3.4", 'error: bad format for add-host: "a:b=1.2.3.4"'],
+  ["a:[]", 'error: invalid IP address in add-host: "[]"'],
+  ["a=", 'error: invalid IP address in add-host: ""'],
   ["a:1.2.3.456", 'error: invalid IP address in add-host: "1.2.3.456"'],
+]);
+
+table("checkIpAddress()", checkIpAddress, [
+  [" 1.2.3.4", "1.2.3.4"],
+  ["2001:0DB8::1", "2001:db8::1"],
+  ["[::1]", "error: IP address is not correctly formatted: [::1]"],
 ]);
 
 table("checkDnsSearch()", checkDnsSearch, [
   ["example.com", "example.com"],
   [".", "."],
+  ["a.b.", "a.b"],
+  ["", "error:  is not a valid domain"],
+  ["x..y", "error: x..y is not a valid domain"],
+  ["1.2", "error: 1.2 is not a valid domain"],
   ["a b", "error: a b is not a valid domain"],
 ]);
 

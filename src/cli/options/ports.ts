@@ -1,4 +1,7 @@
-/** `--publish` and `--expose`: `[[IP:][HOST[-END]]:]CONTAINER[-END][/tcp|udp|sctp]`, or `target=80,published=8080`. */
+/**
+ * `--publish` and `--expose`: `[[IP:][HOST[-END]]:]CONTAINER[-END][/tcp|udp|sctp]`, or `target=80,published=8080`. The address
+ * of IPv6 may stand in brackets: what is behind the last two colons are ports.
+ */
 import { isIpAddress } from "../../base/ip-address.ts";
 import { parsePortRange, type PortRange } from "../../specs/engine/port.ts";
 import { csvFields } from "./values.ts";
@@ -14,41 +17,39 @@ export interface PublishedPort {
   readonly binding: PortBinding;
 }
 
-/** The protocol behind the slash, "tcp" for none; an empty one is an error as well. */
+/** The protocol behind the slash, "tcp" for none or an empty one. */
 function splitProtocol(text: string): { readonly ports: string; readonly protocol: string } {
-  const cut = text.lastIndexOf("/");
+  const cut = text.indexOf("/");
   if (cut < 0) return { ports: text, protocol: "tcp" };
   const protocol = text.slice(cut + 1).toLowerCase();
   return { ports: text.slice(0, cut), protocol: protocol === "" ? "tcp" : protocol };
 }
 
 export function parsePublish(text: string): PublishedPort[] {
-  if (text.includes("=")) return parseLong(text);
-  const { ports, protocol } = splitProtocol(text);
-  const { ip, host, container } = splitColons(ports);
-  if (container === "") throw new Error(`No port specified: ${ports}<empty>`);
+  return parseShort(text.includes("=") ? shortForm(text) : text);
+}
+
+function parseShort(text: string): PublishedPort[] {
+  const parts = text.split(":");
+  const { ports: container, protocol } = splitProtocol(parts.at(-1) ?? "");
+  if (container === "") throw new Error(`No port specified: ${text}<empty>`);
+  if (!["tcp", "udp", "sctp"].includes(protocol)) throw new Error(`Invalid proto: ${protocol}`);
+  const ip = withoutBrackets(parts.slice(0, -2).join(":"));
   if (ip !== "" && !isIpAddress(ip)) throw new Error(`Invalid ip address: ${ip}`);
   const containerRange = parsePortRange(container);
   if (containerRange === undefined) throw new Error(`Invalid containerPort: ${container}`);
+  const host = parts.at(-2) ?? "";
   const hostRange = host === "" ? undefined : parsePortRange(host);
   if (host !== "" && hostRange === undefined) throw new Error(`Invalid hostPort: ${host}`);
-  if (!["tcp", "udp", "sctp"].includes(protocol)) throw new Error(`Invalid proto: ${protocol}`);
   return bindings(ip, hostRange, host, containerRange, container, protocol);
 }
 
-function splitColons(text: string): { ip: string; host: string; container: string } {
-  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
-  if (bracketed !== null) {
-    const parts = (bracketed[2] ?? "").split(":");
-    return { ip: bracketed[1] ?? "", host: parts.slice(0, -1).join(":"), container: parts.at(-1) ?? "" };
-  }
-  const parts = text.split(":");
-  const container = parts.at(-1) ?? "";
-  const host = parts.at(-2) ?? "";
-  const ip = parts.slice(0, -2).join(":");
-  if (parts.length > 3)
-    throw new Error(`Invalid ip address ${ip}: address ${ip}:: too many colons in address`);
-  return { ip, host, container };
+function withoutBrackets(ip: string): string {
+  if (!ip.startsWith("[")) return ip;
+  const inner = /^\[([^[\]]*)\]$/.exec(ip)?.[1];
+  if (inner === undefined)
+    throw new Error(`Invalid ip address ${ip}: address ${ip}:: missing ']' in address`);
+  return inner;
 }
 
 function bindings(
@@ -73,38 +74,25 @@ function bindings(
   });
 }
 
-function parseLong(text: string): PublishedPort[] {
-  let target = "";
-  let published = "";
-  let protocol = "tcp";
+/**
+ * `published=8080,target=80` as `8080:80/tcp`; ports may be ranges there too. A mode says how a service of a cluster publishes
+ * and changes nothing for a container, so only the two known ones pass.
+ */
+function shortForm(text: string): string {
+  const fields = new Map([["protocol", "tcp"]]);
   for (const field of csvFields(text)) {
-    const [key = "", value] = field.split("=", 2);
-    if (value === undefined || value === "") throw new Error(`invalid field ${field}`);
-    switch (key.toLowerCase()) {
-      case "protocol":
-        if (!["tcp", "udp", "sctp"].includes(value)) throw new Error(`invalid protocol value ${value}`);
-        protocol = value;
-        break;
-      case "mode":
-        if (value !== "ingress" && value !== "host")
-          throw new Error(`invalid publish mode value (${value}): must be either 'ingress' or 'host'`);
-        break;
-      case "target":
-        if (parsePortRange(value) === undefined || value.includes("-"))
-          throw new Error(`invalid target port (${value}): value must be an integer`);
-        target = value;
-        break;
-      case "published":
-        if (parsePortRange(value) === undefined)
-          throw new Error(`invalid published port (${value}): value must be an integer`);
-        published = value;
-        break;
-      default:
-        throw new Error(`invalid field key ${key}`);
-    }
+    const cut = field.indexOf("=");
+    if (cut <= 0) throw new Error(`invalid publish opts format (should be name=value but got '${field}')`);
+    const [key, value] = [field.slice(0, cut).toLowerCase(), field.slice(cut + 1)];
+    if (!["protocol", "mode", "target", "published"].includes(key))
+      throw new Error(`invalid field key ${key}`);
+    if (key === "mode" && value !== "ingress" && value !== "host")
+      throw new Error(`invalid publish mode value (${value}): must be either 'ingress' or 'host'`);
+    fields.set(key, value);
   }
+  const target = fields.get("target") ?? "";
   if (target === "") throw new Error("missing mandatory field 'target'");
-  return [{ port: `${target}/${protocol}`, binding: { HostIp: "", HostPort: published } }];
+  return `${fields.get("published") ?? ""}:${target}/${fields.get("protocol") ?? ""}`;
 }
 
 /** `80`, `80-82/udp` as "80/udp" and so on. */

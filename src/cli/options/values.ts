@@ -1,6 +1,6 @@
 /** Value grammars of flags that several commands share; each throws an Error that says what is wrong. */
 import { durationError, parseDuration } from "../../base/duration.ts";
-import { isIpAddress } from "../../base/ip-address.ts";
+import { formatIp, isIpAddress, parseIp } from "../../base/ip-address.ts";
 import { parseBinarySize } from "../../base/units.ts";
 
 /** Bytes: "64m", "1.5g". */
@@ -68,20 +68,20 @@ export function checkAttach(text: string): string {
 
 /** `name:address` or `name=address`, as `name:address` without brackets. */
 export function checkExtraHost(text: string): string {
-  const cut = text.search(/[=:]/);
+  const cut = text.includes("=") ? text.indexOf("=") : text.indexOf(":");
   const name = text.slice(0, Math.max(cut, 0));
-  let address = text.slice(cut + 1);
-  if (cut < 0 || name === "") throw new Error(`bad format for add-host: ${JSON.stringify(text)}`);
-  if (address === "host-gateway") return `${name}:${address}`;
-  if (address.startsWith("[") && address.endsWith("]")) address = address.slice(1, -1);
+  if (name === "" || name.includes(":")) throw new Error(`bad format for add-host: ${JSON.stringify(text)}`);
+  const given = text.slice(cut + 1);
+  if (given === "host-gateway") return `${name}:${given}`;
+  const address = (/^\[(.+)\]$/.exec(given)?.[1] ?? given).trim();
   if (!isIpAddress(address)) throw new Error(`invalid IP address in add-host: ${JSON.stringify(address)}`);
   return `${name}:${address}`;
 }
 
 export function checkIpAddress(text: string): string {
-  const address = text.trim();
-  if (!isIpAddress(address)) throw new Error(`IP address is not correctly formatted: ${text}`);
-  return address;
+  const address = parseIp(text.trim());
+  if (address === undefined) throw new Error(`IP address is not correctly formatted: ${text}`);
+  return formatIp(address);
 }
 
 export function checkDnsSearch(text: string): string {
