@@ -107,7 +107,7 @@ table("parseExpose()", parseExpose, [
   ],
   ["65535", ["65535/tcp"]],
   ["9-8", "error: invalid range format for --expose: 9-8, error: Invalid range specified for the Port: 9-8"],
-  ["/udp", "error: invalid range format for --expose: /udp, error: empty string specified for ports."],
+  ["/udp", "error: invalid range format for --expose: /udp, error: Empty string specified for ports."],
 ]);
 
 table("parseMount()", parseMount, [

@@ -106,10 +106,14 @@ export function parseExpose(text: string): string[] {
 }
 
 function rangeError(text: string): string {
-  if (text === "") return "empty string specified for ports.";
-  for (const part of text.split("-", 2)) {
-    if (!/^\d+$/.test(part)) return `strconv.ParseUint: parsing ${JSON.stringify(part)}: invalid syntax`;
-    if (Number(part) > 65535) return `strconv.ParseUint: parsing ${JSON.stringify(part)}: value out of range`;
-  }
-  return `Invalid range specified for the Port: ${text}`;
+  if (text === "") return "Empty string specified for ports.";
+  const errors = text.split("-", 2).map(portNumberError);
+  return errors.find((error) => error !== undefined) ?? `Invalid range specified for the Port: ${text}`;
+}
+
+/** What Go says of a text that is no port number; undefined for one that is. */
+export function portNumberError(text: string): string | undefined {
+  const refused = (why: string): string => `strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`;
+  if (!/^\d+$/.test(text)) return refused("invalid syntax");
+  return Number(text) > 65_535 ? refused("value out of range") : undefined;
 }

@@ -4,7 +4,7 @@ import { TemplateError } from "./template-error.ts";
 import { callFunction, isTrue } from "./template-functions.ts";
 import type { Node, Operand, Pipe, Place } from "./template-parse.ts";
 import { printValue } from "./template-print.ts";
-import { isRecord } from "./template-value.ts";
+import { isOpenMap, isRecord } from "./template-value.ts";
 
 export interface EvaluateOptions {
   readonly name: string;
@@ -232,6 +232,7 @@ class Run {
     }
     if (isFields(owner)) {
       if (Object.hasOwn(owner, name)) return owner[name];
+      if (isOpenMap(owner)) return undefined;
       throw this.#fail(place, `map has no entry for key ${JSON.stringify(name)}`);
     }
     if (owner === null || owner === undefined)

@@ -1,4 +1,5 @@
 /** What templates work on. */
+import type { Fields } from "../../client/fields.ts";
 
 /** A row of a list: its fields are computed when asked for. */
 export interface TemplateRecord {
@@ -17,4 +18,16 @@ export function isRecord(value: unknown): value is TemplateRecord {
     "lookups" in value &&
     value.kind === "record"
   );
+}
+
+const OPEN = Symbol("keys that nobody knows beforehand");
+
+/** A map in which a key that is absent is no mistake of the template's: such as the attributes of an event. */
+export function openMap(fields: Fields): Fields {
+  const map = Object.assign(Object.create(null), fields);
+  return Object.defineProperty(map, OPEN, { value: true, enumerable: false });
+}
+
+export function isOpenMap(fields: Fields): boolean {
+  return OPEN in fields;
 }

@@ -1,11 +1,12 @@
+import { messageOf } from "../../base/errors.ts";
 import { child, fieldsOf, number, text, textMap } from "../../client/fields.ts";
 import { textLines } from "../../client/json-lines.ts";
-import type { Cli } from "../cli.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
+import { Exit } from "../exit.ts";
 import { filterQuery } from "../filters.ts";
 import { FlagSet } from "../flags.ts";
 import { checkFilter, fromPairs } from "../options/values.ts";
-import { printDocument } from "../output/inspect.ts";
+import { openMap } from "../output/template-value.ts";
 import { INSPECT_FORMAT_USAGE } from "../output/usage.ts";
 import { parseTimestamp } from "../timestamp.ts";
 
@@ -24,6 +25,7 @@ export function command(): Command {
     flags,
     arguments: NO_ARGUMENTS,
     async run(cli) {
+      const show = await presentation(format.value);
       const engine = await cli.engine();
       const response = await engine.call({
         method: "GET",
@@ -35,17 +37,32 @@ export function command(): Command {
         },
       });
       for await (const line of textLines(response.body)) {
-        if (line.trim() !== "") await printEvent(cli, line.trim(), format.value);
+        if (line.trim() !== "") await cli.print(show(line.trim()));
       }
       return 0;
     },
   };
 }
 
-async function printEvent(cli: Cli, line: string, format: string): Promise<void> {
-  if (format === "json" || format === "{{json .}}") await cli.print(line);
-  else if (format === "") await cli.print(eventText(line));
-  else await printDocument(cli, format, templateEvent(line));
+/** How an event's document is shown. A template is tried on an event without content before anybody waits for one. */
+async function presentation(format: string): Promise<(line: string) => string> {
+  if (format === "json" || format === "{{json .}}") return (line) => line;
+  if (format === "") return eventText;
+  const { compileTemplate, TemplateError } = await import("../output/template.ts");
+  const attempt = <T>(status: number, action: () => T): T => {
+    try {
+      return action();
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      throw new Exit(status, `Error parsing format: ${messageOf(error)}`);
+    }
+  };
+  const template = attempt(64, () => {
+    const compiled = compileTemplate(format, "");
+    compiled.execute(templateEvent("{}"));
+    return compiled;
+  });
+  return (line) => attempt(1, () => template.execute(templateEvent(line)));
 }
 
 /** Nanoseconds are beyond what a double holds, so they are read from the text. */
@@ -85,8 +102,8 @@ function templateEvent(line: string): Record<string, unknown> {
   const event = fieldsOf(JSON.parse(line));
   const actor = child(event, "Actor");
   return fromPairs<unknown>([
-    ["Status", text(event, "status") || text(event, "Action")],
-    ["ID", text(event, "id") || text(actor, "ID")],
+    ["Status", text(event, "status")],
+    ["ID", text(event, "id")],
     ["From", text(event, "from")],
     ["Type", text(event, "Type")],
     ["Action", text(event, "Action")],
@@ -94,7 +111,7 @@ function templateEvent(line: string): Record<string, unknown> {
       "Actor",
       fromPairs<unknown>([
         ["ID", text(actor, "ID")],
-        ["Attributes", child(actor, "Attributes")],
+        ["Attributes", openMap(child(actor, "Attributes"))],
       ]),
     ],
     ["Scope", text(event, "scope")],
