@@ -246,12 +246,36 @@ describe("network inspect", () => {
     [["-f", "{{.Name}}", "nosuch", "gone"], 1, "gone\n", NOT_FOUND],
     [["-f", "{{.Name}}", "nosuch"], 1, "\n", NOT_FOUND],
     [["-f", "json", "nosuch"], 1, "[]\n", NOT_FOUND],
+    [["-f", "json", "gone", "gone"], 0, '[{"Name":"gone","Id":"abc"},{"Name":"gone","Id":"abc"}]\n', ""],
+    [
+      ["-f", "{{.Foo}}", "gone", "nosuch"],
+      1,
+      "\n",
+      `template parsing error: template: :1:2: executing "" at <.Foo>: map has no entry for key "Foo"\n${NOT_FOUND}`,
+    ],
     [[""], 1, "[]\n", "invalid network name or ID: value is empty\n"],
   ];
   for (const [words, status, out, err] of shown)
     test(words.join(" "), async () => {
       expect(await lines("inspect", ...words)).toMatchObject({ status, out, err });
     });
+
+  test("a template that is none is refused before anything is asked", async () => {
+    const { status, out, err, fake } = await lines("inspect", "-f", "{{.Name", "gone");
+    expect([status, out, fake.calls]).toEqual([64, "", []]);
+    expect(err).toBe("template parsing error: template: :1: unclosed action\n");
+  });
+
+  test("is what the general inspect does with --type network, which looks for containers and images before", async () => {
+    const fake = await engine();
+    const { status, out, err } = await gantry(
+      ["inspect", "--type", "network", "-f", "{{.Name}}", "gone", "nosuch"],
+      fake.variables,
+    );
+    expect({ status, out, err }).toEqual({ status: 1, out: "gone\n", err: NOT_FOUND });
+    expect(fake.urls()).toEqual(["GET /networks/gone", "GET /networks/nosuch"]);
+    expect((await gantry(["inspect", "-f", "{{.Id}}", "gone"], fake.variables)).out).toBe("abc\n");
+  });
 
   test("-v asks for diagnostics", async () => {
     const { fake } = await lines("inspect", "-v", "gone");

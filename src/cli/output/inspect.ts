@@ -6,8 +6,8 @@ import { Exit } from "../exit.ts";
 import { indentJson } from "./json-text.ts";
 
 /**
- * Prints the document of each name, `find` returning its JSON text. What was found is printed even when others were not;
- * the status is 1 then.
+ * Prints the document of each name, `find` returning its JSON text. What was found is printed even when others were not, or
+ * did not fit the template; the status is 1 then.
  */
 export async function inspectEach(
   cli: Cli,
@@ -15,35 +15,49 @@ export async function inspectEach(
   format: string,
   find: (name: string) => Promise<string>,
 ): Promise<number> {
-  const documents: string[] = [];
+  const show = format === "" || format === "json" ? asIs : await templateOf(format);
+  const shown: string[] = [];
   const failures: string[] = [];
   for (const name of names) {
     try {
-      documents.push(await find(name));
+      shown.push(show(await find(name)));
     } catch (error) {
       failures.push(describe(error));
     }
   }
-  if (format === "") await cli.out.write(`${indentJson(`[${documents.join(",")}]`)}\n`);
-  else if (format === "json") await cli.print(`[${documents.map((document) => document.trim()).join(",")}]`);
-  else await printTemplates(cli, format, documents);
+  if (format === "") await cli.out.write(`${indentJson(`[${shown.join(",")}]`)}\n`);
+  else await cli.print(format === "json" ? `[${shown.join(",")}]` : shown.join("\n"));
   if (failures.length === 0) return 0;
   await cli.warn(failures.join("\n"));
   return 1;
 }
 
-async function printTemplates(cli: Cli, format: string, documents: readonly string[]): Promise<void> {
-  if (documents.length === 0) await cli.print("");
-  for (const document of documents) await printDocument(cli, format, JSON.parse(document));
+function asIs(document: string): string {
+  return document.trim();
+}
+
+async function templateOf(format: string): Promise<(document: string) => string> {
+  const execute = await compile(format);
+  return (document) => execute(JSON.parse(document));
 }
 
 /** One value through a template, with a line end. */
 export async function printDocument(cli: Cli, format: string, value: unknown): Promise<void> {
+  const execute = await compile(format);
+  await cli.print(execute(value));
+}
+
+/** A template that is none ends the command with status 64, one that a value does not fit with status 1. */
+async function compile(format: string): Promise<(value: unknown) => string> {
   const { compileTemplate, TemplateError } = await import("./template.ts");
-  try {
-    await cli.print(compileTemplate(format, "").execute(value));
-  } catch (error) {
-    if (!(error instanceof TemplateError)) throw error;
-    throw new Exit(error.phase === "parse" ? 64 : 1, `template parsing error: ${messageOf(error)}`);
-  }
+  const attempt = <T>(status: number, action: () => T): T => {
+    try {
+      return action();
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      throw new Exit(status, `template parsing error: ${messageOf(error)}`);
+    }
+  };
+  const template = attempt(64, () => compileTemplate(format, ""));
+  return (value) => attempt(1, () => template.execute(value));
 }
