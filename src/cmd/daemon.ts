@@ -59,6 +59,7 @@ import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
 import { mendImageMounts } from "../engine/images/mounts.ts";
+import { keepReconciled, reconcileOnce } from "../engine/networks/keep-reconciled.ts";
 import { keepCollecting } from "../engine/system/collect-garbage.ts";
 import { makeRoom, sharedRoom } from "../engine/system/make-room.ts";
 import { announceReload } from "../engine/system/announce-reload.ts";
@@ -273,6 +274,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   await ready;
   const stopCompressing = keepLogsCompressed(engine);
+  const stopReconciling = keepReconciled(engine);
   const stopCollecting = keepCollecting({ ...engine, fileSystem }, options.garbage);
   if (options.pidFile !== "") writeFileSync(options.pidFile, `${process.pid}\n`);
   log.info("the engine is ready", {
@@ -288,12 +290,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     parts: { store, locks, leases, subscribers: () => events.subscribers },
     reload: (next) => {
       registries.replaceOptions(registryOptionsOf(next));
+      void reconcileOnce(engine);
       announceReload(events, { id: engine.daemon.id, name: hostname() }, next.registry);
     },
     stop: async () => {
       isStopping = true;
       stopCompressing();
       stopCollecting();
+      stopReconciling();
       closeServer(server);
       registries.close();
       rmSync(options.socketPath, { force: true });

@@ -50,6 +50,8 @@ export interface NetworkHost {
   readonly network: NetworkParts;
   readonly predefine: () => Promise<void>;
   readonly sweepLinks: () => Promise<void>;
+  /** Puts right what others have changed in the firewall, and says so. */
+  readonly reconcile: () => Promise<void>;
 }
 
 export interface NetworkHostInput {
@@ -115,14 +117,22 @@ export function openNetworks(input: NetworkHostInput): NetworkHost {
     config.bridge === "none"
       ? undefined
       : planDefaultBridge(config, await addressesOf(native, config.bridge || OWN_BRIDGE));
+  let told: ReadonlySet<string> = new Set();
+  const reconcile = async (): Promise<void> => {
+    const { mended, warnings } = await hostFirewall.reconcile();
+    if (mended.length > 0)
+      log.warn("somebody has changed the firewall, which is mended", { parts: mended.join(", ") });
+    for (const warning of warnings) if (!told.has(warning)) log.warn(warning);
+    told = new Set(warnings);
+  };
   return {
     network,
+    reconcile,
     predefine: () => predefineNetworks({ network, log }, plan),
     sweepLinks: async () => {
       const removed = await sweepLinks(native, undefined, networks);
       if (removed.length > 0) log.info("deleted links that were nobody's", { links: removed.join(" ") });
-      const { warnings } = await hostFirewall.reconcile();
-      for (const warning of warnings) log.warn(warning);
+      await reconcile();
     },
   };
 }

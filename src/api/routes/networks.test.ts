@@ -198,6 +198,14 @@ describe("a container in networks", () => {
   });
 });
 
+test("a running container that is renamed is found by its new name alone", async () => {
+  await post("/networks/create", { Name: "front" });
+  const id = await started("web", { HostConfig: { NetworkMode: "front" } });
+  await post("/containers/web/rename?name=shop");
+  const names = host.network.views.get(id)?.().networks[0]?.addresses;
+  expect([...(names?.keys() ?? [])]).toEqual(["shop", id.slice(0, 12)]);
+});
+
 describe("published ports", () => {
   const publish = (HostPort: string) => ({
     HostConfig: { PortBindings: { "80/tcp": [{ HostIp: "", HostPort }] } },
@@ -327,6 +335,12 @@ test("legacy links name their targets in the hosts file", async () => {
   const id = await started("web", { HostConfig: { Links: ["db:store"] } });
   expect(readFileSync(`${host.directory}/containers/${id}/hosts`, "utf8")).toContain(
     `172.17.0.2\tstore ${db.slice(0, 12)} db\n`,
+  );
+  await stop("db");
+  await started("thief");
+  await post("/containers/db/start");
+  expect(readFileSync(`${host.directory}/containers/${id}/hosts`, "utf8")).toEndWith(
+    `172.17.0.4\tstore ${db.slice(0, 12)} db\n`,
   );
   await stop("db");
   await host.create("late", { HostConfig: { Links: ["db:store"] } });

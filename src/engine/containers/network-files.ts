@@ -79,6 +79,16 @@ export function changeHostsFile(
   writeFileSync(path, start + linesOf(names, change.added).join(""));
 }
 
+/** Lines of the same names have these addresses from now on. */
+export function replaceHostsLines(path: string, lines: readonly HostsLine[]): void {
+  const text = readFileSync(path, "utf8");
+  if (text.length > MAX_HOSTS_BYTES) return;
+  const names = new Set(lines.map(({ name }) => name));
+  const kept = text.split("\n").filter((line) => !names.has(line.slice(line.indexOf("\t") + 1)));
+  const now = kept.join("\n") + lines.map(hostsLine).join("");
+  if (now !== text) writeFileSync(path, now);
+}
+
 function linesOf(
   names: { readonly hostname: string; readonly domainname: string },
   addresses: readonly string[],

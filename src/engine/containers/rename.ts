@@ -1,6 +1,8 @@
 /** POST /containers/{id}/rename. */
 import { fail } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
+import type { NetworkParts } from "../networks/network-parts.ts";
+import { renameEndpoints } from "../networks/rename-endpoints.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { checkName } from "./names.ts";
@@ -10,6 +12,7 @@ export interface RenameDeps {
   readonly store: ContainerStore;
   readonly locks: KeyedLock;
   readonly events: EventSink;
+  readonly network: Pick<NetworkParts, "networks" | "names">;
 }
 
 export async function rename(deps: RenameDeps, container: Container, to: string): Promise<void> {
@@ -21,6 +24,7 @@ export async function rename(deps: RenameDeps, container: Container, to: string)
   await deps.locks.run(container.id, () => {
     const oldName = container.name;
     deps.store.rename(container, name);
+    renameEndpoints(deps.network, container);
     announce(deps.events, container, "rename", { oldName: `/${oldName}` });
     return Promise.resolve();
   });

@@ -11,7 +11,7 @@ import { networkNamespaceOf, pidNamespaceOf, userNamespaceOf } from "../../linux
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import type { Place } from "../../core/network/gateways.ts";
 import { announceJoined, enterNetworks, furnishNetworks, leaveNetworks } from "../networks/join.ts";
-import { linkedHosts } from "../networks/links.ts";
+import { linkedHosts, refreshLinks } from "../networks/links.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { logSinkOf } from "./log-options.ts";
@@ -114,6 +114,7 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
   announce(deps.events, container, "start");
   deps.imageUses.used(container.record.imageId, Date.now());
   watch(deps, container, task);
+  refreshLinks(deps, container);
   if (container.attaching.size > 0) await handOver(deps, container, task);
 }
 

@@ -9,6 +9,9 @@ import type { Container } from "../containers/container.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import type { NetworkParts } from "./network-parts.ts";
 import { placesOf } from "./places.ts";
+import { containerPaths } from "../containers/paths.ts";
+import { replaceHostsLines } from "../containers/network-files.ts";
+import type { Networks } from "../../core/network/networks.ts";
 import { linkOf, ownAddresses } from "./resolver.ts";
 
 const DEFAULT_NETWORK = "bridge";
@@ -48,8 +51,32 @@ export function linkedHosts(
         "conflict",
         `Cannot link to a non running container: /${other.name} AS /${container.name}/${alias}`,
       );
-    const places = placesOf(networks, other.id).filter(({ network }) => network.name === DEFAULT_NETWORK);
-    const name = [...new Set([alias, other.config.Hostname, other.name])].join(" ");
-    return ownAddresses(places).map((address) => ({ address, name }));
+    return linesOf(networks, alias, other);
   });
+}
+
+function linesOf(networks: Networks, alias: string, target: Container): readonly HostsLine[] {
+  const places = placesOf(networks, target.id).filter(({ network }) => network.name === DEFAULT_NETWORK);
+  const name = [...new Set([alias, target.config.Hostname, target.name])].join(" ");
+  return ownAddresses(places).map((address) => ({ address, name }));
+}
+
+/** Those who run and are linked with a container that has started again find its new address. */
+export function refreshLinks(
+  deps: {
+    readonly store: ContainerStore;
+    readonly network: Pick<NetworkParts, "networks">;
+    readonly containersDir: string;
+  },
+  target: Container,
+): void {
+  for (const container of deps.store.all()) {
+    if (container.task === undefined || container.host.NetworkMode !== DEFAULT_NETWORK) continue;
+    for (const link of container.host.Links ?? []) {
+      const [alias, reference] = linkOf(link);
+      if (reference !== target.name && !target.id.startsWith(reference)) continue;
+      const lines = linesOf(deps.network.networks, alias, target);
+      replaceHostsLines(containerPaths(deps.containersDir, container.id).hosts, lines);
+    }
+  }
 }
