@@ -48,6 +48,41 @@ export const ROWS: readonly Row[] = [
     podman: true,
   },
   {
+    name: "run --rm busybox true, on the bridge",
+    budgetMs: 23,
+    command: "$CLI run --rm busybox true",
+    rounds: 5,
+    batch: 10,
+    podman: false,
+  },
+  {
+    name: "run --rm busybox true, with a published port",
+    budgetMs: 25,
+    command: "$CLI run --rm -p 18080:80 busybox true",
+    rounds: 5,
+    batch: 10,
+    podman: false,
+  },
+  {
+    // Two commands: what the engine itself takes is less than half of it.
+    name: "network create and rm",
+    budgetMs: 10,
+    command: "$CLI network create n0 >/dev/null && $CLI network rm n0 >/dev/null",
+    rounds: 5,
+    batch: 5,
+    podman: false,
+  },
+  {
+    name: "network connect of a running container",
+    budgetMs: 5,
+    before:
+      "$CLI network inspect n1 >/dev/null 2>&1 || { $CLI network create n1 && $CLI run -d --name n1c busybox sleep 100000; } >/dev/null",
+    command: "$CLI network connect n1 n1c",
+    after: "$CLI network disconnect n1 n1c",
+    rounds: 7,
+    podman: false,
+  },
+  {
     name: "exec c true",
     budgetMs: 8,
     before:
@@ -60,7 +95,7 @@ export const ROWS: readonly Row[] = [
   {
     name: "ps, empty",
     budgetMs: 8,
-    before: "$CLI rm -f c0 >/dev/null 2>&1; true",
+    before: "$CLI rm -f c0 n1c >/dev/null 2>&1; $CLI network rm n1 >/dev/null 2>&1; true",
     command: "$CLI ps",
     rounds: 5,
     batch: 10,
