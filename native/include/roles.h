@@ -5,5 +5,6 @@
 int shim_main (int argc, char **argv);
 int tree_main (int argc, char **argv);
 int oci_main (int argc, char **argv);
+int forward_main (int argc, char **argv);
 
 #endif
