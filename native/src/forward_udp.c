@@ -242,12 +242,6 @@ static void set_client (struct key *key, const union address *client) {
   }
 }
 
-/* The first attempt may be told what became of an earlier datagram. */
-static void pass_on (const struct flow *flow, const uint8_t *data, size_t size) {
-  if (send (flow->target.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == ECONNREFUSED)
-    send (flow->target.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 enum turn udp_receive (struct forwarder *f, struct job *job) {
   struct listener *l = (struct listener *) job;
   for (int i = 0; i < DATAGRAMS; i++) {
@@ -278,7 +272,7 @@ enum turn udp_receive (struct forwarder *f, struct job *job) {
     else
       was_used (f, flow);
     if (flow != NULL)
-      pass_on (flow, f->flows->datagram, (size_t) n);
+      send (flow->target.fd, f->flows->datagram, (size_t) n, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
   return TURN_AGAIN;
 }

@@ -1,6 +1,7 @@
 /* The forwarder, under the sanitizers and without its filter, in a network namespace of this test's own. Needs root. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -482,6 +483,31 @@ TEST ("it does not wait for who never ends") {
   CHECK (server >= 0 && end (&r) == 0);
   close (client);
   close (server);
+}
+
+/* ---- rights ---- */
+
+/* How a confined process fares that makes a system call: 0, an errno, or minus the signal that killed it. */
+static int confined (long number, long a, long b, long c) {
+  int status;
+  struct err e;
+  pid_t pid = fork ();
+  if (pid == 0) /* not _exit(2), before which the sanitizer makes calls of its own */
+    syscall (SYS_exit_group, forward_confine (&e) < 0 ? 255 : syscall (number, a, b, c) < 0 ? errno : 0);
+  waitpid (pid, &status, 0);
+  return WIFSIGNALED (status) ? -WTERMSIG (status) : WEXITSTATUS (status);
+}
+
+TEST ("it speaks IP and nothing else, opens no files and starts no programs") {
+  NEEDS_NETWORK ();
+  CHECK (confined (SYS_socket, AF_INET, SOCK_STREAM, 0) == 0);
+  CHECK (confined (SYS_socket, AF_INET6, SOCK_DGRAM, 0) == 0);
+  CHECK (confined (SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP) == EPERM);
+  CHECK (confined (SYS_socket, AF_UNIX, SOCK_STREAM, 0) == -SIGSYS);
+  CHECK (confined (SYS_socket, AF_NETLINK, SOCK_RAW, 0) == -SIGSYS);
+  CHECK (confined (SYS_openat, AT_FDCWD, (long) "/", O_RDONLY) == -SIGSYS);
+  CHECK (confined (SYS_execve, (long) "/bin/true", 0, 0) == -SIGSYS);
+  CHECK (confined (SYS_kill, getpid (), 0, 0) == -SIGSYS);
 }
 
 /* ---- UDP ---- */

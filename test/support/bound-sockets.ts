@@ -54,16 +54,25 @@ export function duplicated(fd: number): number {
   return libc.dup(fd);
 }
 
-/** Runs `make` with this thread in a new network namespace, whose loopback is up; for what lives on in descriptors. Root. */
-export function inNewNetwork<T>(make: () => T): T {
+/** This thread is in a new network namespace, whose loopback is up, until it is disposed of. Root. */
+export function enterNewNetwork(): Disposable {
   const own = openSync("/proc/thread-self/ns/net", "r");
-  if (libc.unshare(CLONE_NEWNET) < 0) throw new Error("cannot make a network namespace");
-  try {
-    const up = spawnSync("ip", ["link", "set", "lo", "up"]);
-    if (up.status !== 0) throw new Error(`ip: ${String(up.stderr)}`);
-    return make();
-  } finally {
+  const leave = (): void => {
     libc.setns(own, CLONE_NEWNET);
     closeSync(own);
+  };
+  if (libc.unshare(CLONE_NEWNET) < 0) {
+    leave();
+    throw new Error("cannot make a network namespace");
   }
+  const up = spawnSync("ip", ["link", "set", "lo", "up"]);
+  if (up.status === 0) return { [Symbol.dispose]: leave };
+  leave();
+  throw new Error(`ip: ${String(up.stderr)}`);
+}
+
+/** Runs `make` so; for what lives on in descriptors. */
+export function inNewNetwork<T>(make: () => T): T {
+  using _ = enterNewNetwork();
+  return make();
 }
