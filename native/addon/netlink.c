@@ -230,6 +230,9 @@ static int bind_socket (struct socket_job *self, int fd) {
     return failed (&self->job, "setsockopt");
   if ((self->flags & FREE_BIND) != 0 && setsockopt (fd, IPPROTO_IP, IP_FREEBIND, &yes, sizeof yes) < 0)
     return failed (&self->job, "setsockopt");
+  /* What an earlier listener's connections have left behind is in nobody's way. */
+  if ((self->flags & LISTEN) != 0 && setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0)
+    return failed (&self->job, "setsockopt");
   if (bind (fd, (struct sockaddr *) &self->address, self->size) < 0)
     return failed (&self->job, "bind");
   return (self->flags & LISTEN) == 0 || listen (fd, BACKLOG) == 0 ? 0 : failed (&self->job, "listen");

@@ -197,6 +197,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     log,
     hostId,
     execRoot: roots.execRoot,
+    shim,
     settings: options.network,
   });
   const store = new ContainerStore(metadata, {

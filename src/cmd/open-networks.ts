@@ -23,6 +23,7 @@ import { Ipam } from "../core/network/ipam.ts";
 import { NameViews } from "../core/network/name-views.ts";
 import type { NetworkRecord } from "../core/network/network-record.ts";
 import { Networks } from "../core/network/networks.ts";
+import { isForwarded, PortForwarders } from "../core/network/port-forwarders.ts";
 import { DEFAULT_POOLS, poolsOf } from "../core/network/pools.ts";
 import type { HostResolver } from "../core/network/resolv-conf.ts";
 import { Sandboxes } from "../core/network/sandbox.ts";
@@ -30,6 +31,7 @@ import { sweepLinks } from "../core/network/sweep-links.ts";
 import type { NetworkOptions, NetworkParts } from "../engine/networks/network-parts.ts";
 import { predefineNetworks } from "../engine/networks/predefined.ts";
 import { hasIpv6, readNetSetting } from "../linux/net-settings.ts";
+import { startForwarder } from "../linux/forwarder.ts";
 import type { Native } from "../linux/native.ts";
 import { listAddresses } from "../linux/netlink/addresses.ts";
 import { PROTOCOL } from "../linux/netlink/exchange.ts";
@@ -61,6 +63,8 @@ export interface NetworkHostInput {
   /** Of this engine. */
   readonly hostId: string;
   readonly execRoot: string;
+  /** The program that forwarders are started from. */
+  readonly shim: string;
   readonly settings: NetworkSettings;
 }
 
@@ -100,7 +104,10 @@ export function openNetworks(input: NetworkHostInput): NetworkHost {
     driverOf,
     sandboxes: new Sandboxes({ native, driverOf, names: new DnsServer({ native, log }) }),
     firewall: new FirewallKeeper(hostFirewall),
-    hostPorts: new HostPorts(native, ephemeralPorts()),
+    hostPorts: new HostPorts(native, ephemeralPorts(), (publication) =>
+      isForwarded(publication, { ipv4: firewall.iptables, ipv6: firewall.ip6tables }),
+    ),
+    forwarders: new PortForwarders(native, (wish) => startForwarder(native, input.shim, wish)),
     names: new NameViews(networks),
     locks: new KeyedLock(),
     hostResolver,
@@ -138,7 +145,15 @@ export function openNetworks(input: NetworkHostInput): NetworkHost {
 }
 
 function networkOptions(settings: Settings): NetworkOptions {
-  const { dns, dnsSearch, dnsOptions, hostGatewayIps, defaultExtraHosts, networkOptions = {} } = settings;
+  const {
+    dns,
+    dnsSearch,
+    dnsOptions,
+    hostGatewayIps,
+    defaultExtraHosts,
+    networkOptions = {},
+    userlandProxy,
+  } = settings;
   return {
     networkOptions,
     dns,
@@ -147,7 +162,7 @@ function networkOptions(settings: Settings): NetworkOptions {
     hostGatewayIps,
     defaultExtraHosts,
     hostHasIpv6: hasIpv6(),
-    forwardsIpv6: false,
+    forwardsPorts: userlandProxy,
   };
 }
 

@@ -213,7 +213,12 @@ describe("published ports", () => {
 
   test("lead to the container as long as it runs", async () => {
     await started("web", publish("8080"));
-    expect(settings("web").Ports).toEqual({ "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }] });
+    expect(settings("web").Ports).toEqual({
+      "80/tcp": [
+        { HostIp: "0.0.0.0", HostPort: "8080" },
+        { HostIp: "::", HostPort: "8080" },
+      ],
+    });
     expect(host.network.firewall.publications).toEqual([
       {
         protocol: "tcp",
@@ -224,6 +229,9 @@ describe("published ports", () => {
         bridge: "gantry0",
       },
     ]);
+    // The container has no IPv6, so a program takes what comes by IPv6 to it.
+    expect(host.network.deeds).toContain("forward to port 80");
+    expect([...((await host.store.find("web").task?.kept())?.keys() ?? [])]).toEqual(["forwarder"]);
     await stop("web");
     await host.store.find("web").settling;
     expect(host.network.firewall.publications).toEqual([]);
@@ -248,7 +256,7 @@ describe("published ports", () => {
   test("go around those that are taken when there is a choice", async () => {
     await started("web", publish("8080-8081"));
     await started("twin", publish("8080-8081"));
-    expect(settings("twin").Ports).toMatchObject({ "80/tcp": [{ HostPort: "8081" }] });
+    expect(settings("twin").Ports).toMatchObject({ "80/tcp": [{ HostPort: "8081" }, { HostPort: "8081" }] });
   });
 });
 
@@ -281,6 +289,17 @@ describe("connect and disconnect", () => {
     expect(host.network.firewall.publications).toMatchObject([{ hostPort: 8080, containerIp: "172.18.0.2" }]);
     await post("/networks/front/disconnect", { Container: "web" });
     expect(host.network.firewall.publications).toMatchObject([{ hostPort: 8080, containerIp: "172.17.0.2" }]);
+  });
+
+  test("one that fails late takes the ports back to where they were", async () => {
+    await started("web", { HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } } });
+    host.network.failing = "forward";
+    const wish = { Container: "web", EndpointConfig: { GwPriority: 5 } };
+    expect((await post("/networks/front/connect", wish)).status).toBe(500);
+    host.network.failing = "";
+    expect(host.network.firewall.publications).toMatchObject([{ hostPort: 8080, containerIp: "172.17.0.2" }]);
+    expect(Object.keys(settings("web").Networks)).toEqual(["bridge"]);
+    expect((await post("/containers/web/restart")).status).toBe(204);
   });
 
   test("one that fails leaves all as it was", async () => {

@@ -86,9 +86,14 @@ function ipv4Targets({ hostIp }: PortBinding, context: PublicationContext): read
   return [target(routesIpv4 ? ANY_IPV4 : wanted, ipv4, routesIpv4)];
 }
 
-function ipv6Targets({ hostIp }: PortBinding, context: PublicationContext): readonly PublicationTarget[] {
+function ipv6Targets(
+  { hostIp, protocol }: PortBinding,
+  context: PublicationContext,
+): readonly PublicationTarget[] {
   const { ipv4, ipv6, hostBinding, routesIpv6, hostHasIpv6, forwardsIpv6 } = context;
-  const container = ipv6 ?? (forwardsIpv6 ? ipv4 : undefined);
+  // Messages and streams of SCTP would not come through a program.
+  const forwarded = forwardsIpv6 && protocol !== "sctp" ? ipv4 : undefined;
+  const container = ipv6 ?? forwarded;
   const wanted = hostIp ?? hostBinding ?? (hostHasIpv6 ? ANY_IPV6 : undefined);
   if (container === undefined || wanted?.family !== 6) return [];
   const isRouted = routesIpv6 && ipv6 !== undefined;

@@ -17,7 +17,7 @@ import { announceNetwork } from "./announce-network.ts";
 import { NO_WISHES } from "./attachments.ts";
 import { enterNetwork, type JoinDeps } from "./join.ts";
 import { placesOf } from "./places.ts";
-import { movePorts } from "./publish.ts";
+import { forwardPorts, movePorts } from "./publish.ts";
 import { nameViewOf, ownAddresses, servesNames, writeResolvConf } from "./resolver.ts";
 
 export interface ConnectDeps extends JoinDeps {
@@ -86,8 +86,8 @@ async function come(
   try {
     const endpoint = enterNetwork(deps, container, { network, attachment });
     const place = { network, attachment, endpoint };
+    const after = [...before, place];
     try {
-      const after = [...before, place];
       const ways = waysOf(place, NOWHERE);
       if (endpoint.interfaceName !== "") await parts.sandboxes.connect(task, { ...place, ways });
       if (servesNames(after) && !servesNames(before)) {
@@ -102,6 +102,10 @@ async function come(
       }
       await settle(deps, container, task, before, after);
     } catch (error) {
+      await settle(deps, container, task, after, before).catch((cause: unknown) =>
+        deps.log.error("cannot undo a connection", { id: container.id, error: messageOf(cause) }),
+      );
+      if (!servesNames(before)) parts.sandboxes.forget(container.id);
       await withdraw(deps, task, place);
       throw error;
     }
@@ -131,7 +135,7 @@ async function settle(
       task,
       after.map((place) => ({ ...place, ways: waysOf(place, now) })),
     );
-    if (movePorts(parts, old, now)) await parts.firewall.apply();
+    if (movePorts(parts, old, now)) await Promise.all([parts.firewall.apply(), forwardPorts(parts, task)]);
   }
   const [gone, come] = [ownAddresses(before), ownAddresses(after)];
   changeHostsFile(

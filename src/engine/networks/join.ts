@@ -20,7 +20,7 @@ import type { Container } from "../containers/container.ts";
 import { announceNetwork } from "./announce-network.ts";
 import type { NetworkParts } from "./network-parts.ts";
 import { placesOf, wantedNetworks } from "./places.ts";
-import { exposedPortsOf, portRequests, takePorts } from "./publish.ts";
+import { exposedPortsOf, forwardPorts, portRequests, takePorts } from "./publish.ts";
 import { nameViewOf, servesNames } from "./resolver.ts";
 
 export interface JoinDeps {
@@ -93,16 +93,17 @@ export async function furnishNetworks(
   if (members.length === 0) return;
   await Promise.all([
     parts.sandboxes.furnish(task, members, view),
-    ports.length > 0 ? openPorts(parts, ports) : Promise.resolve(),
+    ports.length > 0 ? openPorts(parts, task, ports) : Promise.resolve(),
   ]);
 }
 
 async function openPorts(
-  { firewall, forgetFlows }: NetworkParts,
+  parts: NetworkParts,
+  task: CreatedTask,
   ports: readonly Publication[],
 ): Promise<void> {
-  await firewall.apply();
-  await forgetFlows(ports);
+  await Promise.all([parts.firewall.apply(), forwardPorts(parts, task)]);
+  await parts.forgetFlows(ports);
 }
 
 /**
@@ -115,11 +116,12 @@ export async function leaveNetworks(
   container: Container,
   sharer?: { readonly id: string; readonly pid: number },
 ): Promise<void> {
-  const { networks, sandboxes, names, firewall, ipam, hostPorts, forgetFlows } = deps.network;
+  const { networks, sandboxes, names, firewall, forwarders, ipam, hostPorts, forgetFlows } = deps.network;
   const endpoints = networks.endpointsIn(container.id);
   if (endpoints.length === 0) return;
   const places = sharer === undefined ? [] : placesOf(networks, container.id);
   sandboxes.forget(container.id);
+  forwarders.stop(container.id);
   let isPublished = false;
   for (const { id, network } of endpoints) {
     networks.removeEndpoint(id);

@@ -8,6 +8,7 @@ import type { Ipam } from "../../core/network/ipam.ts";
 import type { NameViews } from "../../core/network/name-views.ts";
 import type { NetworkRecord } from "../../core/network/network-record.ts";
 import type { Networks } from "../../core/network/networks.ts";
+import type { PortForwarders } from "../../core/network/port-forwarders.ts";
 import type { Publication } from "../../core/network/publications.ts";
 import type { HostResolver } from "../../core/network/resolv-conf.ts";
 import type { Sandboxes } from "../../core/network/sandbox.ts";
@@ -24,8 +25,8 @@ export interface NetworkOptions {
   /** "name:address", in the hosts file of every container that has a way out. */
   readonly defaultExtraHosts: readonly string[];
   readonly hostHasIpv6: boolean;
-  /** Ports of the host's IPv6 addresses are forwarded to containers that only have IPv4. */
-  readonly forwardsIpv6: boolean;
+  /** A program forwards ports that rules cannot: daemon.json's `userland-proxy`. */
+  readonly forwardsPorts: boolean;
 }
 
 export interface NetworkParts {
@@ -38,6 +39,7 @@ export interface NetworkParts {
   >;
   readonly firewall: FirewallKeeper;
   readonly hostPorts: HostPorts;
+  readonly forwarders: PortForwarders;
   readonly names: NameViews;
   /** Networks come and go one after the other. */
   readonly locks: KeyedLock;

@@ -5,6 +5,7 @@ import { addressOf, parsePrefix } from "../../base/ip-prefix.ts";
 import { driverSettings } from "../../core/network/driver-settings.ts";
 import type { EndpointRecord } from "../../core/network/endpoint-record.ts";
 import type { Gateways, Place } from "../../core/network/gateways.ts";
+import type { ForwardedTask } from "../../core/network/port-forwarders.ts";
 import { exposedPorts, parsePortBindings, publishAll } from "../../core/network/port-bindings.ts";
 import {
   type Publication,
@@ -26,7 +27,7 @@ export function portRequests(
   config: ContainerConfig,
   host: HostConfig,
   gateways: Gateways,
-  options: Pick<NetworkOptions, "hostHasIpv6" | "forwardsIpv6">,
+  options: Pick<NetworkOptions, "hostHasIpv6" | "forwardsPorts">,
 ): readonly PublicationRequest[] {
   const bindings = parsePortBindings(host.PortBindings ?? {});
   const all = host.PublishAllPorts
@@ -39,7 +40,7 @@ export function portRequests(
 
 function contextOf(
   gateways: Gateways,
-  options: Pick<NetworkOptions, "hostHasIpv6" | "forwardsIpv6">,
+  options: Pick<NetworkOptions, "hostHasIpv6" | "forwardsPorts">,
 ): PublicationContext | undefined {
   const [ipv4, ipv6] = [bridged(gateways.ipv4), bridged(gateways.ipv6)];
   const settings = (ipv4 ?? ipv6)?.settings;
@@ -50,7 +51,8 @@ function contextOf(
     hostBinding: settings.hostBinding,
     routesIpv4: ipv4?.settings.ipv4Mode === "routed",
     routesIpv6: ipv6?.settings.ipv6Mode === "routed",
-    ...options,
+    hostHasIpv6: options.hostHasIpv6,
+    forwardsIpv6: options.forwardsPorts,
   };
 }
 
@@ -90,6 +92,17 @@ export async function takePorts(
   }
 }
 
+/** Has a program serve what rules cannot, as the endpoints say now. */
+export async function forwardPorts(
+  { networks, hostPorts, forwarders, options }: NetworkParts,
+  task: ForwardedTask,
+): Promise<void> {
+  if (!options.forwardsPorts) return;
+  forwarders.stop(task.id); // it may be the only one that has the sockets
+  const ports = networks.endpointsIn(task.id).flatMap((endpoint) => endpoint.ports);
+  await forwarders.start(task, await hostPorts.forwarded(task.id, ports));
+}
+
 /**
  * After the way out has changed: the same ports of the host lead to the container's address there; those that have no such
  * address any more are kept for it, and lead nowhere. Tells whether there is anything for the firewall to apply.
@@ -99,7 +112,11 @@ export function movePorts(
   before: Gateways,
   after: Gateways,
 ): boolean {
-  const ports = [...new Set([before.ipv4, before.ipv6])].flatMap((place) => place?.endpoint.ports ?? []);
+  const endpointOf = ({ endpoint }: Place): EndpointRecord =>
+    parts.networks.endpoint(endpoint.id) ?? endpoint;
+  const ports = [...new Set([before.ipv4, before.ipv6])].flatMap((place) =>
+    place === undefined ? [] : endpointOf(place).ports,
+  );
   if (ports.length === 0) return false;
   const moved = ports.map((port): Publication => {
     const isIpv6 = parseIp(port.containerIp)?.family === 6;
@@ -109,15 +126,15 @@ export function movePorts(
   });
   for (const place of new Set([before.ipv4, before.ipv6])) {
     if (place === undefined) continue;
-    const { endpoint } = place;
-    if (parts.networks.endpoint(endpoint.id) === undefined) continue;
-    parts.networks.putEndpoint({ ...endpoint, ports: [] });
-    parts.firewall.unpublish(endpoint.id);
+    const { id } = place.endpoint;
+    parts.firewall.unpublish(id);
+    if (parts.networks.endpoint(id) !== undefined)
+      parts.networks.putEndpoint({ ...endpointOf(place), ports: [] });
   }
   for (const place of new Set([after.ipv4, after.ipv6])) {
     if (place === undefined) continue;
     const endpoint = {
-      ...place.endpoint,
+      ...endpointOf(place),
       ports: moved.filter((publication) => portsPlace(after, publication) === place),
     };
     parts.networks.putEndpoint(endpoint);

@@ -7,14 +7,17 @@
  *     link, or rule, without a row        garbage of something unfinished
  *     attachment without a container      what a power cut has left
  */
-import { messageOf } from "../../base/errors.ts";
+import { isCategory, messageOf } from "../../base/errors.ts";
 import { restoreEndpoint } from "../../core/network/allocate-endpoint.ts";
+import type { Place } from "../../core/network/gateways.ts";
+import { KEPT_FORWARDER } from "../../core/network/port-forwarders.ts";
 import type { Task } from "../../core/tasks/tasks.ts";
 import type { Container } from "../containers/container.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import type { JoinDeps } from "./join.ts";
 import type { NetworkParts } from "./network-parts.ts";
 import { placesOf } from "./places.ts";
+import { forwardPorts } from "./publish.ts";
 import { nameViewOf, servesNames } from "./resolver.ts";
 
 export interface RestoreNetworksDeps extends JoinDeps {
@@ -53,21 +56,48 @@ export async function adoptNetworks(
   task: Task,
 ): Promise<void> {
   const { network: parts, log } = deps;
-  for (const { network, endpoint } of placesOf(parts.networks, container.id)) {
+  const places = placesOf(parts.networks, container.id);
+  const kept = await keptOf(deps, places, task);
+  const forwarder = kept.get(KEPT_FORWARDER);
+  const isForwarded = forwarder !== undefined && parts.forwarders.adopt(container.id, forwarder);
+  for (const { network, endpoint } of places) {
     if (!restoreEndpoint(parts.ipam, endpoint))
       log.warn("a running container has an address that its network has no more", {
         id: container.id,
         network: network.name,
       });
     parts.firewall.publish(network, endpoint);
-    await parts.hostPorts.retake(container.id, endpoint.ports, log);
+    await parts.hostPorts.retake(container.id, endpoint.ports, isForwarded, log);
   }
-  if (!servesNames(placesOf(parts.networks, container.id))) return;
   try {
-    const isServed = parts.sandboxes.adopt(container.id, await task.kept(), nameViewOf(parts, container));
+    if (!isForwarded) await forwardPorts(parts, task);
+  } catch (error) {
+    log.warn("cannot forward ports of a container", { id: container.id, error: messageOf(error) });
+  }
+  if (!servesNames(places)) return;
+  const sockets = new Map([...kept].filter(([name]) => name !== KEPT_FORWARDER));
+  try {
+    const isServed = parts.sandboxes.adopt(container.id, sockets, nameViewOf(parts, container));
     if (!isServed) log.warn("a container has lost its name server", { id: container.id });
   } catch (error) {
     log.warn("cannot serve names to a container", { id: container.id, error: messageOf(error) });
+  }
+}
+
+/** Nothing for one that has ended meanwhile. */
+async function keptOf(
+  { log }: RestoreNetworksDeps,
+  places: readonly Place[],
+  task: Task,
+): Promise<ReadonlyMap<string, number>> {
+  const hasPorts = places.some(({ endpoint }) => endpoint.ports.length > 0);
+  if (!hasPorts && !servesNames(places)) return new Map();
+  try {
+    return await task.kept();
+  } catch (error) {
+    if (!isCategory(error, "conflict"))
+      log.warn("cannot ask a shim for what it has kept", { id: task.id, error: messageOf(error) });
+    return new Map();
   }
 }
 

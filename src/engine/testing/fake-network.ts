@@ -12,6 +12,7 @@ import { Ipam } from "../../core/network/ipam.ts";
 import { NameViews } from "../../core/network/name-views.ts";
 import { Networks } from "../../core/network/networks.ts";
 import { poolsOf } from "../../core/network/pools.ts";
+import { isForwarded, PortForwarders } from "../../core/network/port-forwarders.ts";
 import type { Publication } from "../../core/network/publications.ts";
 import type { NameView } from "../../core/network/dns/name-view.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
@@ -24,6 +25,8 @@ export class FakeNetwork {
   /** Views that containers have, by id. */
   readonly views = new Map<string, () => NameView>();
   firewall: FirewallState = { networks: [], publications: [] };
+  /** Containers that have had a forwarder. */
+  readonly forwarders = new Set<string>();
   readonly forgotten: Publication[] = [];
   /** "tcp/8080" that other programs have. */
   readonly taken = new Set<string>();
@@ -77,6 +80,16 @@ export class FakeNetwork {
           closeFd: () => {},
         },
         FALLBACK_EPHEMERAL,
+        (publication) => isForwarded(publication, { ipv4: true, ipv6: true }),
+      ),
+      forwarders: new PortForwarders(
+        { pidfdOpen: () => 900, pidfdSignal: () => {}, closeFd: () => {} },
+        async (wish) => {
+          for (const { target } of wish.sockets) this.#do(`forward to port ${target.port}`);
+          await wish.keep(900);
+          this.forwarders.add(wish.owner);
+          return { pid: 1, ended: new Promise(() => {}) };
+        },
       ),
       names: new NameViews(networks),
       locks: new KeyedLock(),
@@ -94,7 +107,7 @@ export class FakeNetwork {
         hostGatewayIps: [],
         defaultExtraHosts: ["host.docker.internal:host-gateway"],
         hostHasIpv6: true,
-        forwardsIpv6: false,
+        forwardsPorts: true,
         ...options,
       },
     };

@@ -1,0 +1,121 @@
+/**
+ * Ports of the host that no rule can lead to a container, and a program does: those of an IPv6 address in front of a container
+ * that only has IPv4, of ::1, and all of a version of IP whose rules are not ours. One forwarder for each container.
+ *
+ * On crash: forwarders go on; the container's shim keeps their pidfds, by which the next daemon knows that they are there
+ * (`adopt`). They end with their container.
+ */
+import { errnoOf } from "../../base/errors.ts";
+import { ipBytes, isUnspecified, parseIp } from "../../base/ip-address.ts";
+import {
+  type Forwarder,
+  type ForwarderWish,
+  isForwardable,
+  isForwarderAlive,
+} from "../../linux/forwarder.ts";
+import type { Native } from "../../linux/native.ts";
+import type { Publication } from "./publications.ts";
+
+/** The container's process, and its shim. */
+export interface ForwardedTask {
+  readonly id: string;
+  readonly pid: number;
+  keep(name: string, descriptor: number): Promise<void>;
+}
+
+export interface ForwardedPort {
+  readonly publication: Publication;
+  /** Of the host: bound, and listening for TCP. */
+  readonly fd: number;
+}
+
+/** What the shim calls it. */
+export const KEPT_FORWARDER = "forwarder";
+
+const KILL = 9;
+const LOOPBACK_IPV6 = 1n;
+
+export class PortForwarders {
+  readonly #native: Pick<Native, "pidfdOpen" | "pidfdSignal" | "closeFd">;
+  readonly #start: (wish: ForwarderWish) => Promise<Forwarder>;
+  /** By container. */
+  readonly #pidfds = new Map<string, number>();
+
+  constructor(
+    native: Pick<Native, "pidfdOpen" | "pidfdSignal" | "closeFd">,
+    start: (wish: ForwarderWish) => Promise<Forwarder>,
+  ) {
+    this.#native = native;
+    this.#start = start;
+  }
+
+  /** Ports lead to the container when this resolves. It must not have a forwarder by then. */
+  async start(task: ForwardedTask, ports: readonly ForwardedPort[]): Promise<void> {
+    if (ports.length === 0) return;
+    const watch = this.#native.pidfdOpen(task.pid);
+    try {
+      const { pid } = await this.#start({
+        owner: task.id,
+        watch,
+        sockets: ports.map(({ publication, fd }) => ({
+          protocol: publication.protocol,
+          fd,
+          target: { address: addressOf(publication.containerIp), port: publication.containerPort },
+        })),
+        keep: (pidfd) => task.keep(KEPT_FORWARDER, pidfd),
+      });
+      this.#pidfds.set(task.id, this.#native.pidfdOpen(pid));
+    } finally {
+      this.#native.closeFd(watch);
+    }
+  }
+
+  /** One that an earlier daemon has started, by a pidfd that is taken over here. False when it is not there any more. */
+  adopt(containerId: string, pidfd: number): boolean {
+    if (isForwarderAlive(this.#native, pidfd)) {
+      this.#pidfds.set(containerId, pidfd);
+      return true;
+    }
+    this.#native.closeFd(pidfd);
+    return false;
+  }
+
+  /** Ends it, with its connections. One that is not there is fine. */
+  stop(containerId: string): void {
+    const pidfd = this.#pidfds.get(containerId);
+    if (pidfd === undefined) return;
+    try {
+      this.#native.pidfdSignal(pidfd, KILL);
+    } catch (error) {
+      if (errnoOf(error) !== "ESRCH") throw error;
+    }
+    this.forget(containerId);
+  }
+
+  /** The container has ended, and so will its forwarder. */
+  forget(containerId: string): void {
+    const pidfd = this.#pidfds.get(containerId);
+    if (pidfd === undefined) return;
+    this.#pidfds.delete(containerId);
+    this.#native.closeFd(pidfd);
+  }
+}
+
+/** `translates`: whether the firewall leads packets of that version of IP. */
+export function isForwarded(
+  { protocol, hostIp, hostPort, containerIp }: Publication,
+  translates: { readonly ipv4: boolean; readonly ipv6: boolean },
+): boolean {
+  const [host, container] = [parseIp(hostIp), parseIp(containerIp)];
+  if (hostPort === 0 || !isForwardable(protocol) || host === undefined || container === undefined)
+    return false;
+  if (host.family !== container.family) return true;
+  if (host.family === 4) return !translates.ipv4;
+  // From ::1 nothing leaves by another link.
+  return !translates.ipv6 || isUnspecified(host) || host.value === LOOPBACK_IPV6;
+}
+
+function addressOf(text: string): Uint8Array {
+  const address = parseIp(text);
+  return address === undefined ? new Uint8Array() : ipBytes(address);
+}
