@@ -152,10 +152,12 @@ function networkOptions(settings: Settings): NetworkOptions {
     hostGatewayIps,
     defaultExtraHosts,
     networkOptions = {},
+    addressPools = [],
     userlandProxy,
   } = settings;
   return {
     networkOptions,
+    addressPools,
     dns,
     dnsSearch,
     dnsOptions,

@@ -1,5 +1,15 @@
 import { formatBinarySize } from "../../base/units.ts";
-import { child, type Fields, fieldsOf, flag, list, number, text, textList } from "../../client/fields.ts";
+import {
+  child,
+  children,
+  type Fields,
+  fieldsOf,
+  flag,
+  list,
+  number,
+  text,
+  textList,
+} from "../../client/fields.ts";
 import type { Cli } from "../cli.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { describe } from "../dispatch.ts";
@@ -111,7 +121,14 @@ export function serverText(info: Fields): string {
   show("Experimental", flag(info, "ExperimentalBuild"));
   lines.push(...registryLines(child(info, "RegistryConfig")));
   show("Live Restore Enabled", flag(info, "LiveRestoreEnabled"));
+  lines.push(...poolLines(children(info, "DefaultAddressPools")));
   return `${lines.join("\n")}\n\n`;
+}
+
+function poolLines(pools: readonly Fields[]): string[] {
+  if (pools.length === 0) return [];
+  const lines = pools.map((pool) => `   Base: ${text(pool, "Base")}, Size: ${number(pool, "Size")}`);
+  return [" Default Address Pools:", ...lines];
 }
 
 function registryLines(config: Fields): string[] {

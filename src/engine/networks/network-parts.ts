@@ -8,6 +8,7 @@ import type { Ipam } from "../../core/network/ipam.ts";
 import type { NameViews } from "../../core/network/name-views.ts";
 import type { NetworkRecord } from "../../core/network/network-record.ts";
 import type { Networks } from "../../core/network/networks.ts";
+import type { AddressPool } from "../../core/network/pools.ts";
 import type { PortForwarders } from "../../core/network/port-forwarders.ts";
 import type { Publication } from "../../core/network/publications.ts";
 import type { HostResolver } from "../../core/network/resolv-conf.ts";
@@ -16,6 +17,8 @@ import type { Sandboxes } from "../../core/network/sandbox.ts";
 export interface NetworkOptions {
   /** Options of networks without the option, by driver. */
   readonly networkOptions: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** What subnets are cut from, as the user says; empty = Docker's. */
+  readonly addressPools: readonly AddressPool[];
   /** For containers that say nothing themselves. */
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];

@@ -7,6 +7,8 @@ import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
 import type { IdMaps } from "../containers/user-namespace.ts";
+import { poolDocuments } from "../../core/network/pools.ts";
+import type { NetworkParts } from "../networks/network-parts.ts";
 import { registryConfig } from "../registry/settings.ts";
 import { runtimeTable, type Runtimes } from "../containers/runtimes.ts";
 import type { ContainerStore } from "../containers/store.ts";
@@ -15,6 +17,7 @@ import type { BuildFacts } from "./version.ts";
 
 export interface InfoDeps {
   readonly registries: Pick<Registries, "settings">;
+  readonly network: Pick<NetworkParts, "options">;
   readonly store: ContainerStore;
   readonly images: Pick<Images, "list">;
   readonly snapshots: Pick<Snapshotter, "driver" | "status">;
@@ -30,6 +33,7 @@ export interface InfoDeps {
 
 export function info(deps: InfoDeps): SystemInfo {
   const { facts, build, daemon } = deps;
+  const { addressPools } = deps.network.options;
   const registry = deps.registries.settings();
   const containers = [...deps.store.all()];
   const running = containers.filter(
@@ -49,7 +53,12 @@ export function info(deps: InfoDeps): SystemInfo {
     Driver: deps.snapshots.driver,
     DriverStatus: deps.snapshots.status(),
     DockerRootDir: daemon.dataRoot,
-    Plugins: { Volume: [], Network: ["host", "null"], Authorization: null, Log: ["json-file", "none"] },
+    Plugins: {
+      Volume: [],
+      Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
+      Authorization: null,
+      Log: ["json-file", "none"],
+    },
     MemoryLimit: has("memory"),
     SwapLimit: has("memory"),
     CpuCfsPeriod: has("cpu"),
@@ -106,6 +115,7 @@ export function info(deps: InfoDeps): SystemInfo {
       ...(deps.remap === undefined ? [] : ["name=userns"]),
       ...(isV1 ? [] : ["name=cgroupns"]),
     ],
+    ...(addressPools.length === 0 ? {} : { DefaultAddressPools: poolDocuments(addressPools) }),
     CDISpecDirs: [],
     Warnings:
       facts.apparmor && facts.apparmorDefault === undefined

@@ -101,6 +101,7 @@ export class FakeNetwork {
       },
       options: {
         networkOptions: {},
+        addressPools: [],
         dns: [],
         dnsSearch: [],
         dnsOptions: [],

@@ -125,6 +125,8 @@ export interface SystemInfo {
   readonly RuncCommit: { readonly ID: string };
   readonly InitCommit: { readonly ID: string };
   readonly SecurityOptions: readonly string[];
+  /** Absent = Docker's. */
+  readonly DefaultAddressPools?: readonly { readonly Base: string; readonly Size: number }[];
   readonly CDISpecDirs: readonly string[] | null;
   readonly Warnings: readonly string[] | null;
 }
