@@ -61,8 +61,8 @@ describe("networks", () => {
     expect(host.network.deeds.slice(-4)).toEqual([
       "raise front",
       "apply firewall",
-      "apply firewall",
       "lower front",
+      "apply firewall",
     ]);
   });
 

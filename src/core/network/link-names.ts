@@ -6,6 +6,11 @@ export function bridgeNameOf({ id, options }: Pick<NetworkRecord, "id" | "option
   return options[BRIDGE_NAME] || `br-${id.slice(0, 12)}`;
 }
 
+/** Whether all that it has on the host has a name that no other network can have. */
+export function isNamedById({ driver, options }: Pick<NetworkRecord, "driver" | "options">): boolean {
+  return driver === "bridge" && !options[BRIDGE_NAME];
+}
+
 /** The host's end of an endpoint's veth pair. */
 export function hostLinkOf(endpointId: string): string {
   return `gv${endpointId.slice(0, 12)}`;

@@ -1,6 +1,7 @@
 /** DELETE /networks/{id} and POST /networks/prune. */
 import { isCategory, messageOf } from "../../base/errors.ts";
 import { checkRemoval } from "../../core/network/check-connection.ts";
+import { isNamedById } from "../../core/network/link-names.ts";
 import { isPredefined, type NetworkRecord } from "../../core/network/network-record.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import type { Filters } from "../../specs/engine/container.ts";
@@ -25,7 +26,7 @@ export function removeNetwork(deps: RemoveNetworkDeps, reference: string): Promi
  * start.
  */
 async function remove(deps: RemoveNetworkDeps, network: NetworkRecord): Promise<void> {
-  const { networks, ipam, firewall, names, driverOf } = deps.network;
+  const { networks, ipam, firewall, names } = deps.network;
   const members = networks.endpointsOf(network.id).map(({ id, container }) => ({
     id,
     name: deps.store.get(container)?.name ?? container,
@@ -34,16 +35,22 @@ async function remove(deps: RemoveNetworkDeps, network: NetworkRecord): Promise<
   networks.remove(network.id);
   names.changed(network.id);
   firewall.removeNetwork(network.id);
+  const lowered = lower(deps, network);
+  // The kernel takes some twenty milliseconds to forget a link. Nobody can meet one whose name is its network's alone.
+  if (!isNamedById(network)) await lowered;
+  ipam.release(network.id);
+  announceNetwork(deps.events, network, "destroy");
+}
+
+/** Never rejects. */
+async function lower(deps: RemoveNetworkDeps, network: NetworkRecord): Promise<void> {
+  const { firewall, driverOf } = deps.network;
+  if (network.isConfigOnly) return;
   try {
-    if (!network.isConfigOnly) {
-      await firewall.apply();
-      await driverOf(network).lower(network);
-    }
+    await Promise.all([firewall.apply(), driverOf(network).lower(network)]);
   } catch (error) {
     deps.log.warn("left for the next start", { network: network.name, error: messageOf(error) });
   }
-  ipam.release(network.id);
-  announceNetwork(deps.events, network, "destroy");
 }
 
 export const PRUNE_FILTERS = ["label", "label!", "until"] as const;
