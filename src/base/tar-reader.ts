@@ -164,20 +164,20 @@ class ByteReader implements AsyncDisposable {
 
   /** Exactly `length` bytes, or undefined at the end of the source; throws when it ends in between. */
   async takeOrEnd(length: number): Promise<Buffer | undefined> {
-    const parts: Uint8Array[] = [];
-    for (let missing = length; missing > 0; ) {
-      const part = await this.some(missing);
-      if (part === undefined) {
-        if (parts.length === 0) return undefined;
-        throw invalid(TRUNCATED);
-      }
-      parts.push(part);
-      missing -= part.length;
+    if (length === 0) return Buffer.alloc(0);
+    const first = await this.some(length);
+    if (first === undefined) return undefined;
+    if (first.length === length) return Buffer.from(first.buffer, first.byteOffset, length);
+    // Copied at once: a piece may be gone when the next is asked for.
+    const taken = Buffer.alloc(length);
+    taken.set(first);
+    for (let at = first.length; at < length; ) {
+      const part = await this.some(length - at);
+      if (part === undefined) throw invalid(TRUNCATED);
+      taken.set(part, at);
+      at += part.length;
     }
-    const [only] = parts;
-    if (parts.length === 1 && only !== undefined)
-      return Buffer.from(only.buffer, only.byteOffset, only.byteLength);
-    return Buffer.concat(parts);
+    return taken;
   }
 
   /** The next bytes, at least one and at most `max`, without copying; undefined at the end. */

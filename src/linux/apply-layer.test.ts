@@ -391,7 +391,7 @@ for (const way of LAYER_DOORS)
       await apply(Buffer.alloc(0));
     });
 
-    test("applies a body larger than every buffer, whatever pieces it comes in", async () => {
+    test("applies a body larger than every buffer, whatever pieces it comes in, and is done with each when it asks for the next", async () => {
       const body = Buffer.alloc(9_000_001, "0123456789abcdef");
       const archive = new TarBuilder().file("big", body).file("after", "x").end();
       for (const size of [1_000, 511, 65_537, archive.length]) {
@@ -399,6 +399,16 @@ for (const way of LAYER_DOORS)
         expect(readFileSync(join(root, "big")).equals(body)).toBe(true);
         expect(text("after")).toBe("x");
       }
+      const piece = Buffer.alloc(70_000);
+      const reused = async function* (): AsyncGenerator<Uint8Array> {
+        for await (const chunk of chunksOf(archive, piece.length)) {
+          piece.set(chunk);
+          yield piece.subarray(0, chunk.length);
+          piece.fill(0xee);
+        }
+      };
+      await door.apply(root, reused(), NEVER);
+      expect(readFileSync(join(root, "big")).equals(body)).toBe(true);
       const piped = spawnSync("sh", ["-c", `cat | "$0" tree apply "$1"`, NATIVE_PATHS.shim, root], {
         input: archive,
       });

@@ -67,13 +67,14 @@ class Applier {
     }
   }
 
+  /** Resolves when the pipe has the bytes, which are their owner's again then, or when the child is gone. */
   async #write(chunk: Uint8Array): Promise<void> {
-    const { stdin } = this.#child;
-    if (stdin.write(chunk)) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    stdin.once("drain", resolve);
+    // Without an error: after one the child is at its end, which is waited for.
+    this.#child.stdin.write(chunk, (error) => {
+      if (error === null || error === undefined) resolve();
+    });
     await this.#whileAlive(promise);
-    stdin.off("drain", resolve);
   }
 
   /** Writes the archive until it or the child ends; then the source is told to stop. */

@@ -66,3 +66,32 @@ test("a head start that fails is no failure", async () => {
   await file.end();
   expect((await handle.stat()).size).toBe(8 * MiB);
 });
+
+test("bytes are their owner's again when they are taken, and come in the order in which they were given", async () => {
+  const path = join(directory, "reused");
+  await using handle = await open(path, "wx+");
+  const file = new AppendFile(handle, 0);
+  const sizes = [1, 300_000, 4096, 262_144, 700_000];
+  const expected: Buffer[] = [];
+  const bytes = Buffer.alloc(700_000);
+  for (const [i, size] of sizes.entries()) {
+    bytes.fill(i + 1);
+    expected.push(Buffer.alloc(size, i + 1));
+    await file.write(bytes.subarray(0, size));
+    expect(file.queuedBytes).toBeLessThanOrEqual(512 << 10);
+  }
+  bytes.fill(0);
+  await file.drain();
+  expect(file.queuedBytes).toBe(0);
+  expect(readFileSync(path).equals(Buffer.concat(expected))).toBe(true);
+});
+
+test("drain() waits for a write that the disk holds up, too", async () => {
+  const path = join(directory, "held-up");
+  await using handle = await open(path, "wx+");
+  const file = new AppendFile(handle, 0);
+  const written = file.write(Buffer.alloc(3 * MiB, "x"));
+  await file.drain();
+  expect(readFileSync(path).length).toBe(3 * MiB);
+  await written;
+});

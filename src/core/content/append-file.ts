@@ -1,12 +1,10 @@
-import { writev } from "node:fs";
+import { write } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { promisify } from "node:util";
 import { isDiskFull, type Room } from "../../base/disk-full.ts";
+import { giveBuffer, takeBuffer } from "./write-buffers.ts";
 
-const writevTo = promisify(writev);
-
-/** How much may wait for the disk before the writer does, in bytes. */
-const MAX_QUEUED_BYTES = 4 << 20;
+const writeTo = promisify(write);
 
 /** So much in the file is worth sending on to the disk, before somebody syncs it and has to wait for all of it. */
 const WRITEBACK_BYTES = 8 << 20;
@@ -23,18 +21,19 @@ export interface DiskCare {
 }
 
 /**
- * Appends to a file while the caller goes on: what arrives during one write is written by the next in one call. A
- * failure is kept and thrown by everything that follows. A full disk is one when no room can be made, or when it is full
- * for the second time.
+ * Appends to a file while the caller goes on: one buffer is filled while the disk takes another, so the caller waits only for
+ * a disk that is slower than he is, and his bytes are his again. A failure is kept and thrown by everything that follows. A
+ * full disk is one when no room can be made, or when it is full for the second time.
  */
 export class AppendFile {
   readonly #handle: FileHandle;
   readonly #startWriteback: StartWriteback | undefined;
+  #givenBytes: number;
   #writtenBytes: number;
   #sentBytes: number;
   #writeback: Promise<void> = Promise.resolve();
-  #queue: Uint8Array[] = [];
-  #queuedBytes = 0;
+  #filling: Buffer | undefined;
+  #filledBytes = 0;
   #flushing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   /** Asked once. */
@@ -44,55 +43,78 @@ export class AppendFile {
     this.#handle = handle;
     this.#startWriteback = startWriteback;
     this.#room = room;
-    this.#writtenBytes = this.#sentBytes = sizeBytes;
+    this.#givenBytes = this.#writtenBytes = this.#sentBytes = sizeBytes;
   }
 
   /** Given, and not known to be in the file yet. */
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#givenBytes - this.#writtenBytes;
   }
 
+  /** Copies the bytes. Resolves when more may come. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#throwFailure();
-    if (bytes.length === 0) return;
-    this.#queue.push(bytes);
-    this.#queuedBytes += bytes.length;
-    this.#flushing ??= this.#flush();
-    if (this.#queuedBytes > MAX_QUEUED_BYTES) await this.drain();
+    this.#givenBytes += bytes.length;
+    for (let at = 0; at < bytes.length; ) {
+      const buffer = (this.#filling ??= takeBuffer());
+      const part = bytes.subarray(at, at + buffer.length - this.#filledBytes);
+      buffer.set(part, this.#filledBytes);
+      this.#filledBytes += part.length;
+      at += part.length;
+      if (this.#filledBytes === buffer.length) await this.#startFlush();
+    }
   }
 
   /** Resolves when everything given so far is in the file. */
   async drain(): Promise<void> {
-    await this.#flushing;
-    this.#throwFailure();
+    const given = this.#givenBytes;
+    do {
+      await this.#startFlush();
+      await this.#flushing;
+      this.#throwFailure();
+    } while (this.#writtenBytes < given);
   }
 
   /** The same, for whoever closes the file: afterwards nothing here has to do with its descriptor any more. */
   async end(): Promise<void> {
-    await this.#flushing;
-    await this.#writeback;
-    this.#throwFailure();
+    try {
+      await this.drain();
+    } finally {
+      await this.#writeback;
+    }
   }
 
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
+  /** Resolves when the disk has begun with what is filled, one buffer at a time. */
+  async #startFlush(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing;
+    this.#throwFailure();
+    const buffer = this.#filling;
+    if (buffer === undefined) return;
+    const bytes = buffer.subarray(0, this.#filledBytes);
+    this.#filling = undefined;
+    this.#filledBytes = 0;
+    this.#flushing = this.#flush(bytes).finally(() => {
+      this.#flushing = undefined;
+      giveBuffer(buffer);
+    });
+  }
+
   /** Never rejects: a writer may be elsewhere when the disk fails. */
-  async #flush(): Promise<void> {
+  async #flush(bytes: Buffer): Promise<void> {
     try {
-      while (this.#queue.length > 0) {
-        const batch = this.#queue;
-        this.#queue = [];
-        await this.#writeAll(batch);
-        await this.#send();
-        for (const bytes of batch) this.#queuedBytes -= bytes.length;
+      for (let at = 0; at < bytes.length; ) {
+        // It may write less than it was given when the disk fills up.
+        const { bytesWritten } = await this.#writeSome(bytes.subarray(at));
+        at += bytesWritten;
+        this.#writtenBytes += bytesWritten;
       }
+      await this.#send();
     } catch (error) {
       this.#failure = { error };
-      this.#queue = [];
-    } finally {
-      this.#flushing = undefined;
     }
   }
 
@@ -106,38 +128,14 @@ export class AppendFile {
     this.#sentBytes = this.#writtenBytes;
   }
 
-  async #writeAll(batch: readonly Uint8Array[]): Promise<void> {
-    let rest = batch;
-    while (rest.length > 0) {
-      // A call takes 1024 buffers (IOV_MAX), and may write less than it was given when the disk fills up.
-      const { bytesWritten } = await this.#writeSome(rest.slice(0, 1024));
-      this.#writtenBytes += bytesWritten;
-      rest = after(rest, bytesWritten);
-    }
-  }
-
-  async #writeSome(batch: readonly Uint8Array[]): Promise<{ readonly bytesWritten: number }> {
+  async #writeSome(bytes: Buffer): Promise<{ readonly bytesWritten: number }> {
     try {
-      return await writevTo(this.#handle.fd, batch);
+      return await writeTo(this.#handle.fd, bytes);
     } catch (error) {
       const room = this.#room;
       this.#room = undefined;
       if (room === undefined || !isDiskFull(error) || !(await room.make())) throw error;
-      return await writevTo(this.#handle.fd, batch);
+      return await writeTo(this.#handle.fd, bytes);
     }
   }
-}
-
-function after(batch: readonly Uint8Array[], bytesWritten: number): Uint8Array[] {
-  let skip = bytesWritten;
-  const rest: Uint8Array[] = [];
-  for (const bytes of batch) {
-    if (skip >= bytes.length) {
-      skip -= bytes.length;
-      continue;
-    }
-    rest.push(bytes.subarray(skip));
-    skip = 0;
-  }
-  return rest;
 }

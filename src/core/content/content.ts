@@ -82,8 +82,8 @@ export interface Ingest {
    */
   read(offset: number, length: number): Promise<Buffer>;
   /**
-   * Appends. The bytes belong to the ingest from now on and must not change. Resolves when more may come, which may be
-   * before these are on disk; what goes wrong with them is thrown by a later write or by commit().
+   * Appends a copy. Until it resolves the bytes must not change; then more may come, and these need not be on disk yet: what
+   * goes wrong with them is thrown by a later write or by commit().
    */
   write(bytes: Uint8Array): Promise<void>;
   /** Resolves when everything written so far is in the file, though not synced; throws what went wrong with it. */

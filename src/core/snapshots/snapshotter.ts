@@ -51,7 +51,8 @@ export interface StagedLayer {
   /**
    * Applies an uncompressed OCI layer tar: at most once. `invalid_argument`, naming the entry, for an archive that is
    * damaged or leaves its root; then what is here is half-done, good for discard() alone. It reads no further than it
-   * must, so what follows the archive's end mark may be left in `tar`. Ends soon after `signal` fires.
+   * must, so what follows the archive's end mark may be left in `tar`, and is done with a piece of it when it asks for the next.
+   * Ends soon after `signal` fires.
    */
   apply(tar: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<SnapshotUsage>;
   /** Forgets it and deletes its files in the background. Fine twice, and after it was committed. */

@@ -11,6 +11,7 @@ import type { SnapshotUsage, StagedLayer } from "../snapshots/snapshotter.ts";
 import { PeekedStream } from "./peeked-stream.ts";
 import { type Compression, compressionOf, decompress, MAGIC_BYTES } from "./compression.ts";
 import type { Expansion } from "./expansion.ts";
+import { spent } from "./spent.ts";
 
 export interface StoredLayer {
   readonly blob: BlobInfo;
@@ -46,7 +47,7 @@ export interface OnFullDisk {
 }
 
 /**
- * Stores and applies a layer. What a named ingest found comes first, `source` has the rest. The ingest is committed or,
+ * Stores and applies a layer. What a named ingest found comes first, `source` has the rest and gives its pieces away. The ingest is committed or,
  * when this throws, over: kept for the next time when only the source failed, gone when its bytes or a full disk are to blame. The
  * staged layers stay the caller's. When the disk is too full to unpack it and room can be made, that is tried once more.
  */
@@ -138,7 +139,7 @@ async function applyHashed(
   signal: AbortSignal,
 ): Promise<{ readonly usage: SnapshotUsage; readonly diffId: string | undefined }> {
   const hash = wantsDiffId ? createHash("sha256") : undefined;
-  const stream = new PeekedStream(hashed(tar, (bytes) => hash?.update(bytes)));
+  const stream = new PeekedStream(spent(hashed(tar, (bytes) => hash?.update(bytes))));
   try {
     const usage = await staged.apply(stream, signal);
     // The reader of a tar stops at its end mark; the diffID covers what follows, too.

@@ -10,14 +10,12 @@ export class PeekedStream implements AsyncIterable<Uint8Array> {
 
   /** The first bytes, at least `length` unless the stream is shorter. To be called before iterating. */
   async peek(length: number): Promise<Buffer> {
-    let have = this.#head.reduce((sum, bytes) => sum + bytes.length, 0);
-    while (have < length && !this.#ended) {
+    let head = Buffer.concat(this.#head);
+    while (head.length < length && !this.#ended) {
       const bytes = await this.#next();
       if (bytes === undefined) break;
-      this.#head.push(bytes);
-      have += bytes.length;
+      head = Buffer.concat([head, bytes]);
     }
-    const head = Buffer.concat(this.#head);
     this.#head = head.length > 0 ? [head] : [];
     return head;
   }

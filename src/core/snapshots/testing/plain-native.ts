@@ -95,7 +95,7 @@ export class PlainTrees implements OverlayNative, CopyNative {
       else if (entry.kind === "hardlink") linkSync(join(directory, entry.linkName), path);
       else {
         const parts: Uint8Array[] = [];
-        for await (const bytes of entry.content) parts.push(bytes);
+        for await (const bytes of entry.content) parts.push(Buffer.from(bytes));
         writeFileSync(path, Buffer.concat(parts));
       }
     }
