@@ -204,12 +204,11 @@ export class LayeredSnapshots implements Snapshotter {
     this.#active.set(id, { parent, shiftedBy });
   }
 
-  /** The entries of a directory bring what is new in it along. */
+  /** The entries of a directory bring what is new in it along. At once: the file system's journal takes both in one turn. */
   async persist(id: string): Promise<void> {
     this.#find(id);
     try {
-      await syncDirectory(this.#activePath(id));
-      await syncDirectory(join(this.#root, "active"));
+      await Promise.all([syncDirectory(this.#activePath(id)), syncDirectory(join(this.#root, "active"))]);
     } catch (error) {
       throw cannot(`sync the root filesystem of "${id}"`, error);
     }

@@ -105,10 +105,8 @@ export async function create(
   scope.defer("remove directory", () => rmSync(paths.directory, { recursive: true, force: true }));
   await deps.snapshots.prepare(id, container.record.layer, shiftOf(remap));
   scope.defer("remove snapshot", () => deps.snapshots.remove(id));
-  if (!container.host.AutoRemove) {
-    await deps.snapshots.persist(id);
-    await syncDirectory(deps.containersDir);
-  }
+  if (!container.host.AutoRemove)
+    await Promise.all([deps.snapshots.persist(id), syncDirectory(deps.containersDir)]);
   deps.store.add(container, (durability) => {
     for (const attachment of attachments) deps.network.networks.attach(attachment, durability);
   });
