@@ -178,7 +178,7 @@ class Scan implements ScannedArchive {
         `archive has more than ${MAX_ALL_DOCUMENTS_BYTES} bytes of JSON documents`,
       );
     const parts: Uint8Array[] = [];
-    for await (const bytes of content) parts.push(bytes);
+    for await (const bytes of content) parts.push(Buffer.from(bytes));
     const bytes = Buffer.concat(parts);
     return { kind: "document", bytes, digest: sha256Of(bytes) };
   }

@@ -9,7 +9,7 @@ const DATA = Buffer.alloc(400_000);
 for (let i = 0, x = 1; i < 200_000; i++) DATA[i] = (x = (x * 1103515245 + 12345) % 2147483648) >> 16;
 
 async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+  for (let at = 0; at < bytes.length; at += size) yield Uint8Array.from(bytes.subarray(at, at + size));
 }
 
 async function inflate(
@@ -18,7 +18,7 @@ async function inflate(
   size = 1000,
 ): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of decompress(pieces(bytes, size), compression)) parts.push(part);
+  for await (const part of decompress(pieces(bytes, size), compression)) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 

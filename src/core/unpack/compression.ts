@@ -2,11 +2,21 @@
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { errnoOf, fail, messageOf } from "../../base/errors.ts";
+import { spent, spentInOrder } from "./spent.ts";
 import { ZstdFrames } from "./zstd-frames.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 /** Known by their first bytes, so that they can be refused by name. */
 export type UnsupportedCompression = "bzip2" | "xz";
+
+/** Handed to a decompressor at a time: each takes a trip to its thread. */
+const TRIP_BYTES = 256 << 10;
+
+/**
+ * Taken from it at a time. Not the same: of data that does not shrink, a few bytes would be left each time, which the runtime
+ * copies, and with them goes the end of the memory, by which it is known to be free.
+ */
+const MADE_BYTES = 320 << 10;
 
 /** Bytes that telling wants to see. */
 export const MAGIC_BYTES = 6;
@@ -36,7 +46,8 @@ export function compressionOf(head: Uint8Array): Compression {
 }
 
 /**
- * The uncompressed bytes, at the pace of the reader. Ending early ends the source too. Throws `invalid_argument` for
+ * The uncompressed bytes, at the pace of the reader. Pieces of a compressed source are given away, and those that are made of
+ * them are there until the next is asked for. Ending early ends the source too. Throws `invalid_argument` for
  * damaged data ("unexpected EOF" when it ends early, as Docker says) and passes on what the source throws.
  */
 export async function* decompress(
@@ -47,14 +58,20 @@ export async function* decompress(
     yield* source;
     return;
   }
-  const options = { chunkSize: 128 << 10 };
+  // Pieces come out as they were made: read as bytes, those that wait would be copied into one.
+  const options = {
+    chunkSize: MADE_BYTES,
+    writableHighWaterMark: TRIP_BYTES + 1,
+    readableObjectMode: true,
+    readableHighWaterMark: 2,
+  };
   const transform = compression === "gzip" ? createGunzip(options) : createZstdDecompress(options);
   // pipeline() ends both sides whatever happens on either; its verdict is the same error that the loop throws.
   const frames = new ZstdFrames();
   const input = compression === "zstd" ? followed(source, frames) : source;
-  const pumped = pipeline(input, transform).catch(() => {});
+  const pumped = pipeline(inTurns(spent(input)), transform).catch(() => {});
   try {
-    for await (const chunk of transform) yield bytesOf(chunk);
+    yield* spentInOrder(bytesOf(transform));
     if (compression === "zstd" && !frames.isWhole()) throw fail("invalid_argument", "unexpected EOF");
   } catch (error) {
     throw isDamage(error) ? damaged(compression, error) : error;
@@ -71,9 +88,29 @@ async function* followed(source: AsyncIterable<Uint8Array>, frames: ZstdFrames):
   }
 }
 
-function bytesOf(chunk: unknown): Uint8Array {
-  if (!(chunk instanceof Uint8Array)) throw fail("internal", "a decompressor gave no bytes");
-  return chunk;
+/** Copies everything into two buffers by turns: the high-water mark above lets the next be filled while one is taken. */
+async function* inTurns(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let [filling, other] = [Buffer.allocUnsafeSlow(TRIP_BYTES), Buffer.allocUnsafeSlow(TRIP_BYTES)];
+  let filledBytes = 0;
+  for await (const bytes of source)
+    for (let at = 0; at < bytes.length; ) {
+      const part = bytes.subarray(at, at + TRIP_BYTES - filledBytes);
+      filling.set(part, filledBytes);
+      filledBytes += part.length;
+      at += part.length;
+      if (filledBytes < TRIP_BYTES) continue;
+      yield filling;
+      [filling, other] = [other, filling];
+      filledBytes = 0;
+    }
+  if (filledBytes > 0) yield filling.subarray(0, filledBytes);
+}
+
+async function* bytesOf(transform: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of transform) {
+    if (!(chunk instanceof Uint8Array)) throw fail("internal", "a decompressor gave no bytes");
+    yield chunk;
+  }
 }
 
 /** zlib names its own errors Z_…, ZSTD_… or ERR_ZLIB…; a source's errors are not called that. */

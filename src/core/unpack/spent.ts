@@ -7,7 +7,18 @@
 export async function* spent(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const bytes of source) {
     yield bytes;
-    const { buffer } = bytes;
-    if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength) buffer.transfer(0);
+    if (bytes.byteLength === bytes.buffer.byteLength) free(bytes);
   }
+}
+
+/** The same for pieces that were cut from larger memory one behind the other: it is freed with the last of them. */
+export async function* spentInOrder(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const bytes of source) {
+    yield bytes;
+    if (bytes.byteOffset + bytes.byteLength === bytes.buffer.byteLength) free(bytes);
+  }
+}
+
+function free({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) buffer.transfer(0);
 }
