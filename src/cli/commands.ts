@@ -466,6 +466,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "container",
+    names: ["update"],
+    top: "update",
+    summary: "Update configuration of one or more containers",
+    load: () => import("./container/update.ts"),
+  },
+  {
+    parent: "container",
     names: ["wait"],
     top: "wait",
     summary: "Block until one or more containers stop, then print their exit codes",

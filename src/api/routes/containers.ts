@@ -17,9 +17,11 @@ import { type TopDeps, top } from "../../engine/containers/top.ts";
 import { type RemoveDeps, remove } from "../../engine/containers/remove.ts";
 import { type StartDeps, start } from "../../engine/containers/start.ts";
 import type { ContainerStore } from "../../engine/containers/store.ts";
+import { update, type UpdateDeps } from "../../engine/containers/update.ts";
 import { parseWaitCondition, wait } from "../../engine/containers/wait.ts";
 import { decodeContainerCreate } from "../../specs/engine/container.decode.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
+import { decodeContainerUpdate } from "../../specs/engine/update.decode.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
 import { DetachScanner, parseDetachKeys } from "../streams/detach-keys.ts";
@@ -36,6 +38,7 @@ export type ContainerRouteDeps = CreateDeps &
   StopDeps &
   PauseDeps &
   RenameDeps &
+  UpdateDeps &
   TopDeps &
   AttachDeps & { readonly store: ContainerStore };
 
@@ -137,6 +140,14 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       handler: async (call) => {
         await rename(deps, found(call), call.query.str("name"));
         call.reply.empty(204);
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/update",
+      handler: async (call) => {
+        const request = decodeContainerUpdate(await call.json("optional"));
+        call.reply.json(200, await update(deps, found(call), request));
       },
     },
     {

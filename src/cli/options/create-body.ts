@@ -180,7 +180,7 @@ async function environmentOf(input: CreateInput): Promise<readonly string[] | nu
   return orNull(variables);
 }
 
-function restartPolicy(value: string): { Name: string; MaximumRetryCount: number } {
+export function restartPolicy(value: string): { Name: string; MaximumRetryCount: number } {
   if (value === "") return { Name: "", MaximumRetryCount: 0 };
   const [name = "", count, ...more] = value.split(":");
   if (name === "") throw new Error("invalid restart policy format: no policy provided before colon");

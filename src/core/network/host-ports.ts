@@ -20,9 +20,30 @@ const BIND_PAUSE_MS = 10;
 
 interface HeldPort {
   readonly owner: string;
+  /** For which it was taken first. */
+  readonly publication: Publication;
   readonly address: IpAddress;
   /** Undefined: of a protocol without sockets here, or not to be had. */
   fd: number | undefined;
+}
+
+/** Ports taken while those that are given up for them are still kept. One of its calls ends it. */
+export interface PortExchange {
+  readonly taken: readonly Publication[];
+  /** What was given up is anybody's. */
+  readonly settle: () => void;
+  /** The owner has what it had before. */
+  readonly undo: () => Promise<void>;
+}
+
+/** What is known of an exchange on its way. */
+interface Trade {
+  readonly owner: string;
+  readonly giving: ReadonlySet<HeldPort>;
+  /** Some of `giving` among them: the same port of the same address goes on. */
+  readonly bound: HeldPort[];
+  /** Of `giving`: those whose sockets were in the way. */
+  readonly unbound: Set<HeldPort>;
 }
 
 export class HostPorts {
@@ -49,17 +70,46 @@ export class HostPorts {
     requests: readonly PublicationRequest[],
     signal: AbortSignal,
   ): Promise<readonly Publication[]> {
+    const { taken, settle } = await this.exchange(owner, [], requests, signal);
+    settle();
+    return taken;
+  }
+
+  /**
+   * The same, where the owner gives up others for them: those are free for it at once, and for nobody else before all of it is
+   * settled. After a rejection it has what it had. No forwarder may have their sockets any more.
+   */
+  async exchange(
+    owner: string,
+    given: readonly Publication[],
+    requests: readonly PublicationRequest[],
+    signal: AbortSignal,
+  ): Promise<PortExchange> {
+    const giving = new Set(given.flatMap((publication) => this.#heldBy(owner, publication) ?? []));
+    const trade: Trade = { owner, giving, bound: [], unbound: new Set() };
     const taken: Publication[] = [];
     try {
       for (const request of requests) {
-        const port = await this.#search.find(request, this.#binder(owner, request), signal);
+        const port = await this.#search.find(request, this.#binder(trade, request), signal);
         taken.push(...published(request, port));
       }
     } catch (error) {
-      this.give(owner, taken);
+      await this.#undo(trade);
       throw error;
     }
-    return taken;
+    const settle = (): void => {
+      for (const port of giving) if (!trade.bound.includes(port)) this.#drop(port);
+    };
+    return { taken, settle, undo: () => this.#undo(trade) };
+  }
+
+  async #undo({ giving, bound, unbound }: Trade): Promise<void> {
+    for (const port of bound) if (!giving.has(port)) this.#drop(port);
+    for (const port of unbound) {
+      // One that another program has now is led past that one all the same, as with `retake`.
+      const fd = await this.#bindAgain(port.publication, port.address).catch(() => undefined);
+      this.#equip(port, fd);
+    }
   }
 
   /** The ports of a container that has gone on while there was no daemon. `isServed`: a forwarder has the sockets of its own. */
@@ -98,23 +148,30 @@ export class HostPorts {
     for (const publication of publications.filter(this.#isForwarded)) {
       const held = this.#heldBy(owner, publication);
       if (held === undefined) continue;
-      held.fd ??= await this.#bindAgain(publication, held.address);
+      if (held.fd === undefined) this.#equip(held, await this.#bindAgain(publication, held.address));
       if (held.fd !== undefined) ports.push({ publication, fd: held.fd });
     }
     return ports;
   }
 
   async #bindAgain(publication: Publication, address: IpAddress): Promise<number | undefined> {
+    try {
+      return await this.#bindSoon(publication, address, BIND_ATTEMPTS);
+    } catch (error) {
+      throw fail("unavailable", `cannot take port ${publication.hostPort} again: ${whyNot(error)}`, error);
+    }
+  }
+
+  async #bindSoon(
+    publication: Publication,
+    address: IpAddress,
+    attempts: number,
+  ): Promise<number | undefined> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#bind(publication, address);
       } catch (error) {
-        if (errnoOf(error) !== "EADDRINUSE" || attempt === BIND_ATTEMPTS)
-          throw fail(
-            "unavailable",
-            `cannot take port ${publication.hostPort} again: ${whyNot(error)}`,
-            error,
-          );
+        if (errnoOf(error) !== "EADDRINUSE" || attempt === attempts) throw error;
         await delay(BIND_PAUSE_MS);
       }
     }
@@ -132,27 +189,30 @@ export class HostPorts {
   give(owner: string, publications: readonly Publication[]): void {
     for (const publication of publications) {
       const held = this.#heldBy(owner, publication);
-      if (held !== undefined) this.#drop(keyOf(publication.protocol, publication.hostPort), held);
+      if (held !== undefined) this.#drop(held);
     }
   }
 
   /** All addresses of a request, with one port. */
-  #binder(owner: string, request: PublicationRequest): TryBind {
+  #binder(trade: Trade, request: PublicationRequest): TryBind {
+    const { giving, bound } = trade;
     return async (port) => {
-      const key = keyOf(request.protocol, port);
-      const bound: HeldPort[] = [];
+      const before = bound.length;
       for (const [at, publication] of published(request, port).entries()) {
         const { hostIp, hostPort } = publication;
         const address = parseIp(hostIp);
         if (address === undefined || hostPort === 0) continue;
-        const isHeld = (this.#held.get(key) ?? []).some((other) => contends(other.address, address));
+        const rivals = (this.#held.get(keyOf(request.protocol, port)) ?? []).filter((other) =>
+          contends(other.address, address),
+        );
+        const isHeld = rivals.some((other) => !giving.has(other) || bound.includes(other));
         const outcome = isHeld
           ? alreadyAllocated(hostIp, port)
-          : await this.#claim(owner, publication, address).catch((error: unknown) =>
+          : await this.#claimFrom(trade, rivals, publication, address).catch((error: unknown) =>
               cannotBind(request, at, port, error, whyNot(error)),
             );
         if (outcome instanceof Error) {
-          for (const one of bound) this.#drop(key, one);
+          for (const one of bound.splice(before)) if (!giving.has(one)) this.#drop(one);
           return outcome;
         }
         bound.push(outcome);
@@ -161,21 +221,37 @@ export class HostPorts {
     };
   }
 
+  /** `rivals`: of the owner's own, and given up. */
+  async #claimFrom(
+    { owner, unbound }: Trade,
+    rivals: readonly HeldPort[],
+    publication: Publication,
+    address: IpAddress,
+  ): Promise<HeldPort> {
+    const same = rivals.find((rival) => compareIp(rival.address, address) === 0);
+    if (same !== undefined) return same;
+    for (const rival of rivals) {
+      if (rival.fd !== undefined) unbound.add(rival);
+      this.#unbind(rival);
+    }
+    return await this.#claim(owner, publication, address, rivals.length > 0 ? BIND_ATTEMPTS : 1);
+  }
+
   /** Its place is noted before anything is waited for, so that nobody else begins to take it. */
-  async #claim(owner: string, publication: Publication, address: IpAddress): Promise<HeldPort> {
+  async #claim(owner: string, publication: Publication, address: IpAddress, attempts = 1): Promise<HeldPort> {
     const claim = this.#note(owner, publication, address);
     try {
-      claim.fd = await this.#bind(publication, address);
+      this.#equip(claim, await this.#bindSoon(publication, address, attempts));
       return claim;
     } catch (error) {
-      this.#drop(keyOf(publication.protocol, publication.hostPort), claim);
+      this.#drop(claim);
       throw error;
     }
   }
 
-  #note(owner: string, { protocol, hostPort }: Publication, address: IpAddress): HeldPort {
-    const key = keyOf(protocol, hostPort);
-    const claim: HeldPort = { owner, address, fd: undefined };
+  #note(owner: string, publication: Publication, address: IpAddress): HeldPort {
+    const key = keyOf(publication.protocol, publication.hostPort);
+    const claim: HeldPort = { owner, publication, address, fd: undefined };
     this.#held.set(key, [...(this.#held.get(key) ?? []), claim]);
     return claim;
   }
@@ -192,11 +268,34 @@ export class HostPorts {
     });
   }
 
-  #drop(key: string, port: HeldPort): void {
+  /** Its owner may have left while the socket was being made. */
+  #equip(port: HeldPort, fd: number | undefined): void {
+    if (this.#isHeld(port)) port.fd = fd;
+    else if (fd !== undefined) this.#native.closeFd(fd);
+  }
+
+  #unbind(port: HeldPort): void {
     if (port.fd !== undefined) this.#native.closeFd(port.fd);
+    port.fd = undefined;
+  }
+
+  #isHeld(port: HeldPort): boolean {
+    return (this.#held.get(keyOf(port.publication.protocol, port.publication.hostPort)) ?? []).includes(port);
+  }
+
+  /** Twice is fine. */
+  #drop(port: HeldPort): void {
+    if (!this.#isHeld(port)) return;
+    this.#unbind(port);
+    const key = keyOf(port.publication.protocol, port.publication.hostPort);
     const others = (this.#held.get(key) ?? []).filter((one) => one !== port);
     if (others.length === 0) this.#held.delete(key);
     else this.#held.set(key, others);
+  }
+
+  /** Whether a program serves any of these. */
+  serves(publications: readonly Publication[]): boolean {
+    return publications.some(this.#isForwarded);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * One container in memory: its record, how it runs, and who waits for it. Only the verbs of this folder change it, always
- * through `ContainerStore.setState`, so that memory and store agree; lists and inspections just read it.
+ * through `ContainerStore` (`setState`, `change`), so that memory and store agree; lists and inspections just read it.
  */
 import type { Duplex } from "node:stream";
 import type { AttachOptions, Task } from "../../core/tasks/tasks.ts";
@@ -29,9 +29,9 @@ export class Container {
   record: ContainerRecord;
   state: RuntimeState;
   /** Request and image merged. */
-  readonly config: ContainerConfig;
+  config: ContainerConfig;
   /** Request and defaults merged. */
-  readonly host: HostConfig;
+  host: HostConfig;
   readonly mounts: readonly MountRequest[];
   /** Set while the process lives. */
   task: Task | undefined;

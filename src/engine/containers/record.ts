@@ -1,6 +1,7 @@
 /**
  * What is known of one container, in three parts that never mix: what the user asked for, what the image gave at the
- * time, and how it runs now. The first two are written once (a rename replaces the name), the third at every transition.
+ * time, and how it runs now. The first is written again by a rename and by an update, the second never, the third at every
+ * transition.
  */
 import type { ContainerConfig, ContainerStatus, HostConfig } from "../../specs/engine/container.ts";
 

@@ -32,6 +32,7 @@ export class ContainerStore {
   readonly #names = new Map<string, string>();
   readonly #insert: Statement;
   readonly #rename: Statement;
+  readonly #update: Statement;
   readonly #delete: Statement;
   readonly #putState: Statement;
   readonly #deleteState: Statement;
@@ -42,6 +43,7 @@ export class ContainerStore {
     metadata.migrate("containers", MIGRATIONS);
     this.#insert = metadata.prepare("INSERT INTO containers (id, name, document) VALUES (?, ?, ?)");
     this.#rename = metadata.prepare("UPDATE containers SET name = ? WHERE id = ?");
+    this.#update = metadata.prepare("UPDATE containers SET document = ? WHERE id = ?");
     this.#delete = metadata.prepare("DELETE FROM containers WHERE id = ?");
     this.#putState = metadata.prepare("INSERT OR REPLACE INTO container_states (id, document) VALUES (?, ?)");
     this.#deleteState = metadata.prepare("DELETE FROM container_states WHERE id = ?");
@@ -146,6 +148,24 @@ export class ContainerStore {
     }
     container.record = { ...container.record, name };
     this.#names.delete(old);
+  }
+
+  /**
+   * The container was asked for as `wanted` (what `build` makes of a record with its id and name) from here on; with what others
+   * write of it at the same time.
+   */
+  change(
+    container: Container,
+    wanted: Pick<Container, "record" | "config" | "host">,
+    also: () => void,
+  ): void {
+    this.#metadata.transaction(this.#durabilityOf(container), () => {
+      also();
+      this.#update.run(writeRecord(wanted.record), container.id);
+    });
+    container.record = wanted.record;
+    container.config = wanted.config;
+    container.host = wanted.host;
   }
 
   /** The container is gone from here on: row, id and name, and what others have written of it (`also`). */

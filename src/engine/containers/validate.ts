@@ -6,7 +6,7 @@ import { isIP } from "node:net";
 import { fail } from "../../base/errors.ts";
 import { parsePortBindings } from "../../core/network/port-bindings.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
-import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
+import type { ContainerConfig, HostConfig, RestartPolicy } from "../../specs/engine/container.ts";
 import { isRuntime, type Runtimes, unknownRuntime } from "./runtimes.ts";
 import { parseSignal } from "./signals.ts";
 
@@ -134,15 +134,19 @@ function checkCpuSet(text: string, cpuCount: number): void {
   }
 }
 
+/** A policy without a name is none, or the one that is there; what else it says does not count then. */
+export function checkRestartPolicy({ Name, MaximumRetryCount }: RestartPolicy): void {
+  if (Name === "" || MaximumRetryCount === 0 || (Name === "on-failure" && MaximumRetryCount > 0)) return;
+  const wrongs = [
+    ...(Name === "on-failure" ? [] : ["can only be used with 'on-failure'"]),
+    ...(MaximumRetryCount < 0 ? ["cannot be negative"] : []),
+  ];
+  throw fail("invalid_argument", `invalid restart policy: maximum retry count ${wrongs.join(" and ")}`);
+}
+
 function checkRestart(host: HostConfig): void {
-  const { Name, MaximumRetryCount } = host.RestartPolicy;
-  if (MaximumRetryCount < 0)
-    throw fail("invalid_argument", "invalid restart policy: maximum retry count cannot be negative");
-  if (MaximumRetryCount > 0 && Name !== "on-failure")
-    throw fail(
-      "invalid_argument",
-      "invalid restart policy: maximum retry count can only be used with 'on-failure'",
-    );
+  const { Name } = host.RestartPolicy;
+  checkRestartPolicy(host.RestartPolicy);
   if (host.AutoRemove && Name !== "" && Name !== "no")
     throw fail("invalid_argument", "can't create 'AutoRemove' container with restart policy");
 }

@@ -6,7 +6,12 @@ import { driverSettings } from "../../core/network/driver-settings.ts";
 import type { EndpointRecord } from "../../core/network/endpoint-record.ts";
 import type { Gateways, Place } from "../../core/network/gateways.ts";
 import type { ForwardedTask } from "../../core/network/port-forwarders.ts";
-import { exposedPorts, parsePortBindings, publishAll } from "../../core/network/port-bindings.ts";
+import {
+  exposedPorts,
+  type PortBinding,
+  parsePortBindings,
+  publishAll,
+} from "../../core/network/port-bindings.ts";
 import {
   type Publication,
   type PublicationContext,
@@ -29,13 +34,24 @@ export function portRequests(
   gateways: Gateways,
   options: Pick<NetworkOptions, "hostHasIpv6" | "forwardsPorts">,
 ): readonly PublicationRequest[] {
+  return requestsFor(boundPorts(config, host), gateways, options) ?? [];
+}
+
+/** With those that `-P` binds. */
+export function boundPorts(config: ContainerConfig, host: HostConfig): readonly PortBinding[] {
   const bindings = parsePortBindings(host.PortBindings ?? {});
-  const all = host.PublishAllPorts
-    ? publishAll(exposedPorts(config.ExposedPorts, bindings), bindings)
-    : bindings;
-  if (all.length === 0) return [];
+  return host.PublishAllPorts ? publishAll(exposedPorts(config.ExposedPorts, bindings), bindings) : bindings;
+}
+
+/** Undefined: the container has no network by which anything could be published. */
+export function requestsFor(
+  bindings: readonly PortBinding[],
+  gateways: Gateways,
+  options: Pick<NetworkOptions, "hostHasIpv6" | "forwardsPorts">,
+): readonly PublicationRequest[] | undefined {
+  if (bindings.length === 0) return [];
   const context = contextOf(gateways, options);
-  return context === undefined ? [] : publications(all, context);
+  return context === undefined ? undefined : publications(bindings, context);
 }
 
 function contextOf(
@@ -144,11 +160,15 @@ export function movePorts(
 }
 
 /** The place whose address a publication leads to. */
-function portsPlace({ ipv4, ipv6 }: Gateways, { containerIp }: Publication): Place | undefined {
+export function portsPlace({ ipv4, ipv6 }: Gateways, { containerIp }: Publication): Place | undefined {
   return parseIp(containerIp)?.family === 6 ? ipv6 : ipv4;
 }
 
-function cannotPublish(name: string, endpoint: EndpointRecord | undefined, cause: unknown): GantryError {
+export function cannotPublish(
+  name: string,
+  endpoint: EndpointRecord | undefined,
+  cause: unknown,
+): GantryError {
   return fail(
     "unavailable",
     `failed to set up container networking: driver failed programming external connectivity on endpoint ${name} (${endpoint?.id ?? ""}): ${messageOf(cause)}`,

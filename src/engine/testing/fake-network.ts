@@ -32,6 +32,8 @@ export class FakeNetwork {
   readonly taken = new Set<string>();
   /** Deeds that fail, by their beginning. */
   failing = "";
+  /** Told of each as it is done. */
+  onDeed: (deed: string) => void = () => {};
 
   constructor(metadata: Metadata, options: Partial<NetworkParts["options"]> = {}) {
     const networks = new Networks(metadata, NO_LOG);
@@ -133,6 +135,7 @@ export class FakeNetwork {
 
   #do(deed: string): void {
     this.deeds.push(deed);
+    this.onDeed(deed);
     if (this.failing !== "" && deed.startsWith(this.failing)) throw new Error(`cannot ${deed}`);
   }
 }

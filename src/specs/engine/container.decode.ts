@@ -8,6 +8,7 @@ import type {
   HostConfig,
   LogConfig,
   Mount,
+  PublishedPorts,
   Resources,
   RestartPolicy,
   ThrottleDevice,
@@ -88,14 +89,7 @@ export function decodeHostConfig(fields: Fields): HostConfig {
     ContainerIDFile: fields.str("ContainerIDFile"),
     LogConfig: decodeLogConfig(fields.object("LogConfig")),
     NetworkMode: fields.str("NetworkMode"),
-    PortBindings: fields.map("PortBindings", (value, path) =>
-      value === null
-        ? []
-        : asList(value, path, (entry, at) => {
-            const binding = new Fields(entry, at);
-            return { HostIp: binding.str("HostIp"), HostPort: binding.str("HostPort") };
-          }),
-    ),
+    PortBindings: decodePublishedPorts(fields, "PortBindings"),
     RestartPolicy: decodeRestartPolicy(fields.object("RestartPolicy")),
     AutoRemove: fields.bool("AutoRemove"),
     VolumeDriver: fields.str("VolumeDriver"),
@@ -134,7 +128,18 @@ export function decodeHostConfig(fields: Fields): HostConfig {
   };
 }
 
-function decodeResources(fields: Fields): Resources {
+export function decodePublishedPorts(fields: Fields, key: string): PublishedPorts | null {
+  return fields.map(key, (value, path) =>
+    value === null
+      ? []
+      : asList(value, path, (entry, at) => {
+          const binding = new Fields(entry, at);
+          return { HostIp: binding.str("HostIp"), HostPort: binding.str("HostPort") };
+        }),
+  );
+}
+
+export function decodeResources(fields: Fields): Resources {
   return {
     CpuShares: fields.int("CpuShares"),
     Memory: fields.int("Memory"),
@@ -168,7 +173,7 @@ function decodeLogConfig(fields: Fields | null): LogConfig {
   return { Type: fields?.str("Type") ?? "", Config: fields?.stringMap("Config") ?? null };
 }
 
-function decodeRestartPolicy(fields: Fields | null): RestartPolicy {
+export function decodeRestartPolicy(fields: Fields | null): RestartPolicy {
   if (fields === null) return { Name: "", MaximumRetryCount: 0 };
   return {
     Name: fields.oneOf(

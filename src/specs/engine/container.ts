@@ -140,15 +140,18 @@ export interface Mount {
   } | null;
 }
 
+/** By the container's port: "80/tcp". HostIp "" = wherever the network says, HostPort "" = any; "8080-8090" = the first free one. */
+export type PublishedPorts = Readonly<
+  Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>
+>;
+
 export interface HostConfig extends Resources {
   readonly Binds: readonly string[] | null;
   readonly ContainerIDFile: string;
   readonly LogConfig: LogConfig;
   /** "default" | "none" | "host" | "bridge" | "container:ID" | a network's name. */
   readonly NetworkMode: string;
-  readonly PortBindings: Readonly<
-    Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>
-  > | null;
+  readonly PortBindings: PublishedPorts | null;
   readonly RestartPolicy: RestartPolicy;
   readonly AutoRemove: boolean;
   readonly VolumeDriver: string;

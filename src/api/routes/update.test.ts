@@ -1,0 +1,306 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { NO_LOG } from "../../base/log.ts";
+import { networkSettings, NO_SANDBOX } from "../../engine/networks/endpoint-documents.ts";
+import { membershipsOf } from "../../engine/networks/places.ts";
+import { ContainerStore } from "../../engine/containers/store.ts";
+import type { NetworkSettings } from "../../specs/engine/container.ts";
+import { type Answer, ApiHost } from "../testing/api-host.ts";
+
+let host: ApiHost;
+
+beforeEach(async () => {
+  host = await ApiHost.start();
+});
+
+afterEach(async () => {
+  await host[Symbol.asyncDispose]();
+});
+
+const post = (path: string, body?: unknown): Promise<Answer> => host.call("POST", path, body);
+const update = (name: string, body?: unknown): Promise<Answer> => post(`/containers/${name}/update`, body);
+const networking = (name: string, Networking: unknown): Promise<Answer> => update(name, { Networking });
+
+async function started(name: string, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  const id = await host.create(name, { HostConfig: {}, ...more });
+  expect(await post(`/containers/${name}/start`)).toMatchObject({ status: 204 });
+  return id;
+}
+
+/** What an engine that starts now would read. */
+function stored(name: string): ContainerStore {
+  const store = new ContainerStore(host.metadata, {
+    cgroupVersion: 1,
+    maskedPaths: [],
+    readonlyPaths: [],
+    hostname: "testhost",
+    runtime: "gantry-runc",
+    network: "bridge",
+  });
+  store.load(NO_LOG);
+  expect(store.find(name).host).toEqual({
+    ...host.store.find(name).host,
+    MaskedPaths: [],
+    ReadonlyPaths: [],
+  });
+  return store;
+}
+
+function ports(name: string): NetworkSettings["Ports"] {
+  const { id } = host.store.find(name);
+  return networkSettings(membershipsOf(host.network.parts.networks, id), NO_SANDBOX).Ports;
+}
+
+const led = (): string[] =>
+  host.network.firewall.publications.map(
+    ({ hostIp, hostPort, containerPort, protocol }) => `${hostIp}:${hostPort}->${containerPort}/${protocol}`,
+  );
+
+const published = (HostPort: string, HostIp = "") => ({ "80/tcp": [{ HostIp, HostPort }] });
+
+describe("update", () => {
+  test("of nothing is fine, and is told", async () => {
+    await started("web");
+    for (const body of [undefined, {}, null, { Memory: 0, CpusetCpus: "", Ulimits: null, Networking: {} }])
+      expect(await update("web", body)).toMatchObject({ status: 200, json: { Warnings: null } });
+    expect(host.actions().slice(-1)).toEqual(["update"]);
+  });
+
+  test("refuses resources and wrong fields by name", async () => {
+    await started("web");
+    const cases: [unknown, number, string][] = [
+      [{ Memory: 7 << 20 }, 501, `"Memory" cannot be updated by this engine yet`],
+      [{ PidsLimit: 5 }, 501, `"PidsLimit" cannot be updated`],
+      [{ BlkioDeviceReadBps: [{ Path: "/dev/sda", Rate: 1 }] }, 501, `"BlkioDeviceReadBps" cannot`],
+      [{ Networking: { PublishAd: {} } }, 400, `unknown field "Networking.PublishAd"`],
+      [{ Networking: { PublishAdd: [] } }, 400, `field "Networking.PublishAdd" must be an object`],
+      [
+        { Networking: { PublishAdd: { "80/tcp": {} } } },
+        400,
+        `"Networking.PublishAdd["80/tcp"]" must be a list`,
+      ],
+      [{ Networking: { RateIn: "1m" } }, 400, `"Networking.RateIn" must be an integer`],
+      [{ Networking: { PublishAdd: { "80/xyz": [{}] } } }, 400, "invalid proto: xyz"],
+    ];
+    for (const [body, status, message] of cases) {
+      const answer = await update("web", body);
+      expect(answer).toMatchObject({ status, json: { message: expect.stringContaining(message) } });
+    }
+    expect(host.actions()).not.toContain("update");
+    expect((await update("nosuch", {})).status).toBe(404);
+  });
+
+  test("changes the restart policy, in the store too, and says what is wrong with one", async () => {
+    const id = await started("web");
+    const policy = { Name: "on-failure", MaximumRetryCount: 3 } as const;
+    expect((await update("web", { RestartPolicy: policy })).status).toBe(200);
+    expect(stored("web").find("web").host.RestartPolicy).toEqual(policy);
+    await update("web", { RestartPolicy: { Name: "", MaximumRetryCount: -4 } });
+    expect(host.store.find("web").host.RestartPolicy).toEqual(policy);
+    const cases: [string, number, string][] = [
+      ["bogus", 0, "invalid restart policy: unknown policy 'bogus'; use one of"],
+      ["always", 3, "maximum retry count can only be used with 'on-failure'"],
+      ["no", -4, "maximum retry count can only be used with 'on-failure' and cannot be negative"],
+      ["on-failure", -1, "invalid restart policy: maximum retry count cannot be negative"],
+    ];
+    for (const [Name, MaximumRetryCount, message] of cases) {
+      const answer = await update("web", { RestartPolicy: { Name, MaximumRetryCount } });
+      expect(answer.status).toBe(400);
+      expect(answer.text).toContain(message);
+    }
+    await host.create("once", { HostConfig: { AutoRemove: true } });
+    const once = host.store.find("once").id;
+    expect(await update("once", { RestartPolicy: { Name: "always" } })).toMatchObject({
+      status: 409,
+      json: {
+        message: `Cannot update container ${once}: Restart policy cannot be updated because AutoRemove is enabled for the container`,
+      },
+    });
+    const ended = new Promise((resolve) => host.store.find("web").onExit(resolve));
+    host.tasks.running.get(id)?.exit(1);
+    await ended;
+    expect(host.store.get(id)?.state.status).toBe("restarting");
+    await post("/containers/web/stop");
+  });
+});
+
+describe("published ports of a running container", () => {
+  test("come and go, and its next start has them", async () => {
+    await started("web", { HostConfig: { PortBindings: published("8080") } });
+    const changes = {
+      PublishAdd: { "90/udp": [{ HostIp: "127.0.0.1", HostPort: "9090" }] },
+      PublishRemove: published("8080"),
+    };
+    expect(await networking("web", changes)).toMatchObject({ status: 200 });
+    expect(led()).toEqual(["127.0.0.1:9090->90/udp"]);
+    expect(ports("web")).toEqual({ "90/udp": [{ HostIp: "127.0.0.1", HostPort: "9090" }] });
+    expect(host.network.forgotten.map(({ hostPort }) => hostPort)).toEqual([8080, 8080, 9090]);
+    expect((await host.call("GET", "/containers/web/json")).json).toMatchObject({
+      Config: { ExposedPorts: { "90/udp": {} } },
+      HostConfig: { PortBindings: changes.PublishAdd },
+    });
+    stored("web");
+    await post("/containers/web/restart");
+    expect(led()).toEqual(["127.0.0.1:9090->90/udp"]);
+    await started("twin", { HostConfig: { PortBindings: published("8080") } });
+  });
+
+  test("are given back when it ends", async () => {
+    await started("web");
+    await networking("web", { PublishAdd: published("8080") });
+    await post("/containers/web/stop");
+    await host.store.find("web").settling;
+    expect(led()).toEqual([]);
+    await started("twin", { HostConfig: { PortBindings: published("8080") } });
+  });
+
+  test("may move to another port of the container, or address of the host", async () => {
+    await started("web", { HostConfig: { PortBindings: published("8080") } });
+    const narrower = { PublishAdd: published("8080", "127.0.0.1"), PublishRemove: { "80/tcp": null } };
+    expect((await networking("web", narrower)).text).toBe('{"Warnings":null}\n');
+    expect(led()).toEqual(["127.0.0.1:8080->80/tcp"]);
+    const other = {
+      PublishAdd: { "81/tcp": [{ HostIp: "127.0.0.1", HostPort: "8080" }] },
+      PublishRemove: published(""),
+    };
+    expect((await networking("web", other)).status).toBe(200);
+    expect(led()).toEqual(["127.0.0.1:8080->81/tcp"]);
+  });
+
+  test("are named by the port of the host that they got, too", async () => {
+    const bindings = { "80/tcp": [{ HostPort: "7000-7010" }, { HostPort: "" }] };
+    await started("web", { HostConfig: { PortBindings: bindings } });
+    const [random = ""] = led().map((text) => /:(\d+)->/.exec(text)?.[1] ?? "");
+    expect((await networking("web", { PublishRemove: published(random) })).status).toBe(200);
+    expect(led()).toEqual(["0.0.0.0:7000->80/tcp"]);
+    expect((await networking("web", { PublishRemove: published("7000") })).status).toBe(200);
+    expect(host.store.find("web").host.PortBindings).toEqual({});
+  });
+
+  test("clash in Docker's words, and then nothing has changed", async () => {
+    await started("other", { HostConfig: { PortBindings: published("8081") } });
+    const id = await started("web", { HostConfig: { PortBindings: published("8080") } });
+    const before = host.store.find("web").record;
+    host.network.taken.add("tcp/9090");
+    const clash = (HostPort: string) =>
+      networking("web", {
+        PublishAdd: { "70/tcp": [{ HostPort: "7070" }], "90/tcp": [{ HostPort }] },
+        PublishRemove: published("8080"),
+      });
+    const taken = await clash("8081");
+    expect(taken.status).toBe(503);
+    expect(taken.text).toContain(
+      `Cannot update container ${id}: failed to set up container networking: driver failed programming external connectivity on endpoint web (`,
+    );
+    expect(taken.text).toContain("Bind for 0.0.0.0:8081 failed: port is already allocated");
+    expect((await clash("9090")).text).toContain(
+      "failed to bind host port for 0.0.0.0:9090:172.17.0.3:90/tcp: address already in use",
+    );
+    expect(led()).toEqual(["0.0.0.0:8081->80/tcp", "0.0.0.0:8080->80/tcp"]);
+    expect(host.store.find("web").record).toBe(before);
+    await host.create("twin", { HostConfig: { PortBindings: published("8080") } });
+    expect((await post("/containers/twin/start")).text).toContain("Bind for 0.0.0.0:8080 failed");
+    await started("third", { HostConfig: { PortBindings: { "1/tcp": [{ HostPort: "7070" }] } } });
+  });
+
+  test("are as they were when the firewall refuses", async () => {
+    await started("web", { HostConfig: { PortBindings: published("8080") } });
+    const before = host.store.find("web").record;
+    host.network.failing = "apply firewall";
+    const changes = { PublishAdd: { "90/tcp": [{ HostPort: "9090" }] }, PublishRemove: published("8080") };
+    expect((await networking("web", changes)).status).toBe(500);
+    host.network.failing = "";
+    expect(host.store.find("web").record).toEqual(before);
+    stored("web");
+    expect(ports("web")).toEqual({ "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }] });
+    await started("twin", { HostConfig: { PortBindings: { "1/tcp": [{ HostPort: "9090" }] } } });
+    expect(led()).toEqual(["0.0.0.0:8080->80/tcp", "0.0.0.0:9090->1/tcp"]);
+    await host.create("third", { HostConfig: { PortBindings: published("8080") } });
+    expect((await post("/containers/third/start")).text).toContain("Bind for 0.0.0.0:8080 failed");
+  });
+
+  test("of one that ends meanwhile are nobody's", async () => {
+    const id = await started("web", { HostConfig: { PortBindings: published("8080") } });
+    host.network.onDeed = (deed) => {
+      if (deed !== "apply firewall") return;
+      host.network.onDeed = () => {};
+      host.tasks.running.get(id)?.exit(0);
+    };
+    expect((await networking("web", { PublishAdd: { "90/tcp": [{ HostPort: "9090" }] } })).status).toBe(200);
+    await host.store.find("web").settling;
+    expect(led()).toEqual([]);
+    for (const [name, port] of [
+      ["twin", "8080"],
+      ["third", "9090"],
+    ] as const)
+      await started(name, { HostConfig: { PortBindings: published(port) } });
+  });
+
+  test("without a network that leads out are for the next start, which is said", async () => {
+    await started("web", { HostConfig: { NetworkMode: "none" } });
+    expect((await networking("web", { PublishAdd: published("8080") })).json).toEqual({
+      Warnings: [
+        "port 80/tcp is not published before the next start: the container is in no network that leads out by a bridge",
+      ],
+    });
+    expect(host.store.find("web").host.PortBindings).toEqual(published("8080"));
+  });
+
+  test("take the place of a random one of --publish-all", async () => {
+    await started("web", { ExposedPorts: { "80/tcp": {} }, HostConfig: { PublishAllPorts: true } });
+    expect((await networking("web", { PublishRemove: { "80/tcp": [] } })).text).toContain(
+      "port 80/tcp is not published by itself: all exposed ports are",
+    );
+    await networking("web", { PublishAdd: published("8080") });
+    expect(led()).toEqual(["0.0.0.0:8080->80/tcp"]);
+    await networking("web", { PublishRemove: { "80/tcp": [] } });
+    expect(led()).toEqual([]);
+  });
+});
+
+describe("published ports of a container that does not run", () => {
+  test("are for its next start", async () => {
+    await host.create("web", { HostConfig: {} });
+    expect((await networking("web", { PublishAdd: published("8080") })).status).toBe(200);
+    expect(host.network.deeds).toEqual(["raise bridge", "apply firewall"]);
+    stored("web");
+    await post("/containers/web/start");
+    expect(led()).toEqual(["0.0.0.0:8080->80/tcp"]);
+  });
+
+  test("are there to be removed, and added once", async () => {
+    await host.create("web", { HostConfig: { PortBindings: published("8080") } });
+    const cases: [unknown, string][] = [
+      [{ PublishRemove: published("8081") }, "port 80/tcp is not published to :8081"],
+      [{ PublishRemove: { "81/tcp": null } }, "port 81/tcp is not published"],
+      [{ PublishAdd: published("8080") }, "port 80/tcp is published to :8080 already"],
+      [
+        { PublishAdd: { "81/tcp": [{ HostPort: "8080" }] } },
+        "Bind for 0.0.0.0:8080 failed: port is already allocated",
+      ],
+    ];
+    for (const [changes, message] of cases) {
+      const answer = await networking("web", changes);
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.text).toContain(message);
+    }
+    expect(host.store.find("web").host.PortBindings).toEqual(published("8080"));
+  });
+});
+
+test("who shares a network has no ports of his own to publish", async () => {
+  await started("web");
+  await started("guest", { HostConfig: { NetworkMode: "container:web" } });
+  await started("bare", { HostConfig: { NetworkMode: "host" } });
+  for (const [name, kind] of [
+    ["guest", "container"],
+    ["bare", "host"],
+  ] as const)
+    expect(await networking(name, { PublishAdd: published("8080") })).toMatchObject({
+      status: 400,
+      json: {
+        message: expect.stringContaining(
+          `conflicting options: port publishing and the ${kind} type network mode`,
+        ),
+      },
+    });
+});
