@@ -304,3 +304,93 @@ test("who shares a network has no ports of his own to publish", async () => {
       },
     });
 });
+
+describe("rates", () => {
+  const limited = { HostConfig: { NetRateIn: 1_000_000, NetRateOut: 2_000_000 } };
+  const limits = (): string[] => host.network.deeds.filter((deed) => /^(limit|retire)/.test(deed));
+  const rates = (name: string) =>
+    host.network.parts.networks.endpointsIn(host.store.find(name).id).map((endpoint) => endpoint.rates);
+
+  test("are a container's from its start, in every network", async () => {
+    await post("/networks/create", { Name: "front" });
+    await started("web", limited);
+    await post("/networks/front/connect", { Container: "web" });
+    const both = { inBits: 1_000_000, outBits: 2_000_000 };
+    expect(rates("web")).toEqual([both, both]);
+    expect(host.store.find("web").host).toMatchObject(limited.HostConfig);
+    expect((await host.call("GET", "/containers/web/json")).json).toMatchObject(limited);
+    await post("/containers/web/stop");
+    await host.store.find("web").settling;
+    expect(limits()).toEqual(["retire bridge", "retire front"]);
+  });
+
+  test("change while it runs, one by one, and for its next start", async () => {
+    await started("web");
+    expect(rates("web")).toEqual([undefined]);
+    expect((await networking("web", { RateOut: 3_000_000 })).json).toEqual({ Warnings: null });
+    expect((await networking("web", { RateIn: 8 })).status).toBe(200);
+    expect((await networking("web", { RateIn: 8 })).status).toBe(200);
+    expect(limits()).toEqual(["limit bridge 0 3000000", "limit bridge 8 3000000"]);
+    stored("web");
+    await networking("web", { RateIn: 0, RateOut: 0 });
+    expect(limits().at(-1)).toBe("limit bridge 0 0");
+    expect(rates("web")).toEqual([{ inBits: 0, outBits: 0 }]);
+    expect((await host.call("GET", "/containers/web/json")).text).not.toContain("NetRate");
+    await post("/containers/web/stop");
+    await host.store.find("web").settling;
+    expect(limits().at(-1)).toBe("retire bridge");
+    await networking("web", { RateIn: 9 });
+    await post("/containers/web/start");
+    expect(rates("web")).toEqual([{ inBits: 9, outBits: 0 }]);
+  });
+
+  test("are as they were, and ports too, when the kernel refuses", async () => {
+    await started("web", limited);
+    host.network.failing = "limit bridge 5000";
+    const refused = await networking("web", { RateIn: 5000, PublishAdd: published("8080") });
+    expect(refused.status).toBe(500);
+    expect(limits()).toEqual(["limit bridge 5000 2000000", "limit bridge 1000000 2000000"]);
+    expect(rates("web")).toEqual([{ inBits: 1_000_000, outBits: 2_000_000 }]);
+    expect(host.store.find("web").host).toMatchObject({ ...limited.HostConfig, PortBindings: null });
+    expect(led()).toEqual([]);
+    await started("twin", { HostConfig: { PortBindings: published("8080") } });
+  });
+
+  test("of one that ends meanwhile are taken away", async () => {
+    const id = await started("web", limited);
+    host.network.onDeed = (deed) => {
+      if (deed.startsWith("limit")) host.tasks.running.get(id)?.exit(0);
+    };
+    expect((await networking("web", { RateIn: 5000 })).status).toBe(200);
+    await host.store.find("web").settling;
+    expect(limits()[0]).toBe("limit bridge 5000 2000000");
+    expect(limits()).toContain("retire bridge");
+    expect(host.store.find("web").host.NetRateIn).toBe(5000);
+  });
+
+  test("are refused where there is nothing to limit", async () => {
+    await post("/networks/create", { Name: "front", Driver: "macvlan" });
+    const cases: [Readonly<Record<string, unknown>>, number, string][] = [
+      [{ NetRateIn: 7 }, 400, "invalid NetRateIn 7: bits per second, at least 8, or 0 for no limit"],
+      [{ NetRateOut: -1 }, 400, "invalid NetRateOut -1"],
+      [{ NetRateIn: 8, NetworkMode: "host" }, 400, "network rates and the host type network mode"],
+      [
+        { NetRateOut: 8, NetworkMode: "front" },
+        501,
+        `NetRateIn and NetRateOut are not supported in network front: the driver \\"macvlan\\" cannot limit rates`,
+      ],
+    ];
+    for (const [HostConfig, status, message] of cases) {
+      const answer = await post("/containers/create", { Image: "busybox", HostConfig });
+      expect(answer.status).toBe(status);
+      expect(answer.text).toContain(message);
+    }
+    await started("low", { HostConfig: { NetworkMode: "front" } });
+    expect((await networking("low", { RateIn: 8000 })).status).toBe(501);
+    await started("web", limited);
+    expect((await post("/networks/front/connect", { Container: "web" })).status).toBe(501);
+    await started("bare", { HostConfig: { NetworkMode: "host" } });
+    expect((await networking("bare", { RateIn: 8000 })).text).toContain("network rates and the host type");
+    expect((await networking("bare", { RateIn: 0 })).status).toBe(200);
+  });
+});

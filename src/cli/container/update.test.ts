@@ -34,6 +34,7 @@ const bodies: [string[], unknown][] = [
     },
   ],
   [["--publish-rm=80"], { Networking: { PublishRemove: { "80/tcp": [{ HostIp: "", HostPort: "" }] } } }],
+  [["--net-rate-in", "1.5m", "--net-rate-out=0"], { Networking: { RateIn: 1_500_000, RateOut: 0 } }],
 ];
 for (const [flags, body] of bodies)
   test(`update ${flags.join(" ")}`, async () => {

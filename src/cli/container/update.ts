@@ -4,6 +4,7 @@ import { Exit } from "../exit.ts";
 import { FlagSet } from "../flags.ts";
 import { type PortBinding, parsePublish } from "../options/ports.ts";
 import { restartPolicy } from "../options/create-body.ts";
+import { rateFlags } from "../options/rates.ts";
 import { fromPairs } from "../options/values.ts";
 import { forEach, segment } from "./each.ts";
 
@@ -34,6 +35,7 @@ export function command(): Command {
 
 export function updateFlags(flags: FlagSet) {
   return {
+    ...rateFlags(flags),
     publishAdd: flags.list("publish-add", "Publish one more port of a container to the host"),
     publishRemove: flags.list("publish-rm", "Publish a port of a container no longer"),
     restart: flags.string("restart", "", "Restart policy to apply when a container exits"),
@@ -42,12 +44,14 @@ export function updateFlags(flags: FlagSet) {
 
 /** The body of `POST /containers/{id}/update`. */
 export function updateBody(flags: ReturnType<typeof updateFlags>): Readonly<Record<string, unknown>> {
-  const { publishAdd, publishRemove, restart } = flags;
+  const { publishAdd, publishRemove, rateIn, rateOut, restart } = flags;
   return {
     ...(restart.changed ? { RestartPolicy: usable(() => restartPolicy(restart.value)) } : {}),
     Networking: {
       ...(publishAdd.changed ? { PublishAdd: bindingsOf(publishAdd.value) } : {}),
       ...(publishRemove.changed ? { PublishRemove: bindingsOf(publishRemove.value) } : {}),
+      ...(rateIn.changed ? { RateIn: rateIn.value } : {}),
+      ...(rateOut.changed ? { RateOut: rateOut.value } : {}),
     },
   };
 }

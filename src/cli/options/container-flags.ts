@@ -10,6 +10,7 @@ import {
 } from "./devices.ts";
 import { type MountBody, parseMount } from "./mounts.ts";
 import { type NetworkAttachment, parseNetwork } from "./networks.ts";
+import { rateFlags } from "./rates.ts";
 import * as values from "./values.ts";
 
 function append<T>(parse: (text: string) => T): (text: string, before: readonly T[]) => readonly T[] {
@@ -218,6 +219,7 @@ export function containerFlags(flags: FlagSet, verb: "running" | "creating") {
       valueName: "network",
       parse: append(parseNetwork),
     }),
+    ...rateFlags(flags),
     networkAlias: flags.list("network-alias", "Add network-scoped alias for the container"),
     noHealthcheck: flags.bool("no-healthcheck", false, "Disable any container-specified HEALTHCHECK"),
     oomKillDisable: flags.bool("oom-kill-disable", false, "Disable OOM Killer"),

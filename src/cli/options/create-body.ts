@@ -316,6 +316,8 @@ async function hostConfig(
     CpuPercent: flags.cpuPercent.value,
     IOMaximumIOps: flags.ioMaxIops.value,
     IOMaximumBandwidth: flags.ioMaxBandwidth.value,
+    ...(flags.rateIn.changed ? { NetRateIn: flags.rateIn.value } : {}),
+    ...(flags.rateOut.changed ? { NetRateOut: flags.rateOut.value } : {}),
     ...(flags.mount.value.length > 0 ? { Mounts: flags.mount.value } : {}),
     ...(flags.init.changed ? { Init: flags.init.value } : {}),
     MaskedPaths: security.unmasked ? [] : null,

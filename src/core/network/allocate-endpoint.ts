@@ -6,6 +6,7 @@ import { endpointAddress } from "./check-endpoint.ts";
 import { DEFAULT_GATEWAY_IPV4, DEFAULT_GATEWAY_IPV6 } from "./default-bridge.ts";
 import { driverSettings } from "./driver-settings.ts";
 import { endpointNames } from "./endpoint-names.ts";
+import { checkRatesIn, type EndpointRates, isLimited } from "./endpoint-rates.ts";
 import type { AttachmentRecord, EndpointRecord } from "./endpoint-record.ts";
 import { interfaceNameOf } from "./interface-name.ts";
 import type { Ipam } from "./ipam.ts";
@@ -20,11 +21,13 @@ export interface EndpointWish {
   readonly interfaces: ReadonlySet<string>;
   /** "80/tcp" */
   readonly exposed: readonly string[];
+  readonly rates: EndpointRates;
 }
 
-/** Throws `forbidden`, `conflict`, `invalid_argument` or `unavailable`; then nothing is taken. */
+/** Throws `forbidden`, `conflict`, `invalid_argument`, `not_implemented` or `unavailable`; then nothing is taken. */
 export function allocateEndpoint(ipam: Ipam, wish: EndpointWish): EndpointRecord {
-  const { network, attachment, container, exposed } = wish;
+  const { network, attachment, container, exposed, rates } = wish;
+  checkRatesIn(network, rates);
   const { config } = attachment;
   const settings = driverSettings(network);
   const id = randomBytes(32).toString("hex");
@@ -60,6 +63,7 @@ export function allocateEndpoint(ipam: Ipam, wish: EndpointWish): EndpointRecord
   return {
     ...plain,
     exposed,
+    ...(isLimited(rates) ? { rates } : {}),
     interfaceName,
     macAddress: wantedMac ?? macAddressOf(ipv4 && addressOf(ipv4), () => randomBytes(4)),
     ipv4: ipv4 === undefined ? "" : formatPrefix(ipv4),

@@ -3,6 +3,7 @@
  * exists, and what there is of it, for as long as the container runs.
  */
 import type { EndpointConfig } from "../../specs/engine/network.ts";
+import type { EndpointRates } from "./endpoint-rates.ts";
 import type { Publication } from "./publications.ts";
 
 export interface AttachmentRecord {
@@ -35,4 +36,6 @@ export interface EndpointRecord {
   readonly exposed: readonly string[];
   /** What the host forwards to it, with the ports that were free. */
   readonly ports: readonly Publication[];
+  /** Undefined: it has never been limited, so there is nothing of that on the host to look for. */
+  readonly rates?: EndpointRates | undefined;
 }

@@ -85,6 +85,7 @@ export function writeEndpoint(record: EndpointRecord): string {
 
 export function readEndpoint(id: string, network: string, container: string, text: string): EndpointRecord {
   const fields = new Fields(parseJson(text), "");
+  const rates = fields.object("rates");
   return {
     id,
     network,
@@ -99,6 +100,7 @@ export function readEndpoint(id: string, network: string, container: string, tex
     names: fields.strings("names") ?? [],
     exposed: fields.strings("exposed") ?? [],
     ports: fields.list("ports", readPublication) ?? [],
+    ...(rates === null ? {} : { rates: { inBits: rates.int("inBits"), outBits: rates.int("outBits") } }),
   };
 }
 

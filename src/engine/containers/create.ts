@@ -14,6 +14,7 @@ import type { HostFacts } from "../../linux/host-facts.ts";
 import type { DecodedCreate } from "../../specs/engine/container.decode.ts";
 import type { ContainerCreateResponse } from "../../specs/engine/container.ts";
 import { planAttachments } from "../networks/attachments.ts";
+import { ratesOf } from "../networks/change-rates.ts";
 import { checkLinks } from "../networks/links.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { announce, type EventSink } from "./announce.ts";
@@ -91,6 +92,7 @@ export async function create(
     networkMode: container.host.NetworkMode,
     endpoints: request.networks,
     macAddress: request.macAddress,
+    rates: ratesOf(container.host),
   });
   const paths = containerPaths(deps.containersDir, id);
   logSinkOf(container.host.LogConfig, container.config, paths.log);

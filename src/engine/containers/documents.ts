@@ -18,7 +18,7 @@ export function configDocument(config: ContainerConfig): Readonly<Record<string,
 
 /** HostConfig without the fields that Docker leaves out when they are empty. */
 export function hostDocument(host: HostConfig): Readonly<Record<string, unknown>> {
-  const { Mounts, Tmpfs, Annotations, StorageOpt, Sysctls, Init, ...always } = host;
+  const { Mounts, Tmpfs, Annotations, StorageOpt, Sysctls, Init, NetRateIn, NetRateOut, ...always } = host;
   return {
     ...always,
     ...(Mounts === null || Mounts.length === 0 ? {} : { Mounts: Mounts.map(withoutNulls) }),
@@ -27,6 +27,8 @@ export function hostDocument(host: HostConfig): Readonly<Record<string, unknown>
     ...(isEmpty(StorageOpt) ? {} : { StorageOpt }),
     ...(isEmpty(Sysctls) ? {} : { Sysctls }),
     ...(Init === null ? {} : { Init }),
+    ...(NetRateIn === 0 ? {} : { NetRateIn }),
+    ...(NetRateOut === 0 ? {} : { NetRateOut }),
     CpuCount: 0,
     CpuPercent: 0,
     IOMaximumIOps: 0,

@@ -3,9 +3,9 @@ import { fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Task } from "../../core/tasks/tasks.ts";
-import type { RestartPolicy } from "../../specs/engine/container.ts";
 import type { ContainerUpdateRequest, ContainerUpdateResponse } from "../../specs/engine/update.ts";
 import { changePorts, wantsPorts, withPorts } from "../networks/change-ports.ts";
+import { changeRates } from "../networks/change-rates.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
@@ -13,7 +13,7 @@ import type { LiveChange } from "./live-change.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore } from "./store.ts";
 import { refuseResources } from "./update-resources.ts";
-import { checkRestartPolicy } from "./validate.ts";
+import { checkOwnNetwork, checkRates, checkRestartPolicy } from "./validate.ts";
 
 export interface UpdateDeps {
   readonly store: ContainerStore;
@@ -37,6 +37,7 @@ export async function update(
     try {
       checkUpdatable(deps, container, request);
       const wanted = deps.store.build(updatedRecord(deps, container, request));
+      checkRates(wanted.host);
       const warnings = await change(deps, container, wanted);
       announce(deps.events, container, "update");
       return { Warnings: warnings.length === 0 ? null : warnings };
@@ -63,27 +64,24 @@ function checkUpdatable(
   if (wantsPorts(Networking)) checkOwnNetwork("port publishing", container.host.NetworkMode);
 }
 
-/** Whoever shares a network has the ports and limits of whose it is. */
-function checkOwnNetwork(what: string, mode: string): void {
-  if (mode === "host" || mode.startsWith("container:"))
-    throw fail(
-      "invalid_argument",
-      `conflicting options: ${what} and the ${mode === "host" ? "host" : "container"} type network mode`,
-    );
-}
-
 /** What is asked for from now on. */
 function updatedRecord(
   { network }: UpdateDeps,
   container: Container,
   { RestartPolicy, Networking }: ContainerUpdateRequest,
 ): ContainerRecord {
-  const record = withPorts(network.networks, container, Networking);
-  return { ...record, host: { ...record.host, RestartPolicy: changedPolicy(record, RestartPolicy) } };
-}
-
-function changedPolicy({ host }: ContainerRecord, wanted: RestartPolicy): RestartPolicy {
-  return wanted.Name === "" ? host.RestartPolicy : wanted;
+  const { config, host, ...record } = withPorts(network.networks, container, Networking);
+  const { RateIn, RateOut } = Networking;
+  return {
+    ...record,
+    config,
+    host: {
+      ...host,
+      RestartPolicy: RestartPolicy.Name === "" ? host.RestartPolicy : RestartPolicy,
+      NetRateIn: RateIn ?? host.NetRateIn,
+      NetRateOut: RateOut ?? host.NetRateOut,
+    },
+  };
 }
 
 /** Returns warnings. */
@@ -93,8 +91,9 @@ async function change(deps: UpdateDeps, container: Container, wanted: Container)
     deps.store.change(container, wanted, () => {});
     return [];
   }
+  const rates = changeRates(deps.network, container, wanted);
   const ports = await changePorts(deps.network, container, wanted, AbortSignal.timeout(DEADLINE_MS));
-  await changeRunning(deps, container, { wanted, task, parts: ports.parts });
+  await changeRunning(deps, container, { wanted, task, parts: [...rates, ...ports.parts] });
   return ports.warnings;
 }
 

@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net";
 import { fail } from "../../base/errors.ts";
+import { checkRate } from "../../core/network/endpoint-rates.ts";
 import { parsePortBindings } from "../../core/network/port-bindings.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { ContainerConfig, HostConfig, RestartPolicy } from "../../specs/engine/container.ts";
@@ -32,6 +33,7 @@ export function validateCreate(
     throw fail("invalid_argument", "conflicting options: hostname and the UTS mode");
   checkSharedNetwork(user, host);
   parsePortBindings(host.PortBindings ?? {});
+  checkRates(host);
   warnAboutNetwork(host, warnings);
   if (config.Healthcheck !== null && hasProbe(config))
     warnings.push("the image's health check is not run: this engine has no health checks yet");
@@ -217,6 +219,22 @@ function checkSharedNetwork(user: ContainerConfig, host: HostConfig): void {
   ];
   for (const [what, isGiven] of conflicts)
     if (isGiven) throw fail("invalid_argument", `conflicting options: ${what}`);
+}
+
+/** Whose network it is not alone has no link of its own that could be limited. */
+export function checkRates({ NetRateIn, NetRateOut, NetworkMode }: HostConfig): void {
+  checkRate("NetRateIn", NetRateIn);
+  checkRate("NetRateOut", NetRateOut);
+  if (NetRateIn !== 0 || NetRateOut !== 0) checkOwnNetwork("network rates", NetworkMode);
+}
+
+/** Throws `invalid_argument` for a container that shares the host's network or another container's. */
+export function checkOwnNetwork(what: string, mode: string): void {
+  if (mode === "host" || mode.startsWith("container:"))
+    throw fail(
+      "invalid_argument",
+      `conflicting options: ${what} and the ${mode === "host" ? "host" : "container"} type network mode`,
+    );
 }
 
 function warnAboutNetwork(host: HostConfig, warnings: string[]): void {

@@ -2,6 +2,7 @@
 import { fail } from "../../base/errors.ts";
 import { checkConnection } from "../../core/network/check-connection.ts";
 import { checkEndpoint } from "../../core/network/check-endpoint.ts";
+import { checkRatesIn, type EndpointRates } from "../../core/network/endpoint-rates.ts";
 import type { AttachmentRecord } from "../../core/network/endpoint-record.ts";
 import { parseMacAddress } from "../../core/network/mac-address.ts";
 import type { NetworkRecord } from "../../core/network/network-record.ts";
@@ -26,11 +27,12 @@ export interface AttachmentRequest {
   readonly endpoints: Readonly<Record<string, EndpointConfig | null>>;
   /** The address that the request has for the container as a whole: it is for the network of its mode. */
   readonly macAddress: string;
+  readonly rates: EndpointRates;
 }
 
 /**
  * Nothing for a container that shares another's namespace. A network that is not there (yet) is asked for again at the start.
- * Throws `invalid_argument`, `forbidden`.
+ * Throws `invalid_argument`, `forbidden`, `not_implemented`.
  */
 export function planAttachments(
   networks: Pick<Networks, "find">,
@@ -55,6 +57,7 @@ export function planAttachments(
     checkEndpoint(name, network, config);
     if (network !== undefined) {
       checkConnection(networkMode, connected, network);
+      checkRatesIn(network, request.rates);
       connected.push(network);
     }
     if (attachments.has(name))

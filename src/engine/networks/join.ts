@@ -20,6 +20,7 @@ import type { Container } from "../containers/container.ts";
 import { announceNetwork } from "./announce-network.ts";
 import type { NetworkParts } from "./network-parts.ts";
 import { placesOf, wantedNetworks } from "./places.ts";
+import { ratesOf } from "./change-rates.ts";
 import { exposedPortsOf, forwardPorts, portRequests, takePorts } from "./publish.ts";
 import { nameViewOf, servesNames } from "./resolver.ts";
 
@@ -71,6 +72,7 @@ export function enterNetwork(
     container: { id: container.id, name: container.name, hostname: container.config.Hostname },
     interfaces: new Set(["lo", ...interfaces]),
     exposed: exposedPortsOf(container.config, container.host),
+    rates: ratesOf(container.host),
   });
   parts.networks.putEndpoint(endpoint);
   parts.names.changed(network.id);
@@ -146,6 +148,22 @@ export async function leaveNetworks(
   }
   for (const endpoint of endpoints) releaseEndpoint(ipam, endpoint);
   hostPorts.give(container.id, ports);
+  await retire(deps, endpoints);
+}
+
+/** What is left of it is nobody's, and only a little room until the next start. */
+async function retire(
+  { network: parts, log }: JoinDeps,
+  endpoints: readonly EndpointRecord[],
+): Promise<void> {
+  for (const endpoint of endpoints) {
+    const network = parts.networks.get(endpoint.network);
+    try {
+      if (network !== undefined) await parts.driverOf(network).retire(network, endpoint);
+    } catch (error) {
+      log.warn("left for the next start", { id: endpoint.container, error: messageOf(error) });
+    }
+  }
 }
 
 async function withdraw(

@@ -9,6 +9,8 @@
  */
 import { isCategory, messageOf } from "../../base/errors.ts";
 import { restoreEndpoint } from "../../core/network/allocate-endpoint.ts";
+import type { EndpointRecord } from "../../core/network/endpoint-record.ts";
+import type { NetworkRecord } from "../../core/network/network-record.ts";
 import type { Place } from "../../core/network/gateways.ts";
 import { KEPT_FORWARDER } from "../../core/network/port-forwarders.ts";
 import type { Task } from "../../core/tasks/tasks.ts";
@@ -68,6 +70,7 @@ export async function adoptNetworks(
       });
     parts.firewall.publish(network, endpoint);
     await parts.hostPorts.retake(container.id, endpoint.ports, isForwarded, log);
+    if (endpoint.rates !== undefined) await limitAgain(deps, network, endpoint);
   }
   try {
     if (!isForwarded) await forwardPorts(parts, task);
@@ -98,6 +101,23 @@ async function keptOf(
     if (!isCategory(error, "conflict"))
       log.warn("cannot ask a shim for what it has kept", { id: task.id, error: messageOf(error) });
     return new Map();
+  }
+}
+
+/** An update may have been interrupted. */
+async function limitAgain(
+  { network: parts, log }: RestoreNetworksDeps,
+  network: NetworkRecord,
+  endpoint: EndpointRecord,
+): Promise<void> {
+  try {
+    await parts.driverOf(network).limit(network, endpoint);
+  } catch (error) {
+    log.warn("cannot limit the rates of a running container", {
+      id: endpoint.container,
+      network: network.name,
+      error: messageOf(error),
+    });
   }
 }
 

@@ -131,6 +131,11 @@ export class FakeNetwork {
     lower: async ({ name }) => this.#do(`lower ${name}`),
     attach: async () => {},
     detach: async () => {},
+    limit: async ({ name }, { rates }) =>
+      this.#do(`limit ${name} ${rates?.inBits ?? 0} ${rates?.outBits ?? 0}`),
+    retire: async ({ name }, { rates }) => {
+      if (rates !== undefined) this.#do(`retire ${name}`);
+    },
   };
 
   #do(deed: string): void {

@@ -16,7 +16,7 @@ import { furnish, furniture, type Inside, prepare } from "./furnish.ts";
 import { type Link, readLink } from "./link-listing.ts";
 import { type BridgePort, changeLink, changePort, deleteLink, linkQuestion, newLink } from "./links.ts";
 import { acceptedFor, checkOwn, hasCode, type Kernel, type Named, removeOwn } from "./own-links.ts";
-import { limitRates, type Rates, shaperOf } from "./rates.ts";
+import { limitRates, type Rates, removeShaper, shaperOf } from "./rates.ts";
 
 export interface VethAttachment extends Named {
   /** Where the bridge is; undefined: this process's own. */
@@ -129,5 +129,5 @@ export async function detachVeth(
   own: Named & { readonly namespace?: number | undefined },
 ): Promise<void> {
   await removeOwn(native, own.namespace, own, true);
-  await removeOwn(native, own.namespace, { name: shaperOf(own.name), alias: own.alias });
+  await removeShaper(native, own.namespace, own);
 }

@@ -125,6 +125,8 @@ export function decodeHostConfig(fields: Fields): HostConfig {
     Init: fields.boolOrNull("Init"),
     MaskedPaths: fields.strings("MaskedPaths"),
     ReadonlyPaths: fields.strings("ReadonlyPaths"),
+    NetRateIn: fields.int("NetRateIn"),
+    NetRateOut: fields.int("NetRateOut"),
   };
 }
 

@@ -188,6 +188,9 @@ export interface HostConfig extends Resources {
   readonly Init: boolean | null;
   readonly MaskedPaths: readonly string[] | null;
   readonly ReadonlyPaths: readonly string[] | null;
+  /** Gantry's own: what the container may take and send in each of its networks, in bits per second; 0 = as much as there is. */
+  readonly NetRateIn: number;
+  readonly NetRateOut: number;
 }
 
 export interface ContainerCreateRequest extends ContainerConfig {

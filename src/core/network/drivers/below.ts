@@ -9,6 +9,7 @@ import { findLink, listLinks } from "../../../linux/netlink/link-listing.ts";
 import type { LinkKind } from "../../../linux/netlink/links.ts";
 import { type Kernel, removeOwn } from "../../../linux/netlink/own-links.ts";
 import { driverSettings, type IpvlanSettings, type MacvlanSettings } from "../driver-settings.ts";
+import { checkRatesIn } from "../endpoint-rates.ts";
 import type { EndpointRecord } from "../endpoint-record.ts";
 import { dummyNameOf, endpointMark, networkMark } from "../link-names.ts";
 import type { NetworkRecord } from "../network-record.ts";
@@ -91,6 +92,12 @@ export class BelowDriver implements Driver {
       inside: { namespace, name: endpoint.interfaceName, addresses: [], routes: [] },
     });
   }
+
+  async limit(network: NetworkRecord, { rates }: EndpointRecord): Promise<void> {
+    checkRatesIn(network, rates);
+  }
+
+  async retire(): Promise<void> {}
 }
 
 function settingsOf(network: NetworkRecord): Settings {

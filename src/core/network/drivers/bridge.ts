@@ -13,7 +13,9 @@ import { makeBridge } from "../../../linux/netlink/host-links.ts";
 import { findLink, type Link } from "../../../linux/netlink/link-listing.ts";
 import type { BridgePort } from "../../../linux/netlink/links.ts";
 import { type Kernel, removeOwn } from "../../../linux/netlink/own-links.ts";
+import { limitRates, removeShaper } from "../../../linux/netlink/rates.ts";
 import { type BridgeSettings, driverSettings } from "../driver-settings.ts";
+import { isLimited, kernelRates } from "../endpoint-rates.ts";
 import type { EndpointRecord } from "../endpoint-record.ts";
 import { bridgeNameOf, endpointMark, hostLinkOf, MARK, networkMark } from "../link-names.ts";
 import type { NetworkRecord } from "../network-record.ts";
@@ -104,6 +106,7 @@ export class BridgeDriver implements Driver {
       namespace: this.#host,
       bridge,
       port: portOf(settings),
+      rates: isLimited(endpoint.rates) ? kernelRates(endpoint.rates) : undefined,
       inside: {
         addresses: interior.addresses,
         routes: interior.routes,
@@ -117,6 +120,15 @@ export class BridgeDriver implements Driver {
 
   async detach(_network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
     await detachVeth(this.#native, { ...markOf(endpoint), namespace: this.#host });
+  }
+
+  async limit(_network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
+    const rates = endpoint.rates === undefined ? {} : kernelRates(endpoint.rates);
+    await limitRates(this.#native, this.#host, markOf(endpoint), rates);
+  }
+
+  async retire(_network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
+    if (endpoint.rates !== undefined) await removeShaper(this.#native, this.#host, markOf(endpoint));
   }
 }
 

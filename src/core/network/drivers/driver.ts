@@ -29,6 +29,8 @@ export const NO_DRIVER: Driver = {
   lower: () => Promise.resolve(),
   attach: () => Promise.resolve(),
   detach: () => Promise.resolve(),
+  limit: () => Promise.resolve(),
+  retire: () => Promise.resolve(),
 };
 
 export interface Driver {
@@ -55,4 +57,14 @@ export interface Driver {
 
   /** Takes the endpoint from a container that goes on; what is not there is fine. */
   detach(network: NetworkRecord, endpoint: EndpointRecord, namespace: number): Promise<void>;
+
+  /**
+   * Has the rates of an endpoint that there is be those of its record, from which `attach` has made them; again and again is fine.
+   * Throws `not_found` when its container is gone, `not_implemented` for what this kernel does not know. On crash, and after a
+   * rejection: other limits, or some of these.
+   */
+  limit(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
+
+  /** Deletes what is on the host for an endpoint and does not go with its container's namespace; what is not there is fine. */
+  retire(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
 }
