@@ -133,7 +133,7 @@ describe("published ports of a running container", () => {
     expect(await networking("web", changes)).toMatchObject({ status: 200 });
     expect(led()).toEqual(["127.0.0.1:9090->90/udp"]);
     expect(ports("web")).toEqual({ "90/udp": [{ HostIp: "127.0.0.1", HostPort: "9090" }] });
-    expect(host.network.forgotten.map(({ hostPort }) => hostPort)).toEqual([8080, 8080, 9090]);
+    expect(host.network.forgotten.map(({ hostPort }) => hostPort)).toEqual([8080, 8080, 8080, 8080, 9090]);
     expect((await host.call("GET", "/containers/web/json")).json).toMatchObject({
       Config: { ExposedPorts: { "90/udp": {} } },
       HostConfig: { PortBindings: changes.PublishAdd },
@@ -211,11 +211,36 @@ describe("published ports of a running container", () => {
     host.network.failing = "";
     expect(host.store.find("web").record).toEqual(before);
     stored("web");
-    expect(ports("web")).toEqual({ "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }] });
+    expect(ports("web")).toEqual({
+      "80/tcp": [
+        { HostIp: "0.0.0.0", HostPort: "8080" },
+        { HostIp: "::", HostPort: "8080" },
+      ],
+    });
     await started("twin", { HostConfig: { PortBindings: { "1/tcp": [{ HostPort: "9090" }] } } });
     expect(led()).toEqual(["0.0.0.0:8080->80/tcp", "0.0.0.0:9090->1/tcp"]);
     await host.create("third", { HostConfig: { PortBindings: published("8080") } });
     expect((await post("/containers/third/start")).text).toContain("Bind for 0.0.0.0:8080 failed");
+  });
+
+  test("that a program serves are served anew when they change, and only then", async () => {
+    await started("web", { HostConfig: { PortBindings: published("8080") } });
+    const since = host.network.deeds.length;
+    const forwarded = (): string[] =>
+      host.network.deeds.slice(since).filter((deed) => deed.startsWith("forward"));
+    await networking("web", { PublishAdd: { "90/tcp": [{ HostIp: "127.0.0.1", HostPort: "9090" }] } });
+    expect(forwarded()).toEqual([]);
+    await networking("web", { PublishAdd: { "91/tcp": [{ HostIp: "::1", HostPort: "9091" }] } });
+    expect(forwarded()).toEqual(["forward to port 80", "forward to port 91"]);
+    host.network.taken.add("tcp/7070");
+    await networking("web", { PublishAdd: published("7070") });
+    expect(forwarded().slice(2)).toEqual(["forward to port 80", "forward to port 91"]);
+    host.network.failing = "apply firewall";
+    await networking("web", { PublishRemove: { "91/tcp": [] } });
+    host.network.failing = "";
+    expect(forwarded().slice(-2)).toEqual(["forward to port 80", "forward to port 91"]);
+    await networking("web", { PublishRemove: { "80/tcp": [], "91/tcp": [] } });
+    expect(led()).toEqual(["127.0.0.1:9090->90/tcp"]);
   });
 
   test("of one that ends meanwhile are nobody's", async () => {

@@ -96,6 +96,66 @@ describe("HostPorts", () => {
     expect(await take("d", request(0)).then(String, messageOf)).toContain("all ports are allocated");
   });
 
+  describe("exchanged", () => {
+    const narrower = request(8080, 8080, ["127.0.0.1"]);
+
+    test("are nobody else's before it is settled, and then only those that are new", async () => {
+      const given = await take("a", request(8080), request(9090));
+      const { taken, settle } = await ports.exchange("a", given, [narrower, request(7070)], SIGNAL);
+      expect(taken.map(({ hostIp, hostPort }) => `${hostIp}:${hostPort}`)).toEqual([
+        "127.0.0.1:8080",
+        "0.0.0.0:7070",
+      ]);
+      for (const port of [8080, 9090])
+        expect(await take("b", request(port, port, ["192.0.2.1"])).then(String, messageOf)).toContain(
+          "already allocated",
+        );
+      settle();
+      expect(held()).toEqual(["tcp v4 7070", "tcp v4 8080"]);
+      await take("b", request(8080, 8080, ["192.0.2.1"]), request(9090));
+      ports.give("a", taken);
+      expect(held()).toEqual(["tcp v4 8080", "tcp v4 9090"]);
+    });
+
+    test("of one address and port go on with their socket", async () => {
+      const given = await take("a", request(8080, 8080, ["0.0.0.0", "::"]));
+      const before = [...sockets.keys()];
+      const same = { ...request(8080, 8080, ["0.0.0.0", "::"]), containerPort: 81 };
+      const { undo } = await ports.exchange("a", given, [same], SIGNAL);
+      await undo();
+      const { taken, settle } = await ports.exchange("a", given, [same], SIGNAL);
+      settle();
+      expect([...sockets.keys()]).toEqual(before);
+      expect(taken).toMatchObject([{ containerPort: 81 }, { containerPort: 81 }]);
+      const twice = ports.exchange("a", taken, [same, same], SIGNAL);
+      expect(await twice.then(String, messageOf)).toContain("already allocated");
+      expect([...sockets.keys()]).toEqual(before);
+    });
+
+    test("are as they were when undone, and when they cannot be had", async () => {
+      const given = await take("a", request(8080));
+      const { undo } = await ports.exchange("a", given, [narrower, request(7070)], SIGNAL);
+      await undo();
+      expect(held()).toEqual(["tcp v4 8080"]);
+      others.add("tcp v4 9090");
+      const refused = ports.exchange("a", given, [narrower, request(9090)], SIGNAL);
+      expect(await refused.then(String, messageOf)).toContain("in use");
+      expect(held()).toEqual(["tcp v4 8080"]);
+      expect(await take("b", narrower).then(String, messageOf)).toContain("already allocated");
+    });
+
+    test("by somebody who has left meanwhile are free", async () => {
+      const given = await take("a", request(8080));
+      const { taken, settle, undo } = await ports.exchange("a", given, [narrower], SIGNAL);
+      ports.give("a", given);
+      await undo();
+      settle();
+      ports.give("a", taken);
+      expect(held()).toEqual([]);
+      await take("b", request(8080));
+    });
+  });
+
   test("a restarted daemon has them again, also one that somebody else has taken", async () => {
     const taken = await take("a", request(8080, 8080, ["0.0.0.0", "::"]));
     ports.give("a", taken);

@@ -1,6 +1,6 @@
 /**
  * A part of an update that a running container feels, prepared: what it needs is at hand, and nobody has noticed anything yet.
- * The order is: `write` all, `enforce` all, `settle`; and where that fails `write` as it was, `enforce`, `undo`.
+ * The order is: `write` all, `enforce` all, `settle`; and where that fails `write` as it was, `undo`, `enforce`.
  */
 export interface LiveChange {
   /** In the transaction that writes the container's own row; synchronous, may be run twice. */

@@ -92,7 +92,8 @@ async function change(deps: UpdateDeps, container: Container, wanted: Container)
     return [];
   }
   const rates = changeRates(deps.network, container, wanted);
-  const ports = await changePorts(deps.network, container, wanted, AbortSignal.timeout(DEADLINE_MS));
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const ports = await changePorts(deps.network, container, wanted, { task, signal });
   await changeRunning(deps, container, { wanted, task, parts: [...rates, ...ports.parts] });
   return ports.warnings;
 }
@@ -144,9 +145,9 @@ async function goBack(
 ): Promise<void> {
   try {
     write("before");
+    for (const part of parts) await part.undo();
     for (const part of parts) await part.enforce();
   } catch (error) {
     log.error("cannot take an update back", { id, error: messageOf(error) });
   }
-  for (const part of parts) await part.undo();
 }

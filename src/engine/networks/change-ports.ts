@@ -2,14 +2,15 @@
  * Ports published by, and taken from, a container that exists.
  *
  * On crash: ports of the host are taken before anything is written, and go with the daemon. What is written is what the next start
- * has the firewall do for a container that has gone on; flows of UDP that began before may go on as they began then.
+ * has the firewall and the forwarder do for a container that has gone on; flows of UDP that began before may go on as they began.
  */
 import { bindingDifference, changeBindings, changeExposed } from "../../core/network/change-bindings.ts";
 import type { EndpointRecord } from "../../core/network/endpoint-record.ts";
 import { gatewaysOf } from "../../core/network/gateways.ts";
 import type { Networks } from "../../core/network/networks.ts";
 import type { PortBinding } from "../../core/network/port-bindings.ts";
-import type { Publication } from "../../core/network/publications.ts";
+import type { ForwardedTask } from "../../core/network/port-forwarders.ts";
+import { type Publication, published } from "../../core/network/publications.ts";
 import type { NetworkingUpdate } from "../../specs/engine/update.ts";
 import { formatPort } from "../../specs/engine/port.ts";
 import type { Container } from "../containers/container.ts";
@@ -17,7 +18,14 @@ import type { LiveChange } from "../containers/live-change.ts";
 import type { ContainerRecord } from "../containers/record.ts";
 import type { NetworkParts } from "./network-parts.ts";
 import { placesOf } from "./places.ts";
-import { boundPorts, cannotPublish, exposedPortsOf, portsPlace, requestsFor } from "./publish.ts";
+import {
+  boundPorts,
+  cannotPublish,
+  exposedPortsOf,
+  forwardPorts,
+  portsPlace,
+  requestsFor,
+} from "./publish.ts";
 
 export function wantsPorts({ PublishAdd, PublishRemove }: NetworkingUpdate): boolean {
   return Object.keys(PublishAdd).length > 0 || Object.keys(PublishRemove).length > 0;
@@ -48,7 +56,7 @@ export async function changePorts(
   parts: NetworkParts,
   before: Container,
   after: Pick<Container, "config" | "host">,
-  signal: AbortSignal,
+  { task, signal }: { readonly task: ForwardedTask; readonly signal: AbortSignal },
 ): Promise<{ readonly parts: readonly LiveChange[]; readonly warnings: readonly string[] }> {
   const { networks, hostPorts } = parts;
   const endpoints = networks.endpointsIn(before.id);
@@ -62,12 +70,17 @@ export async function changePorts(
   if (added.length === 0 && removed.length === 0 && isExposed) return { parts: [], warnings: [] };
   const gateways = gatewaysOf(placesOf(networks, before.id));
   const requests = requestsFor(added, gateways, parts.options);
+  const wanted = (requests ?? []).flatMap((request) => published(request, ANY_PORT));
+  const isForwarded = hostPorts.serves([...removed, ...wanted]);
+  // It may have sockets that are in the way, and must not be found by a next daemon, which would take it for one that is up to date.
+  if (isForwarded) parts.forwarders.stop(task.id);
   const { taken, settle, undo } = await hostPorts
     .exchange(before.id, removed, requests ?? [], signal)
-    .catch((error: unknown) => {
+    .catch(async (error: unknown) => {
+      if (isForwarded) await forwardPorts(parts, task);
       throw cannotPublish(before.name, (gateways.ipv4 ?? gateways.ipv6)?.endpoint, error);
     });
-  const published = (endpoint: EndpointRecord): EndpointRecord => {
+  const changed = (endpoint: EndpointRecord): EndpointRecord => {
     const kept = endpoint.ports.filter((port) => !removed.includes(port));
     const own = taken.filter((port) => portsPlace(gateways, port)?.endpoint.id === endpoint.id);
     return { ...endpoint, exposed, ports: [...kept, ...own] };
@@ -75,26 +88,42 @@ export async function changePorts(
   const change: LiveChange = {
     write: (which) => {
       for (const endpoint of endpoints) {
-        const { exposed: ports, ports: publications } = which === "after" ? published(endpoint) : endpoint;
+        const { exposed: ports, ports: publications } = which === "after" ? changed(endpoint) : endpoint;
         const now = networks.endpoint(endpoint.id) ?? endpoint;
         networks.putEndpoint({ ...now, exposed: ports, ports: publications });
       }
     },
-    enforce: () => enforcePorts(parts, before.id, [...removed, ...taken]),
+    enforce: async () => {
+      publishPlaces(parts, before.id);
+      await Promise.all([parts.firewall.apply(), isForwarded ? forward(parts, task) : undefined]);
+      await parts.forgetFlows([...removed, ...taken]);
+    },
     settle,
-    undo,
+    // Whoever takes one of these ports next must not find that the firewall leads it here.
+    undo: async () => {
+      publishPlaces(parts, before.id);
+      if (isForwarded) parts.forwarders.stop(task.id);
+      await undo();
+    },
   };
   return { parts: [change], warnings: requests === undefined ? added.map(nowhere) : [] };
 }
 
-async function enforcePorts(
-  { networks, firewall, forgetFlows }: NetworkParts,
-  container: string,
-  changed: readonly Publication[],
-): Promise<void> {
+/** Before a port of the host is found: whether a program serves it is a matter of addresses. */
+const ANY_PORT = 1;
+
+/** For the next application. Synchronous. */
+function publishPlaces({ networks, firewall }: NetworkParts, container: string): void {
   for (const { network, endpoint } of placesOf(networks, container)) firewall.publish(network, endpoint);
-  await firewall.apply();
-  await forgetFlows(changed);
+}
+
+async function forward(parts: NetworkParts, task: ForwardedTask): Promise<void> {
+  try {
+    await forwardPorts(parts, task);
+  } finally {
+    // Its container has left meanwhile.
+    if (parts.networks.endpointsIn(task.id).length === 0) parts.forwarders.stop(task.id);
+  }
 }
 
 function portsOf(endpoints: readonly EndpointRecord[]): readonly Publication[] {

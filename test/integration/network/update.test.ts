@@ -28,8 +28,8 @@ engineSuite("update", {}, (engine) => {
     const update = (...flags: string[]) => engine().ok(["update", ...flags, "web"]);
     expect(await asks(8080)).toBe(false);
     expect(await update("--publish-add", "8080:80")).toBe("web");
-    expect(await asks(8080)).toBe(true);
-    expect(await engine().ok(["port", "web"])).toBe("80/tcp -> 0.0.0.0:8080");
+    expect([await asks(8080), await asks(8080, "[::1]")]).toEqual([true, true]);
+    expect(await engine().ok(["port", "web"])).toBe("80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080");
     await update("--publish-rm", "8080:80", "--publish-add", "127.0.0.1:8080:80", "--publish-add", "8081:80");
     const gateway = await inspect("web", "{{.NetworkSettings.Networks.bridge.Gateway}}");
     expect([await asks(8080), await asks(8080, gateway), await asks(8081, gateway)]).toEqual([
@@ -37,6 +37,7 @@ engineSuite("update", {}, (engine) => {
       false,
       true,
     ]);
+    expect([await asks(8080, "[::1]"), await asks(8081, "[::1]")]).toEqual([false, true]);
     await engine().restart();
     expect([await asks(8080), await asks(8081)]).toEqual([true, true]);
     await update("--publish-rm", "8081:80");
@@ -93,7 +94,7 @@ engineSuite("update", {}, (engine) => {
       await call;
       await engine().launch();
       const isAsked = (await inspect("web", "{{json .HostConfig.PortBindings}}")).includes("8080");
-      expect(await asks(8080)).toBe(isAsked);
+      expect([await asks(8080), await asks(8080, "[::1]")]).toEqual([isAsked, isAsked]);
       expect((await engine().ok(["port", "web"])) !== "").toBe(isAsked);
       expect((await inspect("web", "{{json .HostConfig}}")).includes('"NetRateOut":50000000')).toBe(isAsked);
       expect((await shapers()) !== "").toBe(isAsked);
