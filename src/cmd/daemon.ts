@@ -65,6 +65,7 @@ import { makeRoom, sharedRoom } from "../engine/system/make-room.ts";
 import { announceReload } from "../engine/system/announce-reload.ts";
 import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
+import { filtersBridges } from "../linux/net-settings.ts";
 import { type FileSystemUse, fileSystemUse } from "../linux/file-system-use.ts";
 import { findAccount } from "../linux/accounts.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
@@ -232,6 +233,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     compressLog: (sink: LogSink, signal: AbortSignal) => compressRotated(sink, native, signal),
     restartDue: (container: Container): Promise<void> => startAgain(engine, container),
     mayRestart: () => !isStopping,
+    filtersBridges,
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
     runPs: (args: readonly string[]) => runProgram("ps", args, PS_LIMITS),
     containers: () => store.all(),

@@ -165,6 +165,7 @@ function networkOptions(settings: Settings): NetworkOptions {
     defaultExtraHosts,
     hostHasIpv6: hasIpv6(),
     forwardsPorts: userlandProxy,
+    firewall: firewallSettings(settings),
   };
 }
 

@@ -19,6 +19,7 @@ import { type StartDeps, start } from "../../engine/containers/start.ts";
 import type { ContainerStore } from "../../engine/containers/store.ts";
 import { update, type UpdateDeps } from "../../engine/containers/update.ts";
 import { parseWaitCondition, wait } from "../../engine/containers/wait.ts";
+import { explain, type ExplainDeps } from "../../engine/networks/explain.ts";
 import { decodeContainerCreate } from "../../specs/engine/container.decode.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
 import { decodeContainerUpdate } from "../../specs/engine/update.decode.ts";
@@ -39,6 +40,7 @@ export type ContainerRouteDeps = CreateDeps &
   PauseDeps &
   RenameDeps &
   UpdateDeps &
+  ExplainDeps &
   TopDeps &
   AttachDeps & { readonly store: ContainerStore };
 
@@ -149,6 +151,11 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
         const request = decodeContainerUpdate(await call.json("optional"));
         call.reply.json(200, await update(deps, found(call), request));
       },
+    },
+    {
+      method: "GET",
+      pattern: "/containers/:id/ports/explain",
+      handler: (call) => Promise.resolve(call.reply.json(200, explain(deps, found(call)))),
     },
     {
       method: "POST",

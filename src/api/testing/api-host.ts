@@ -128,6 +128,7 @@ export class ApiHost implements AsyncDisposable {
       runPs: (args) => Promise.resolve(this.runPs(args)),
       restartDue: (container: Container) => startAgain(deps, container),
       mayRestart: () => true,
+      filtersBridges: () => false,
     };
     this.deps = deps;
     this.#server = createApiServer({

@@ -47,3 +47,70 @@ for (const [words, status, out, err] of cases)
     });
     expect(await gantry(["port", ...words], engine.variables)).toEqual({ status, out, err });
   });
+
+const EXPLAINED = {
+  Id: "0123",
+  Name: "web",
+  Ports: [
+    {
+      Port: "80/tcp",
+      Network: "bridge",
+      IPVersion: 4,
+      From: "loopback",
+      Reachable: true,
+      By: ["127.0.0.1:8080"],
+      Why: "published on 127.0.0.1",
+    },
+    {
+      Port: "81/udp",
+      Network: "bridge",
+      IPVersion: 4,
+      From: "lan",
+      Reachable: false,
+      By: [],
+      Why: "not published",
+    },
+  ],
+  Notes: ["network bridge has no IPv6"],
+};
+
+const HEADER = "CONTAINER   PORT      NETWORK   IP        FROM              BY               WHY\n";
+const FIRST =
+  "web         80/tcp    bridge    IPv4      host (loopback)   127.0.0.1:8080   published on 127.0.0.1\n";
+const SECOND = "web         81/udp    bridge    IPv4      LAN               -                not published\n";
+const NOTE = "web: network bridge has no IPv6\n";
+const ONE = `{"By":"-","Container":"web","From":"LAN","IPVersion":"IPv4","Network":"bridge","Port":"81/udp","Reachable":"no","Why":"not published"}\n`;
+
+const explained: [string[], string][] = [
+  [["web"], HEADER + FIRST + SECOND + NOTE],
+  [[], HEADER + FIRST + SECOND + NOTE],
+  [["web", "--format", "{{.From}} {{.Reachable}}"], "host (loopback) yes\nLAN no\n"],
+  [["web", "81/UDP", "--format", "json"], ONE],
+  [["web", "81", "--format", "{{.By}}"], ""],
+];
+for (const [words, out] of explained)
+  test(`port --explain ${words.join(" ")}`, async () => {
+    const engine = await new FakeEngine().start(({ url }, response) => {
+      response.end(JSON.stringify(url === "/containers/json" ? [{ Id: "0123" }] : EXPLAINED));
+    });
+    expect(await gantry(["port", "--explain", ...words], engine.variables)).toEqual({
+      status: 0,
+      out,
+      err: "",
+    });
+    const asked = words.length > 0 ? ["web"] : ["json", "0123"];
+    expect(engine.urls()).toEqual(
+      asked.map((one) => (one === "json" ? "GET /containers/json" : `GET /containers/${one}/ports/explain`)),
+    );
+  });
+
+test("port without --explain takes no format, and a container", async () => {
+  const engine = await new FakeEngine().start((_, response) => response.end("{}"));
+  expect(await gantry(["port", "--format", "json", "c"], engine.variables)).toMatchObject({
+    status: 1,
+    err: "--format is for --explain\n",
+  });
+  expect((await gantry(["port"], engine.variables)).err).toStartWith(
+    '"gantry port" requires at least 1 and at most 2 arguments.\n',
+  );
+});

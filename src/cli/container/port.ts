@@ -4,14 +4,35 @@ import { Exit } from "../exit.ts";
 import { FlagSet } from "../flags.ts";
 import { portNumberError } from "../options/ports.ts";
 import { compareNatural } from "../output/natural-order.ts";
+import { FORMAT_USAGE } from "../output/usage.ts";
 import { segment } from "./each.ts";
+import { explainPorts } from "./explain-ports.ts";
 
 export function command(): Command {
+  const flags = new FlagSet();
+  const explain = flags.bool(
+    "explain",
+    false,
+    "Tell who reaches each port, and why (of all running containers without one)",
+  );
+  const format = flags.string(
+    "format",
+    "",
+    `With --explain: ${FORMAT_USAGE.charAt(0).toLowerCase()}${FORMAT_USAGE.slice(1)}`,
+  );
   return {
-    usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
-    flags: new FlagSet(),
-    arguments: { least: 1, most: 2 },
+    usage: "[OPTIONS] CONTAINER [PRIVATE_PORT[/PROTO]]",
+    flags,
+    get arguments() {
+      return { least: explain.value ? 0 : 1, most: 2 };
+    },
     async run(cli, [name = "", wanted = ""]) {
+      if (explain.value) {
+        const port = wanted === "" ? "" : wantedPort(wanted);
+        await explainPorts(cli, name, (each) => port === "" || each === port, format.value);
+        return 0;
+      }
+      if (format.changed) throw new Exit(1, "--format is for --explain");
       const engine = await cli.engine();
       const container = fieldsOf(
         await engine.json({ method: "GET", path: `/containers/${segment(name)}/json` }),
@@ -38,11 +59,16 @@ function allPorts(ports: Fields): string[] {
   );
 }
 
-function onePort(ports: Fields, wanted: string, name: string): string[] {
-  const [port = "", protocol = ""] = wanted.split("/", 2);
+/** "80/tcp" */
+function wantedPort(text: string): string {
+  const [port = "", protocol = ""] = text.split("/", 2);
   const error = portNumberError(port);
   if (error !== undefined) throw new Exit(1, `Error: invalid port (${port}): ${error}`);
-  const found = bindings(ports, `${port}/${(protocol === "" ? "tcp" : protocol).toLowerCase()}`);
+  return `${port}/${(protocol === "" ? "tcp" : protocol).toLowerCase()}`;
+}
+
+function onePort(ports: Fields, wanted: string, name: string): string[] {
+  const found = bindings(ports, wantedPort(wanted));
   if (found.length === 0) throw new Exit(1, `Error: No public port '${wanted}' published for ${name}`);
   return found;
 }

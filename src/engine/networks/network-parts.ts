@@ -2,6 +2,7 @@
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import type { IpPrefix } from "../../base/ip-prefix.ts";
 import type { Driver } from "../../core/network/drivers/driver.ts";
+import type { FirewallSettings } from "../../core/network/firewall/settings.ts";
 import type { FirewallKeeper } from "../../core/network/firewall/keeper.ts";
 import type { HostPorts } from "../../core/network/host-ports.ts";
 import type { Ipam } from "../../core/network/ipam.ts";
@@ -30,6 +31,7 @@ export interface NetworkOptions {
   readonly hostHasIpv6: boolean;
   /** A program forwards ports that rules cannot: daemon.json's `userland-proxy`. */
   readonly forwardsPorts: boolean;
+  readonly firewall: FirewallSettings;
 }
 
 export interface NetworkParts {

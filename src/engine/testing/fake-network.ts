@@ -6,6 +6,7 @@ import { DEFAULT_BRIDGE_CONFIG, planDefaultBridge } from "../../core/network/def
 import { type Driver, NO_DRIVER } from "../../core/network/drivers/driver.ts";
 import { FALLBACK_EPHEMERAL } from "../../core/network/find-host-port.ts";
 import type { FirewallState } from "../../core/network/firewall/firewall.ts";
+import { DEFAULT_FIREWALL_SETTINGS } from "../../core/network/firewall/settings.ts";
 import { FirewallKeeper } from "../../core/network/firewall/keeper.ts";
 import { HostPorts } from "../../core/network/host-ports.ts";
 import { Ipam } from "../../core/network/ipam.ts";
@@ -111,6 +112,7 @@ export class FakeNetwork {
         defaultExtraHosts: ["host.docker.internal:host-gateway"],
         hostHasIpv6: true,
         forwardsPorts: true,
+        firewall: DEFAULT_FIREWALL_SETTINGS,
         ...options,
       },
     };
