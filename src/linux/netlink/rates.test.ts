@@ -131,6 +131,30 @@ describeWith("limitRates()", ["root", "native", "busybox"], () => {
       });
     }));
 
+  test.each(["tbf", "ifb", "u32", "mirred", "ingress"])(
+    "a kernel without %s says so by name",
+    async (kind) => {
+      // As one that does not know it: what it is asked for has another name.
+      const unknown = (bytes: Uint8Array): Uint8Array => {
+        const text = Buffer.from(bytes).toString("latin1");
+        return Buffer.from(text.replaceAll(`${kind}\0`, `${kind.slice(0, -1)}~\0`), "latin1");
+      };
+      const without: typeof native = Object.assign(Object.create(native), {
+        netlink: (protocol: number, namespace: number | undefined, bytes: Uint8Array) =>
+          native.netlink(protocol, namespace, unknown(bytes)),
+      });
+      await withContainer(undefined, async (host, _inside, own) => {
+        const failure = await failureOf(limitRates(without, host.fd, own, { outBytesPerSecond: 1000 }));
+        expect(failure).toMatchObject({
+          category: "not_implemented",
+          message: expect.stringContaining(kind),
+        });
+        await limitRates(native, host.fd, own, {});
+        expect(await readRates(native, host.fd, own.name)).toEqual({});
+      });
+    },
+  );
+
   /** Seconds that 1.5 MB take by TCP, until who gets them has answered how much it was. */
   async function seconds(from: NetworkNamespace, to: NetworkNamespace, address: string): Promise<number> {
     const receiving = to.run("busybox", "nc", "-l", "-p", "5000", "-e", "busybox", "wc", "-c");

@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import { builtNative } from "../../../../test/support/native.ts";
 import { NetworkNamespace } from "../../../../test/support/network-namespace.ts";
 import { describeWith } from "../../../../test/support/requires.ts";
-import { listLinks } from "../../../linux/netlink/link-listing.ts";
+import { until } from "../../../../test/support/until.ts";
+import { findLink, listLinks } from "../../../linux/netlink/link-listing.ts";
+import { readRates } from "../../../linux/netlink/rates.ts";
 import { listOwn } from "../../../linux/netlink/own-links.ts";
 import { endpointRecord, networkRecord } from "../testing/records.ts";
 import { BelowDriver } from "./below.ts";
@@ -27,6 +29,38 @@ test("an endpoint's interior has its addresses, and the routes of the families t
 describeWith("drivers", ["root", "native"], () => {
   const pings = async (from: NetworkNamespace, address: string): Promise<boolean> =>
     !(await from.run("busybox", "ping", "-c", "1", "-W", "2", address)).includes("exit ");
+
+  test("bridge: rates are an endpoint's from the beginning, change, and leave nothing behind", async () => {
+    using host = await NetworkNamespace.make();
+    const native = builtNative();
+    const driver = new BridgeDriver(native, host.fd);
+    const net = networkRecord("bridge");
+    const member = (inBits: number, outBits: number) => ({
+      ...endpointRecord(2),
+      rates: { inBits, outBits },
+    });
+    const rates = () => readRates(native, host.fd, "gv222222222222");
+    await driver.raise(net);
+    {
+      using inside = await NetworkNamespace.make();
+      await driver.attach(net, member(8000, 16_000), inside.fd, interiorOf(endpointRecord(2), WAYS));
+      expect(await rates()).toEqual({ inBytesPerSecond: 1000, outBytesPerSecond: 2000 });
+      await driver.limit(net, member(0, 8));
+      expect(await rates()).toEqual({ inBytesPerSecond: undefined, outBytesPerSecond: 1 });
+    }
+    await until(
+      "the port to go",
+      async () => (await findLink(native, host.fd, "gv222222222222")) === undefined,
+    );
+    expect(await findLink(native, host.fd, "gi222222222222")).toBeDefined();
+    await driver.retire(net, endpointRecord(2));
+    expect(await findLink(native, host.fd, "gi222222222222")).toBeDefined();
+    for (let time = 0; time < 2; time++) await driver.retire(net, member(0, 0));
+    expect(await findLink(native, host.fd, "gi222222222222")).toBeUndefined();
+    expect(await driver.limit(net, member(8, 8)).catch((error: unknown) => error)).toMatchObject({
+      category: "not_found",
+    });
+  });
 
   test("bridge: neighbours reach each other and the gateway, until one is taken away and all is gone", async () => {
     using host = await NetworkNamespace.make();
