@@ -77,6 +77,11 @@ describe("changeBindings()", () => {
       { remove: [":->80/tcp"], has: ["0.0.0.0:1->80/tcp"] },
       "is not published by itself: all exposed ports are",
     ],
+    [
+      [":1->80/tcp"],
+      { remove: [":->1/tcp"], has: ["0.0.0.0:1->80/tcp"] },
+      "port 1/tcp is not published; that is the host's port for 80/tcp: 1:80/tcp",
+    ],
     [[":1->80/tcp"], { add: [":1->80/tcp"] }, "port 80/tcp is published to :1 already"],
     [[":1->80/tcp"], { add: [":1->81/tcp"] }, "Bind for 0.0.0.0:1 failed: port is already allocated"],
     [["127.0.0.1:1->80/tcp"], { add: ["0.0.0.0:1->80/tcp"] }, "Bind for 0.0.0.0:1 failed"],

@@ -99,13 +99,20 @@ function notPublished(
   inForce: readonly Publication[],
 ): Error {
   const [port] = parsePortBindings({ [key]: [ANY] });
-  const shown = port === undefined ? key : formatPort(port);
-  const isInForce = inForce.some(
-    ({ containerPort, protocol }) => shown === formatPort({ port: containerPort, protocol }),
-  );
   const where = HostIp === "" && HostPort === "" ? "" : ` to ${HostIp}:${HostPort}`;
-  const why = isInForce && where === "" ? " by itself: all exposed ports are" : "";
-  return fail("invalid_argument", `port ${shown} is not published${where}${why}`);
+  const shown = port === undefined ? key : formatPort(port);
+  const hint = port === undefined || where !== "" ? "" : hintOf(port, inForce);
+  return fail("invalid_argument", `port ${shown} is not published${where}${hint}`);
+}
+
+/** What there is instead: a port of `--publish-all`, or one of the host's with the same number. */
+function hintOf({ port, protocol }: ContainerPort, inForce: readonly Publication[]): string {
+  const alike = inForce.filter((one) => one.protocol === protocol);
+  if (alike.some(({ containerPort }) => containerPort === port)) return " by itself: all exposed ports are";
+  const led = alike.find(({ hostPort }) => hostPort === port);
+  if (led === undefined) return "";
+  const inside = formatPort({ port: led.containerPort, protocol });
+  return `; that is the host's port for ${inside}: ${led.hostPort}:${inside}`;
 }
 
 /** What a start would find out: the running container's own ports are no less taken than others'. */

@@ -31,6 +31,20 @@ engineSuite("update", {}, (engine) => {
     expect([await asks(8080), await asks(8080, "[::1]")]).toEqual([true, true]);
     expect(await engine().ok(["port", "web"])).toBe("80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080");
     await update("--publish-rm", "8080:80", "--publish-add", "127.0.0.1:8080:80", "--publish-add", "8081:80");
+    const told = await engine().ok([
+      "port",
+      "--explain",
+      "--format",
+      "{{.IPVersion}} {{.From}}: {{.By}}",
+      "web",
+    ]);
+    expect(told.split("\n")).toEqual(
+      expect.arrayContaining([
+        "IPv4 host (loopback): 127.0.0.1:8080, 127.0.0.1:8081",
+        "IPv4 LAN: 0.0.0.0:8081",
+        "IPv6 host (loopback): [::1]:8081",
+      ]),
+    );
     const gateway = await inspect("web", "{{.NetworkSettings.Networks.bridge.Gateway}}");
     expect([await asks(8080), await asks(8080, gateway), await asks(8081, gateway)]).toEqual([
       true,
