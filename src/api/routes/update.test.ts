@@ -260,6 +260,25 @@ describe("published ports of a running container", () => {
       await started(name, { HostConfig: { PortBindings: published(port) } });
   });
 
+  test("of one that ends while they are taken are nobody's, either", async () => {
+    const id = await started("web", { HostConfig: { PortBindings: published("8080") } });
+    host.network.taken.has = () => {
+      host.tasks.running.get(id)?.exit(0);
+      return false;
+    };
+    const changes = {
+      PublishAdd: { "90/tcp": [{ HostIp: "", HostPort: "9090" }] },
+      PublishRemove: published("8080"),
+    };
+    expect((await networking("web", changes)).status).toBe(200);
+    await host.store.find("web").settling;
+    expect(host.network.parts.networks.endpoints()).toEqual([]);
+    expect(host.store.find("web").host.PortBindings).toEqual(changes.PublishAdd);
+    await started("twin", {
+      HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "8080" }, { HostPort: "9090" }] } },
+    });
+  });
+
   test("without a network that leads out are for the next start, which is said", async () => {
     await started("web", { HostConfig: { NetworkMode: "none" } });
     expect((await networking("web", { PublishAdd: published("8080") })).json).toEqual({
@@ -388,8 +407,8 @@ describe("rates", () => {
     };
     expect((await networking("web", { RateIn: 5000 })).status).toBe(200);
     await host.store.find("web").settling;
-    expect(limits()[0]).toBe("limit bridge 5000 2000000");
-    expect(limits()).toContain("retire bridge");
+    // By the one who leaves, and by the one who may have limited him after that.
+    expect(limits()).toEqual(["limit bridge 5000 2000000", "retire bridge", "retire bridge"]);
     expect(host.store.find("web").host.NetRateIn).toBe(5000);
   });
 
