@@ -7,7 +7,7 @@ import type { Publication, PublicationRequest } from "./publications.ts";
 
 const SIGNAL = new AbortController().signal;
 
-/** "tcp 0.0.0.0:8080 listening", by descriptor. */
+/** "tcp 0.0.0.0:8080", by descriptor. */
 let sockets: Map<number, string>;
 /** What other programs have. */
 let others: Set<string>;
@@ -22,7 +22,8 @@ beforeEach(() => {
       boundSocket: async (_namespace, { type, address, port, listen }) => {
         const text = `${type} ${address.length === 4 ? "v4" : "v6"} ${port}`;
         if (others.has(text)) throw Object.assign(new Error("bind: EADDRINUSE"), { code: "EADDRINUSE" });
-        sockets.set(next, text + (listen === true ? " listening" : ""));
+        // One that is bound and does not listen would be no protection.
+        sockets.set(next, text + (type === "tcp" && listen !== true ? " deaf" : ""));
         return next++;
       },
       closeFd: (fd) => {
@@ -50,8 +51,7 @@ describe("HostPorts", () => {
       { hostIp: "0.0.0.0", hostPort: 8080 },
       { hostIp: "::", hostPort: 8080 },
     ]);
-    // Nobody leads IPv6 to a container without it but a program, which has to listen.
-    expect(held()).toEqual(["tcp v4 8080", "tcp v6 8080 listening"]);
+    expect(held()).toEqual(["tcp v4 8080", "tcp v6 8080"]);
     ports.give("b", taken);
     expect(held()).toHaveLength(2);
     ports.give("a", taken);
@@ -167,6 +167,6 @@ describe("HostPorts", () => {
     );
     const [port] = await ports.forwarded("a", taken);
     expect(port).toMatchObject({ publication: { hostIp: "::" } });
-    expect(held()).toEqual(["tcp v6 8080 listening"]);
+    expect(held()).toEqual(["tcp v6 8080"]);
   });
 });

@@ -53,7 +53,7 @@ export class HostPorts {
   /** By "tcp/8080". */
   readonly #held = new Map<string, readonly HeldPort[]>();
 
-  /** `ephemeral`: where ports come from that nobody wishes for. `isForwarded`: a program serves it, so its socket listens. */
+  /** `ephemeral`: where ports come from that nobody wishes for. `isForwarded`: a program serves it. */
   constructor(
     native: Pick<Native, "boundSocket" | "closeFd">,
     ephemeral: PortRange,
@@ -264,7 +264,9 @@ export class HostPorts {
       type: protocol,
       address: ipBytes(address),
       port: hostPort,
-      listen: protocol === "tcp" && this.#isForwarded(publication),
+      // What is bound and does not listen others could bind, too, or could not be bound itself for as long as connections of an
+      // earlier listener are remembered.
+      listen: protocol === "tcp",
     });
   }
 
