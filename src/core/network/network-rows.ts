@@ -46,6 +46,7 @@ const STEPS = [
 export class NetworkRows {
   readonly #metadata: Metadata;
   readonly #insertNetwork: Statement;
+  readonly #updateNetwork: Statement;
   readonly #deleteNetwork: Statement;
   readonly #putAttachment: Statement;
   readonly #deleteAttachment: Statement;
@@ -57,6 +58,7 @@ export class NetworkRows {
     this.#metadata = metadata;
     metadata.migrate("networks", STEPS);
     this.#insertNetwork = metadata.prepare("INSERT INTO network (id, name, document) VALUES (?, ?, ?)");
+    this.#updateNetwork = metadata.prepare("UPDATE network SET name = ?, document = ? WHERE id = ?");
     this.#deleteNetwork = metadata.prepare("DELETE FROM network WHERE id = ?");
     this.#putAttachment = metadata.prepare(
       `INSERT INTO network_attachment (container, network, document) VALUES (?, ?, ?)
@@ -103,6 +105,12 @@ export class NetworkRows {
   addNetwork(record: NetworkRecord): void {
     this.#metadata.transaction("durable", () =>
       this.#insertNetwork.run(record.id, record.name, writeNetwork(record)),
+    );
+  }
+
+  updateNetwork(record: NetworkRecord): void {
+    this.#metadata.transaction("durable", () =>
+      this.#updateNetwork.run(record.name, writeNetwork(record), record.id),
     );
   }
 

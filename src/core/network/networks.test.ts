@@ -137,6 +137,15 @@ describe("Networks", () => {
     ).toEqual(["b"]);
   });
 
+  test("replaces one under those who are in it", () => {
+    const networks = new Networks(metadata, NO_LOG);
+    networks.add(network("a", "one"));
+    const now = network("a", "one", { isInternal: true });
+    networks.replace(now);
+    expect(networks.find("one").isInternal).toBe(true);
+    expect(reopened().find(now.id).isInternal).toBe(true);
+  });
+
   test("keeps what containers ask, in the order of attachment", () => {
     const networks = new Networks(metadata, NO_LOG);
     networks.attach(attachment("c1", "z", "first"), "durable");

@@ -65,6 +65,12 @@ export class Networks {
     this.#index(record);
   }
 
+  /** Takes the place of the one with its id and name, in one step: who is in it stays. */
+  replace(record: NetworkRecord): void {
+    this.#rows.updateNetwork(record);
+    this.#index(record);
+  }
+
   /** The network is gone from here on. */
   remove(id: string): void {
     this.#rows.removeNetwork(id);

@@ -32,38 +32,52 @@ export function createNetwork(deps: NetworkVerbDeps, request: NetworkCreateReque
   });
 }
 
-/** Also for the network that every daemon has. The caller holds the lock of the networks. */
+/**
+ * The caller holds the lock of the networks. `restored`: the start of a daemon makes the network that every daemon has again, as
+ * what it was before, if it was there; the firewall is applied when all containers are known, so that none is cut off meanwhile.
+ */
 export async function makeNetwork(
   { network: parts, log }: Pick<NetworkVerbDeps, "network" | "log">,
   { network, ipv4, ipv6, withoutGateway }: NetworkPlan,
-  identity = { id: randomBytes(32).toString("hex"), created: formatTime(nowNs()) },
+  restored?: { readonly known: NetworkRecord | undefined },
 ): Promise<NetworkRecord> {
   const { networks, ipam, firewall } = parts;
-  const { id } = identity;
+  const known = restored?.known;
+  const { id, created } = known ?? { id: randomBytes(32).toString("hex"), created: formatTime(nowNs()) };
   checkNeighbours({ ...network, id }, networks.all());
   const choosesSubnet = [...ipv4, ...ipv6].some(({ subnet }) => subnet === "");
   const routes = choosesSubnet ? await parts.hostRoutes() : [];
   const subnets = ipam.reserve({ id, ipv4, ipv6, routes, withoutGateway });
-  const record: NetworkRecord = { ...network, ...identity, subnets };
+  const record: NetworkRecord = { ...network, id, created, subnets };
   const driver = parts.driverOf(record);
   try {
     if (!record.isConfigOnly) {
       await parts.prepareHost(record);
       await driver.raise(record);
       firewall.putNetwork(record);
-      await firewall.apply();
+      if (restored === undefined) await firewall.apply();
     }
-    networks.add(record);
+    if (known === undefined) networks.add(record);
+    else networks.replace(record);
     return record;
   } catch (error) {
     firewall.removeNetwork(id);
-    await driver
-      .lower(record)
-      .then(() => firewall.apply())
-      .catch((cause: unknown) =>
-        log.warn("left for the next start", { network: record.name, error: messageOf(cause) }),
-      );
+    // Containers may be on what there is of a known one.
+    if (known === undefined) await withdraw(parts, record, log);
     ipam.release(id);
     throw error;
+  }
+}
+
+async function withdraw(
+  { driverOf, firewall }: NetworkParts,
+  record: NetworkRecord,
+  log: Logger,
+): Promise<void> {
+  try {
+    await driverOf(record).lower(record);
+    await firewall.apply();
+  } catch (error) {
+    log.warn("left for the next start", { network: record.name, error: messageOf(error) });
   }
 }

@@ -11,6 +11,8 @@ import type { NetworkParts } from "./network-parts.ts";
 /**
  * Makes what is missing and keeps the ids of what is there. `plan`: of the network "bridge", undefined = there shall be none.
  * The other networks have their addresses by then. Never rejects: without its bridge a daemon has its other networks.
+ *
+ * On crash: the row is never away, so containers that go on are in it.
  */
 export async function predefineNetworks(
   deps: { readonly network: NetworkParts; readonly log: Logger },
@@ -23,15 +25,15 @@ export async function predefineNetworks(
   ] as const)
     if (networks.named(name) === undefined) networks.add(plainNetwork(name, driver));
   const known = networks.named("bridge");
-  if (known !== undefined) networks.remove(known.id);
   try {
     const wanted = await plan();
-    if (wanted !== undefined) await makeNetwork(deps, wanted, known);
+    if (wanted !== undefined) await makeNetwork(deps, wanted, { known });
+    else if (known !== undefined) networks.remove(known.id);
   } catch (error) {
     deps.log.error("cannot make the default network", { error: messageOf(error) });
     if (known === undefined) return;
-    networks.add(known);
     deps.network.ipam.restore(known.id, known.subnets);
+    deps.network.firewall.putNetwork(known);
   }
 }
 
