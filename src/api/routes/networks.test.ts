@@ -302,6 +302,44 @@ describe("connect and disconnect", () => {
     expect((await post("/containers/web/restart")).status).toBe(204);
   });
 
+  test("published ports of a version of IP without a way out are anybody's", async () => {
+    await post("/networks/create", { Name: "six", EnableIPv6: true });
+    const ports = { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } };
+    const id = await started("web", { HostConfig: { NetworkMode: "six", ...ports } });
+    expect(host.network.firewall.publications).toHaveLength(2);
+    await post("/networks/front/connect", { Container: "web" });
+    await post("/networks/six/disconnect", { Container: "web" });
+    expect(host.network.firewall.publications).toMatchObject([
+      { hostIp: "0.0.0.0", containerIp: "172.18.0.2" },
+    ]);
+    await post("/networks/front/disconnect", { Container: "web" });
+    expect(host.network.firewall.publications).toEqual([]);
+    expect(host.store.find("web").task?.id).toBe(id);
+    await started("other", { HostConfig: { NetworkMode: "six", ...ports } });
+  });
+
+  test.each(["connect", "disconnect"])(
+    "%s of a container that ends meanwhile takes nothing from who comes next",
+    async (verb) => {
+      const id = await started("web");
+      if (verb === "disconnect") await post("/networks/front/connect", { Container: "web" });
+      host.network.meanwhile = async () => {
+        host.network.meanwhile = () => Promise.resolve();
+        const { task } = host.store.find("web");
+        host.tasks.running.get(id)?.exit(0);
+        await task?.exited;
+        await host.store.find("web").settling;
+        await started("next", { HostConfig: { NetworkMode: "front" } });
+        if (verb === "connect") throw new Error("it has ended");
+      };
+      await post(`/networks/front/${verb}`, { Container: "web" });
+      const third = await started("third", { HostConfig: { NetworkMode: "front" } });
+      expect(third).toHaveLength(64);
+      const addresses = ["next", "third"].map((name) => settings(name).Networks["front"]?.IPAddress);
+      expect(addresses).toEqual(["172.18.0.2", "172.18.0.3"]);
+    },
+  );
+
   test("one that fails leaves all as it was", async () => {
     await started("web");
     host.network.failing = "attach eth1";

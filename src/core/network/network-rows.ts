@@ -4,7 +4,8 @@
  * On crash: a network exists when its row does; links and rules without one are garbage to the next start, and those that
  * a row lacks are made again from it. An attachment is there for as long as the container it belongs to. An endpoint's
  * row comes before the address in it is used by anybody, and goes after that; one whose container does not run any more is
- * deleted at start, which gives its addresses back.
+ * deleted at start, which gives its addresses back. A change names a running container whose networks are just being changed:
+ * what the kernel has of them may be anything in between.
  */
 import type { Logger } from "../../base/log.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -41,6 +42,7 @@ const STEPS = [
      container TEXT NOT NULL,
      document TEXT NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+  "CREATE TABLE network_change (container TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;",
 ];
 
 export class NetworkRows {
@@ -53,6 +55,8 @@ export class NetworkRows {
   readonly #deleteAttachments: Statement;
   readonly #putEndpoint: Statement;
   readonly #deleteEndpoint: Statement;
+  readonly #putChange: Statement;
+  readonly #deleteChange: Statement;
 
   constructor(metadata: Metadata) {
     this.#metadata = metadata;
@@ -72,6 +76,8 @@ export class NetworkRows {
       "INSERT OR REPLACE INTO network_endpoint (id, network, container, document) VALUES (?, ?, ?, ?)",
     );
     this.#deleteEndpoint = metadata.prepare("DELETE FROM network_endpoint WHERE id = ?");
+    this.#putChange = metadata.prepare("INSERT OR IGNORE INTO network_change (container) VALUES (?)");
+    this.#deleteChange = metadata.prepare("DELETE FROM network_change WHERE container = ?");
   }
 
   /** A row that cannot be read is named in the log and left alone. */
@@ -142,6 +148,27 @@ export class NetworkRows {
 
   removeEndpoint(id: string): void {
     this.#metadata.transaction("process", () => this.#deleteEndpoint.run(id));
+  }
+
+  /** Containers. */
+  changes(): readonly string[] {
+    return this.#metadata
+      .prepare("SELECT container FROM network_change")
+      .all()
+      .map((row) => textColumn(row, "container"));
+  }
+
+  putChange(container: string): void {
+    this.#metadata.transaction("process", () => this.#putChange.run(container));
+  }
+
+  removeChange(container: string): void {
+    this.#metadata.transaction("process", () => this.#deleteChange.run(container));
+  }
+
+  /** `work`, whose rows are written all or none. */
+  together<T>(work: () => T): T {
+    return this.#metadata.transaction("process", work);
   }
 
   #readAll<T>(what: string, sql: string, log: Logger, read: (row: Row) => T): readonly T[] {

@@ -185,6 +185,29 @@ describe("Networks", () => {
     expect(ids(reopened().endpoints())).toEqual(["e2", "e3"]);
   });
 
+  test("keeps whose networks are being changed, and what is changed together", () => {
+    const networks = new Networks(metadata, NO_LOG);
+    networks.beginChange("c1");
+    networks.beginChange("c1");
+    networks.beginChange("c2");
+    networks.endChange("c2");
+    networks.endChange("c3");
+    expect([networks.isChanging("c1"), networks.isChanging("c2")]).toEqual([true, false]);
+    expect(reopened().changing()).toEqual(["c1"]);
+    const again = new Networks(metadata, NO_LOG);
+    again.endChange("c1");
+    const [one, two] = ["e1", "e2"].map((id) => endpoint(id, "n1", "c1"));
+    if (one === undefined || two === undefined) throw new Error("no endpoints");
+    again.putEndpoint(one);
+    again.together(() => {
+      again.removeEndpoint(one.id);
+      again.putEndpoint(two);
+    });
+    const last = reopened();
+    expect(last.changing()).toEqual([]);
+    expect(last.endpoints().map(({ id }) => id)).toEqual([two.id]);
+  });
+
   test("takes the two networks of an earlier store over, with their ids", () => {
     metadata.migrate("networks", [
       "CREATE TABLE networks (name TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, created TEXT NOT NULL) WITHOUT ROWID;",

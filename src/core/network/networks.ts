@@ -20,12 +20,14 @@ export class Networks {
   readonly #endpoints = new Map<string, EndpointRecord>();
   readonly #endpointsByNetwork = new Map<string, Set<string>>();
   readonly #endpointsByContainer = new Map<string, Set<string>>();
+  readonly #changing: Set<string>;
 
   constructor(metadata: Metadata, log: Logger) {
     this.#rows = new NetworkRows(metadata);
     for (const record of this.#rows.networks(log)) this.#index(record);
     for (const record of this.#rows.attachments(log)) this.#indexAttachment(record);
     for (const record of this.#rows.endpoints(log)) this.#indexEndpoint(record);
+    this.#changing = new Set(this.#rows.changes());
   }
 
   /** In no order. */
@@ -137,6 +139,31 @@ export class Networks {
     this.#endpoints.delete(id);
     dropFrom(this.#endpointsByNetwork, record.network, id);
     dropFrom(this.#endpointsByContainer, record.container, id);
+  }
+
+  /** What a container that runs has of its networks is being changed from here on: a start that finds it so has to mend it. */
+  beginChange(container: string): void {
+    this.#rows.putChange(container);
+    this.#changing.add(container);
+  }
+
+  /** All is again as the records say, or the container does not run any more. */
+  endChange(container: string): void {
+    if (!this.#changing.delete(container)) return;
+    this.#rows.removeChange(container);
+  }
+
+  isChanging(container: string): boolean {
+    return this.#changing.has(container);
+  }
+
+  changing(): readonly string[] {
+    return [...this.#changing];
+  }
+
+  /** What `work` changes is stored all at once. It does not throw. */
+  together<T>(work: () => T): T {
+    return this.#rows.together(work);
   }
 
   #endpointsIn(ids: ReadonlySet<string> | undefined): readonly EndpointRecord[] {

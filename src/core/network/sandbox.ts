@@ -12,6 +12,9 @@ import { errnoOf, fail, messageOf } from "../../base/errors.ts";
 import { ipBytes, parseIp } from "../../base/ip-address.ts";
 import { type DefaultRoute, setDefaultRoutes } from "../../linux/netlink/default-routes.ts";
 import type { Native } from "../../linux/native.ts";
+import { type LinkAddress, listAddresses } from "../../linux/netlink/addresses.ts";
+import { type Link, listLinks } from "../../linux/netlink/link-listing.ts";
+import { listOwn, removeListed } from "../../linux/netlink/own-links.ts";
 import { networkNamespaceOf } from "../../linux/namespace-path.ts";
 import type { NameServer } from "./dns/dns.ts";
 import type { NameView } from "./dns/name-view.ts";
@@ -19,6 +22,7 @@ import type { Driver, Ways } from "./drivers/driver.ts";
 import { interiorOf } from "./drivers/interior.ts";
 import type { EndpointRecord } from "./endpoint-record.ts";
 import { redirectDns } from "./firewall/dns-redirect.ts";
+import { endpointMark, MARK } from "./link-names.ts";
 import type { NetworkRecord } from "./network-record.ts";
 
 /** The container's process, and its shim. */
@@ -82,6 +86,27 @@ export class Sandboxes {
     await inNamespace(task.pid, (namespace) =>
       this.#options.driverOf(network).detach(network, endpoint, namespace),
     );
+  }
+
+  /**
+   * After a change of a running container that was cut off: has it the links of these endpoints, each whole, and no others of
+   * ours. Links that are whole, and those that the container has made itself, stay as they are.
+   */
+  async mend(task: Pick<SandboxTask, "pid">, members: readonly Membership[]): Promise<void> {
+    const { native } = this.#options;
+    await inNamespace(task.pid, async (namespace) => {
+      const marks = new Set(members.map(({ endpoint }) => endpointMark(endpoint.container, endpoint.id)));
+      for (const link of await listOwn(native, namespace, { alias: MARK, names: [] }))
+        if (!marks.has(link.alias ?? "")) await removeListed(native, namespace, link);
+      const [links, addresses] = [await listLinks(native, namespace), await listAddresses(native, namespace)];
+      for (const member of members) {
+        const link = links.find(({ name }) => name === member.endpoint.interfaceName);
+        if (link !== undefined && isWhole(member, link, addresses)) continue;
+        // Half of what leads out of the namespace is what was being made.
+        if (link?.parentNamespace !== undefined) await removeListed(native, namespace, link);
+        await this.#attach(member, namespace);
+      }
+    });
   }
 
   /** Has packets for elsewhere leave by those of its endpoints that the ways say, as they are after a change. */
@@ -167,6 +192,21 @@ function defaultRoutesOf({ endpoint, ways }: Membership): readonly DefaultRoute[
     ...(ways.ipv4 ? [route("ipv4", endpoint.ipv4Gateway)] : []),
     ...(ways.ipv6 ? [route("ipv6", endpoint.ipv6Gateway)] : []),
   ];
+}
+
+/** A link is up last of all. */
+function isWhole(
+  { endpoint, ways }: Membership,
+  { index, up }: Link,
+  addresses: readonly LinkAddress[],
+): boolean {
+  const its = addresses.filter(({ link }) => link === index);
+  return (
+    up &&
+    interiorOf(endpoint, ways).addresses.every(({ address }) =>
+      its.some((one) => Buffer.compare(one.address, address) === 0),
+    )
+  );
 }
 
 /** The process waits, or runs under a shim that is to be asked first whether it does: its number is nobody else's. */

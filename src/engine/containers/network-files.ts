@@ -4,6 +4,7 @@
  * through the thread pool.
  */
 import { chownSync, readFileSync, writeFileSync } from "node:fs";
+import { readSmallFile, rewriteFile } from "../../base/rewrite-file.ts";
 import type { Place } from "../../core/network/gateways.ts";
 import { gatewaysOf } from "../../core/network/gateways.ts";
 import { hostsLine, hostsText, type HostsLine, ownLines } from "../../core/network/hosts-file.ts";
@@ -59,40 +60,52 @@ function hostsOf(parts: NetworkParts, { container, places, linked }: NetworkFile
 
 const MAX_HOSTS_BYTES = 1 << 20;
 
+interface HostNames {
+  readonly hostname: string;
+  readonly domainname: string;
+}
+
 /**
  * Puts lines for new addresses into a running container's file and takes those of old ones out of it; what the container has
  * written there stays. The file itself stays the same one, as it is bound into the container.
  */
 export function changeHostsFile(
   path: string,
-  names: { readonly hostname: string; readonly domainname: string },
+  names: HostNames,
   change: { readonly added: readonly string[]; readonly removed: readonly string[] },
 ): void {
-  const text = readFileSync(path, "utf8");
-  if (text.length > MAX_HOSTS_BYTES) return;
   const removed = new Set(linesOf(names, change.removed));
-  const kept = text
-    .split("\n")
-    .filter((line) => !removed.has(`${line}\n`))
-    .join("\n");
-  const start = kept === "" || kept.endsWith("\n") ? kept : `${kept}\n`;
-  writeFileSync(path, start + linesOf(names, change.added).join(""));
+  rewriteHosts(path, (line) => !removed.has(line), linesOf(names, change.added));
 }
 
 /** Lines of the same names have these addresses from now on. */
 export function replaceHostsLines(path: string, lines: readonly HostsLine[]): void {
-  const text = readFileSync(path, "utf8");
-  if (text.length > MAX_HOSTS_BYTES) return;
   const names = new Set(lines.map(({ name }) => name));
-  const kept = text.split("\n").filter((line) => !names.has(line.slice(line.indexOf("\t") + 1)));
-  const now = kept.join("\n") + lines.map(hostsLine).join("");
-  if (now !== text) writeFileSync(path, now);
+  const stays = (line: string): boolean => !names.has(line.slice(line.indexOf("\t") + 1, -1));
+  rewriteHosts(path, stays, lines.map(hostsLine));
 }
 
-function linesOf(
-  names: { readonly hostname: string; readonly domainname: string },
-  addresses: readonly string[],
-): readonly string[] {
+/** For one of which it is not known how far a change has come: it has its own name for these addresses, and for no others. */
+export function mendHostsFile(path: string, names: HostNames, addresses: readonly string[]): void {
+  const [own = ""] = linesOf(names, ["0.0.0.0"]);
+  const its = own.slice(own.indexOf("\t"));
+  rewriteHosts(path, (line) => its === "" || !line.endsWith(its), linesOf(names, addresses));
+}
+
+/** Lines with their ends. A file that the container has made too large stays as it is. */
+function rewriteHosts(path: string, stays: (line: string) => boolean, added: readonly string[]): void {
+  const text = readSmallFile(path, MAX_HOSTS_BYTES);
+  if (text === undefined) return;
+  const kept = text
+    .split("\n")
+    .filter((line) => stays(`${line}\n`))
+    .join("\n");
+  const start = kept === "" || kept.endsWith("\n") ? kept : `${kept}\n`;
+  const now = start + added.join("");
+  if (now !== text) rewriteFile(path, now);
+}
+
+function linesOf(names: HostNames, addresses: readonly string[]): readonly string[] {
   return ownLines({ ...names, addresses }).map(hostsLine);
 }
 /** The host's file of at most 64 KiB, or `fallback` when there is none. */

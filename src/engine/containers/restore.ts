@@ -38,7 +38,10 @@ export async function restore(deps: RestoreDeps): Promise<void> {
   await restoreNetworks(deps);
   const containers = [...deps.store.all()];
   const tasks = await deps.tasks.reconnect(containers.map(({ id }) => id));
-  for (const container of containers) {
+  // Who runs comes first: his addresses and ports are nobody else's when the others begin again.
+  const isRunning = ({ id }: Container): boolean => tasks.has(id);
+  const inTurn = [...containers.filter(isRunning), ...containers.filter((one) => !isRunning(one))];
+  for (const container of inTurn) {
     try {
       await restoreOne(deps, container, tasks.get(container.id));
     } catch (error) {

@@ -7,6 +7,7 @@ import { checkEndpoint } from "../../core/network/check-endpoint.ts";
 import type { AttachmentRecord } from "../../core/network/endpoint-record.ts";
 import { type Gateways, gatewaysOf, type Place, waysOf } from "../../core/network/gateways.ts";
 import type { NetworkRecord } from "../../core/network/network-record.ts";
+import type { Networks } from "../../core/network/networks.ts";
 import type { Task } from "../../core/tasks/tasks.ts";
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from "../../specs/engine/network.ts";
 import type { Container } from "../containers/container.ts";
@@ -16,6 +17,7 @@ import type { ContainerStore } from "../containers/store.ts";
 import { announceNetwork } from "./announce-network.ts";
 import { NO_WISHES } from "./attachments.ts";
 import { enterNetwork, type JoinDeps } from "./join.ts";
+import type { NetworkParts } from "./network-parts.ts";
 import { placesOf } from "./places.ts";
 import { forwardPorts, movePorts } from "./publish.ts";
 import { nameViewOf, ownAddresses, servesNames, writeResolvConf } from "./resolver.ts";
@@ -51,7 +53,7 @@ export async function connect(
           "forbidden",
           `endpoint with name ${container.name} already exists in network ${network.name}`,
         );
-      await come(deps, container, task, { network, attachment });
+      await changing(networks, container.id, () => come(deps, container, task, { network, attachment }));
     } else networks.attach(attachment, durabilityOf(container));
   });
 }
@@ -69,10 +71,17 @@ function durabilityOf({ host }: Container): "durable" | "process" {
   return host.AutoRemove ? "process" : "durable";
 }
 
-/**
- * On crash: the endpoint's row is there before its link. The next start finds a container whose link may be missing: the row
- * counts, and a disconnect takes it away.
- */
+/** On crash: the container is known as one whose networks were being changed, and the next start mends it (`mend.ts`). */
+async function changing(networks: Networks, container: string, work: () => Promise<void>): Promise<void> {
+  networks.beginChange(container);
+  try {
+    await work();
+  } finally {
+    networks.endChange(container);
+  }
+}
+
+/** On crash: what has a row has come. */
 async function come(
   deps: ConnectDeps,
   container: Container,
@@ -96,7 +105,7 @@ async function come(
           parts,
           containerPaths(deps.containersDir, container.id).resolvConf,
           container,
-          before,
+          [before],
           after,
         );
       }
@@ -120,7 +129,7 @@ async function come(
 /** It comes with addresses alone: where packets leave is settled for all of them together. */
 const NOWHERE: Gateways = { ipv4: undefined, ipv6: undefined };
 
-/** Routes, published ports and the hosts file, after a network has come or gone. */
+/** Published ports, routes and the hosts file, after a network has come. */
 async function settle(
   deps: ConnectDeps,
   container: Container,
@@ -129,14 +138,34 @@ async function settle(
   after: readonly Place[],
 ): Promise<void> {
   const parts = deps.network;
+  const isMoved = parts.networks.together(() => leadPorts(parts, before, after));
+  if (isMoved) await openPorts(parts, task);
+  await settleInside(deps, container, task, before, after);
+}
+
+async function openPorts(parts: NetworkParts, task: Task): Promise<void> {
+  await Promise.all([parts.firewall.apply(), forwardPorts(parts, task)]);
+}
+
+/** Tells whether there is anything to apply. */
+function leadPorts(parts: NetworkParts, before: readonly Place[], after: readonly Place[]): boolean {
   const [old, now] = [gatewaysOf(before), gatewaysOf(after)];
-  if (changed(old.ipv4, now.ipv4) || changed(old.ipv6, now.ipv6)) {
-    await parts.sandboxes.reroute(
+  return haveChanged(old, now) && movePorts(parts, before, now);
+}
+
+async function settleInside(
+  deps: ConnectDeps,
+  container: Container,
+  task: Task,
+  before: readonly Place[],
+  after: readonly Place[],
+): Promise<void> {
+  const now = gatewaysOf(after);
+  if (haveChanged(gatewaysOf(before), now))
+    await deps.network.sandboxes.reroute(
       task,
       after.map((place) => ({ ...place, ways: waysOf(place, now) })),
     );
-    if (movePorts(parts, old, now)) await Promise.all([parts.firewall.apply(), forwardPorts(parts, task)]);
-  }
   const [gone, come] = [ownAddresses(before), ownAddresses(after)];
   changeHostsFile(
     containerPaths(deps.containersDir, container.id).hosts,
@@ -148,6 +177,10 @@ async function settle(
   );
 }
 
+function haveChanged(before: Gateways, after: Gateways): boolean {
+  return changed(before.ipv4, after.ipv4) || changed(before.ipv6, after.ipv6);
+}
+
 function changed(before: Place | undefined, after: Place | undefined): boolean {
   return before?.endpoint.id !== after?.endpoint.id;
 }
@@ -156,6 +189,8 @@ function changed(before: Place | undefined, after: Place | undefined): boolean {
 async function withdraw(deps: ConnectDeps, task: Task, place: Place): Promise<void> {
   const { networks, names, ipam, sandboxes } = deps.network;
   const { endpoint, network } = place;
+  // The container has ended meanwhile, and given everything back: its addresses may be somebody's by now.
+  if (networks.endpoint(endpoint.id) === undefined) return;
   networks.removeEndpoint(endpoint.id);
   names.changed(network.id);
   try {
@@ -192,7 +227,9 @@ export async function disconnect(
     const isAsked = networks.attachments(container.id).some(({ networkId }) => networkId === network.id);
     if (!isAsked)
       throw fail("forbidden", `container ${container.id} is not connected to network ${network.name}`);
-    if (place !== undefined && container.task !== undefined) await go(deps, container, container.task, place);
+    const { task } = container;
+    if (place !== undefined && task !== undefined)
+      await changing(networks, container.id, () => go(deps, container, task, place));
     networks.detach(container.id, network.name, durabilityOf(container));
     if (place !== undefined) announceNetwork(deps.events, network, "disconnect", container.id);
   });
@@ -220,14 +257,23 @@ function dropEndpointsNamed(deps: ConnectDeps, network: NetworkRecord, reference
   releaseEndpoint(ipam, endpoint);
 }
 
+/** On crash: what has a row is still there. */
 async function go(deps: ConnectDeps, container: Container, task: Task, place: Place): Promise<void> {
-  const { networks, names, ipam, sandboxes, firewall } = deps.network;
+  const parts = deps.network;
+  const { networks, names, ipam, sandboxes, firewall } = parts;
+  const { endpoint, network } = place;
   const before = placesOf(networks, container.id);
-  const after = before.filter(({ endpoint }) => endpoint.id !== place.endpoint.id);
-  if (place.endpoint.interfaceName !== "") await sandboxes.disconnect(task, place);
-  networks.removeEndpoint(place.endpoint.id);
-  names.changed(place.network.id);
-  if (firewall.unpublish(place.endpoint.id)) await firewall.apply();
-  await settle(deps, container, task, before, after);
-  releaseEndpoint(ipam, place.endpoint);
+  const after = before.filter((other) => other.endpoint.id !== endpoint.id);
+  if (endpoint.interfaceName !== "") await sandboxes.disconnect(task, place);
+  // It has ended meanwhile, and given everything back.
+  if (networks.endpoint(endpoint.id) === undefined) return;
+  const isPublished = networks.together(() => {
+    networks.removeEndpoint(endpoint.id);
+    const wasPublished = firewall.unpublish(endpoint.id);
+    return leadPorts(parts, before, after) || wasPublished;
+  });
+  names.changed(network.id);
+  if (isPublished) await openPorts(parts, task);
+  await settleInside(deps, container, task, before, after);
+  releaseEndpoint(ipam, endpoint);
 }

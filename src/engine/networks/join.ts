@@ -124,6 +124,7 @@ export async function leaveNetworks(
   const places = sharer === undefined ? [] : placesOf(networks, container.id);
   sandboxes.forget(container.id);
   forwarders.stop(container.id);
+  networks.endChange(container.id);
   let isPublished = false;
   for (const { id, network } of endpoints) {
     networks.removeEndpoint(id);

@@ -120,42 +120,48 @@ export async function forwardPorts(
 }
 
 /**
- * After the way out has changed: the same ports of the host lead to the container's address there; those that have no such
- * address any more are kept for it, and lead nowhere. Tells whether there is anything for the firewall to apply.
+ * After the way out has changed, in one step: the same ports of the host lead to the container's address there. Those that have no
+ * such address any more are anybody's. `before`: all places that it had. Tells whether there is anything for the firewall to apply.
  */
 export function movePorts(
-  parts: Pick<NetworkParts, "networks" | "firewall">,
-  before: Gateways,
+  parts: Pick<NetworkParts, "networks" | "firewall" | "hostPorts">,
+  before: readonly Place[],
   after: Gateways,
 ): boolean {
   const endpointOf = ({ endpoint }: Place): EndpointRecord =>
     parts.networks.endpoint(endpoint.id) ?? endpoint;
-  const ports = [...new Set([before.ipv4, before.ipv6])].flatMap((place) =>
-    place === undefined ? [] : endpointOf(place).ports,
-  );
+  const ports = before.flatMap((place) => endpointOf(place).ports);
   if (ports.length === 0) return false;
   const moved = ports.map((port): Publication => {
     const isIpv6 = parseIp(port.containerIp)?.family === 6;
     const place = isIpv6 ? after.ipv6 : after.ipv4;
     const address = bridged(place) && addressIn(isIpv6 ? place?.endpoint.ipv6 : place?.endpoint.ipv4);
-    return address === undefined ? port : { ...port, containerIp: formatIp(address) };
+    return { ...port, containerIp: address === undefined ? "" : formatIp(address) };
   });
-  for (const place of new Set([before.ipv4, before.ipv6])) {
-    if (place === undefined) continue;
-    const { id } = place.endpoint;
-    parts.firewall.unpublish(id);
-    if (parts.networks.endpoint(id) !== undefined)
-      parts.networks.putEndpoint({ ...endpointOf(place), ports: [] });
+  for (const place of before) {
+    const endpoint = endpointOf(place);
+    if (endpoint.ports.length === 0) continue;
+    parts.firewall.unpublish(endpoint.id);
+    if (parts.networks.endpoint(endpoint.id) !== undefined)
+      parts.networks.putEndpoint({ ...endpoint, ports: [] });
   }
   for (const place of new Set([after.ipv4, after.ipv6])) {
-    if (place === undefined) continue;
+    // A container that has ended meanwhile has none of them any more.
+    if (place === undefined || parts.networks.endpoint(place.endpoint.id) === undefined) continue;
     const endpoint = {
       ...endpointOf(place),
-      ports: moved.filter((publication) => portsPlace(after, publication) === place),
+      ports: moved.filter(
+        (publication) => publication.containerIp !== "" && portsPlace(after, publication) === place,
+      ),
     };
     parts.networks.putEndpoint(endpoint);
     parts.firewall.publish(place.network, endpoint);
   }
+  const [container = ""] = before.map(({ endpoint }) => endpoint.container);
+  parts.hostPorts.give(
+    container,
+    ports.filter((_, at) => moved[at]?.containerIp === ""),
+  );
   return true;
 }
 

@@ -1,7 +1,7 @@
 /** How a container finds others by name: its resolv.conf, its hosts file, and what the name server tells it. */
-import { readFileSync, writeFileSync } from "node:fs";
 import { addressOf, parsePrefix } from "../../base/ip-prefix.ts";
 import { formatIp, ipBytes, parseIp } from "../../base/ip-address.ts";
+import { readSmallFile, rewriteFile } from "../../base/rewrite-file.ts";
 import type { NameAddresses, NameView } from "../../core/network/dns/name-view.ts";
 import { gatewaysOf, type Place } from "../../core/network/gateways.ts";
 import { defaultHostLines, type HostsLine } from "../../core/network/hosts-file.ts";
@@ -37,16 +37,22 @@ export function resolvConfOf(
   return defaultBridgeResolver(parts.hostResolver(), wishes, hasIpv6);
 }
 
-/** For a running container whose networks have changed; a file that somebody has written to stays as it is. */
+const MAX_RESOLV_CONF_BYTES = 65_536;
+
+/**
+ * For a running container whose networks have changed; a file that somebody has written to stays as it is. `before`: each of what
+ * they may have been.
+ */
 export function writeResolvConf(
   parts: Pick<NetworkParts, "hostResolver" | "options">,
   path: string,
   { host }: Pick<Container, "host">,
-  before: readonly Place[],
+  before: readonly (readonly Place[])[],
   after: readonly Place[],
 ): void {
-  if (readFileSync(path, "utf8") === resolvConfOf(parts, host, before))
-    writeFileSync(path, resolvConfOf(parts, host, after));
+  const text = readSmallFile(path, MAX_RESOLV_CONF_BYTES);
+  if (before.some((places) => text === resolvConfOf(parts, host, places)))
+    rewriteFile(path, resolvConfOf(parts, host, after));
 }
 
 function wishesOf(host: HostConfig, options: NetworkOptions): ResolverWishes {

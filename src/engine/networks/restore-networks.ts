@@ -3,6 +3,7 @@
  *
  *     row of a network                    its bridge or parent is made, or mended; its firewall is as it should be
  *     endpoint of a container that runs   keeps its addresses, ports and names; its questions are answered again
+ *     container that was being changed    is mended (`mend.ts`)
  *     endpoint of one that does not       is forgotten
  *     link, or rule, without a row        garbage of something unfinished
  *     attachment without a container      what a power cut has left
@@ -17,6 +18,7 @@ import type { Task } from "../../core/tasks/tasks.ts";
 import type { Container } from "../containers/container.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import type { JoinDeps } from "./join.ts";
+import { mendNetworks } from "./mend.ts";
 import type { NetworkParts } from "./network-parts.ts";
 import { placesOf } from "./places.ts";
 import { forwardPorts } from "./publish.ts";
@@ -26,6 +28,7 @@ export interface RestoreNetworksDeps extends JoinDeps {
   /** Makes the networks that every daemon has. Never rejects. */
   readonly predefine: () => Promise<void>;
   readonly store: ContainerStore;
+  readonly containersDir: string;
   /** Deletes links that are ours and belong to no network and no endpoint. */
   readonly sweepLinks: () => Promise<void>;
 }
@@ -58,6 +61,7 @@ export async function adoptNetworks(
   task: Task,
 ): Promise<void> {
   const { network: parts, log } = deps;
+  const isMended = await mend(deps, container, task);
   const places = placesOf(parts.networks, container.id);
   const kept = await keptOf(deps, places, task);
   const forwarder = kept.get(KEPT_FORWARDER);
@@ -73,15 +77,17 @@ export async function adoptNetworks(
     if (endpoint.rates !== undefined) await limitAgain(deps, network, endpoint);
   }
   try {
-    if (!isForwarded) await forwardPorts(parts, task);
+    // What it forwards may not be what it is to forward any more.
+    if (!isForwarded || isMended) await forwardPorts(parts, task);
   } catch (error) {
     log.warn("cannot forward ports of a container", { id: container.id, error: messageOf(error) });
   }
   if (!servesNames(places)) return;
   const sockets = new Map([...kept].filter(([name]) => name !== KEPT_FORWARDER));
   try {
-    const isServed = parts.sandboxes.adopt(container.id, sockets, nameViewOf(parts, container));
-    if (!isServed) log.warn("a container has lost its name server", { id: container.id });
+    const view = nameViewOf(parts, container);
+    // It came into its first network with names, and that was not finished.
+    if (!parts.sandboxes.adopt(container.id, sockets, view)) await parts.sandboxes.serveNames(task, view);
   } catch (error) {
     log.warn("cannot serve names to a container", { id: container.id, error: messageOf(error) });
   }
@@ -121,9 +127,22 @@ async function limitAgain(
   }
 }
 
+/** Whether something was to be mended. */
+async function mend(deps: RestoreNetworksDeps, container: Container, task: Task): Promise<boolean> {
+  if (!deps.network.networks.isChanging(container.id)) return false;
+  deps.log.info("mending the networks of a container", { id: container.id });
+  try {
+    await mendNetworks(deps, container, task);
+  } catch (error) {
+    deps.log.error("cannot mend the networks of a container", { id: container.id, error: messageOf(error) });
+  }
+  return true;
+}
+
 /** Of a container that does not run: what it had is free, and nothing of it is in the kernel any more. */
 export function forgetEndpoints({ networks }: Pick<NetworkParts, "networks">, containerId: string): void {
   for (const { id } of networks.endpointsIn(containerId)) networks.removeEndpoint(id);
+  networks.endChange(containerId);
 }
 
 /** When all containers have had their turn. Never rejects. */
@@ -138,6 +157,8 @@ export async function settleNetworks({
     if (store.get(container) === undefined) networks.removeEndpoint(id);
   for (const container of networks.attachedContainers())
     if (store.get(container) === undefined) networks.detachAll(container, "process");
+  for (const container of networks.changing())
+    if (store.get(container) === undefined) networks.endChange(container);
   try {
     await firewall.apply();
   } catch (error) {

@@ -35,6 +35,8 @@ export class FakeNetwork {
   failing = "";
   /** Told of each as it is done. */
   onDeed: (deed: string) => void = () => {};
+  /** What happens while a link comes or goes. */
+  meanwhile: () => Promise<void> = () => Promise.resolve();
 
   constructor(metadata: Metadata, options: Partial<NetworkParts["options"]> = {}) {
     const networks = new Networks(metadata, NO_LOG);
@@ -49,10 +51,16 @@ export class FakeNetwork {
             this.#do(`attach ${endpoint.interfaceName} ${network.name}${ways.ipv4 ? " default" : ""}`);
           if (view !== undefined) this.views.set(task.id, view);
         },
-        connect: async (_task, { endpoint, network }) =>
-          this.#do(`attach ${endpoint.interfaceName} ${network.name}`),
-        disconnect: async (_task, { endpoint, network }) =>
-          this.#do(`detach ${endpoint.interfaceName} ${network.name}`),
+        connect: async (_task, { endpoint, network }) => {
+          this.#do(`attach ${endpoint.interfaceName} ${network.name}`);
+          await this.meanwhile();
+        },
+        disconnect: async (_task, { endpoint, network }) => {
+          this.#do(`detach ${endpoint.interfaceName} ${network.name}`);
+          await this.meanwhile();
+        },
+        mend: async (_task, members) =>
+          this.#do(`mend ${members.map(({ endpoint }) => endpoint.interfaceName).join(" ")}`),
         reroute: async (_task, members) => {
           const out = members.find(({ ways }) => ways.ipv4);
           this.#do(`route ${out?.endpoint.interfaceName ?? "nowhere"}`);
