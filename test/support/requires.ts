@@ -29,10 +29,20 @@ export type Requirement =
   | "recorded disk"
   | "nft"
   | "iptables-nft"
+  | "macvlan"
+  | "ipvlan"
+  | "vlan"
+  | "dummy links"
   | "native";
 
 function hasCommand(name: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
+}
+
+/** Whether the kernel makes such links, on one end of a veth pair. */
+function hasLinks(...words: readonly string[]): boolean {
+  const script = `ip link add on type veth peer name far && ip link add ${words.join(" ")}`;
+  return process.getuid?.() === 0 && spawnSync("unshare", ["--net", "sh", "-c", script]).status === 0;
 }
 
 function isAtLeast(major: number, minor: number): boolean {
@@ -63,6 +73,11 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   /** A loop device in front of QEMU's storage daemon. */
   "recorded disk": () =>
     existsSync("/dev/fuse") && existsSync("/dev/loop-control") && hasCommand("qemu-storage-daemon"),
+  macvlan: () => hasLinks("link", "on", "name", "x", "type", "macvlan"),
+  ipvlan: () => hasLinks("link", "on", "name", "x", "type", "ipvlan"),
+  /** 802.1Q */
+  vlan: () => hasLinks("link", "on", "name", "x", "type", "vlan", "id", "7"),
+  "dummy links": () => hasLinks("name", "x", "type", "dummy"),
   debootstrap: () => hasCommand("debootstrap"),
   cc: () => hasCommand("cc"),
   x86_64: () => process.arch === "x64",

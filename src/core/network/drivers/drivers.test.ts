@@ -3,15 +3,17 @@ import { builtNative } from "../../../../test/support/native.ts";
 import { NetworkNamespace } from "../../../../test/support/network-namespace.ts";
 import { describeWith } from "../../../../test/support/requires.ts";
 import { until } from "../../../../test/support/until.ts";
-import { findLink, listLinks } from "../../../linux/netlink/link-listing.ts";
+import { findLink } from "../../../linux/netlink/link-listing.ts";
 import { readRates } from "../../../linux/netlink/rates.ts";
+import { isCategory } from "../../../base/errors.ts";
 import { listOwn } from "../../../linux/netlink/own-links.ts";
 import { endpointRecord, networkRecord } from "../testing/records.ts";
 import { BelowDriver } from "./below.ts";
 import { BridgeDriver } from "./bridge.ts";
+import { NO_DRIVER } from "./driver.ts";
+import { driverSuite, DriverLab, makeWire, pings, WAYS } from "./driver.suite.ts";
 import { interiorOf, macBytes } from "./interior.ts";
 
-const WAYS = { ipv4: true, ipv6: true };
 const OURS = { alias: "gantry:", names: ["gv", "gt"] };
 
 test("an endpoint's interior has its addresses, and the routes of the families that leave by it", () => {
@@ -26,9 +28,70 @@ test("an endpoint's interior has its addresses, and the routes of the families t
   expect(macBytes("")).toBeUndefined();
 });
 
+const below = (host: number): BelowDriver => new BelowDriver(builtNative(), host);
+const VIA_GATEWAY = "default via 10.9.0.1 dev eth0";
+
+driverSuite({
+  title: "driver bridge",
+  needs: [],
+  network: networkRecord("bridge"),
+  open: (host) => new BridgeDriver(builtNative(), host),
+  route: VIA_GATEWAY,
+});
+driverSuite({
+  title: "driver macvlan, on a link of the host",
+  needs: ["macvlan"],
+  network: networkRecord("macvlan", { parent: "wire" }),
+  open: below,
+  prepare: makeWire,
+  route: VIA_GATEWAY,
+});
+driverSuite({
+  title: "driver macvlan, on a link of its own",
+  needs: ["macvlan", "dummy links"],
+  network: networkRecord("macvlan"),
+  open: below,
+  route: VIA_GATEWAY,
+});
+driverSuite({
+  title: "driver macvlan, on a VLAN",
+  needs: ["macvlan", "vlan"],
+  network: networkRecord("macvlan", { parent: "wire.7" }),
+  open: below,
+  prepare: makeWire,
+  route: VIA_GATEWAY,
+});
+driverSuite({
+  title: "driver ipvlan, l2",
+  needs: ["ipvlan"],
+  network: networkRecord("ipvlan", { parent: "wire" }),
+  open: below,
+  prepare: makeWire,
+  sharesMac: true,
+  route: VIA_GATEWAY,
+});
+driverSuite({
+  title: "driver ipvlan, l3",
+  needs: ["ipvlan"],
+  network: networkRecord("ipvlan", { parent: "wire", ipvlan_mode: "l3" }),
+  open: below,
+  prepare: makeWire,
+  sharesMac: true,
+  route: "default dev eth0",
+});
+
 describeWith("drivers", ["root", "native"], () => {
-  const pings = async (from: NetworkNamespace, address: string): Promise<boolean> =>
-    !(await from.run("busybox", "ping", "-c", "1", "-W", "2", address)).includes("exit ");
+  test("of networks without anything in the kernel have nothing there", async () => {
+    using lab = await DriverLab.make();
+    const [net, one] = [networkRecord("null"), endpointRecord(2)];
+    const before = await lab.hostLinks();
+    await NO_DRIVER.raise(net);
+    await NO_DRIVER.attach(net, one, lab.a.fd, interiorOf(one, WAYS));
+    expect(await lab.hostLinks()).toEqual(before);
+    expect(await lab.a.run("ip", "-br", "link")).toMatch(/^lo [^\n]*\n$/);
+    await NO_DRIVER.detach(net, one, lab.a.fd);
+    await NO_DRIVER.lower(net);
+  });
 
   test("bridge: rates are an endpoint's from the beginning, change, and leave nothing behind", async () => {
     using host = await NetworkNamespace.make();
@@ -62,94 +125,66 @@ describeWith("drivers", ["root", "native"], () => {
     });
   });
 
-  test("bridge: neighbours reach each other and the gateway, until one is taken away and all is gone", async () => {
-    using host = await NetworkNamespace.make();
-    using a = await NetworkNamespace.make();
-    using b = await NetworkNamespace.make();
-    const native = builtNative();
-    const driver = new BridgeDriver(native, host.fd);
-    const [net, one, two] = [networkRecord("bridge"), endpointRecord(2), endpointRecord(3)];
-    await driver.raise(net);
-    await driver.raise(net);
-    await driver.attach(net, one, a.fd, interiorOf(one, WAYS));
-    await driver.attach(net, two, b.fd, interiorOf(two, WAYS));
-    expect(await a.run("ip", "-br", "addr", "show", "eth0")).toMatch(
-      /UP.*10\.9\.0\.2\/24 169\.254\.7\.7\/16 fd00:9::2\/64/,
-    );
-    expect(await a.run("ip", "link", "show", "eth0")).toContain("link/ether 02:42:0a:09:00:02");
-    expect(await a.run("ip", "route")).toContain("default via 10.9.0.1 dev eth0");
-    expect([await pings(a, "10.9.0.1"), await pings(a, "10.9.0.3"), await pings(a, "fd00:9::3")]).toEqual([
-      true,
-      true,
-      true,
+  test("bridge: the gateway is reached, and a port is left to its container when the bridge is gone", async () => {
+    using lab = await DriverLab.make();
+    const driver = new BridgeDriver(builtNative(), lab.host.fd);
+    const [net, one] = [networkRecord("bridge"), endpointRecord(2)];
+    await driver.attach(net, one, lab.a.fd, interiorOf(one, WAYS));
+    expect([await pings(lab.a, "10.9.0.1"), await pings(lab.a, "fd00:9::1")]).toEqual([true, true]);
+    await driver.lower(net);
+    expect((await listOwn(builtNative(), lab.host.fd, OURS)).map(({ name }) => name)).toEqual([
+      "gv222222222222",
     ]);
-    await driver.detach(net, one);
-    expect(await a.run("ip", "-br", "link", "show", "eth0")).toContain("does not exist");
-    expect(await pings(b, "10.9.0.2")).toBe(false);
-    await driver.detach(net, one);
-    await driver.lower(net);
-    await driver.lower(net);
-    // The other port is left to its container.
-    expect((await listOwn(native, host.fd, OURS)).map(({ name }) => name)).toEqual(["gv333333333333"]);
   });
 
   test("bridge: neighbours that may not talk to each other reach the gateway alone", async () => {
-    using host = await NetworkNamespace.make();
-    using a = await NetworkNamespace.make();
-    using b = await NetworkNamespace.make();
-    const driver = new BridgeDriver(builtNative(), host.fd);
+    using lab = await DriverLab.make();
+    const driver = new BridgeDriver(builtNative(), lab.host.fd);
     const net = networkRecord("bridge", {
       "com.docker.network.bridge.enable_icc": "false",
       "com.docker.network.driver.mtu": "1400",
     });
     for (const [place, each] of [
-      [a, endpointRecord(2)],
-      [b, endpointRecord(3)],
+      [lab.a, endpointRecord(2)],
+      [lab.b, endpointRecord(3)],
     ] as const)
       await driver.attach(net, each, place.fd, interiorOf(each, WAYS));
-    expect([await pings(a, "10.9.0.1"), await pings(a, "10.9.0.3")]).toEqual([true, false]);
-    expect(await b.run("ip", "link", "show", "eth0")).toContain("mtu 1400");
+    expect([await pings(lab.a, "10.9.0.1"), await pings(lab.a, "10.9.0.3")]).toEqual([true, false]);
+    expect(await lab.b.run("ip", "link", "show", "eth0")).toContain("mtu 1400");
   });
 
   test("bridge: one that somebody has deleted is made again", async () => {
-    using host = await NetworkNamespace.make();
-    using a = await NetworkNamespace.make();
-    const driver = new BridgeDriver(builtNative(), host.fd);
+    using lab = await DriverLab.make();
+    const driver = new BridgeDriver(builtNative(), lab.host.fd);
     const [net, one] = [networkRecord("bridge"), endpointRecord(2)];
     await driver.raise(net);
-    await host.run("ip", "link", "delete", "br-abababababab");
-    await driver.attach(net, one, a.fd, interiorOf(one, WAYS));
-    expect(await pings(a, "10.9.0.1")).toBe(true);
+    await lab.host.run("ip", "link", "delete", "br-abababababab");
+    await driver.attach(net, one, lab.a.fd, interiorOf(one, WAYS));
+    expect(await pings(lab.a, "10.9.0.1")).toBe(true);
   });
 
-  test("macvlan: on the wire of its parent, which stays when it was there before", async () => {
+  test("a name that somebody else has is a conflict, and a parent that is not there is not found", async () => {
     using host = await NetworkNamespace.make();
-    using a = await NetworkNamespace.make();
-    using b = await NetworkNamespace.make();
-    const native = builtNative();
-    const driver = new BelowDriver(native, host.fd);
-    await host.run("ip", "link", "add", "wire", "type", "veth", "peer", "name", "far");
-    for (const end of ["wire", "far"]) await host.run("ip", "link", "set", end, "up");
-    const net = networkRecord("macvlan", { parent: "wire" });
-    await driver.raise(net);
-    for (const [place, each] of [
-      [a, endpointRecord(2)],
-      [b, endpointRecord(3)],
-    ] as const)
-      await driver.attach(net, each, place.fd, interiorOf(each, WAYS));
-    expect(await pings(a, "10.9.0.3")).toBe(true);
-    await driver.detach(net, endpointRecord(2), a.fd);
-    expect(await a.run("ip", "-br", "link", "show", "eth0")).toContain("does not exist");
-    await driver.lower(net);
-    expect((await listLinks(native, host.fd)).map(({ name }) => name).toSorted()).toEqual([
-      "far",
-      "lo",
-      "wire",
+    await host.run("ip", "link", "add", "br-abababababab", "type", "bridge");
+    const why = (work: Promise<void>): Promise<unknown> => work.catch((error: unknown) => error);
+    const taken = await why(new BridgeDriver(builtNative(), host.fd).raise(networkRecord("bridge")));
+    expect(isCategory(taken, "conflict")).toBe(true);
+    const missing = await why(below(host.fd).raise(networkRecord("macvlan", { parent: "none.5" })));
+    expect([isCategory(missing, "not_found"), String(missing)]).toEqual([
+      true,
+      expect.stringContaining("none"),
     ]);
-    expect(
-      await driver
-        .raise(networkRecord("macvlan", { parent: "none" }))
-        .catch((error: unknown) => String(error)),
-    ).toContain("none");
+    const invalid = await why(below(host.fd).raise(networkRecord("macvlan", { parent: "none" })));
+    expect(String(invalid)).toContain("none");
+  });
+
+  test("what this kernel does not know is said so", async () => {
+    using lab = await DriverLab.make(makeWire);
+    const known = await lab.host.run("ip", "link", "add", "link", "wire", "name", "x", "type", "ipvlan");
+    const [net, one] = [networkRecord("ipvlan", { parent: "wire" }), endpointRecord(2)];
+    const outcome: unknown = await below(lab.host.fd)
+      .attach(net, one, lab.a.fd, interiorOf(one, WAYS))
+      .catch((error: unknown) => error);
+    expect(isCategory(outcome, "not_implemented")).toBe(known.includes("exit "));
   });
 });
