@@ -1,17 +1,20 @@
 /**
  * npm run chaos -- images [--kills N] [--driver NAME]...
+ * npm run chaos -- networks [--kills N]
  * npm run chaos -- powercut [--points N] [--driver NAME]... [--filesystem NAME]...
  *
  * Runs a whole campaign, which the tests run a little of: 200 kills for each storage driver, or a power cut at every flush of
- * the disk and at 200 random moments. Root. `--seed N` (or `GANTRY_SEED`) chooses the same moments again.
+ * the disk and at 200 random moments; networks are killed 200 times. Root. `--seed N` (or `GANTRY_SEED`) chooses the same moments again.
  */
 import { parseArgs } from "node:util";
 import { seeded } from "../support/random.ts";
 import { killWhileImagesChange } from "./images.ts";
+import { killWhileNetworksChange } from "./networks.ts";
 import { cutPowerWhileImagesChange } from "./power-cut/campaign.ts";
 import { whyNotOn } from "./power-cut/recorded-disk.ts";
 
 const USAGE = `usage: npm run chaos -- images [--kills N] [--driver NAME]... [--seed N]
+       npm run chaos -- networks [--kills N] [--seed N]
        npm run chaos -- powercut [--points N] [--driver NAME]... [--filesystem NAME]... [--seed N]`;
 
 const { values, positionals } = parseArgs({
@@ -34,6 +37,8 @@ if (values.seed !== undefined) process.env["GANTRY_SEED"] = String(numberOf("see
 const [campaign, ...rest] = positionals;
 if (rest.length > 0) throw new Error(USAGE);
 if (campaign === "images" && values.points === undefined && values.filesystem === undefined) await killAll();
+else if (campaign === "networks" && Object.keys(values).every((name) => ["kills", "seed"].includes(name)))
+  await killNetworks();
 else if (campaign === "powercut" && values.kills === undefined) await cutAll();
 else throw new Error(USAGE);
 
@@ -43,6 +48,11 @@ async function killAll(): Promise<void> {
     await timed(driver, () =>
       killWhileImagesChange({ driver, kills, random: seeded(`kills, ${driver}`), tell }),
     );
+}
+
+async function killNetworks(): Promise<void> {
+  const kills = numberOf("kills", values.kills ?? "200");
+  await timed("networks", () => killWhileNetworksChange({ kills, random: seeded("kills, networks"), tell }));
 }
 
 async function cutAll(): Promise<void> {
