@@ -302,6 +302,15 @@ describe("connect and disconnect", () => {
     expect((await post("/containers/web/restart")).status).toBe(204);
   });
 
+  test("one that is in no network any more leaves nothing behind it", async () => {
+    const id = await started("web", { HostConfig: { NetworkMode: "front" } });
+    await post("/networks/front/disconnect", { Container: "web" });
+    expect(host.network.views.has(id)).toBe(true);
+    await stop("web");
+    await host.store.find("web").settling;
+    expect(host.network.views.has(id)).toBe(false);
+  });
+
   test("published ports of a version of IP without a way out are anybody's", async () => {
     await post("/networks/create", { Name: "six", EnableIPv6: true });
     const ports = { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } };

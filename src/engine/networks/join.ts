@@ -120,11 +120,12 @@ export async function leaveNetworks(
 ): Promise<void> {
   const { networks, sandboxes, names, firewall, forwarders, ipam, hostPorts, forgetFlows } = deps.network;
   const endpoints = networks.endpointsIn(container.id);
-  if (endpoints.length === 0) return;
-  const places = sharer === undefined ? [] : placesOf(networks, container.id);
+  // One that was taken out of all its networks still had its name server.
   sandboxes.forget(container.id);
   forwarders.stop(container.id);
   networks.endChange(container.id);
+  if (endpoints.length === 0) return;
+  const places = sharer === undefined ? [] : placesOf(networks, container.id);
   let isPublished = false;
   for (const { id, network } of endpoints) {
     networks.removeEndpoint(id);
