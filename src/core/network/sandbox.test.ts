@@ -78,6 +78,44 @@ describeWith("a sandbox", ["root", "native"], () => {
     next.sandboxes.forget("c1");
   });
 
+  test("is mended: what is whole stays, what is half made or gone is made, what is nobody's goes", async () => {
+    using host = await NetworkNamespace.make();
+    using place = await NetworkNamespace.make();
+    await place.run("ip", "link", "set", "lo", "up");
+    const { sandboxes, names } = openSandboxes(host.fd);
+    const network = networkRecord("bridge");
+    const members = [2, 3, 4].map((number) => {
+      const interfaceName = `eth${number - 2}`;
+      return {
+        network,
+        endpoint: { ...endpointRecord(number), interfaceName, linkLocalIps: [] },
+        ways: WAYS,
+      };
+    });
+    const [whole, half, gone] = members;
+    if (whole === undefined || half === undefined || gone === undefined) throw new Error("no members");
+    const task = new Task(place.pid);
+    await sandboxes.furnish(task, [whole, { ...half, ways: { ipv4: false, ipv6: false } }], undefined);
+    const index = await place.run("cat", "/sys/class/net/eth0/ifindex");
+    await place.run("ip", "addr", "flush", "dev", "eth1");
+    // Of an endpoint that is no more, and one that the container has made itself.
+    await place.run("ip", "link", "add", "other", "type", "bridge");
+    await place.run("ip", "link", "set", "other", "alias", "gantry:c1:e9");
+    await place.run("ip", "link", "add", "own", "type", "bridge");
+    for (let round = 0; round < 2; round++) {
+      await sandboxes.mend(task, members);
+      await sandboxes.reroute(task, members.slice(0, 1));
+      expect(await place.run("cat", "/sys/class/net/eth0/ifindex")).toBe(index);
+      expect(await place.run("ip", "-br", "-4", "addr")).toMatch(
+        /eth0@\S+ +UP +10\.9\.0\.2\/24[^]*eth1@\S+ +UP +10\.9\.0\.3\/24[^]*eth2@\S+ +UP +10\.9\.0\.4\/24/,
+      );
+      expect(await place.run("ip", "-br", "link")).toMatch(/^own/m);
+      expect(await place.run("ip", "-br", "link")).not.toMatch(/^other/m);
+      expect(await place.run("ip", "route", "show", "default")).toBe("default via 10.9.0.1 dev eth0 \n");
+    }
+    names.close();
+  });
+
   test("without names has no sockets; what is kept in part is not adopted", async () => {
     using host = await NetworkNamespace.make();
     using place = await NetworkNamespace.make();

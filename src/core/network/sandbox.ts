@@ -52,6 +52,8 @@ const RESOLVER = Uint8Array.of(127, 0, 0, 11);
 const PORTS = { first: 20_000, end: 32_768 };
 const PORT_ATTEMPTS = 16;
 
+const NOWHERE: Ways = { ipv4: false, ipv6: false };
+
 export class Sandboxes {
   readonly #options: SandboxOptions;
 
@@ -90,7 +92,8 @@ export class Sandboxes {
 
   /**
    * After a change of a running container that was cut off: has it the links of these endpoints, each whole, and no others of
-   * ours. Links that are whole, and those that the container has made itself, stay as they are.
+   * ours. Links that are whole, and those that the container has made itself, stay as they are. Others come without default
+   * routes (`reroute`).
    */
   async mend(task: Pick<SandboxTask, "pid">, members: readonly Membership[]): Promise<void> {
     const { native } = this.#options;
@@ -104,7 +107,7 @@ export class Sandboxes {
         if (link !== undefined && isWhole(member, link, addresses)) continue;
         // Half of what leads out of the namespace is what was being made.
         if (link?.parentNamespace !== undefined) await removeListed(native, namespace, link);
-        await this.#attach(member, namespace);
+        await this.#attach({ ...member, ways: NOWHERE }, namespace);
       }
     });
   }
