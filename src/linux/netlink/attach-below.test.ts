@@ -42,6 +42,30 @@ function below(
 }
 
 describeWith("attachBelow()", ["root", "native", "busybox"], () => {
+  test.each(["bridge", "passthru"] as const)(
+    "%s: waits for what one that has ended still has, and not for one that goes on",
+    async (mode) => {
+      using host = await NetworkNamespace.make();
+      using second = await NetworkNamespace.make();
+      const type = { kind: "macvlan", parent: await wire(host), mode } as const;
+      const mac = Uint8Array.from([2, 0x42, 10, 78, 0, 2]);
+      const wishOf = (inside: NetworkNamespace): BelowAttachment => {
+        const wish = below(host, inside, type, 2);
+        return { ...wish, inside: { ...wish.inside, mac } };
+      };
+      const first = await NetworkNamespace.make();
+      await attachBelow(native, wishOf(first));
+      const gone = Bun.sleep(150).then(() => first[Symbol.dispose]());
+      expect(await attachBelow(native, wishOf(second))).toBeGreaterThan(0);
+      await gone;
+      using third = await NetworkNamespace.make();
+      const failure = messageOf(await failureOf(attachBelow(native, wishOf(third))));
+      expect(failure).toContain(mode === "bridge" ? "its address is another's" : "mode passthru");
+      expect((await listLinks(native, third.fd)).map(({ name }) => name)).toEqual(["lo"]);
+    },
+    10_000,
+  );
+
   test("puts containers on the parent's wire, and leaves the host's namespace as it was", async () => {
     using host = await NetworkNamespace.make();
     using first = await NetworkNamespace.make();

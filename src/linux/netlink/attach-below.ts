@@ -4,8 +4,9 @@
  *
  * On crash: nothing but that link, which goes with its namespace.
  */
-import { fail } from "../../base/errors.ts";
-import { exchange, PROTOCOL } from "./exchange.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { fail, GantryError } from "../../base/errors.ts";
+import { exchange, NetlinkError, PROTOCOL } from "./exchange.ts";
 import { furnish, furniture, type Inside, prepare } from "./furnish.ts";
 import { findLink } from "./link-listing.ts";
 import { deleteLink, type LinkKind, newLink } from "./links.ts";
@@ -20,8 +21,38 @@ export interface BelowAttachment {
   readonly inside: Inside;
 }
 
-/** Returns its index. After a rejection nothing is left. Throws `conflict` when the container has a link of that name. */
+const ATTEMPTS = 100;
+const PAUSE_MS = 20;
+
+/**
+ * Returns its index. After a rejection nothing is left. Throws `conflict` when the container has a link of that name, or somebody
+ * else below the parent the address, or the whole parent (passthru). The kernel takes the links of a namespace that has ended away
+ * in its own time: what they have is waited for.
+ */
 export async function attachBelow(native: Kernel, own: BelowAttachment): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await attachOnce(native, own);
+    } catch (error) {
+      const what = whatIsTaken(own, error);
+      if (what === undefined) throw error;
+      if (attempt === ATTEMPTS)
+        throw fail("conflict", `cannot make ${own.type.kind} link "${own.inside.name}": ${what}`, error);
+      await delay(PAUSE_MS);
+    }
+  }
+}
+
+function whatIsTaken({ type }: BelowAttachment, error: unknown): string | undefined {
+  if (!(error instanceof GantryError) || !(error.cause instanceof NetlinkError)) return undefined;
+  const { code } = error.cause;
+  if (code === "EADDRINUSE") return "its address is another's on the same parent";
+  return code === "EINVAL" && type.mode === "passthru"
+    ? "its parent is another's alone (mode passthru)"
+    : undefined;
+}
+
+async function attachOnce(native: Kernel, own: BelowAttachment): Promise<number> {
   const { namespace, type, alias, inside } = own;
   const { name } = inside;
   furniture(0, inside);
