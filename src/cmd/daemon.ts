@@ -37,6 +37,7 @@ import { jsonFileReader } from "../core/logging/json-file-reader.ts";
 import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
+import { claimHost } from "../core/network/host-claim.ts";
 import type { LogSink } from "../core/tasks/tasks.ts";
 import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
@@ -192,6 +193,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const events = new MemoryEventBus();
   const locks = new KeyedLock();
   const hostId = engineId(metadata);
+  claimHost(native, {
+    engine: hostId,
+    pid: process.pid,
+    dataRoot: roots.dataRoot,
+    execRoot: roots.execRoot,
+  });
   const networkHost = openNetworks({
     native,
     metadata,

@@ -1,3 +1,10 @@
+import { statSync } from "node:fs";
+
+/** Of this process's network namespace; no other one has it at the same time. */
+export function ownNetworkNamespace(): number {
+  return statSync("/proc/self/ns/net").ino;
+}
+
 /** A process's network namespace as a path that can be joined or shown. */
 export function networkNamespaceOf(pid: number): string {
   return `/proc/${pid}/ns/net`;

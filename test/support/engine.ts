@@ -104,7 +104,8 @@ export class Engine {
           "private",
           "sh",
           "-c",
-          `set -e; ip link set lo up; ${this.#hostSetup}; : > "${ready}"; exec sleep infinity`,
+          // What is volatile on a host goes with its namespaces here.
+          `set -e; mkdir -p -m 700 /run/gantry-networks; mount -t tmpfs tmpfs /run/gantry-networks; ip link set lo up; ${this.#hostSetup}; : > "${ready}"; exec sleep infinity`,
         ],
         { stdio: "ignore" },
       );

@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { claimHost, type HostClaim, whyTaken } from "./host-claim.ts";
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "claim-"));
+  [one, two] = [claimOf("one"), claimOf("two")];
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+const claimOf = (engine: string): HostClaim => ({
+  engine,
+  pid: 7,
+  dataRoot: `/data/${engine}`,
+  execRoot: join(directory, engine),
+});
+let one: HostClaim;
+let two: HostClaim;
+const FREE = {
+  lockFile: (path: string) => {
+    writeFileSync(path, "", { flag: "a" }); // made, as the real one does
+    return 5;
+  },
+};
+const LOCKED = { lockFile: () => undefined };
+const claims = (): string => join(directory, "claims");
+
+test("who is refused, and why", () => {
+  const free = { isLocked: false, hasTasks: true };
+  expect(whyTaken(two, undefined, free)).toBeUndefined();
+  expect(whyTaken(one, one, free)).toBeUndefined();
+  // Its store was deleted: what is left of it is taken over.
+  expect(whyTaken({ ...two, execRoot: one.execRoot }, one, free)).toBeUndefined();
+  expect(whyTaken(two, one, { isLocked: false, hasTasks: false })).toBeUndefined();
+  expect(whyTaken(two, one, free)).toContain('containers of the engine with the data root "/data/one" go on');
+  expect(whyTaken(two, one, { isLocked: true, hasTasks: false })).toContain("runs (process 7)");
+  expect(whyTaken(two, undefined, { isLocked: true, hasTasks: false })).toContain("process unknown");
+});
+
+test("a host is had by one engine, and by the next when no container of the first goes on", () => {
+  claimHost(FREE, one, claims());
+  const [name = ""] = readdirSync(claims());
+  expect(name).toMatch(/^net-\d+$/);
+  expect(() => claimHost(LOCKED, two, claims())).toThrow('data root "/data/one", whose gantryd runs');
+  mkdirSync(join(one.execRoot, "tasks", "c1"), { recursive: true });
+  expect(() => claimHost(FREE, two, claims())).toThrow("stop them with its gantryd");
+  expect(readFileSync(join(claims(), name), "utf8")).toContain('"one"');
+  claimHost(FREE, one, claims());
+  rmSync(join(one.execRoot, "tasks", "c1"), { recursive: true });
+  claimHost(FREE, two, claims());
+  expect(readFileSync(join(claims(), name), "utf8")).toContain('"two"');
+});
+
+test("a claim that a kill has cut is none", () => {
+  claimHost(FREE, one, claims());
+  const [name = ""] = readdirSync(claims());
+  mkdirSync(join(one.execRoot, "tasks", "c1"), { recursive: true });
+  for (const text of ["", '{"engine":"on', "[]"]) {
+    writeFileSync(join(claims(), name), text);
+    expect(() => claimHost(FREE, two, claims())).not.toThrow();
+  }
+});
