@@ -21,7 +21,7 @@ import type { NetworkRecord } from "../../src/core/network/network-record.ts";
 import { Networks } from "../../src/core/network/networks.ts";
 import { reconcile } from "../../src/linux/nftables/transaction.ts";
 import type { Engine } from "../support/engine.ts";
-import type { Inventory } from "../support/leak-check.ts";
+import { type Inventory, namespacesOf, pids, read } from "../support/leak-check.ts";
 import { builtNative } from "../support/native.ts";
 import { ownInventory } from "../support/own-inventory.ts";
 import { must, run } from "../support/run.ts";
@@ -86,6 +86,8 @@ export interface NetworkFacts {
   readonly hostLinks: readonly LinkFacts[];
   /** Network namespaces of everything that is the engine's, but the host's. */
   readonly namespaces: readonly string[];
+  /** For each forwarder its container. */
+  readonly forwarders: readonly string[];
   /** What was not as it should be in the host's table. */
   readonly wrongRules: readonly string[];
 }
@@ -144,8 +146,15 @@ export async function networkFacts(engine: Engine, before: Inventory): Promise<N
     namespaces: [...(ownInventory(engine)["namespaces"] ?? [])].filter(
       (name) => name.startsWith("net:") && name !== host && !(before["namespaces"]?.has(name) ?? false),
     ),
+    forwarders: pids().flatMap((pid) => forwardedBy(pid, host)),
     wrongRules: await wrongRules(engine, rows),
   };
+}
+
+function forwardedBy(pid: string, host: string): readonly string[] {
+  const [, role = "", owner = ""] = read(`/proc/${pid}/cmdline`).split("\0");
+  if (role !== "forward" || !/^[0-9a-f]{64}$/.test(owner)) return [];
+  return namespacesOf(pid).includes(host) ? [owner] : [];
 }
 
 async function body(engine: Engine, path: string): Promise<string> {

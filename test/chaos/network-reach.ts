@@ -50,7 +50,7 @@ function publishedBy({ name, hostname, ports }: ContainerFacts): readonly Expect
   return ports
     .filter(({ protocol }) => protocol === "tcp")
     .flatMap(({ hostIp, hostPort }) => {
-      const loopback = hostIp.includes(":") ? [] : ["127.0.0.1"];
+      const loopback = hostIp.includes(":") ? ["::1"] : ["127.0.0.1"];
       const others = { "0.0.0.0": [HOST_ADDRESSES.ipv4], "::": [HOST_ADDRESSES.ipv6] }[hostIp] ?? [];
       const addresses = [...loopback, ...others];
       return addresses.map((address) => ({

@@ -78,6 +78,7 @@ const FACTS: NetworkFacts = {
   members: { [NETWORK.id]: [CONTAINER.id] },
   hostLinks: [BRIDGE, PORT],
   namespaces: ["net:[2]"],
+  forwarders: [CONTAINER.id],
   wrongRules: [],
 };
 
@@ -177,6 +178,8 @@ const HARM: readonly (readonly [what: string, change: Partial<NetworkFacts>, fou
     "10.9.0.2 is had by the host's other and c's eth0",
   ],
   ["a namespace of nobody", { namespaces: ["net:[2]", "net:[3]"] }, "network namespace net:[3]"],
+  ["a forwarder of nobody", { forwarders: ["ff"] }, "a forwarder is of a container that does not run: ff"],
+  ["a forwarder too many", { forwarders: [CONTAINER.id, CONTAINER.id] }, "c has two forwarders"],
   ["a rule of others", { wrongRules: ['chain "ours"'] }, 'the firewall\'s chain "ours"'],
 ];
 

@@ -21,6 +21,7 @@ export function violationsIn(facts: NetworkFacts): readonly string[] {
     ...sharedAddresses(facts),
     ...namespaceViolations(facts),
     ...memberViolations(facts),
+    ...forwarderViolations(facts),
     ...facts.wrongRules.map((what) => `the firewall's ${what} was not as the rows say`),
   ];
 }
@@ -215,6 +216,15 @@ function namespaceViolations(facts: NetworkFacts): readonly string[] {
   return facts.namespaces
     .filter((name) => !wanted.has(name))
     .map((name) => `network namespace ${name} is of no running container`);
+}
+
+/** Which ports they serve is asked of them (`network-reach.ts`). */
+function forwarderViolations(facts: NetworkFacts): readonly string[] {
+  const names = new Map(running(facts).map(({ id, name }) => [id, name]));
+  return facts.forwarders.flatMap((owner, at) => [
+    ...(names.has(owner) ? [] : [`a forwarder is of a container that does not run: ${owner}`]),
+    ...(facts.forwarders.indexOf(owner) === at ? [] : [`${names.get(owner) ?? owner} has two forwarders`]),
+  ]);
 }
 
 function memberViolations({ networks, endpoints, members }: NetworkFacts): readonly string[] {

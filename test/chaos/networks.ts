@@ -4,7 +4,6 @@
  * answered is so, and everybody is reached who should be. A violation is thrown with the number of the kill and the deeds.
  */
 import { spawn } from "node:child_process";
-import { cpSync } from "node:fs";
 import { messageOf } from "../../src/base/errors.ts";
 import { Engine, GANTRY } from "../support/engine.ts";
 import { busyboxArchive } from "../support/images.ts";
@@ -38,17 +37,23 @@ export async function startNetworkWorld(): Promise<Engine> {
   const engine = await Engine.start([], HOST);
   try {
     await engine.ok(["load", "-q", "-i", await busyboxArchive()]);
-    // What a daemon makes when it first needs it, and keeps.
-    await engine.ok(["run", "-d", "--name", "first", "-p", "18000:80/udp", "busybox", "sleep", "100"]);
-    await engine.ok(["rm", "-f", "first"]);
-    await engine.ok(["network", "create", "--ipv6", "first"]);
-    await engine.ok(["network", "rm", "first"]);
     await engine.restart();
+    await warmUp(engine);
     return engine;
   } catch (error) {
     await engine.close();
     throw error;
   }
+}
+
+/** What a daemon makes when it first needs it, and keeps, is made now. */
+async function warmUp(engine: Engine): Promise<void> {
+  await engine.ok(["network", "create", "--ipv6", "first"]);
+  const run = ["run", "-d", "--name", "first", "--network", "first"];
+  await engine.ok([...run, "-p", "18000:80", "-p", "18000:80/udp", "busybox", "sleep", "100"]);
+  await engine.ok(["exec", "first", "nslookup", "first"]);
+  await engine.ok(["rm", "-f", "first"]);
+  await engine.ok(["network", "rm", "first"]);
 }
 
 export async function killWhileNetworksChange(campaign: NetworkCampaign): Promise<void> {
@@ -89,16 +94,14 @@ export async function killWhileNetworksChange(campaign: NetworkCampaign): Promis
       }
     }
     await removeEverything(engine);
+    await warmUp(engine);
     await expectWholeNetworks(engine, new Ledger(), before);
     await expectNoLeaks(engine, before, [], everything);
     tell(
       `networks: ${kills} kills; ${counts.done} deeds were done, ${counts.refused} refused or cut off; ${(counts.running / kills).toFixed(1)} containers ran, ${(counts.ports / kills).toFixed(1)} ports were published`,
     );
   } finally {
-    if (!process.env["GANTRY_CHAOS_KEEP"]) {
-      cpSync(engine.logFile, "/tmp/nc-daemon.log");
-      await engine.close();
-    } else tell(`kept: ${engine.dir} ${engine.runDir} pid ${engine.pid}`);
+    await engine.close();
   }
 }
 
