@@ -70,7 +70,7 @@ export async function killWhileNetworksChange(campaign: NetworkCampaign): Promis
         atMs: random() * 150,
       }));
       // While one of them is at work, or just done.
-      const killAtMs = (round[0]?.atMs ?? 0) + random() * 250;
+      const killAtMs = (round[0]?.atMs ?? 0) + random() * 450;
       const starts = Array.from(
         { length: random() < 0.3 ? 1 + Math.floor(random() * 2) : 0 },
         () => random() * 500,
