@@ -71,6 +71,12 @@ describeWith("a sandbox", ["root", "native"], () => {
     expect(next.sandboxes.adopt("c1", task.kept, view)).toBe(true);
     expect(await asked).toContain("10.9.0.3");
 
+    // Back in a network with names it has the server that it had.
+    const sockets = new Map(task.kept);
+    await next.sandboxes.serveNames(task, view);
+    expect(task.kept).toEqual(sockets);
+    expect(await lookUp(place)).toContain("10.9.0.3");
+
     await next.sandboxes.disconnect(task, member);
     expect(await place.run("ip", "-br", "link", "show", "eth0")).toContain("does not exist");
     await next.sandboxes.connect(task, member);

@@ -119,8 +119,12 @@ export class Sandboxes {
     );
   }
 
-  /** For a container that had no names to ask for, and has from now on. After a rejection it has none. */
+  /**
+   * For a container that had no names to ask for, and has from now on. One that was served before, in networks that it has left,
+   * still is. After a rejection it has none.
+   */
   async serveNames(task: SandboxTask, view: () => NameView): Promise<void> {
+    if (this.#options.names.has(task.id)) return;
     await inNamespace(task.pid, (namespace) => this.#serveNames(task, namespace, view));
   }
 
@@ -138,6 +142,11 @@ export class Sandboxes {
     }
     this.#options.names.add(containerId, { udpFd, tcpFd }, view);
     return true;
+  }
+
+  /** Copies of what a shim has kept, which are not needed. */
+  discard(kept: ReadonlyMap<string, number>): void {
+    for (const fd of kept.values()) this.#options.native.closeFd(fd);
   }
 
   /** The container has ended. Its links are gone with it. */

@@ -9,6 +9,7 @@ import { NO_WISHES } from "./attachments.ts";
 import { enterNetwork } from "./join.ts";
 import { mendNetworks } from "./mend.ts";
 import { placesOf } from "./places.ts";
+import { adoptNetworks } from "./restore-networks.ts";
 
 let host: ApiHost;
 let container: Container;
@@ -84,6 +85,21 @@ test("a file that the container has written to stays", async () => {
   writeFileSync(filesOf("resolv.conf"), "nameserver 10.0.0.1\n");
   await mend();
   expect(readFileSync(filesOf("resolv.conf"), "utf8")).toBe("nameserver 10.0.0.1\n");
+});
+
+test("its questions are asked anew, as nobody knows where they are sent to", async () => {
+  begun("endpoint");
+  for (const name of ["dns-udp", "dns-tcp"]) await task().keep(name, 100);
+  const deps = { ...host.deps, predefine: host.network.predefine, sweepLinks: () => Promise.resolve() };
+  await adoptNetworks(deps, container, task());
+  expect(host.network.deeds.filter((deed) => deed.startsWith("discard"))).toEqual([
+    "discard dns-udp",
+    "discard dns-tcp",
+  ]);
+  expect(host.network.views.has(container.id)).toBe(true);
+  host.network.deeds.length = 0;
+  await adoptNetworks(deps, container, task());
+  expect(host.network.deeds.filter((deed) => deed.startsWith("discard"))).toEqual([]);
 });
 
 test("what the kernel refuses is to be mended yet", async () => {

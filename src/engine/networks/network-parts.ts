@@ -40,7 +40,7 @@ export interface NetworkParts {
   readonly driverOf: (network: NetworkRecord) => Driver;
   readonly sandboxes: Pick<
     Sandboxes,
-    "furnish" | "connect" | "disconnect" | "mend" | "serveNames" | "adopt" | "forget" | "reroute"
+    "furnish" | "connect" | "disconnect" | "mend" | "serveNames" | "adopt" | "discard" | "forget" | "reroute"
   >;
   readonly firewall: FirewallKeeper;
   readonly hostPorts: HostPorts;

@@ -82,12 +82,15 @@ export async function adoptNetworks(
   } catch (error) {
     log.warn("cannot forward ports of a container", { id: container.id, error: messageOf(error) });
   }
-  if (!servesNames(places)) return;
   const sockets = new Map([...kept].filter(([name]) => name !== KEPT_FORWARDER));
+  const isServed = servesNames(places);
+  // Of a change that was not finished they may not be those that questions are sent to.
+  if (!isServed || isMended) parts.sandboxes.discard(sockets);
+  if (!isServed) return;
   try {
     const view = nameViewOf(parts, container);
-    // It came into its first network with names, and that was not finished.
-    if (!parts.sandboxes.adopt(container.id, sockets, view)) await parts.sandboxes.serveNames(task, view);
+    if (isMended || !parts.sandboxes.adopt(container.id, sockets, view))
+      await parts.sandboxes.serveNames(task, view);
   } catch (error) {
     log.warn("cannot serve names to a container", { id: container.id, error: messageOf(error) });
   }

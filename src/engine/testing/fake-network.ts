@@ -72,6 +72,9 @@ export class FakeNetwork {
           this.views.set(id, view);
           return true;
         },
+        discard: (kept) => {
+          for (const name of kept.keys()) this.#do(`discard ${name}`);
+        },
         forget: (id) => {
           this.views.delete(id);
         },

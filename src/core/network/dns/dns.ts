@@ -23,6 +23,9 @@ export interface NameServer {
    */
   add(containerId: string, sockets: EndpointSockets, view: () => NameView): void;
 
+  /** Whether it is served. */
+  has(containerId: string): boolean;
+
   /** Serves it no more: closes descriptors and connections, gives up what is under way. An unknown one is fine. */
   remove(containerId: string): void;
 

@@ -46,6 +46,10 @@ export class DnsServer implements NameServer {
     this.#clients.set(containerId, client);
   }
 
+  has(containerId: string): boolean {
+    return this.#clients.has(containerId);
+  }
+
   remove(containerId: string): void {
     const client = this.#clients.get(containerId);
     this.#clients.delete(containerId);
