@@ -104,11 +104,13 @@ function newContainer(random: Random, { networks, running, stopped }: Seen): rea
 function run(random: Random, seen: Seen): Deed {
   const [name, network] = newContainer(random, seen);
   const removes = random() < 0.3 ? ["--rm"] : [];
+  const rates = random() < 0.3 ? ["--net-rate-out", "100mbit"] : [];
   return {
     words: [
       "run",
       "-d",
       ...removes,
+      ...rates,
       "--name",
       name,
       "--network",
@@ -132,6 +134,19 @@ function runBriefly(random: Random, seen: Seen): Deed {
   return { words: ["run", "-d", "--rm", ...rest], about: [name], claims: [] };
 }
 
+/** Ports and rates of a container that runs, or will. */
+function update(random: Random, seen: Seen): Deed {
+  const name = mostly(random, seen.running, CONTAINERS);
+  const port = `${one(random, HOST_PORTS)}:80`;
+  const flags = one(random, [
+    ["--publish-add", port],
+    ["--publish-rm", port],
+    ["--net-rate-in", "50mbit", "--net-rate-out", "20mbit"],
+    ["--net-rate-in", "0", "--net-rate-out", "0"],
+  ]);
+  return { words: ["update", ...flags, name], about: [name, "updated"], claims: [] };
+}
+
 function toContainer(words: readonly string[], isRunning: boolean) {
   return (random: Random, seen: Seen): Deed => {
     const sensible = { start: seen.stopped, rm: [...seen.running, ...seen.stopped] }[words[0] ?? ""];
@@ -153,6 +168,7 @@ const DEEDS: readonly (readonly [weight: number, deed: (random: Random, seen: Se
   [2, toContainer(["restart", "-t", "0"], true)],
   [1, toContainer(["stop", "-t", "0"], false)],
   [6, toContainer(["start"], true)],
+  [3, update],
   [1, prune],
 ];
 

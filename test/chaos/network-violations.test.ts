@@ -138,6 +138,16 @@ const HARM: readonly (readonly [what: string, change: Partial<NetworkFacts>, fou
     "link gv222222222222 of the host is down",
   ],
   ["a port of no bridge", { hostLinks: [BRIDGE, { ...PORT, master: "" }] }, 'is a port of "", not of'],
+  [
+    "a shaper of nobody",
+    { hostLinks: [BRIDGE, PORT, other({ name: "gi222222222222", alias: PORT.alias })] },
+    "link gi222222222222",
+  ],
+  [
+    "a shaper that is gone",
+    { endpoints: [{ ...ENDPOINT, rates: { inBits: 0, outBits: 8 } }] },
+    "link gi222222222222 of the host is missing",
+  ],
   ["a link that is gone", withInterior({ links: [] }), "c: no link for net"],
   [
     "a link too many",

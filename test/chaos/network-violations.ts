@@ -9,6 +9,7 @@ import {
   MARK,
   networkMark,
 } from "../../src/core/network/link-names.ts";
+import { shaperOf } from "../../src/linux/netlink/rates.ts";
 import type { NetworkRecord } from "../../src/core/network/network-record.ts";
 import type { ContainerFacts, EndpointDocument, Interior, LinkFacts, NetworkFacts } from "./network-facts.ts";
 
@@ -67,10 +68,12 @@ function wantedLinks({ networks, endpoints }: NetworkFacts): ReadonlyMap<string,
     } else if ((settings.kind === "macvlan" || settings.kind === "ipvlan") && settings.parent === "")
       wanted.set(dummyNameOf(network.id), { alias, master: "", addresses: [] });
   }
-  for (const { id, container, network } of endpoints) {
+  for (const { id, container, network, rates } of endpoints) {
     const master = bridges.get(network);
-    if (master !== undefined)
-      wanted.set(hostLinkOf(id), { alias: endpointMark(container, id), master, addresses: [] });
+    if (master === undefined) continue;
+    const alias = endpointMark(container, id);
+    wanted.set(hostLinkOf(id), { alias, master, addresses: [] });
+    if ((rates?.outBits ?? 0) > 0) wanted.set(shaperOf(hostLinkOf(id)), { alias, master: "", addresses: [] });
   }
   return wanted;
 }

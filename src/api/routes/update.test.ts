@@ -305,7 +305,7 @@ describe("published ports of a container that does not run", () => {
   test("are for its next start", async () => {
     await host.create("web", { HostConfig: {} });
     expect((await networking("web", { PublishAdd: published("8080") })).status).toBe(200);
-    expect(host.network.deeds).toEqual(["raise bridge", "apply firewall"]);
+    expect(host.network.deeds).toEqual(["raise bridge"]);
     stored("web");
     await post("/containers/web/start");
     expect(led()).toEqual(["0.0.0.0:8080->80/tcp"]);
