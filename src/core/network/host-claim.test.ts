@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,24 +46,41 @@ test("who is refused, and why", () => {
   expect(whyTaken(two, undefined, { isLocked: true, hasTasks: false })).toContain("process unknown");
 });
 
-test("a host is had by one engine, and by the next when no container of the first goes on", () => {
+/** What a shim is to be seen by: it works in its task's run directory. */
+async function shim(claim: HostClaim): Promise<AsyncDisposable> {
+  const cwd = join(claim.execRoot, "tasks", "c1");
+  mkdirSync(cwd, { recursive: true });
+  const child = spawn("sleep", ["100"], { cwd, stdio: "ignore" });
+  const gone = once(child, "exit");
+  await once(child, "spawn");
+  return {
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await gone;
+    },
+  };
+}
+
+test("a host is had by one engine, and by the next when no container of the first goes on", async () => {
   claimHost(FREE, one, claims());
   const [name = ""] = readdirSync(claims());
   expect(name).toMatch(/^net-\d+$/);
   expect(() => claimHost(LOCKED, two, claims())).toThrow('data root "/data/one", whose gantryd runs');
-  mkdirSync(join(one.execRoot, "tasks", "c1"), { recursive: true });
-  expect(() => claimHost(FREE, two, claims())).toThrow("stop them with its gantryd");
-  expect(readFileSync(join(claims(), name), "utf8")).toContain('"one"');
-  claimHost(FREE, one, claims());
-  rmSync(join(one.execRoot, "tasks", "c1"), { recursive: true });
+  {
+    await using _ = await shim(one);
+    expect(() => claimHost(FREE, two, claims())).toThrow("stop them with its gantryd");
+    expect(readFileSync(join(claims(), name), "utf8")).toContain('"one"');
+    claimHost(FREE, one, claims());
+  }
+  // Its directories may be there yet, or be of a namespace that had the same number.
   claimHost(FREE, two, claims());
   expect(readFileSync(join(claims(), name), "utf8")).toContain('"two"');
 });
 
-test("a claim that a kill has cut is none", () => {
+test("a claim that a kill has cut is none", async () => {
   claimHost(FREE, one, claims());
+  await using _ = await shim(one);
   const [name = ""] = readdirSync(claims());
-  mkdirSync(join(one.execRoot, "tasks", "c1"), { recursive: true });
   for (const text of ["", '{"engine":"on', "[]"]) {
     writeFileSync(join(claims(), name), text);
     expect(() => claimHost(FREE, two, claims())).not.toThrow();

@@ -6,11 +6,12 @@
  * On crash: the kernel lets go of the lock. What the file says stays, so that no other engine comes here while containers of the
  * dead one go on. The file is as volatile as the namespace is.
  */
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, fail } from "../../base/errors.ts";
+import { fail } from "../../base/errors.ts";
 import { readSmallFile } from "../../base/rewrite-file.ts";
 import { ownNetworkNamespace } from "../../linux/namespace-path.ts";
+import { isWorkedBelow } from "../../linux/working-directories.ts";
 import type { Native } from "../../linux/native.ts";
 import { Fields, parseJson } from "../../specs/engine/fields.decode.ts";
 
@@ -25,7 +26,7 @@ export interface HostClaim {
 const DIRECTORY = "/run/gantry-networks";
 const MAX_CLAIM_BYTES = 16_384;
 
-/** Why the host is another engine's; undefined: it can be had. `hasTasks`: containers of the one before go on. Pure. */
+/** Why the host is another engine's; undefined: it can be had. `hasTasks`: containers of the one before go on here. Pure. */
 export function whyTaken(
   own: HostClaim,
   before: HostClaim | undefined,
@@ -50,7 +51,8 @@ export function claimHost(native: Pick<Native, "lockFile">, own: HostClaim, dire
   const path = join(directory, `net-${ownNetworkNamespace()}`);
   const isLocked = native.lockFile(path) === undefined;
   const before = readClaim(path);
-  const hasTasks = before !== undefined && hasEntries(join(before.execRoot, "tasks"));
+  // Their shims: the number of a namespace that is gone is soon another one's.
+  const hasTasks = before !== undefined && isWorkedBelow(join(before.execRoot, "tasks"));
   const reason = whyTaken(own, before, { isLocked, hasTasks });
   if (reason !== undefined) throw fail("conflict", reason);
   writeFileSync(path, JSON.stringify(own));
@@ -70,14 +72,5 @@ function readClaim(path: string): HostClaim | undefined {
     };
   } catch {
     return undefined; // a kill in the middle of writing it: its engine had not begun
-  }
-}
-
-function hasEntries(directory: string): boolean {
-  try {
-    return readdirSync(directory).length > 0;
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return false;
-    throw error;
   }
 }
