@@ -16,11 +16,16 @@ export interface GatewayCandidate {
 export function chooseGateway<T extends GatewayCandidate>(
   candidates: readonly T[],
 ): { readonly ipv4: T | undefined; readonly ipv6: T | undefined } {
-  const sorted = [...candidates].sort(compare);
+  const sorted = byPreference(candidates);
   return {
     ipv4: sorted.find(({ hasIpv4Gateway }) => hasIpv4Gateway),
     ipv6: sorted.find(({ hasIpv6Gateway }) => hasIpv6Gateway),
   };
+}
+
+/** In the order in which packets would leave by them, and names are asked for in them. */
+export function byPreference<T extends GatewayCandidate>(candidates: readonly T[]): readonly T[] {
+  return [...candidates].sort(compare);
 }
 
 function compare(a: GatewayCandidate, b: GatewayCandidate): number {

@@ -1,5 +1,5 @@
 /** By which of its endpoints a container's packets leave. Pure. */
-import { chooseGateway } from "./choose-gateway.ts";
+import { byPreference, chooseGateway, type GatewayCandidate } from "./choose-gateway.ts";
 import { driverSettings } from "./driver-settings.ts";
 import type { Ways } from "./drivers/driver.ts";
 import type { AttachmentRecord, EndpointRecord } from "./endpoint-record.ts";
@@ -18,16 +18,24 @@ export interface Gateways {
 }
 
 export function gatewaysOf(places: readonly Place[]): Gateways {
-  const candidates = places.map((place) => ({
+  const { ipv4, ipv6 } = chooseGateway(places.map(candidate));
+  return { ipv4: ipv4?.place, ipv6: ipv6?.place };
+}
+
+/** The ones that packets for elsewhere would rather leave by come first. */
+export function placesByPreference(places: readonly Place[]): readonly Place[] {
+  return byPreference(places.map(candidate)).map(({ place }) => place);
+}
+
+function candidate(place: Place): GatewayCandidate & { readonly place: Place } {
+  return {
     place,
     networkName: place.network.name,
     priority: place.attachment.config.GwPriority,
     isInternal: place.network.isInternal,
     hasIpv4Gateway: leadsOut(place, place.endpoint.ipv4, place.endpoint.ipv4Gateway),
     hasIpv6Gateway: leadsOut(place, place.endpoint.ipv6, place.endpoint.ipv6Gateway),
-  }));
-  const { ipv4, ipv6 } = chooseGateway(candidates);
-  return { ipv4: ipv4?.place, ipv6: ipv6?.place };
+  };
 }
 
 export function waysOf({ endpoint }: Place, gateways: Gateways): Ways {

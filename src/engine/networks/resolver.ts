@@ -3,7 +3,7 @@ import { addressOf, parsePrefix } from "../../base/ip-prefix.ts";
 import { formatIp, ipBytes, parseIp } from "../../base/ip-address.ts";
 import { readSmallFile, rewriteFile } from "../../base/rewrite-file.ts";
 import type { NameAddresses, NameView } from "../../core/network/dns/name-view.ts";
-import { gatewaysOf, type Place } from "../../core/network/gateways.ts";
+import { gatewaysOf, type Place, placesByPreference } from "../../core/network/gateways.ts";
 import { defaultHostLines, type HostsLine } from "../../core/network/hosts-file.ts";
 import { isUserDefined } from "../../core/network/network-record.ts";
 import type { Networks } from "../../core/network/networks.ts";
@@ -104,7 +104,7 @@ export function nameViewOf(parts: NetworkParts, container: Container): () => Nam
   );
   const hosts = hostNames(defaultHostLines(options.defaultExtraHosts, hostGatewaysOf(parts)));
   return () => {
-    const places = placesOf(networks, container.id);
+    const places = placesByPreference(placesOf(networks, container.id));
     const { ipv4, ipv6 } = gatewaysOf(places);
     const links = places.flatMap(({ attachment }) => attachment.config.Links ?? []);
     return {
