@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import {
   defaultBridgeResolver,
   type HostResolver,
+  hostNetworkResolver,
   type ResolverWishes,
   userNetworkResolver,
 } from "./resolv-conf.ts";
@@ -38,6 +39,21 @@ sortlist 10.0.0.0
     { address: "192.0.2.1", port: 53, through: "host" },
   ]);
   expect(hasOwnNdots).toBe(false);
+});
+
+test("in the host's own network all servers of the host are named, and where they are from", () => {
+  const lines = (wishes: ResolverWishes) =>
+    hostNetworkResolver(host("nameserver 127.0.0.53\nsearch a\n"), wishes).split("\n").slice(4);
+  const from = "# Based on host file: '/etc/resolv.conf'";
+  expect(lines(NONE)).toEqual(["nameserver 127.0.0.53", "search a", "", from, "# Overrides: []", ""]);
+  expect(lines({ ...NONE, servers: ["192.0.2.9"] })).toEqual([
+    "nameserver 192.0.2.9",
+    "search a",
+    "",
+    from,
+    "# Overrides: [nameservers]",
+    "",
+  ]);
 });
 
 test("the user's wishes take the host's place, and are asked through the container's network", () => {

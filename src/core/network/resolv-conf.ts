@@ -95,13 +95,11 @@ export function defaultBridgeResolver(host: HostResolver, wishes: ResolverWishes
   ]);
 }
 
-/** For a container in the host's own network: what the host has, but for the user's wishes. */
+/** For a container in the host's own network, where all servers of the host are reached: what it has, but for the user's wishes. */
 export function hostNetworkResolver(host: HostResolver, wishes: ResolverWishes): string {
-  const { servers, search, options } = wishes;
-  if (servers.length + search.length + options.length === 0) return host.text;
   const settings = merge(parse(host.text), wishes);
   return write(settings, [
-    `Based on host file: '${host.path}' (legacy)`,
+    `Based on host file: '${host.path}'`,
     ...invalidLine(settings),
     overridesLine(wishes),
     ...ndotsLine(settings, wishes),
