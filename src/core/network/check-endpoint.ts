@@ -20,7 +20,7 @@ export function checkEndpoint(
   const faults = [
     ...nameFaults(networkName, config),
     ...addressFaults(config),
-    ...subnetFaults(network, config),
+    ...subnetFaults(networkName, network, config),
     ...optionFaults(config.DriverOpts ?? {}),
   ];
   if (config.MacAddress !== "") parseMacAddress(config.MacAddress);
@@ -71,23 +71,32 @@ function addressFaults({ IPAMConfig }: EndpointConfig): readonly string[] {
 const LINK_LOCAL = [parseCidr("169.254.0.0/16"), parseCidr("fe80::/10")];
 
 function subnetFaults(
+  networkName: string,
   network: Pick<NetworkRecord, "ipam"> | undefined,
   config: EndpointConfig,
 ): readonly string[] {
   if (network === undefined) return [];
+  // Of other networks nobody could have configured them, and that they take no addresses is said already.
+  const isConfigurable = isUserDefined(networkName);
   return [
-    ...subnetFault(config.IPAMConfig?.IPv4Address ?? "", network.ipam.ipv4),
-    ...subnetFault(config.IPAMConfig?.IPv6Address ?? "", network.ipam.ipv6),
+    ...subnetFault(config.IPAMConfig?.IPv4Address ?? "", network.ipam.ipv4, isConfigurable),
+    ...subnetFault(config.IPAMConfig?.IPv6Address ?? "", network.ipam.ipv6, isConfigurable),
   ];
 }
 
-function subnetFault(text: string, subnets: readonly SubnetConfig[]): readonly string[] {
+function subnetFault(
+  text: string,
+  subnets: readonly SubnetConfig[],
+  isConfigurable: boolean,
+): readonly string[] {
   if (text === "") return [];
   const named = subnets.filter(({ subnet }) => subnet !== "");
   if (named.length === 0)
-    return [
-      "user specified IP address is supported only when connecting to networks with user configured subnets",
-    ];
+    return isConfigurable
+      ? [
+          "user specified IP address is supported only when connecting to networks with user configured subnets",
+        ]
+      : [];
   const address = endpointAddress(text);
   const isInside =
     address !== undefined && named.some(({ subnet }) => containsAddress(parseCidr(subnet), address));

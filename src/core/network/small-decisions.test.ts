@@ -168,6 +168,13 @@ describe("checkEndpoint()", () => {
     expect(outcome(() => checkEndpoint("gone", undefined, { ...plain, ...ips("10.9.9.9") }))).toBe("fine");
   });
 
+  test("an address in the default bridge is one fault where it has no subnet of the user's", () => {
+    const ipam = { ...configured.ipam, ipv4: [ANY_SUBNET] };
+    expect(check("bridge", ips("172.17.0.9"), { ...configured, ipam })).toBe(
+      `${head}user specified IP address is supported on user defined networks only`,
+    );
+  });
+
   const head = "invalid_argument: invalid endpoint settings:\n";
   for (const [name, config, message] of [
     [

@@ -1,5 +1,5 @@
 /** Which networks a new container will be in, and with what wishes. */
-import { fail } from "../../base/errors.ts";
+import { fail, isCategory, messageOf } from "../../base/errors.ts";
 import { checkConnection } from "../../core/network/check-connection.ts";
 import { checkEndpoint } from "../../core/network/check-endpoint.ts";
 import { checkRatesIn, type EndpointRates } from "../../core/network/endpoint-rates.ts";
@@ -7,7 +7,6 @@ import type { AttachmentRecord } from "../../core/network/endpoint-record.ts";
 import { parseMacAddress } from "../../core/network/mac-address.ts";
 import type { NetworkRecord } from "../../core/network/network-record.ts";
 import type { Networks } from "../../core/network/networks.ts";
-import { isCategory } from "../../base/errors.ts";
 import type { EndpointConfig } from "../../specs/engine/network.ts";
 
 export const NO_WISHES: EndpointConfig = {
@@ -54,7 +53,7 @@ export function planAttachments(
     const network = findOrNone(networks, wanted);
     const name = network?.name ?? wanted;
     const config = withMac(wishes ?? NO_WISHES, name === mode ? request.macAddress : "", name);
-    checkEndpoint(name, network, config);
+    checkWishes(name, network, config);
     if (network !== undefined) {
       checkConnection(networkMode, connected, network);
       checkRatesIn(network, request.rates);
@@ -65,6 +64,14 @@ export function planAttachments(
     attachments.set(name, { container, network: name, networkId: network?.id ?? "", config });
   }
   return [...attachments.values()];
+}
+
+function checkWishes(name: string, network: NetworkRecord | undefined, config: EndpointConfig): void {
+  try {
+    checkEndpoint(name, network, config);
+  } catch (error) {
+    throw fail("invalid_argument", `invalid config for network ${name}: ${messageOf(error)}`, error);
+  }
 }
 
 function withMac(config: EndpointConfig, macAddress: string, network: string): EndpointConfig {
