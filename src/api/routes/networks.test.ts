@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { networkSettings, NO_SANDBOX } from "../../engine/networks/endpoint-documents.ts";
 import { membershipsOf } from "../../engine/networks/places.ts";
 import type { NetworkSettings } from "../../specs/engine/container.ts";
+import { until } from "../../../test/support/until.ts";
 import { ApiHost, type Answer } from "../testing/api-host.ts";
 
 let host: ApiHost;
@@ -258,6 +259,24 @@ describe("published ports", () => {
     await started("twin", publish("8080-8081"));
     expect(settings("twin").Ports).toMatchObject({ "80/tcp": [{ HostPort: "8081" }, { HostPort: "8081" }] });
   });
+});
+
+test("who is told of a container's end can have its ports", async () => {
+  const published = { HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } } };
+  await started("web", published);
+  const gate = Promise.withResolvers<void>();
+  host.network.firewallGate = gate.promise;
+  let isTold = false;
+  const removed = host.call("DELETE", "/containers/web?force=1").finally(() => {
+    isTold = true;
+  });
+  const { id } = host.store.find("web");
+  await until("the process to end", () => host.store.get(id)?.task === undefined);
+  await Bun.sleep(20);
+  expect(isTold).toBe(false);
+  gate.resolve();
+  await removed;
+  await started("next", published);
 });
 
 describe("connect and disconnect", () => {

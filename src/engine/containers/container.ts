@@ -43,7 +43,7 @@ export class Container {
   restartDelayMs = 0;
   /** Between the two halves of a restart by a user `--rm` does not apply. */
   isBeingRestarted = false;
-  /** Pending clean-up of the ended task; a start waits for it. */
+  /** Pending clean-up of the ended task, in which its end is told; a start waits for it. */
   settling: Promise<void> | undefined;
   readonly #exitListeners = new Set<Listener>();
   readonly #removalListeners = new Set<Listener>();

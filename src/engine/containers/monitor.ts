@@ -1,4 +1,7 @@
-/** What happens when a container's process ends: record, tell, then remove or start again as was agreed. */
+/**
+ * What happens when a container's process ends: record, leave the networks, tell, then remove or start again as was agreed. Who is
+ * told can give its addresses and ports to the next container at once.
+ */
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Task, TaskExit, Tasks } from "../../core/tasks/tasks.ts";
@@ -54,30 +57,31 @@ function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskEx
     finishedNs: exit.exitedAtNs,
   });
   const places = placesOf(deps.network.networks, container.id);
-  const settling = settle(deps, container).finally(() => {
+  const tell = (): void => {
+    if (exit.oomKilled) announce(deps.events, container, "oom");
+    announceJoined(deps, places, "disconnect", container);
+    announce(deps.events, container, "die", {
+      exitCode: String(exitCode),
+      execDuration: String(ranNs / 1_000_000_000n),
+    });
+    container.tellExit();
+    if (container.host.AutoRemove && !container.isBeingRestarted) removeEnded(deps, container);
+    else if (delayMs !== undefined) scheduleRestart(deps, container, delayMs);
+  };
+  const settling = settle(deps, container, tell).finally(() => {
     if (container.settling === settling) container.settling = undefined;
   });
   container.settling = settling;
-  if (exit.oomKilled) announce(deps.events, container, "oom");
-  announceJoined(deps, places, "disconnect", container);
-  announce(deps.events, container, "die", {
-    exitCode: String(exitCode),
-    execDuration: String(ranNs / 1_000_000_000n),
-  });
-  container.tellExit();
-  if (container.host.AutoRemove && !container.isBeingRestarted) removeEnded(deps, container);
-  else if (delayMs !== undefined) scheduleRestart(deps, container, delayMs);
 }
 
-/** Gives back what the task had. */
-async function settle(deps: MonitorDeps, container: Container): Promise<void> {
-  const leaving = leaveNetworks(deps, container, sharerOf(deps.store, container));
-  try {
-    await deps.tasks.remove(container.id);
-  } catch (error) {
-    deps.log.error("cannot clean up an ended task", { id: container.id, error: messageOf(error) });
-  }
-  await leaving;
+/** Gives back what the task had. Nobody starts the container again before it is told of this end. */
+async function settle(deps: MonitorDeps, container: Container, tell: () => void): Promise<void> {
+  const told = leaveNetworks(deps, container, sharerOf(deps.store, container)).then(tell);
+  const removed = deps.tasks.remove(container.id);
+  await removed.catch((error: unknown) =>
+    deps.log.error("cannot clean up an ended task", { id: container.id, error: messageOf(error) }),
+  );
+  await told;
 }
 
 /** One that lives on in the ended container's network namespace, which stays for it. */

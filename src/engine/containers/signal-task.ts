@@ -61,7 +61,10 @@ async function endsSoon(task: Task): Promise<boolean> {
 
 /** Resolves with true once the process that runs now has ended, or with false after `timeoutMs`; below 0 = no limit. */
 export async function waitForEnd(container: Container, timeoutMs: number): Promise<boolean> {
-  if (container.task === undefined) return true;
+  if (container.task === undefined) {
+    await container.settling;
+    return true;
+  }
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const forget = container.onExit(() => resolve(true));
   if (timeoutMs < 0) return promise;

@@ -19,8 +19,10 @@ export function wait(
   condition: WaitCondition,
   signal: AbortSignal,
 ): Promise<ContainerWaitResponse> {
-  if (condition === "not-running" && !countsAsRunning(container.state.status))
-    return Promise.resolve(answer(container.outcome));
+  if (condition === "not-running" && !countsAsRunning(container.state.status)) {
+    const ended = answer(container.outcome);
+    return (container.settling ?? Promise.resolve()).then(() => ended);
+  }
   const { promise, resolve, reject } = Promise.withResolvers<ContainerWaitResponse>();
   const listener = (outcome: Outcome): void => resolve(answer(outcome));
   const forget = condition === "removed" ? container.onRemoval(listener) : container.onExit(listener);

@@ -31,6 +31,8 @@ export class FakeNetwork {
   readonly forgotten: Publication[] = [];
   /** "tcp/8080" that other programs have. */
   readonly taken = new Set<string>();
+  /** What the firewall waits for. */
+  firewallGate: Promise<void> = Promise.resolve();
   /** Deeds that fail, by their beginning. */
   failing = "";
   /** Told of each as it is done. */
@@ -81,6 +83,7 @@ export class FakeNetwork {
       },
       firewall: new FirewallKeeper({
         apply: async (state) => {
+          await this.firewallGate;
           this.#do("apply firewall");
           this.firewall = state;
         },
