@@ -50,9 +50,7 @@ export class BridgeDriver implements Driver {
         mtu: mtuOf(settings),
         addresses: gatewayAddresses(network, settings),
       }));
-    // Without it nothing that comes from 127.0.0.1 could be led to a container.
-    const settingOf = `net/ipv4/conf/${bridgeNameOf(network)}/route_localnet`;
-    await this.#native.writeNetSettings(this.#host, [[settingOf, "1"]]);
+    await this.#native.writeNetSettings(this.#host, hostSettings(bridgeNameOf(network), network.hasIpv6));
     this.#indexes.set(network.id, index);
     return index;
   }
@@ -140,6 +138,16 @@ function portOf({ allowsNeighbours }: BridgeSettings): BridgePort | undefined {
   const hairpin = filtersBridges();
   if (allowsNeighbours && !hairpin) return undefined;
   return { isolated: !allowsNeighbours, hairpin };
+}
+
+function hostSettings(bridge: string, hasIpv6: boolean): readonly (readonly [name: string, value: string])[] {
+  return [
+    // Without it nothing that comes from 127.0.0.1 could be led to a container.
+    [`net/ipv4/conf/${bridge}/route_localnet`, "1"],
+    // Nobody else has the bridge's link-local address. It is what the host asks with for whom it forwards to: two seconds in which
+    // it is being looked for would be two seconds in which a container that has just started is not reached.
+    ...(hasIpv6 ? [[`net/ipv6/conf/${bridge}/accept_dad`, "0"] as const] : []),
+  ];
 }
 
 function settingsOf(network: NetworkRecord): BridgeSettings {

@@ -7,6 +7,7 @@ import { findLink } from "../../../linux/netlink/link-listing.ts";
 import { readRates } from "../../../linux/netlink/rates.ts";
 import { isCategory } from "../../../base/errors.ts";
 import { listOwn } from "../../../linux/netlink/own-links.ts";
+import { bridgeNameOf } from "../link-names.ts";
 import { endpointRecord, networkRecord } from "../testing/records.ts";
 import { BelowDriver } from "./below.ts";
 import { BridgeDriver } from "./bridge.ts";
@@ -130,6 +131,9 @@ describeWith("drivers", ["root", "native"], () => {
     const driver = new BridgeDriver(builtNative(), lab.host.fd);
     const [net, one] = [networkRecord("bridge"), endpointRecord(2)];
     await driver.attach(net, one, lab.a.fd, interiorOf(one, WAYS));
+    // The host can ask for whom it forwards to at once.
+    const addresses = await lab.host.run("ip", "-6", "-o", "addr", "show", "dev", bridgeNameOf(net));
+    expect(addresses).toMatch(/fe80::[^ ]+ scope link (?!tentative)/);
     expect([await pings(lab.a, "10.9.0.1"), await pings(lab.a, "fd00:9::1")]).toEqual([true, true]);
     await driver.lower(net);
     expect((await listOwn(builtNative(), lab.host.fd, OURS)).map(({ name }) => name)).toEqual([
