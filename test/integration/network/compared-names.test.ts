@@ -1,0 +1,3 @@
+import { compareSection } from "../../conformance/network/compare-section.ts";
+
+compareSection("names");
