@@ -52,6 +52,13 @@ export class Engine {
     return pid;
   }
 
+  /** Of a process in the network namespace of its host, which is there when no daemon is. */
+  get hostPid(): number {
+    const pid = this.#holder?.pid;
+    if (pid === undefined) throw new Error("the engine has no host");
+    return pid;
+  }
+
   get logFile(): string {
     return join(this.dir, "log", "gantryd.log");
   }

@@ -27,6 +27,7 @@ export type Requirement =
   | "btrfs"
   | "strace"
   | "recorded disk"
+  | "br_netfilter"
   | "nft"
   | "iptables-nft"
   | "macvlan"
@@ -67,6 +68,7 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   oras: () => hasCommand("oras"),
   /** As init: sd_booted(3). */
   systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
+  br_netfilter: () => existsSync("/proc/sys/net/bridge"),
   nft: () => hasCommand("nft"),
   "iptables-nft": () => hasCommand("iptables-nft"),
   strace: () => hasCommand("strace"),

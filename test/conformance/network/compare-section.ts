@@ -2,13 +2,14 @@
 import { beforeAll, expect, test } from "bun:test";
 import { GANTRY } from "../../support/engine.ts";
 import { engineSuite } from "../../support/suite.ts";
+import type { Requirement } from "../../support/requires.ts";
 import { golden } from "./golden.ts";
 import { probeArchive } from "./image.ts";
 import { observe } from "./observe.ts";
 import { HOST_SETUP, IMAGE } from "./world.ts";
 
-export function compareSection(section: string): void {
-  engineSuite(`networks, compared with Docker's: ${section}`, { host: HOST_SETUP }, (engine) => {
+export function compareSection(section: string, needs: readonly Requirement[] = []): void {
+  engineSuite(`networks, compared with Docker's: ${section}`, { host: HOST_SETUP, needs }, (engine) => {
     beforeAll(async () => {
       const ok = (...args: readonly string[]) => engine().ok(args);
       await ok("load", "-q", "-i", await probeArchive());
@@ -19,7 +20,7 @@ export function compareSection(section: string): void {
     }, 60_000);
 
     test("everything is as it was recorded; what Docker does otherwise is in differences.ts", async () => {
-      const compared = { cli: [GANTRY, "--host", engine().host], hostPid: engine().pid };
+      const compared = { cli: [GANTRY, "--host", engine().host], hostPid: engine().hostPid };
       expect(await observe(compared, section)).toEqual([...golden("gantry", section)]);
     }, 120_000);
   });

@@ -44,7 +44,7 @@ const [folder, pid, ...cli] = positionals;
 if (folder === "gantry") {
   const engine = await Engine.start([], HOST_SETUP);
   try {
-    await record({ cli: [GANTRY, "--host", engine.host], hostPid: engine.pid }, folder, sections);
+    await record({ cli: [GANTRY, "--host", engine.host], hostPid: engine.hostPid }, folder, sections);
   } finally {
     await engine.close();
   }

@@ -133,7 +133,7 @@ export class World implements AsyncDisposable {
       join(import.meta.dirname, program),
       ...args,
     ]);
-    const child = spawn(command, rest, { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(command, rest, { stdio: ["ignore", "pipe", "ignore"] });
     this.#servers.push(child);
     let isReady = false;
     child.stdout.once("data", () => {

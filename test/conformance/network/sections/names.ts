@@ -92,7 +92,7 @@ async function atFirst(world: World): Promise<void> {
   await world.resolveAll("at first", "lan-six", [
     { name: "lan-six", type: "AAAA" },
     { name: "lan-six", type: "ANY" },
-    { name: `${[..."fd000081000600000000000000000010"].reverse().join(".")}.ip6.arpa`, type: "PTR" },
+    { name: `${"fd000081000600000000000000000010".split("").reverse().join(".")}.ip6.arpa`, type: "PTR" },
   ]);
   const asked = await world.resolve("lan-web", Array.from({ length: 40 }, () => a("shared")).flat());
   const orders = new Set(asked.map((each) => (typeof each === "string" ? each : each.records.join(" "))));
