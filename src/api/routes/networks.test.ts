@@ -302,6 +302,20 @@ describe("connect and disconnect", () => {
     expect(networkEvents()).toEqual(["create front", "connect bridge", "connect front", "disconnect bridge"]);
   });
 
+  test("names are asked for in the order in which packets would leave", async () => {
+    await post("/networks/create", { Name: "back" });
+    const id = await started("web", { HostConfig: { NetworkMode: "front" } });
+    await post("/networks/back/connect", { Container: "web" });
+    const order = () =>
+      host.network.views
+        .get(id)?.()
+        .networks.map(({ name }) => name);
+    expect(order()).toEqual(["back", "front"]);
+    await post("/networks/back/disconnect", { Container: "web" });
+    await post("/networks/back/connect", { Container: "web", EndpointConfig: { GwPriority: -1 } });
+    expect(order()).toEqual(["front", "back"]);
+  });
+
   test("published ports follow the way out", async () => {
     await started("web", { HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } } });
     await post("/networks/front/connect", { Container: "web", EndpointConfig: { GwPriority: 5 } });
@@ -386,7 +400,9 @@ describe("connect and disconnect", () => {
     expect(settings("web").Networks["front"]?.DNSNames).toContain("shop");
     await stop("web");
     expect((await post("/networks/front/disconnect", { Container: "web" })).status).toBe(200);
-    expect((await post("/networks/front/disconnect", { Container: "web" })).status).toBe(403);
+    const again = await post("/networks/front/disconnect", { Container: "web" });
+    expect(again).toMatchObject({ status: 403 });
+    expect(again.text).toContain("is not connected to the network front");
     expect((await post("/networks/front/disconnect", { Container: "gone", Force: true })).status).toBe(403);
   });
 

@@ -225,8 +225,10 @@ export async function disconnect(
     checkDisconnection(container.host.NetworkMode, network);
     const place = placesOf(networks, container.id).find((one) => one.network.id === network.id);
     const isAsked = networks.attachments(container.id).some(({ networkId }) => networkId === network.id);
+    // Docker's words, of which there are two.
+    const which = container.task === undefined ? "the network" : "network";
     if (!isAsked)
-      throw fail("forbidden", `container ${container.id} is not connected to network ${network.name}`);
+      throw fail("forbidden", `container ${container.id} is not connected to ${which} ${network.name}`);
     const { task } = container;
     if (place !== undefined && task !== undefined)
       await changing(networks, container.id, () => go(deps, container, task, place));
