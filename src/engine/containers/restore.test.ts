@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ApiHost } from "../../api/testing/api-host.ts";
+import { FakeNetwork } from "../testing/fake-network.ts";
 import { FakeTask } from "../testing/fake-tasks.ts";
 import type { Container } from "./container.ts";
 import type { RuntimeState } from "./record.ts";
@@ -34,13 +35,18 @@ interface Restored {
 
 /** What a new daemon makes of the rows and of the tasks that it finds. */
 async function restart(...tasks: FakeTask[]): Promise<Restored> {
+  return restartIn(host.network, ...tasks);
+}
+
+async function restartIn(network: FakeNetwork, ...tasks: FakeTask[]): Promise<Restored> {
   const store = new ContainerStore(host.metadata, DEFAULTS);
   const due: Container[] = [];
   host.tasks.left = new Map(tasks.map((task) => [task.id, task]));
   await restore({
     ...host.deps,
     store,
-    predefine: host.network.predefine,
+    network: network.parts,
+    predefine: network.predefine,
     sweepLinks: () => Promise.resolve(),
     restartDue: (container) => {
       due.push(container);
@@ -69,6 +75,26 @@ test("a running container is adopted, and its later exit recorded", async () => 
   task.exit(9);
   await new Promise((resolve) => setImmediate(resolve));
   expect(store.find("web").state).toMatchObject({ status: "exited", exitCode: 9, pid: 0 });
+});
+
+test("the firewall has at no time less than what goes on, and at the end nothing of what does not", async () => {
+  await host.call("POST", "/networks/create", { Name: "front" });
+  const ids = await Promise.all(
+    ["8080", "8081"].map(async (HostPort, index) => {
+      const published = { NetworkMode: "front", PortBindings: { "80/tcp": [{ HostPort }] } };
+      const id = await host.create(`web${index}`, { HostConfig: published });
+      await host.call("POST", `/containers/web${index}/start`);
+      return id;
+    }),
+  );
+  const network = new FakeNetwork(host.metadata);
+  await restartIn(network, new FakeTask(ids[0] ?? "", 77, undefined));
+  const ports = network.firewalls.map(({ publications }) =>
+    publications.map(({ hostPort }) => hostPort).sort(),
+  );
+  for (const each of ports) expect(each).toContain(8080);
+  expect(ports.at(-1)).toEqual([8080]);
+  for (const { networks } of network.firewalls) expect(networks).toHaveLength(2);
 });
 
 test("a task whose start was never recorded is adopted, too", async () => {

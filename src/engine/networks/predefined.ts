@@ -28,7 +28,10 @@ export async function predefineNetworks(
   try {
     const wanted = await plan();
     if (wanted !== undefined) await makeNetwork(deps, wanted, { known });
-    else if (known !== undefined) networks.remove(known.id);
+    else if (known !== undefined) {
+      networks.remove(known.id);
+      deps.network.firewall.removeNetwork(known.id);
+    }
   } catch (error) {
     deps.log.error("cannot make the default network", { error: messageOf(error) });
     if (known === undefined) return;

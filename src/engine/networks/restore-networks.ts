@@ -39,18 +39,30 @@ export async function restoreNetworks({
   log,
   predefine,
 }: RestoreNetworksDeps): Promise<void> {
+  gatherFirewall(parts);
   const known = parts.networks.all().filter(({ name }) => name !== "bridge");
   for (const { id, subnets } of known) parts.ipam.restore(id, subnets);
   await predefine();
   for (const network of known) {
     if (network.isConfigOnly) continue;
-    parts.firewall.putNetwork(network);
     try {
       await parts.prepareHost(network);
       await parts.driverOf(network).raise(network);
     } catch (error) {
       log.error("cannot make a network", { network: network.name, id: network.id, error: messageOf(error) });
     }
+  }
+}
+
+/**
+ * The kernel's table has gone on with everything that was there. The first application takes away what nobody has named by then, so
+ * all of it is named first; those that have ended meanwhile are taken out as they are found.
+ */
+function gatherFirewall({ networks, firewall }: Pick<NetworkParts, "networks" | "firewall">): void {
+  for (const network of networks.all()) firewall.putNetwork(network);
+  for (const endpoint of networks.endpoints()) {
+    const network = networks.get(endpoint.network);
+    if (network !== undefined) firewall.publish(network, endpoint);
   }
 }
 
@@ -143,9 +155,20 @@ async function mend(deps: RestoreNetworksDeps, container: Container, task: Task)
 }
 
 /** Of a container that does not run: what it had is free, and nothing of it is in the kernel any more. */
-export function forgetEndpoints({ networks }: Pick<NetworkParts, "networks">, containerId: string): void {
-  for (const { id } of networks.endpointsIn(containerId)) networks.removeEndpoint(id);
-  networks.endChange(containerId);
+export function forgetEndpoints(
+  parts: Pick<NetworkParts, "networks" | "firewall">,
+  containerId: string,
+): void {
+  for (const { id } of parts.networks.endpointsIn(containerId)) forgetEndpoint(parts, id);
+  parts.networks.endChange(containerId);
+}
+
+function forgetEndpoint(
+  { networks, firewall }: Pick<NetworkParts, "networks" | "firewall">,
+  id: string,
+): void {
+  networks.removeEndpoint(id);
+  firewall.unpublish(id);
 }
 
 /** When all containers have had their turn. Never rejects. */
@@ -157,7 +180,7 @@ export async function settleNetworks({
 }: RestoreNetworksDeps): Promise<void> {
   const { networks, firewall } = parts;
   for (const { id, container } of networks.endpoints())
-    if (store.get(container) === undefined) networks.removeEndpoint(id);
+    if (store.get(container) === undefined) forgetEndpoint(parts, id);
   for (const container of networks.attachedContainers())
     if (store.get(container) === undefined) networks.detachAll(container, "process");
   for (const container of networks.changing())

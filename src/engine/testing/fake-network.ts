@@ -26,6 +26,8 @@ export class FakeNetwork {
   /** Views that containers have, by id. */
   readonly views = new Map<string, () => NameView>();
   firewall: FirewallState = { networks: [], publications: [] };
+  /** All that there have been. */
+  readonly firewalls: FirewallState[] = [];
   /** Containers that have had a forwarder. */
   readonly forwarders = new Set<string>();
   readonly forgotten: Publication[] = [];
@@ -86,6 +88,7 @@ export class FakeNetwork {
           await this.firewallGate;
           this.#do("apply firewall");
           this.firewall = state;
+          this.firewalls.push(state);
         },
       }),
       hostPorts: new HostPorts(
