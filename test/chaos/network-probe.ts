@@ -19,14 +19,17 @@ const PATIENCE_MS = 1000;
 
 function page(address: string, port: number): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
-  const call = request({ host: address, port, agent: false, timeout: PATIENCE_MS }, (response) => {
+  const call = request({ host: address, port, agent: false }, (response) => {
     let text = "";
     response.on("data", (chunk: Buffer) => {
       text += chunk.toString();
     });
     response.on("end", () => resolve(text.trim()));
   });
-  call.on("timeout", () => call.destroy(new Error("nobody answers")));
+  setTimeout(() => {
+    resolve("failed: nobody answers");
+    call.destroy();
+  }, PATIENCE_MS);
   call.on("error", (error) => resolve(`failed: ${error.message}`));
   call.end();
   return promise;
