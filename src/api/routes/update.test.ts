@@ -187,7 +187,7 @@ describe("published ports of a running container", () => {
         PublishRemove: published("8080"),
       });
     const taken = await clash("8081");
-    expect(taken.status).toBe(503);
+    expect(taken.status).toBe(500);
     expect(taken.text).toContain(
       `Cannot update container ${id}: failed to set up container networking: driver failed programming external connectivity on endpoint web (`,
     );

@@ -84,7 +84,7 @@ function addressIn(text: string | undefined) {
 }
 
 /**
- * Takes the ports and writes them down. They lead to the container when the firewall has been applied. Throws `unavailable` in
+ * Takes the ports and writes them down. They lead to the container when the firewall has been applied. Throws `internal`, as Docker answers, in
  * Docker's words; nothing is taken then.
  */
 export async function takePorts(
@@ -176,7 +176,7 @@ export function cannotPublish(
   cause: unknown,
 ): GantryError {
   return fail(
-    "unavailable",
+    "internal",
     `failed to set up container networking: driver failed programming external connectivity on endpoint ${name} (${endpoint?.id ?? ""}): ${messageOf(cause)}`,
     cause,
   );
