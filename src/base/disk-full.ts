@@ -17,16 +17,24 @@ export function isDiskFull(error: unknown): boolean {
 
 /** Who can make room on a full disk. */
 export interface Room {
-  /** Deletes what may go and nothing else; true when something went. Never rejects. Calls at the same time share one search. */
-  make(): Promise<boolean>;
+  /** How often something went. */
+  readonly times: number;
+
+  /**
+   * Deletes what may go and nothing else. True when something went, now or since the caller's work began: `seen` is what `times`
+   * was then. (Two may meet the same full disk, and the second hear of it when the first has made the room for both.) Never
+   * rejects. Calls at the same time share one search.
+   */
+  make(seen: number): Promise<boolean>;
 }
 
 /** Once more, when the disk was full and there is room now. `work` leaves nothing behind when it fails. */
 export async function withRoom<T>(room: Room | undefined, work: () => Promise<T>): Promise<T> {
+  const seen = room?.times ?? 0;
   try {
     return await work();
   } catch (error) {
-    if (room === undefined || !isDiskFull(error) || !(await room.make())) throw error;
+    if (room === undefined || !isDiskFull(error) || !(await room.make(seen))) throw error;
     return await work();
   }
 }

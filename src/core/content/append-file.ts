@@ -129,12 +129,13 @@ export class AppendFile {
   }
 
   async #writeSome(bytes: Buffer): Promise<{ readonly bytesWritten: number }> {
+    const room = this.#room;
+    const seen = room?.times ?? 0;
     try {
       return await writeTo(this.#handle.fd, bytes);
     } catch (error) {
-      const room = this.#room;
       this.#room = undefined;
-      if (room === undefined || !isDiskFull(error) || !(await room.make())) throw error;
+      if (room === undefined || !isDiskFull(error) || !(await room.make(seen))) throw error;
       return await writeTo(this.#handle.fd, bytes);
     }
   }

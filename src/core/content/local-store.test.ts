@@ -133,7 +133,7 @@ test("a full disk on which room can be made is written on, once", async () => {
     return true;
   };
   const disk = new Proxy(full, { get: (handle, key) => Reflect.get(isFull ? handle : roomy, key) });
-  const file = new AppendFile(disk, 0, { room: { make } });
+  const file = new AppendFile(disk, 0, { room: { times: 0, make } });
   await file.write(Buffer.from("x"));
   await file.write(Buffer.from("yz"));
   await file.drain();

@@ -668,7 +668,7 @@ describe("load()", () => {
       isFull = makes > 1;
       return true;
     };
-    store = await openStore(newRoot(), new FullDisk(), DEFAULT_EXPANSION, { make });
+    store = await openStore(newRoot(), new FullDisk(), DEFAULT_EXPANSION, { times: 0, make });
     await load(dockerArchive([APP]));
     expect([store.images.list().length, makes]).toEqual([1, 1]);
     await store.snapshots.settled();

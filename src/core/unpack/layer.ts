@@ -62,9 +62,10 @@ export async function storeLayer(
     const raw = new PeekedStream(resumed(ingest, source));
     const compression = compressionOf(await raw.peek(MAGIC_BYTES));
     const tar = expansion.limited(decompress(raw, compression));
+    const seen = onFullDisk?.room.times ?? 0;
     const applied = await applyHashed(staged, tar, compression !== "none", signal).catch((error: unknown) => {
       staged.discard();
-      return roomFor(error, onFullDisk);
+      return roomFor(error, onFullDisk, seen);
     });
     // Whatever follows the compressed data belongs to the blob all the same.
     for await (const _ of raw) signal.throwIfAborted();
@@ -84,8 +85,12 @@ export async function storeLayer(
 }
 
 /** Throws the error unless it is a full disk on which there is room now. */
-async function roomFor(error: unknown, onFullDisk: OnFullDisk | undefined): Promise<OnFullDisk> {
-  if (onFullDisk === undefined || !isDiskFull(error) || !(await onFullDisk.room.make())) throw error;
+async function roomFor(
+  error: unknown,
+  onFullDisk: OnFullDisk | undefined,
+  seen: number,
+): Promise<OnFullDisk> {
+  if (onFullDisk === undefined || !isDiskFull(error) || !(await onFullDisk.room.make(seen))) throw error;
   return onFullDisk;
 }
 

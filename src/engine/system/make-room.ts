@@ -40,10 +40,13 @@ export async function makeRoom(
 /** Who comes while room is made waits for the same. */
 export function sharedRoom(make: (signal: AbortSignal) => Promise<boolean>): Room {
   let running: Promise<boolean> | undefined;
+  let times = 0;
   const makeOnce = async (): Promise<boolean> => {
     const late = new AbortController();
     try {
-      return await withDeadline("room on the full disk", MAKE_ROOM_MS, make(late.signal));
+      const isMade = await withDeadline("room on the full disk", MAKE_ROOM_MS, make(late.signal));
+      if (isMade) times++;
+      return isMade;
     } catch (error) {
       late.abort(error);
       return false;
@@ -51,5 +54,10 @@ export function sharedRoom(make: (signal: AbortSignal) => Promise<boolean>): Roo
       running = undefined;
     }
   };
-  return { make: () => (running ??= makeOnce()) };
+  return {
+    get times() {
+      return times;
+    },
+    make: async (seen) => (await (running ??= makeOnce())) || times > seen,
+  };
 }

@@ -4,6 +4,9 @@ import { IMAGE, type Question, type World } from "../world.ts";
 
 const PORT = 7000;
 
+/** Until the kernel has taken an ended container's namespace apart, its address still answers: with a refusal. */
+const DYING_MS = 1000;
+
 function asked(
   what: string,
   rows: readonly (readonly [from: string, address: string, port: number])[],
@@ -162,6 +165,7 @@ async function comingAndGoing(world: World): Promise<void> {
   await world.ok("network", "connect", "--ip", "10.81.1.20", "lan-front", "lan-moves");
   await look("4 connected to the first again", true);
   await world.ok("stop", "-t", "0", "lan-moves");
+  await Bun.sleep(DYING_MS);
   await look("5 stopped", false);
   await world.say("5 stopped: port", "port", "lan-moves");
   await world.ok("start", "lan-moves");
@@ -171,6 +175,7 @@ async function comingAndGoing(world: World): Promise<void> {
   await look("7 paused", true);
   await world.ok("unpause", "lan-moves");
   await world.ok("rm", "-f", "lan-moves");
+  await Bun.sleep(DYING_MS);
   await look("8 removed", false);
 }
 
