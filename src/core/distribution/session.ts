@@ -10,7 +10,7 @@ import { isSameOrigin } from "./redirects.ts";
 import { RegistryError } from "./registry-error.ts";
 import type { Limits } from "./registry-options.ts";
 import { mergeScopes } from "./scopes.ts";
-import { basicAuthorization, type Token, type Tokens } from "./tokens.ts";
+import { basicAuthorization, now, type Token, type Tokens } from "./tokens.ts";
 import type { Answer, StreamedBody, Transport } from "./transport.ts";
 
 export interface SessionParts {
@@ -57,7 +57,7 @@ export class Session {
 
   /** An answer below 400. Throws RegistryError. */
   async send(request: SessionRequest): Promise<Answer> {
-    const startedAtMs = Date.now();
+    const startedAtMs = now();
     let authorization = await this.#knownAuthorization(request);
     for (let refusals = 0; ; refusals++) {
       const answer = await this.#follow(request, authorization);

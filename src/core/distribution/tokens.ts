@@ -54,8 +54,7 @@ export class Tokens {
   async get(wish: TokenWish, refused: string | undefined, signal: AbortSignal): Promise<Token> {
     const key = keyOf(wish);
     const kept = this.#kept.get(key);
-    if (kept !== undefined && kept.value !== refused && kept.expiresAtMs - MARGIN_MS > Date.now())
-      return kept;
+    if (kept !== undefined && kept.value !== refused && kept.expiresAtMs - MARGIN_MS > now()) return kept;
     const coming = this.#coming.get(key);
     if (coming !== undefined)
       // Whoever asked first may give up; that is no reason for those who joined.
@@ -89,7 +88,7 @@ export class Tokens {
       documentMs: this.#limits.documentMs,
       what: "the token server's answer",
     });
-    return decodeToken(bytes, Date.now());
+    return decodeToken(bytes, now());
   }
 
   #ask(
@@ -163,6 +162,11 @@ function keyOf({ challenge, scopes, credentials, registry, isLogin }: TokenWish)
   const { realm, service } = Object.fromEntries(challenge.parameters);
   const parts = [registry.origin, realm, service, scopes, credentials ?? null, isLogin];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+/** Finer than the clock's milliseconds: a token may be issued in the one in which the next request begins. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 /** Exported for its test. Throws `invalid_argument`. */

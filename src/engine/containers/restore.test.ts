@@ -90,7 +90,7 @@ test("the firewall has at no time less than what goes on, and at the end nothing
   const network = new FakeNetwork(host.metadata);
   await restartIn(network, new FakeTask(ids[0] ?? "", 77, undefined));
   const ports = network.firewalls.map(({ publications }) =>
-    publications.map(({ hostPort }) => hostPort).sort(),
+    publications.map(({ hostPort }) => hostPort).sort((a, b) => a - b),
   );
   for (const each of ports) expect(each).toContain(8080);
   expect(ports.at(-1)).toEqual([8080]);
