@@ -254,6 +254,16 @@ describe("published ports", () => {
     ).toHaveLength(1);
   });
 
+  test("one that is asked for twice is two", async () => {
+    const twice = { "80/tcp": [{ HostPort: "" }, { HostPort: "" }] };
+    await started("web", { HostConfig: { PortBindings: twice } });
+    expect(settings("web").Ports["80/tcp"]).toHaveLength(4);
+    await host.create("fixed", {
+      HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "8080" }, { HostPort: "8080" }] } },
+    });
+    expect((await post("/containers/fixed/start")).text).toContain("port is already allocated");
+  });
+
   test("go around those that are taken when there is a choice", async () => {
     await started("web", publish("8080-8081"));
     await started("twin", publish("8080-8081"));

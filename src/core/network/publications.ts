@@ -65,7 +65,9 @@ export function publications(
   for (const binding of [...bindings].sort(compareBindings)) {
     const targets = [...ipv4Targets(binding, context), ...ipv6Targets(binding, context)];
     const open = requests.at(-1);
-    if (open !== undefined && previous !== undefined && needSamePort(previous, binding))
+    const isSame = open !== undefined && previous !== undefined && needSamePort(previous, binding);
+    // What is asked for twice gets two ports.
+    if (isSame && !open.targets.some(({ hostIp }) => targets.some((other) => other.hostIp === hostIp)))
       open.targets.push(...targets);
     else
       requests.push({

@@ -47,8 +47,8 @@ export interface OnFullDisk {
 }
 
 /**
- * Stores and applies a layer. What a named ingest found comes first, `source` has the rest and gives its pieces away. The ingest is committed or,
- * when this throws, over: kept for the next time when only the source failed, gone when its bytes or a full disk are to blame. The
+ * Stores and applies a layer. What a named ingest found comes first, `source` has the rest and gives its pieces away. The
+ * ingest is committed or, when this throws, over: kept for the next time when only the source failed, gone when its bytes or a full disk are to blame. The
  * staged layers stay the caller's. When the disk is too full to unpack it and room can be made, that is tried once more.
  */
 export async function storeLayer(

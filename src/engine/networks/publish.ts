@@ -84,8 +84,8 @@ function addressIn(text: string | undefined) {
 }
 
 /**
- * Takes the ports and writes them down. They lead to the container when the firewall has been applied. Throws `internal`, as Docker answers, in
- * Docker's words; nothing is taken then.
+ * Takes the ports and writes them down. They lead to the container when the firewall has been applied. Throws `internal` (as
+ * Docker, which answers with 500) in Docker's words; nothing is taken then.
  */
 export async function takePorts(
   parts: Pick<NetworkParts, "networks" | "hostPorts" | "firewall">,
