@@ -3,12 +3,26 @@ import { formatDecimalSize } from "../base/units.ts";
 import type { EngineClient } from "../client/engine-client.ts";
 import { children, type Fields, fieldsOf, number, text, textList } from "../client/fields.ts";
 import { filterQuery } from "./filters.ts";
+import type { FlagSet } from "./flags.ts";
+import { checkFilter } from "./options/values.ts";
 
 export interface Pruned {
   /** "Images" as in "Deleted Images:". */
   readonly what: string;
   readonly lines: readonly string[];
   readonly bytes: number;
+}
+
+/** Of the commands that prune one kind of thing. */
+export function pruneFlags(flags: FlagSet) {
+  return {
+    filter: flags.list("filter", 'Provide filter values (e.g. "until=<timestamp>")', {
+      valueName: "filter",
+      check: checkFilter,
+    }),
+    force: flags.bool("force", false, "Do not prompt for confirmation", { short: "f" }),
+    dryRun: flags.bool("dry-run", false, "Only show what would be removed"),
+  };
 }
 
 export async function pruneContainers(

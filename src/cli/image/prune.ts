@@ -1,18 +1,12 @@
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { FlagSet } from "../flags.ts";
-import { checkFilter } from "../options/values.ts";
-import { prunedText, pruneImages } from "../prune.ts";
+import { prunedText, pruneImages, pruneFlags } from "../prune.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
   const all = flags.bool("all", false, "Remove all unused images, not just dangling ones", { short: "a" });
-  const filter = flags.list("filter", 'Provide filter values (e.g. "until=<timestamp>")', {
-    valueName: "filter",
-    check: checkFilter,
-  });
-  const force = flags.bool("force", false, "Do not prompt for confirmation", { short: "f" });
-  const dryRun = flags.bool("dry-run", false, "Only show what would be removed");
+  const { filter, force, dryRun } = pruneFlags(flags);
   return {
     usage: "[OPTIONS]",
     flags,

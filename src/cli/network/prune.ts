@@ -1,17 +1,11 @@
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { FlagSet } from "../flags.ts";
-import { checkFilter } from "../options/values.ts";
-import { prunedLists, pruneNetworks } from "../prune.ts";
+import { prunedLists, pruneNetworks, pruneFlags } from "../prune.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
-  const filter = flags.list("filter", 'Provide filter values (e.g. "until=<timestamp>")', {
-    valueName: "filter",
-    check: checkFilter,
-  });
-  const force = flags.bool("force", false, "Do not prompt for confirmation", { short: "f" });
-  const dryRun = flags.bool("dry-run", false, "Only show what would be removed");
+  const { filter, force, dryRun } = pruneFlags(flags);
   return {
     usage: "[OPTIONS]",
     flags,
