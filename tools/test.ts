@@ -128,6 +128,20 @@ function count(step: Step, code: number, output: string): Totals {
   return totals;
 }
 
+/** What the lines of one failure say: from the last test's result, or so many lines above, to the line that names it. */
+const FAILURE_LINES = 40;
+
+/** Repeated below the summary: of a run of an hour only the end is looked at, or kept. */
+function failures(output: string): string[] {
+  const lines = output.split("\n");
+  return lines.flatMap((line, at) => {
+    if (!/^\s*(?:\(fail\)|FAIL) /.test(line)) return [];
+    const above = lines.slice(Math.max(0, at - FAILURE_LINES), at);
+    const told = above.slice(above.findLastIndex((other) => /^\s*\((?:pass|fail|skip)\) /.test(other)) + 1);
+    return [[...told, line].join("\n").trim()];
+  });
+}
+
 const args = process.argv.slice(2);
 if (args.length > 0) {
   const child = spawn(bin("bun"), ["test", "--timeout", "120000", ...args], { cwd: root, stdio: "inherit" });
@@ -137,12 +151,17 @@ if (args.length > 0) {
   mkdirSync(report, { recursive: true });
   const sum: Totals = { passed: 0, failed: 0, skipped: 0 };
   const summary: string[] = [];
+  const failed: string[] = [];
   for (const step of steps) {
     console.log(`──── ${step.name}`);
     const start = performance.now();
     const { code, output } = await run(step);
     const totals = count(step, code, output);
     if (code !== 0 && step.count === "whole") console.log(output.trim());
+    if (totals.failed > 0) {
+      const named = failures(output);
+      failed.push(...(named.length > 0 ? named : [`${step.name}: ended with ${code}`]));
+    }
     sum.passed += totals.passed;
     sum.failed += totals.failed;
     sum.skipped += totals.skipped;
@@ -152,6 +171,7 @@ if (args.length > 0) {
     );
   }
   console.log(`\n${summary.join("\n")}\n`);
+  for (const failure of failed) console.log(`${failure}\n`);
   console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
   process.exit(sum.failed > 0 ? 1 : 0);
 }
