@@ -61,8 +61,11 @@ describe("FirewallKeeper", () => {
     keeper.publish(NETWORK, { ...endpointRecord(2), ports: [PORT] });
     await keeper.apply();
     await keeper.apply();
-    expect(states[1]?.networks[0]).toBe(states[0]?.networks[0]);
+    expect(states[1]?.networks).toBe(states[0]?.networks);
     expect(states[1]?.publications[0]).toBe(states[0]?.publications[0]);
+    keeper.removeNetwork(NETWORK.id);
+    await keeper.apply();
+    expect(states[2]?.networks).toEqual([]);
   });
 
   test("who comes while one is under way shares the next with all others", async () => {

@@ -13,8 +13,9 @@ import { firewallNetworkOf } from "./network-facts.ts";
 
 export class FirewallKeeper {
   readonly #firewall: Pick<HostFirewall, "apply">;
-  /** By network; the objects stay the same as long as nothing changes, which is how changes are found. */
   readonly #networks = new Map<string, FirewallNetwork>();
+  /** Of `#networks`; the same array as long as none of them changes, by which the firewall knows that none did. */
+  #networkList: readonly FirewallNetwork[] | undefined;
   /** By endpoint. */
   readonly #publications = new Map<string, readonly FirewallPublication[]>();
   #last: Promise<void> = Promise.resolve();
@@ -28,11 +29,14 @@ export class FirewallKeeper {
   /** Networks that are none of the firewall's business are passed over. */
   putNetwork(record: NetworkRecord): void {
     const network = firewallNetworkOf(record);
-    if (network !== undefined && !record.isConfigOnly) this.#networks.set(record.id, network);
+    if (network === undefined || record.isConfigOnly) return;
+    this.#networks.set(record.id, network);
+    this.#networkList = undefined;
   }
 
   removeNetwork(id: string): void {
     this.#networks.delete(id);
+    this.#networkList = undefined;
   }
 
   /** Takes the place of what the endpoint had before. Tells whether there is anything to apply. */
@@ -71,8 +75,9 @@ export class FirewallKeeper {
   }
 
   #state(): FirewallState {
+    this.#networkList ??= [...this.#networks.values()];
     return {
-      networks: [...this.#networks.values()],
+      networks: this.#networkList,
       publications: [...this.#publications.values()].flat(),
     };
   }

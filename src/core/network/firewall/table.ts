@@ -1,6 +1,6 @@
 /** The table that shall be, and how the kernel gets to the next one. Pure. */
 import { setChanges, tableChanges } from "../../../linux/nftables/differences.ts";
-import type { Change, NamedSet, Table } from "../../../linux/nftables/ruleset.ts";
+import type { Chain, Change, NamedSet, Table } from "../../../linux/nftables/ruleset.ts";
 import { firewallChains } from "./chains.ts";
 import {
   DEFAULT_FIREWALL_OPTIONS,
@@ -16,12 +16,16 @@ export function firewallOf(
   options: FirewallOptions = DEFAULT_FIREWALL_OPTIONS,
 ): Table | undefined {
   if (!options.ipv4 && !options.ipv6) return undefined;
+  return tableOf(state, options, firewallChains(options));
+}
+
+function tableOf(state: FirewallState, options: FirewallOptions, chains: readonly Chain[]): Table {
   return {
     family: "inet",
     name: options.table,
     comment: "networks of containers; made and kept right by gantryd",
     sets: firewallSets(state, options),
-    chains: firewallChains(options),
+    chains,
   };
 }
 
@@ -71,7 +75,7 @@ export function changes(
 ): readonly Change[] {
   if (!options.ipv4 && !options.ipv6) return [removal(options)];
   if (before?.networks === after.networks) return publicationChanges(before, after, options);
-  const table = firewallOf(after, options);
-  if (table === undefined) return [];
-  return tableChanges(before === undefined ? undefined : firewallOf(before, options), table);
+  const chains = firewallChains(options);
+  const old = before === undefined ? undefined : tableOf(before, options, chains);
+  return tableChanges(old, tableOf(after, options, chains));
 }
