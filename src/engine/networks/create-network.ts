@@ -53,9 +53,11 @@ export async function makeNetwork(
   try {
     if (!record.isConfigOnly) {
       await parts.prepareHost(record);
-      await driver.raise(record);
       firewall.putNetwork(record);
-      if (restored === undefined) await firewall.apply();
+      // Rules go by a link's name and take it as it comes, so neither waits for the other; what is undone is undone after both.
+      const made = [driver.raise(record), ...(restored === undefined ? [firewall.apply()] : [])];
+      await Promise.allSettled(made);
+      await Promise.all(made);
     }
     if (known === undefined) networks.add(record);
     else networks.replace(record);
