@@ -8,4 +8,7 @@ export const SELECTION: readonly string[] = [
     (name) => `test/integration/security/${name}.test.ts`,
   ),
   "test/integration/system/restore.test.ts",
+  // Drivers that not every kernel has.
+  "test/integration/network/ipvlan.test.ts",
+  "test/integration/network/vlan.test.ts",
 ];
