@@ -14,7 +14,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Engine, GANTRY } from "../test/support/engine.ts";
+import { Engine, GANTRY, QUIET } from "../test/support/engine.ts";
 import { busyboxRoot } from "../test/support/images.ts";
 
 const STREAM = "/tmp/gantry-bench-stream";
@@ -127,7 +127,7 @@ function many(who: Contestant, count: number): string {
 
 compile(STREAM, "stream.c");
 compile(LOAD, "dns-load.c");
-const engine = await Engine.start();
+const engine = await Engine.start(QUIET);
 const contestants: readonly Contestant[] = [
   { name: "gantry", cli: `${GANTRY} --host ${engine.host}`, host: await engine.inHost([]) },
   ...(values.peer === undefined ? [] : [{ name: "docker", cli: "docker", host: values.peer.split(" ") }]),

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Engine, ROOT } from "../test/support/engine.ts";
+import { Engine, QUIET, ROOT } from "../test/support/engine.ts";
 import { debianArchive } from "../test/support/images.ts";
 import { TestRegistry } from "../test/support/registry.ts";
 import { deepArchive } from "./archives.ts";
@@ -23,7 +23,7 @@ export type Near = (line: string, input?: Uint8Array) => void;
 /** `$REG/debian:N` and `$REG/deep:N` for each round, as a data root in a tar; made with an engine that nobody measures. */
 export async function registrySeed(rounds: number): Promise<Uint8Array> {
   const directory = mkdtempSync(join(tmpdir(), "gantry-bench-seed-"));
-  const engine = await Engine.start();
+  const engine = await Engine.start(QUIET);
   try {
     const dataRoot = join(directory, "data");
     const registry = await TestRegistry.start(engine, { kind: "gantry", port: PORT, dataRoot });

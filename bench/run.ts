@@ -10,7 +10,7 @@ import { readFileSync, writeFileSync, mkdirSync, mkdtempSync, rmSync } from "nod
 import { cpus, totalmem, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Engine, GANTRY, ROOT } from "../test/support/engine.ts";
+import { Engine, GANTRY, QUIET, ROOT } from "../test/support/engine.ts";
 import { busyboxArchive, debianArchive } from "../test/support/images.ts";
 import { manyFilesArchive } from "./archives.ts";
 import { loadGrowthKb, memoryRow, residentKb, shimPssKb } from "./memory.ts";
@@ -120,7 +120,7 @@ function withManyFiles(who: Contestant, rounds: number): void {
 async function withDriver(driver: string, busybox: string, debian: readonly string[]): Promise<Contestant> {
   const known = others.get(driver);
   if (known !== undefined) return contestantOf(known);
-  const other = await Engine.start(["--storage-driver", driver]);
+  const other = await Engine.start([...QUIET, "--storage-driver", driver]);
   others.set(driver, other);
   const who = contestantOf(other);
   prepare(who, busybox, debian);
@@ -150,7 +150,7 @@ const debian: string[] = [];
 for (let variant = 0; variant < 4; variant++) debian.push(await debianArchive(variant));
 /** Further engines, by storage driver. */
 const others = new Map<string, Engine>();
-const engine = await Engine.start();
+const engine = await Engine.start(QUIET);
 const idleKb = residentKb(engine.pid);
 try {
   const contestants: Contestant[] = [contestantOf(engine)];

@@ -13,6 +13,9 @@ import { until } from "./until.ts";
 export const ROOT = join(import.meta.dirname, "..", "..");
 export const GANTRY = join(ROOT, "build", "gantry");
 
+/** Flags of an engine that is measured: it logs what it does by default, and no more. */
+export const QUIET = ["--log-level", "info"] as const;
+
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;

@@ -4,19 +4,18 @@
  */
 export function indentJson(source: string, level = 0): string {
   let depth = level;
-  let output = "";
-  const newline = (): string => `\n${"    ".repeat(depth)}`;
+  let previous = "";
+  // A line break waits for the next token, for an empty object or array has none. Pieces, not one text: of a thousand
+  // containers that would be copied at every look into it.
+  const pieces: string[] = [];
   for (const [token] of source.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s"{}[\],:]+/gs)) {
-    if (token === "{" || token === "[") {
-      output += token;
-      depth++;
-      output += newline();
-    } else if (token === "}" || token === "]") {
-      depth--;
-      output = /[{[]\s*$/.test(output.slice(-300)) ? output.trimEnd() : output + newline();
-      output += token;
-    } else if (token === ",") output += `,${newline()}`;
-    else output += token === ":" ? ": " : token;
+    const opened = previous === "{" || previous === "[";
+    const closes = token === "}" || token === "]";
+    if (closes) depth--;
+    if (previous === "," || opened !== closes) pieces.push(`\n${"    ".repeat(depth)}`);
+    if (token === "{" || token === "[") depth++;
+    pieces.push(token === ":" ? ": " : token);
+    previous = token;
   }
-  return output;
+  return pieces.join("");
 }
