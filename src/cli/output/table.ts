@@ -52,8 +52,15 @@ function hasColumn(cells: readonly string[] | undefined, column: number): boolea
   return cells !== undefined && column < cells.length - 1;
 }
 
+/** In code points, as Go's counts. A list has thousands of cells: no array for each. */
 function widthOf(cell: string): number {
-  return Array.from(cell).length;
+  let width = cell.length;
+  for (let at = 1; at < cell.length; at++) if (isPair(cell.charCodeAt(at - 1), cell.charCodeAt(at))) width--;
+  return width;
+}
+
+function isPair(first: number, second: number): boolean {
+  return first >= 0xd800 && first < 0xdc00 && second >= 0xdc00 && second < 0xe000;
 }
 
 function padTo(cell: string, width: number): string {
