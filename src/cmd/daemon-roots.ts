@@ -10,13 +10,14 @@ export interface DaemonRoots {
   readonly metadata: string;
   readonly content: string;
   readonly snapshots: string;
+  readonly events: string;
   readonly execRoot: string;
   readonly tasks: string;
 }
 
 /** What `system check` looks at: paths and the most that their modes may allow. */
 export function statePaths(
-  { dataRoot, containers, metadata, content, snapshots }: DaemonRoots,
+  { dataRoot, containers, metadata, content, snapshots, events }: DaemonRoots,
   driver: string,
 ): readonly { readonly path: string; readonly mode: number }[] {
   const inContent = ["blobs", "ingest", "partial"].map((name) => join(content, name));
@@ -25,7 +26,7 @@ export function statePaths(
     { path: dataRoot, mode: 0o710 },
     { path: containers, mode: 0o710 },
     { path: metadata, mode: 0o600 },
-    ...[...inContent, ...inSnapshots].map((path) => ({ path, mode: 0o700 })),
+    ...[events, ...inContent, ...inSnapshots].map((path) => ({ path, mode: 0o700 })),
   ];
 }
 
@@ -37,6 +38,7 @@ export function openRoots(native: Pick<Native, "lockFile">, dataRoot: string, ex
     metadata: join(dataRoot, "metadata.db"),
     content: join(dataRoot, "content"),
     snapshots: join(dataRoot, "snapshots"),
+    events: join(dataRoot, "events"),
     execRoot,
     tasks: join(execRoot, "tasks"),
   };

@@ -28,6 +28,7 @@ import { COMMIT, VERSION } from "../base/version.ts";
 import { openContent } from "../core/content/local-store.ts";
 import { openRegistries } from "../core/distribution/registries.ts";
 import type { RegistryOptions } from "../core/distribution/registry-options.ts";
+import { EventLog } from "../core/events/event-log.ts";
 import { MemoryEventBus } from "../core/events/memory-bus.ts";
 import { ImageUses } from "../core/gc/image-uses.ts";
 import { helloWorldArchive } from "../core/images/hello-world.ts";
@@ -190,7 +191,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     log.info("containers have users of their own", { root: users.uidMappings[0]?.hostID });
   } else if (options.usernsRemap !== "")
     log.warn("root cannot be remapped with itself: user namespaces are off");
-  const events = new MemoryEventBus();
+  const eventLog = await EventLog.open(roots.events, log);
+  const events = new MemoryEventBus(eventLog);
   const locks = new KeyedLock();
   const hostId = engineId(metadata);
   claimHost(native, {
@@ -315,6 +317,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await withDeadline("background deletions", SHUTDOWN_MS, snapshots.settled()).catch((error: unknown) =>
         log.warn("left for the next start", { error: messageOf(error) }),
       );
+      await eventLog.close();
       metadata.close();
     },
   };

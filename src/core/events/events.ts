@@ -1,6 +1,10 @@
 /**
  * What happens, told to whoever listens: `docker events`, and the parts of the daemon that wait for something. Events
- * announce what has been done; nothing is ordered through them. They live in memory only and end with the daemon.
+ * announce what has been done; nothing is ordered through them.
+ *
+ * The last 8 MiB of them, some 25,000, can be asked for again, by the daemons that come later too. On crash: a daemon that is
+ * killed takes the events of its last 100 ms with it, a power cut those of the last seconds. (What happened is in the store
+ * all the same: events are not what a start goes by.) No request waits for an event to be written.
  */
 import type { EventMessage } from "../../specs/engine/system.ts";
 
@@ -22,11 +26,36 @@ export interface EventBus {
   publish(message: EventMessage): void;
 
   /**
-   * Listens from this call on (not from the first `next`), so nothing is missed in between. A listener that falls more
-   * than 1024 events behind is thrown `unavailable`: it can come back with `sinceNs`.
+   * Listens from this call on (not from the first `next`), so nothing is missed in between. A listener costs the same however
+   * far it falls behind: it reads again what the others have read. One that falls behind all that is remembered is thrown
+   * `unavailable`: it can come back with `sinceNs`.
    */
   subscribe(options: SubscribeOptions): AsyncIterable<EventMessage>;
 
   /** NEventsListener of `info`. */
   readonly subscribers: number;
+}
+
+/** Events are counted from 1, over all daemons that have had this history. */
+export interface NumberedEvent {
+  readonly number: number;
+  readonly event: EventMessage;
+}
+
+/** Where a bus finds the events that it no longer has in memory. `event-log.ts` keeps them in files. */
+export interface EventHistory {
+  /** The number of the last event that earlier daemons left; 0 = none. */
+  readonly last: number;
+
+  /** Up to this number all have been written, or given up when the disk refused them. */
+  readonly settled: number;
+
+  /** Never waits and never fails. Numbers go up. */
+  append(event: NumberedEvent): void;
+
+  /**
+   * Those from `from` on that have been written, in order, without those before `sinceNs`. 0 = from the oldest; else throws
+   * `unavailable` when `from` is no longer there.
+   */
+  read(from: number, sinceNs: bigint): AsyncIterable<NumberedEvent>;
 }

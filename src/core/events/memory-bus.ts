@@ -1,120 +1,73 @@
-/** Events in memory: the last ones are kept for those who ask for the past. */
-import { fail } from "../../base/errors.ts";
+/** The last events in memory, older ones from a history. Listeners are in subscription.ts. */
 import type { EventMessage } from "../../specs/engine/system.ts";
-import type { EventBus, SubscribeOptions } from "./events.ts";
-import { matches } from "./filter.ts";
+import type { EventBus, EventHistory, SubscribeOptions } from "./events.ts";
+import { type EventSource, Subscription } from "./subscription.ts";
 
-/** Docker keeps 256. */
+/** Docker keeps 256, and nothing else. */
 const REMEMBERED = 1024;
-const QUEUE_MAX = 1024;
-/** setTimeout's limit: a later end is looked at again then. */
-const TIMER_MAX_MS = 2 ** 31 - 1;
 
 export class MemoryEventBus implements EventBus {
+  readonly #history: EventHistory | undefined;
   readonly #subscriptions = new Set<Subscription>();
   #remembered: EventMessage[] = [];
+  /** The number of the first that is remembered. */
+  #first: number;
+
+  constructor(history?: EventHistory) {
+    this.#history = history;
+    this.#first = (history?.last ?? 0) + 1;
+  }
 
   get subscribers(): number {
     return this.#subscriptions.size;
   }
 
   publish(message: EventMessage): void {
+    const number = this.#next();
     this.#remembered.push(message);
-    // Not with every event: shifting an array is not free.
-    if (this.#remembered.length >= 2 * REMEMBERED) this.#remembered = this.#remembered.slice(-REMEMBERED);
-    for (const subscription of this.#subscriptions) subscription.offer(message);
+    this.#history?.append({ number, event: message });
+    this.#forget();
+    for (const subscription of this.#subscriptions) subscription.offer(number, message);
   }
 
   subscribe(options: SubscribeOptions): AsyncIterable<EventMessage> {
-    const subscription = new Subscription(options, () => {
-      this.#subscriptions.delete(subscription);
-    });
+    const next = this.#next();
+    const wantsPast = options.sinceNs !== undefined || options.untilNs !== undefined;
+    const source: EventSource = {
+      first: () => this.#first,
+      next: () => this.#next(),
+      get: (number) => this.#remembered[number - this.#first],
+      history: this.#history,
+    };
+    const subscription = new Subscription(
+      options,
+      source,
+      { cursor: wantsPast ? this.#firstSince(options.sinceNs ?? 0n) : next, live: next },
+      () => this.#subscriptions.delete(subscription),
+    );
     this.#subscriptions.add(subscription);
-    subscription.begin(this.#past(options));
+    subscription.begin();
     return subscription;
   }
 
-  #past({ sinceNs, untilNs }: SubscribeOptions): readonly EventMessage[] {
-    if (sinceNs === undefined && untilNs === undefined) return [];
-    const from = sinceNs ?? 0n;
-    return this.#remembered.slice(-REMEMBERED).filter(({ timeNano }) => timeNano >= from);
-  }
-}
-
-class Subscription implements AsyncIterable<EventMessage>, AsyncIterator<EventMessage, undefined> {
-  readonly #options: SubscribeOptions;
-  readonly #onEnd: () => void;
-  #queue: EventMessage[] = [];
-  #wake: (() => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #isEnded = false;
-  #failure: Error | undefined;
-
-  constructor(options: SubscribeOptions, onEnd: () => void) {
-    this.#options = options;
-    this.#onEnd = onEnd;
+  #next(): number {
+    return this.#first + this.#remembered.length;
   }
 
-  [Symbol.asyncIterator](): this {
-    return this;
+  /** 0 = from the oldest in the history. */
+  #firstSince(sinceNs: bigint): number {
+    const [first] = this.#remembered;
+    const isInMemory = this.#history === undefined || (first !== undefined && first.timeNano < sinceNs);
+    return isInMemory ? this.#first + Math.max(0, this.#remembered.length - REMEMBERED) : 0;
   }
 
-  begin(past: readonly EventMessage[]): void {
-    this.#queue = past.filter((message) => this.#isWanted(message));
-    this.#options.signal.addEventListener("abort", this.#stop, { once: true });
-    if (this.#options.signal.aborted) this.#stop();
-    else this.#endInTime();
+  /** Not with every event: shifting an array is not free. What is not written yet is not forgotten. */
+  #forget(): void {
+    if (this.#remembered.length < 2 * REMEMBERED) return;
+    const settled = (this.#history?.settled ?? Number.POSITIVE_INFINITY) + 1 - this.#first;
+    const count = Math.min(this.#remembered.length - REMEMBERED, settled);
+    if (count <= 0) return;
+    this.#remembered = this.#remembered.slice(count);
+    this.#first += count;
   }
-
-  offer(message: EventMessage): void {
-    if (!this.#isWanted(message)) return;
-    if (this.#queue.length >= QUEUE_MAX) {
-      this.#failure = fail("unavailable", `event listener fell ${QUEUE_MAX} events behind`);
-      this.#queue = [];
-      this.#stop();
-      return;
-    }
-    this.#queue.push(message);
-    this.#wake?.();
-  }
-
-  async next(): Promise<IteratorResult<EventMessage, undefined>> {
-    while (this.#queue.length === 0 && !this.#isEnded) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      await promise;
-    }
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure !== undefined) throw failure;
-    const value = this.#options.signal.aborted ? undefined : this.#queue.shift();
-    return value === undefined ? { done: true, value } : { done: false, value };
-  }
-
-  return(): Promise<IteratorResult<EventMessage, undefined>> {
-    this.#queue = [];
-    this.#stop();
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  #isWanted(message: EventMessage): boolean {
-    const { untilNs, filters } = this.#options;
-    return (untilNs === undefined || message.timeNano <= untilNs) && matches(filters, message);
-  }
-
-  #endInTime(): void {
-    const { untilNs } = this.#options;
-    if (untilNs === undefined) return;
-    const leftMs = Number(untilNs / 1_000_000n) - Date.now();
-    if (leftMs < 0) this.#stop();
-    else this.#timer = setTimeout(() => this.#endInTime(), Math.min(leftMs + 1, TIMER_MAX_MS));
-  }
-
-  readonly #stop = (): void => {
-    this.#isEnded = true;
-    clearTimeout(this.#timer);
-    this.#options.signal.removeEventListener("abort", this.#stop);
-    this.#onEnd();
-    this.#wake?.();
-  };
 }
