@@ -11,6 +11,12 @@
  *     gantry-shim tree export [OPTION...] TREE > root.tar
  *     gantry-shim tree layer [OPTION...] TREE -- BEFORE > layer.tar
  *     gantry-shim tree changes [OPTION...] TREE -- BEFORE
+ *     gantry-shim tree look VIEW -- PATH
+ *     gantry-shim tree take [--ids UID_MAP GID_MAP] VIEW -- PATH NAME > files.tar
+ *     gantry-shim tree match VIEW -- PATTERN
+ *     gantry-shim tree put [--ids UID_MAP GID_MAP] [--keep-kinds] VIEW -- PATH < files.tar
+ *     gantry-shim tree send PATH NAME > files.tar
+ *     gantry-shim tree receive [--owners] DIR [FROM TO] < files.tar
  *     gantry-shim tree mount SOURCE TARGET LAYER...
  *     gantry-shim tree unmount TARGET
  *
@@ -23,6 +29,10 @@
  * `export`, `layer` and `changes` read: they write TREE, or how it differs from BEFORE, to stdout (tree_diff.h). TREE is
  * "plain DIR", "overlay LAYER...", topmost first, or, with a BEFORE, "upper DIR"; BEFORE may be "nothing". A layer that is a
  * file is an EROFS image. Options: "--ids UID_MAP GID_MAP", from ids on the disk to those to write, and "--mountpoint PATH".
+ * `look`, `take`, `match` and `put` work in a container's files (VIEW: tree_container.h): what a path is, an archive of it, the
+ * paths that match a pattern, an archive unpacked there. look, take and put first answer what PATH is (tree_copy.c). `send` and
+ * `receive` are their counterparts for files of whoever calls, with no more rights than he has; `send` answers first, too.
+ *
  * `mount` attaches a read-only overlay of layers to a directory, `unmount` detaches it (tree_mount.h).
  *
  * Success: {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit status 1 when the archive or the tree
@@ -34,6 +44,7 @@
 #include "fds.h"
 #include "roles.h"
 #include "tree_apply.h"
+#include "tree_copy.h"
 #include "tree_diff.h"
 #include "tree_input.h"
 #include "tree_mount.h"
@@ -214,6 +225,12 @@ static int usage (void) {
          "       gantry-shim tree subvolume snapshot FROM TO\n"
          "       gantry-shim tree export [OPTION...] TREE\n"
          "       gantry-shim tree {layer|changes} [OPTION...] TREE -- BEFORE\n"
+         "       gantry-shim tree look VIEW -- PATH\n"
+         "       gantry-shim tree take [--ids UID_MAP GID_MAP] VIEW -- PATH NAME\n"
+         "       gantry-shim tree match VIEW -- PATTERN\n"
+         "       gantry-shim tree put [--ids UID_MAP GID_MAP] [--keep-kinds] VIEW -- PATH < files.tar\n"
+         "       gantry-shim tree send PATH NAME\n"
+         "       gantry-shim tree receive [--owners] DIR [FROM TO] < files.tar\n"
          "       gantry-shim tree mount SOURCE TARGET LAYER...\n"
          "       gantry-shim tree unmount TARGET\n"
          "TREE: plain DIR | overlay LAYER... | upper DIR; BEFORE: also nothing\n"
@@ -228,6 +245,26 @@ static int read_trees (int argc, char **argv) {
   raise_descriptor_limit ();
   int result = tree_read (argc, argv, name, &e);
   return result > 0 ? usage () : result < 0 ? report_path (name, &e) : 0;
+}
+
+static int copy_files (int argc, char **argv) {
+  static struct apply_result result;
+  char name[TREE_PATH_BYTES];
+  struct err e = { 0 };
+  raise_descriptor_limit ();
+  int done = tree_copy (argc, argv, name, &result, &e);
+  if (done != -1)
+    return done == 0 ? 0 : usage ();
+  bool reads = strcmp (argv[0], "put") == 0 || strcmp (argv[0], "receive") == 0;
+  return reads ? report (&result, &e) : report_path (name, &e);
+}
+
+static bool is_copy_command (const char *word) {
+  static const char *const COMMANDS[] = { "look", "take", "match", "put", "send", "receive" };
+  for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
+    if (strcmp (word, COMMANDS[i]) == 0)
+      return true;
+  return false;
 }
 
 /* What is in the way of a mount is for the user to move. */
@@ -258,6 +295,8 @@ int tree_main (int argc, char **argv) {
     return subvolume (argv[2], argv[3], argv[4]);
   if (argc > 1 && (strcmp (argv[1], "export") == 0 || strcmp (argv[1], "layer") == 0 || strcmp (argv[1], "changes") == 0))
     return read_trees (argc - 1, argv + 1);
+  if (argc > 1 && is_copy_command (argv[1]))
+    return copy_files (argc - 1, argv + 1);
   if (argc > 4 && strcmp (argv[1], "mount") == 0)
     return report_mount (tree_mount (argv[2], argv[3], (const char *const *) argv + 4, (size_t) argc - 4, &e), &e);
   if (argc == 3 && strcmp (argv[1], "unmount") == 0)

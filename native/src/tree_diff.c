@@ -261,10 +261,18 @@ static int judge_directory (struct diff *d, const struct found *f, struct level 
   return attributes_equal (&d->attributes, &d->others) ? 0 : say_parents (d, e);
 }
 
+/* One of the kernel's own: it is there, and that is all there is to say of it. */
+static int say_closed_directory (struct diff *d, const struct found *f, struct err *e) {
+  d->attributes.count = 0;
+  return say_entry (d, d->path, &f->st, TAR_DIRECTORY, NULL, e);
+}
+
 static int enter_directory (struct diff *d, struct found *f, struct err *e) {
   if (d->depth > TREE_MAX_DEPTH)
     return err_set (e, 0, "it is more than %d directories deep", TREE_MAX_DEPTH);
-  int now = open_entry (f->parent, f->name, O_RDONLY | O_DIRECTORY);
+  int now = open_entry (f->parent, f->name, O_RDONLY | O_DIRECTORY | d->pair->how);
+  if (now == -EXDEV && d->pair->how != 0)
+    return say_closed_directory (d, f, e);
   if (now < 0)
     return has_changed_kind (-now) ? 0 : err_set (e, -now, "cannot open it");
   auto_fd held = now, held_before = -1;
@@ -358,7 +366,7 @@ static bool is_still_file (const struct found *f) {
 
 static int pack_file (struct diff *d, const struct found *f, struct err *e) {
   struct stat st;
-  int opened = open_entry (f->parent, f->name, O_RDONLY | O_NONBLOCK);
+  int opened = open_entry (f->parent, f->name, O_RDONLY | O_NONBLOCK | d->pair->how);
   if (opened < 0 && (has_changed_kind (-opened) || (opened == -EACCES && !is_still_file (f))))
     return 0;
   if (opened < 0)
@@ -459,8 +467,14 @@ static int take_present (struct diff *d, const char *name, struct err *e) {
   return S_ISDIR (f.st.st_mode) ? enter_directory (d, &f, e) : take_other (d, &f, e);
 }
 
+/* "/" itself is an empty name with a directory's slash behind it. */
+static bool is_from_slash (const struct tree_pair *p) {
+  return p->base != NULL && strcmp (p->base, "/") == 0;
+}
+
 static int set_path (struct diff *d, const struct level *l, const char *name, struct err *e) {
-  int n = snprintf (d->path + l->path, TREE_PATH_BYTES - l->path, "%s%s", l->path == 0 ? "" : "/", name);
+  const char *slash = l->path == 0 && !is_from_slash (d->pair) ? "" : "/";
+  int n = snprintf (d->path + l->path, TREE_PATH_BYTES - l->path, "%s%s", slash, name);
   /* One byte is kept for a directory's slash. */
   if (n < 0 || (size_t) n + 1 >= TREE_PATH_BYTES - l->path)
     return err_set (e, 0, "its path has more than %d bytes", TREE_PATH_BYTES - 2);
@@ -491,6 +505,15 @@ static int walk (struct diff *d, struct err *e) {
   return 0;
 }
 
+/* Begins every path with the base, and says the directory of that name. */
+static int say_base (struct diff *d, struct level *l, struct err *e) {
+  if (strlen (d->pair->base) + 1 >= TREE_PATH_BYTES)
+    return err_set (e, 0, "its name has more than %d bytes", TREE_PATH_BYTES - 2);
+  strcpy (d->path, is_from_slash (d->pair) ? "" : d->pair->base);
+  l->path = strlen (d->path);
+  return say_directory (d, l, e);
+}
+
 static int start (struct diff *d, struct err *e) {
   int now = fcntl (d->pair->now, F_DUPFD_CLOEXEC, 3);
   int before = d->pair->before < 0 ? -1 : fcntl (d->pair->before, F_DUPFD_CLOEXEC, 3);
@@ -498,10 +521,27 @@ static int start (struct diff *d, struct err *e) {
   *l = (struct level){ .now.fd = now, .before.fd = before, .written = true };
   if (now < 0 || (before < 0 && d->pair->before >= 0) || fstat (now, &l->st) < 0)
     return err_set (e, errno, "cannot read the tree");
+  if (d->pair->base != NULL && say_base (d, l, e) < 0)
+    return -1;
   return list_level (d, l, !d->pair->upper, e);
 }
 
-static int run (const struct tree_pair *p, enum form form, struct output *o, char *name, struct err *e) {
+/* The one entry that `start` shall say instead of a tree. */
+static int pack_one (struct diff *d, const char *entry, struct err *e) {
+  struct found f = { .parent = d->pair->now, .name = entry };
+  struct level *l = &d->levels[d->depth++];
+  *l = (struct level){ .now.fd = -1, .before.fd = -1, .written = true };
+  if (strlen (d->pair->base) + 1 >= TREE_PATH_BYTES)
+    return err_set (e, 0, "its name has more than %d bytes", TREE_PATH_BYTES - 2);
+  strcpy (d->path, d->pair->base);
+  if (fstatat (f.parent, entry, &f.st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_set (e, errno, "cannot look at it");
+  return S_ISDIR (f.st.st_mode) ? err_set (e, 0, "it has become a directory") : pack_other (d, &f, e);
+}
+
+/* `entry`: that alone; NULL = the tree. */
+static int run (const struct tree_pair *p, enum form form, const char *entry, struct output *o, char *name,
+                struct err *e) {
   struct diff *d = calloc (1, sizeof *d);
   struct level *levels = calloc (TREE_MAX_DEPTH + 1, sizeof *levels);
   int result = -1;
@@ -511,7 +551,7 @@ static int run (const struct tree_pair *p, enum form form, struct output *o, cha
     err_set (e, ENOMEM, "cannot read the tree");
   } else {
     *d = (struct diff){ .pair = p, .form = form, .out = o, .levels = levels, .path = name };
-    result = start (d, e) < 0 ? -1 : walk (d, e);
+    result = entry != NULL ? pack_one (d, entry, e) : start (d, e) < 0 ? -1 : walk (d, e);
     while (d->depth > 0)
       leave (d);
     links_free (&d->links);
@@ -526,13 +566,17 @@ static int run (const struct tree_pair *p, enum form form, struct output *o, cha
 }
 
 int tree_pack (const struct tree_pair *p, struct output *o, char *name, struct err *e) {
-  return run (p, WHOLE, o, name, e);
+  return run (p, WHOLE, NULL, o, name, e);
+}
+
+int tree_pack_entry (const struct tree_pair *p, const char *entry, struct output *o, char *name, struct err *e) {
+  return run (p, WHOLE, entry, o, name, e);
 }
 
 int tree_pack_layer (const struct tree_pair *p, struct output *o, char *name, struct err *e) {
-  return run (p, LAYER, o, name, e);
+  return run (p, LAYER, NULL, o, name, e);
 }
 
 int tree_changes (const struct tree_pair *p, struct output *o, char *name, struct err *e) {
-  return run (p, LIST, o, name, e);
+  return run (p, LIST, NULL, o, name, e);
 }

@@ -5,7 +5,7 @@
  *
  * A container may be writing into the tree meanwhile. What vanishes is left out, what changes its kind is left out, and
  * nothing outside of the trees is ever looked at: each name is opened below its directory's descriptor, no link is followed,
- * no mount crossed.
+ * no mount crossed unless the caller wants that. A directory that may not be entered is said without what is in it.
  */
 #ifndef GANTRY_TREE_DIFF_H
 #define GANTRY_TREE_DIFF_H
@@ -29,6 +29,11 @@ struct tree_pair {
      nothing before, and where nothing is in them. */
   const char *const *mountpoints;
   size_t mountpoint_count;
+  /* Flags of tree_open.h for everything that is opened in `now`. */
+  int how;
+  /* What every name begins with, and the name of `now` itself, which is said then; NULL = names are relative to it. "/" is a
+     beginning, too. */
+  const char *base;
 };
 
 /* All of these leave in `name` (TREE_PATH_BYTES) the path that an error is about, and flush the output. An error with
@@ -36,6 +41,9 @@ struct tree_pair {
 
 /* The whole tree `now`: for export. */
 int tree_pack (const struct tree_pair *p, struct output *o, char *name, struct err *e);
+
+/* `now` is the directory that holds `entry`, which is no directory itself: that alone, under the name `base`. */
+int tree_pack_entry (const struct tree_pair *p, const char *entry, struct output *o, char *name, struct err *e);
 
 /* The difference as an OCI layer, with whiteouts and opaque marks. Of an upper directory everything in it is taken, also
    what is like before; of a complete tree what has other metadata. */

@@ -93,16 +93,26 @@ static int make_missing (struct directories *d, int parent, const char *name, st
     return err_set (e, 0, "more than %u directories are implied", TAR_MAX_ENTRIES);
   if (mkdirat (parent, name, 0755) < 0)
     return err_set (e, errno, "cannot make a missing directory above it");
+  if ((d->uid != 0 || d->gid != 0) && fchownat (parent, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_set (e, errno, "cannot set the owner of a directory above it");
   d->usage->inodes++;
   return 0;
+}
+
+int directories_refuse (const struct directories *d, int result, struct err *e) {
+  if (result == -EXDEV && (d->how & OPEN_BENEATH) != 0)
+    return err_set (e, 0, "a link on the way to it leads out of the directory");
+  if (result == -EXDEV && (d->how & OPEN_NO_KERNEL) != 0)
+    return err_set (e, 0, "it would be in a filesystem of the kernel's own");
+  return err_set (e, -result, "cannot open the directory above it");
 }
 
 /* Opens, and makes if need be, one component below `parent`. `prefix` is the whole path down to it. */
 static int step (struct directories *d, int parent, const char *prefix, const char *name, struct err *e) {
   for (int attempt = 0; attempt < 2; attempt++) {
-    int fd = open_entry (parent, name, O_PATH | O_DIRECTORY);
+    int fd = open_entry (parent, name, O_PATH | O_DIRECTORY | (d->how & ~OPEN_BENEATH));
     if (fd == -ELOOP) /* a link: where it leads is decided from the root */
-      fd = open_in_root (d->root, prefix, O_PATH | O_DIRECTORY);
+      fd = open_in_root (d->root, prefix, O_PATH | O_DIRECTORY | d->how);
     else if (fd == -ENOENT && attempt == 0) {
       if (make_missing (d, parent, name, e) < 0)
         return -1;
@@ -112,7 +122,7 @@ static int step (struct directories *d, int parent, const char *prefix, const ch
         return -1;
       continue;
     }
-    return fd >= 0 ? fd : err_set (e, -fd, "cannot open the directory above it");
+    return fd >= 0 ? fd : directories_refuse (d, fd, e);
   }
   return err_set (e, EAGAIN, "cannot open the directory above it");
 }
@@ -141,11 +151,11 @@ int directories_find (struct directories *d, const char *path, struct err *e) {
   int fd = known (d, path);
   if (fd >= 0)
     return fd;
-  fd = open_in_root (d->root, path, O_PATH | O_DIRECTORY);
+  fd = open_in_root (d->root, path, O_PATH | O_DIRECTORY | d->how);
   if (fd == -ENOENT || fd == -ENOTDIR)
     return MISSING;
   if (fd < 0)
-    return err_set (e, -fd, "cannot open the directory above it");
+    return directories_refuse (d, fd, e);
   return directories_keep (d, path, fd, e);
 }
 

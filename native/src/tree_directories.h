@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct err;
 struct tree_usage;
@@ -17,7 +18,10 @@ struct directories {
   int root;     /* borrowed */
   bool overlay; /* a character device 0:0 in the way is a whiteout */
   struct tree_usage *usage;
-  uint64_t made; /* directories nobody named, for the cap */
+  int how;       /* flags of tree_open.h for everything that is opened */
+  uid_t uid;     /* of directories nobody named */
+  gid_t gid;
+  uint64_t made; /* their number, for the cap */
   struct {
     char *path; /* clean; NULL = free */
     int fd;
@@ -27,8 +31,11 @@ struct directories {
 void directories_init (struct directories *d, int root, bool overlay, struct tree_usage *usage);
 void directories_forget (struct directories *d);
 
+/* Says why a directory could not be opened (-errno). */
+int directories_refuse (const struct directories *d, int result, struct err *e);
+
 /* A borrowed descriptor of the directory `path` (clean, "" = the root), good until the next call here. Links on the way
-   are followed as inside the root. What is missing is made, 0755 and owned by us; a whiteout in the way becomes an
+   are followed as inside the root. What is missing is made, 0755, with `uid` and `gid`; a whiteout in the way becomes an
    opaque directory. */
 int directories_make (struct directories *d, const char *path, struct err *e);
 

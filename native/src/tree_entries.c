@@ -3,6 +3,7 @@
 #include "err.h"
 #include "tree_path.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -48,6 +49,20 @@ int place_of (struct place *p, const struct tar_entry *t, struct err *e) {
   if (clean.depth == 0 && t->type != TAR_DIRECTORY)
     return err_set (e, 0, "only a directory can be the root");
   return is_aufs_metadata (p->path) ? 0 : 1;
+}
+
+int place_below (struct place *p, const char *below, struct err *e) {
+  size_t front = strlen (below), length = strlen (p->path);
+  if (front == 0)
+    return 0;
+  if (front + 1 + length >= sizeof p->path)
+    return err_set (e, ENAMETOOLONG, "its path has more than %zu bytes", sizeof p->path - 1);
+  memmove (p->path + front + (length > 0), p->path, length + 1);
+  memcpy (p->path, below, front);
+  if (length > 0)
+    p->path[front] = '/';
+  p->name = p->path;
+  return 0;
 }
 
 int whiteout_hides (const char *name, const char **hidden, struct err *e) {

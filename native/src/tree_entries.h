@@ -22,6 +22,9 @@ const char *place_whole (struct place *p);
    anybody's; -1. */
 int place_of (struct place *p, const struct tar_entry *t, struct err *e);
 
+/* Puts `below`, a clean path or "", in front of a place that is not split. */
+int place_below (struct place *p, const char *below, struct err *e);
+
 /* What a name that begins with WHITEOUT hides; NULL: whatever its directory has in lower layers. -1 for an impossible name. */
 int whiteout_hides (const char *name, const char **hidden, struct err *e);
 

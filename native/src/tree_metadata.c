@@ -142,10 +142,10 @@ int deferred_add (struct deferred *d, const char *path, ino_t inode, const struc
   return 0;
 }
 
-static int finish_directory (const struct deferred_directory *d, int root, struct err *e) {
+static int finish_directory (const struct deferred_directory *d, int root, int how, struct err *e) {
   struct stat st;
-  int fd = open_in_root (root, d->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP) /* a later entry replaced it */
+  int fd = open_in_root (root, d->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | how);
+  if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || (fd == -EXDEV && how != 0)) /* a later entry replaced it */
     return 0;
   if (fd < 0)
     return err_set (e, -fd, "cannot open it again");
@@ -164,7 +164,7 @@ static int finish_directory (const struct deferred_directory *d, int root, struc
 
 int deferred_apply (const struct deferred *d, int root, struct err *e) {
   for (size_t i = 0; i < d->count; i++)
-    if (finish_directory (&d->directories[i], root, e) < 0)
+    if (finish_directory (&d->directories[i], root, d->how, e) < 0)
       return -1;
   return 0;
 }

@@ -27,6 +27,7 @@ struct deferred {
   struct deferred_directory *directories;
   size_t count, capacity;
   size_t bytes; /* of memory, against hostile archives */
+  int how;      /* flags of tree_open.h for opening them again */
 };
 
 int deferred_add (struct deferred *d, const char *path, ino_t inode, const struct tar_entry *t, struct err *e);

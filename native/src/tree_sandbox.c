@@ -13,7 +13,8 @@
    namespaces, mounts or sockets. */
 static const uint32_t ALLOWED[] = {
   SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_lseek, SYS_splice, SYS_copy_file_range,
-  SYS_openat, SYS_openat2, SYS_close, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_fcntl,
+  SYS_openat, SYS_openat2, SYS_close, SYS_fstat, SYS_fstatfs, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_fcntl,
+  SYS_readlinkat,
   SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_renameat2, SYS_fchdir, SYS_ftruncate,
   SYS_fchown, SYS_fchownat, SYS_fchmod, SYS_utimensat, SYS_fsetxattr, SYS_lsetxattr, SYS_sync_file_range,
   SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_mprotect,
@@ -23,7 +24,7 @@ static const uint32_t ALLOWED[] = {
 
 /* The same for who only reads: nothing here changes anything. */
 static const uint32_t ALLOWED_TO_READERS[] = {
-  SYS_read, SYS_write, SYS_writev, SYS_sendfile, SYS_lseek, SYS_openat, SYS_openat2, SYS_close, SYS_fstat,
+  SYS_read, SYS_write, SYS_writev, SYS_sendfile, SYS_lseek, SYS_openat, SYS_openat2, SYS_close, SYS_fstat, SYS_fstatfs,
   SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_fcntl, SYS_fchdir, SYS_readlinkat,
   SYS_flistxattr, SYS_llistxattr, SYS_fgetxattr, SYS_lgetxattr,
   SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_mprotect, SYS_sysinfo,
@@ -41,6 +42,14 @@ static int confine (int root, uint64_t capabilities, struct err *e) {
 
 int tree_sandbox (int root, uint64_t capabilities, struct err *e) {
   return confine (root, capabilities, e) < 0 ? -1 : confine_calls (ALLOWED, COUNT (ALLOWED), 0, e);
+}
+
+int tree_sandbox_user (bool reads, struct err *e) {
+  uint64_t capabilities = reads ? (uint64_t) 1 << CAP_DAC_READ_SEARCH : TREE_FILE_CAPABILITIES;
+  if (confine_capabilities (capabilities, e) < 0)
+    return -1;
+  return reads ? confine_calls (ALLOWED_TO_READERS, COUNT (ALLOWED_TO_READERS), 0, e)
+               : confine_calls (ALLOWED, COUNT (ALLOWED), 0, e);
 }
 
 int tree_sandbox_reader (int root, bool upper, struct err *e) {

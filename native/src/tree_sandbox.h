@@ -20,6 +20,9 @@ struct err;
    about files. Cannot be undone. */
 int tree_sandbox (int root, uint64_t capabilities, struct err *e);
 
+/* The same for a process of an ordinary user, who cannot have a root directory of his own. */
+int tree_sandbox_user (bool reads, struct err *e);
+
 /* The same for a process that reads the tree, and others by the descriptors that it has. With `upper` it may see overlayfs's
    marks (trusted.overlay.*). */
 int tree_sandbox_reader (int root, bool upper, struct err *e);

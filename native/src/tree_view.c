@@ -3,6 +3,7 @@
 #include "erofs_mount.h"
 #include "err.h"
 #include "fds.h"
+#include "inroot.h"
 #include "kernel.h"
 
 #include <errno.h>
@@ -94,18 +95,56 @@ static int attach_layers (int stage, int *layers, size_t count, struct err *e) {
   return 0;
 }
 
+static const char *base_name (const char *path) {
+  return strrchr (path, '/') + 1;
+}
+
+/* The directory that both are in is one mount for overlayfs. */
+static int attach_upper (int stage, const struct view_stack *s, struct err *e) {
+  char parent[PATH_MAX];
+  size_t length = (size_t) (base_name (s->upper) - s->upper);
+  if (length >= sizeof parent || strncmp (s->upper, s->work, length) != 0 || strchr (s->work + length, '/') != NULL)
+    return err_set (e, EINVAL, "cannot write to \"%.300s\"", s->upper);
+  snprintf (parent, sizeof parent, "%.*s", (int) length, s->upper);
+  auto_fd tree = open_tree (AT_FDCWD, parent, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (tree < 0 || mkdirat (stage, "upper", 0700) < 0 ||
+      move_mount (tree, "", stage, "upper", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    return err_set (e, errno, "cannot attach \"%.300s\"", s->upper);
+  return 0;
+}
+
+/* In the lowest layer, so that what is there already is not changed. */
+static int show_places (int stage, const struct view_stack *s, struct err *e) {
+  auto_fd empty = openat (stage, "empty", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (size_t i = 0; i < s->place_count; i++) {
+    bool made;
+    const struct view_place *p = &s->places[i];
+    auto_fd place = inroot_reach (empty, p->path, p->is_directory ? MAKE_DIRECTORY : MAKE_FILE, 0755, &made);
+    if (place < 0)
+      return err_set (e, errno, "cannot make a place for \"%.300s\"", p->path);
+  }
+  return 0;
+}
+
 /* By short names below the working directory, because mount(2) takes one page of options and layers have long paths. Below a
    single layer overlayfs wants another. */
-static int mount_overlay (int stage, const char *source, size_t count, struct err *e) {
-  char options[16 + MAX_LAYERS * 4 + 32];
+static int mount_overlay (int stage, const char *source, const struct view_stack *s, struct err *e) {
+  char options[16 + MAX_LAYERS * 4 + 32 + 2 * (NAME_MAX + 32)];
+  size_t count = s->count;
+  unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (s->upper == NULL ? MS_RDONLY | MS_NOATIME : 0);
   int used = snprintf (options, sizeof options, "lowerdir=");
   for (size_t i = 0; i < count; i++)
     used += snprintf (options + used, sizeof options - (size_t) used, "%zu:", i);
-  snprintf (options + used, sizeof options - (size_t) used, "empty,index=off");
+  used += snprintf (options + used, sizeof options - (size_t) used, "empty,index=off");
+  if (s->upper != NULL)
+    snprintf (options + used, sizeof options - (size_t) used, ",upperdir=upper/%.255s,workdir=upper/%.255s",
+              base_name (s->upper), base_name (s->work));
 
   if (mkdirat (stage, "empty", 0755) < 0 || mkdirat (stage, "root", 0700) < 0 || fchdir (stage) < 0)
     return err_set (e, errno, "cannot make a directory for layers");
-  if (mount (source, "root", "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, options) < 0)
+  if (show_places (stage, s, e) < 0)
+    return -1;
+  if (mount (source, "root", "overlay", flags, options) < 0)
     return err_set (e, errno, "cannot mount an overlay of %zu layers", count);
   int root = open_tree (stage, "root", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   return root < 0 ? err_set (e, errno, "cannot detach the overlay") : root;
@@ -115,7 +154,9 @@ int view_overlay (const char *const *paths, size_t count, struct err *e) {
   return read_mount (view_overlay_mount ("overlay", paths, count, e), "overlay", e);
 }
 
-int view_overlay_mount (const char *source, const char *const *paths, size_t count, struct err *e) {
+static int mount_stack (const char *source, const struct view_stack *s, struct err *e) {
+  const char *const *paths = s->paths;
+  size_t count = s->count;
   int layers[MAX_LAYERS];
   size_t cloned = 0;
   int root = -1;
@@ -125,8 +166,9 @@ int view_overlay_mount (const char *source, const char *const *paths, size_t cou
   while (cloned < count && (layers[cloned] = clone_layer (paths[cloned], e)) >= 0)
     cloned++;
   auto_fd stage = cloned < count ? -1 : attach_stage (e);
-  if (stage >= 0 && attach_layers (stage, layers, count, e) == 0)
-    root = mount_overlay (stage, source, count, e);
+  if (stage >= 0 && attach_layers (stage, layers, count, e) == 0 &&
+      (s->upper == NULL || attach_upper (stage, s, e) == 0))
+    root = mount_overlay (stage, source, s, e);
   /* The overlay keeps its layers, and the clone the overlay. */
   if (stage >= 0 && umount2 (STAGE, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && root >= 0) {
     fd_close (&root);
@@ -135,4 +177,13 @@ int view_overlay_mount (const char *source, const char *const *paths, size_t cou
   for (size_t i = 0; i < cloned; i++)
     close (layers[i]);
   return root;
+}
+
+int view_overlay_mount (const char *source, const char *const *paths, size_t count, struct err *e) {
+  const struct view_stack stack = { .paths = paths, .count = count };
+  return mount_stack (source, &stack, e);
+}
+
+int view_stack_mount (const struct view_stack *s, struct err *e) {
+  return mount_stack ("overlay", s, e);
 }

@@ -2,6 +2,7 @@
 #ifndef GANTRY_TREE_VIEW_H
 #define GANTRY_TREE_VIEW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct err;
@@ -24,5 +25,22 @@ int view_overlay (const char *const *paths, size_t count, struct err *e);
 
 /* The same as a mount that is attached nowhere. `source` is what mountinfo will call it. */
 int view_overlay_mount (const char *source, const char *const *paths, size_t count, struct err *e);
+
+/* A path from the root where something shall be mounted. */
+struct view_place {
+  const char *path;
+  bool is_directory;
+};
+
+/* What the layers of a container are in all: with `upper` and `work`, which lie in one directory, a mount to write through, attached
+   nowhere; else one to read, which also shows the places that no layer has. */
+struct view_stack {
+  const char *upper, *work; /* NULL = only to read */
+  const char *const *paths;
+  size_t count;
+  const struct view_place *places;
+  size_t place_count;
+};
+int view_stack_mount (const struct view_stack *s, struct err *e);
 
 #endif

@@ -21,6 +21,7 @@ function cliOf(userId: number): Cli {
       homeDirectory: "/nonexistent",
       userId,
       engineCommand: { file: "/nonexistent/gantry", argv0: "gantryd", words: ["daemon"] },
+      nativeShim: () => Promise.resolve("/nonexistent/gantry-shim"),
     },
     new GlobalOptions("/nonexistent"),
     { out: SILENT, err: SILENT },

@@ -20,6 +20,8 @@ export interface Invocation {
     readonly argv0: string;
     readonly words: readonly string[];
   };
+  /** The native part that lies beside this program; asked for by the commands that need it alone. */
+  readonly nativeShim: () => Promise<string>;
 }
 
 export class Cli {

@@ -136,6 +136,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "container",
+    names: ["cp"],
+    top: "cp",
+    summary: "Copy files/folders between a container and the local filesystem",
+    load: () => import("./container/copy.ts"),
+  },
+  {
+    parent: "container",
     names: ["create"],
     top: "create",
     summary: "Create a new container",

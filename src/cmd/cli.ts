@@ -23,6 +23,7 @@ export async function runCli(
       homeDirectory: environment.get("HOME") || "/root",
       userId: process.getuid?.() ?? -1,
       engineCommand,
+      nativeShim: async () => (await import("./native-parts.ts")).findNativeParts().shim,
     },
     { out: standardOutput(), err: standardError() },
     words,

@@ -8,6 +8,8 @@ import { hostname } from "node:os";
 import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { archiveRoutes } from "../api/routes/archive.ts";
 import { containerFilesRoutes } from "../api/routes/container-files.ts";
 import { checkRoutes } from "../api/routes/check.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
@@ -46,6 +48,7 @@ import { RunDirectories } from "../core/tasks/run-directory.ts";
 import { runtimePlanner } from "../core/tasks/runtime-planner.ts";
 import { shimSpawner } from "../core/tasks/spawn-shim.ts";
 import { DEFAULT_EXPANSION } from "../core/unpack/expansion.ts";
+import { uploadedArchive } from "../core/unpack/uploaded-archive.ts";
 import type { Container } from "../engine/containers/container.ts";
 import { keepLogsCompressed } from "../engine/containers/log-compression.ts";
 import { restore } from "../engine/containers/restore.ts";
@@ -71,6 +74,7 @@ import { filtersBridges } from "../linux/net-settings.ts";
 import { type FileSystemUse, fileSystemUse } from "../linux/file-system-use.ts";
 import { findAccount } from "../linux/accounts.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
+import { containerFiles } from "../linux/container-files-child.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
 import { loadDefaultProfile } from "../linux/apparmor-load.ts";
 import { type HostFacts, readCgroupMounts, readHostFacts } from "../linux/host-facts.ts";
@@ -238,6 +242,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     buildExecProcess,
     ...networkHost,
     containersDir: roots.containers,
+    files: containerFiles(shim),
+    uploadedArchive: (body: Readable, signal: AbortSignal) =>
+      uploadedArchive(body, DEFAULT_EXPANSION, signal),
     readLog: jsonFileReader(log),
     compressLog: (sink: LogSink, signal: AbortSignal) => compressRotated(sink, native, signal),
     restartDue: (container: Container): Promise<void> => startAgain(engine, container),
@@ -268,6 +275,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...systemRoutes(engine),
       ...containerRoutes(engine),
       ...containerFilesRoutes(engine),
+      ...archiveRoutes(engine),
       ...execRoutes(engine),
       ...imageContentRoutes(engine),
       ...imageRoutes(engine),

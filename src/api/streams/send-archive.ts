@@ -9,9 +9,10 @@ export async function sendArchive(
   call: Call,
   contentType: string,
   archive: AsyncGenerator<Uint8Array>,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const first = await archive.next();
-  const output = call.reply.stream(200, { "Content-Type": contentType });
+  const output = call.reply.stream(200, { "Content-Type": contentType, ...headers });
   await writeAll(output, rest(first, archive));
   output.end();
 }

@@ -76,6 +76,7 @@ async function gantry(words: string[], variables: Record<string, string> = {}): 
       homeDirectory: home,
       userId: 1000,
       engineCommand: { file: "/nonexistent/gantry", argv0: "gantryd", words: ["daemon"] },
+      nativeShim: () => Promise.resolve("/nonexistent/gantry-shim"),
     },
     { out: take((text) => (out += text)), err: take((text) => (err += text)) },
     words,

@@ -106,6 +106,7 @@ export async function gantry(
       homeDirectory: home,
       userId: 1000,
       engineCommand: { file: "/nonexistent/gantry", argv0: "gantryd", words: ["daemon"] },
+      nativeShim: () => Promise.resolve(join(import.meta.dirname, "..", "..", "..", "build", "gantry-shim")),
     },
     { out: sink((text) => (out += text)), err: sink((text) => (err += text)) },
     words,

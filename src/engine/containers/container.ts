@@ -45,6 +45,8 @@ export class Container {
   isBeingRestarted = false;
   /** Pending clean-up of the ended task, in which its end is told; a start waits for it. */
   settling: Promise<void> | undefined;
+  /** Those who unpack archives in the running container: they end with its task, and a start waits for them. */
+  readonly writers = new Set<Promise<void>>();
   readonly #exitListeners = new Set<Listener>();
   readonly #removalListeners = new Set<Listener>();
 

@@ -90,6 +90,7 @@ function checkStartable(container: Container): void {
 async function startLocked(deps: StartDeps, container: Container): Promise<void> {
   container.cancelRestart();
   if (container.settling !== undefined) await container.settling;
+  if (container.writers.size > 0) await Promise.allSettled(container.writers);
   const startedNs = nowNs();
   const signal = AbortSignal.timeout(START_DEADLINE_MS);
   let task: Task;

@@ -1,0 +1,137 @@
+/** A program of our own (gantry-shim) that reads or writes a stream, at the pace of the slower side, and says on its standard error what went wrong. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { Readable, Writable } from "node:stream";
+import { fail } from "./errors.ts";
+
+const MAX_STDERR_BYTES = 64 * 1024;
+
+/** Exit status when what it was given is at fault, not this host. */
+const INPUT_AT_FAULT = 1;
+
+interface Exit {
+  readonly code: number | null;
+  readonly killedBy: NodeJS.Signals | null;
+  /** The child could not be started. */
+  readonly error?: Error;
+}
+
+export class PipedChild implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #stdin: Writable;
+  readonly #stdout: AsyncIterator<unknown>;
+  readonly #what: string;
+  readonly #signal: AbortSignal;
+  readonly #closed: Promise<Exit>;
+  readonly #kill = (): void => void this.#child.kill("SIGKILL");
+  #said = "";
+  #isGone = false;
+  #onGone: (() => void) | undefined;
+
+  /** `what` as in "cannot copy from the container". The signal kills the child. */
+  constructor(file: string, words: readonly string[], what: string, signal: AbortSignal) {
+    signal.throwIfAborted();
+    this.#what = what;
+    this.#signal = signal;
+    this.#child = spawn(file, words, { stdio: ["pipe", "pipe", "pipe"], env: {} });
+    const { stdin, stdout, stderr } = this.#child;
+    if (!(stdin instanceof Writable) || !(stdout instanceof Readable) || !(stderr instanceof Readable))
+      throw fail("internal", `${what}: it has no pipes`);
+    this.#stdin = stdin;
+    this.#stdout = stdout[Symbol.asyncIterator]();
+    stdin.on("error", () => {}); // EPIPE: the child ended early, and its exit status says why
+    stderr.on("data", (chunk: Buffer) => {
+      if (this.#said.length < MAX_STDERR_BYTES) this.#said += chunk.toString();
+    });
+    const { promise, resolve } = Promise.withResolvers<Exit>();
+    this.#closed = promise;
+    const end = (exit: Exit): void => {
+      this.#isGone = true;
+      this.#onGone?.();
+      resolve(exit);
+    };
+    this.#child.once("error", (error) => end({ code: null, killedBy: null, error }));
+    this.#child.once("exit", () => {
+      this.#isGone = true; // nobody reads what it is given any more, whoever else may have its pipes
+      this.#onGone?.();
+    });
+    this.#child.once("close", (code, killedBy) => end({ code, killedBy }));
+    signal.addEventListener("abort", this.#kill, { once: true });
+  }
+
+  /** The next bytes of its output, undefined at the end. */
+  async read(): Promise<Buffer | undefined> {
+    const next = await this.#stdout.next();
+    if (next.done === true) return undefined;
+    if (!Buffer.isBuffer(next.value))
+      throw fail("internal", `${this.#what}: it wrote something that is no bytes`);
+    return next.value;
+  }
+
+  /** Gives it a stream, as far as it wants it. */
+  async feed(bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    const source = bytes[Symbol.asyncIterator]();
+    let isEnded = false;
+    try {
+      while (!this.#isGone) {
+        const next = source.next();
+        const step = await this.#whileAlive(next);
+        if (step === undefined) {
+          next.catch(() => {}); // nobody waits for it any more
+          return;
+        }
+        if (step.done === true) {
+          isEnded = true;
+          return;
+        }
+        await this.#write(step.value);
+      }
+    } finally {
+      /* Only a whole stream ends: a part of one must not be taken for it. */
+      if (isEnded || this.#isGone) this.#stdin.end();
+      else this.#kill();
+      /* Not awaited: a generator that is stuck in its own await would hold us up for ever. */
+      if (!isEnded) source.return?.().catch(() => {});
+    }
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // Without an error: after one the child is at its end, which is waited for.
+    this.#stdin.write(chunk, (error) => {
+      if (error === null || error === undefined) resolve();
+    });
+    await this.#whileAlive(promise);
+  }
+
+  /** Resolves with `undefined` as soon as the child is gone, whatever `work` still waits for. */
+  async #whileAlive<T>(work: Promise<T>): Promise<T | undefined> {
+    if (this.#isGone) return undefined;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#onGone = () => resolve(undefined);
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      this.#onGone = undefined;
+    }
+  }
+
+  /** Waits for its end. Throws what went wrong: `invalid_argument` for what it was given, `internal` for this host. */
+  async end(): Promise<void> {
+    const { code, killedBy, error } = await this.#closed;
+    this.#signal.throwIfAborted();
+    if (code === 0) return;
+    if (error !== undefined) throw fail("internal", `${this.#what}: gantry-shim cannot be started`, error);
+    const said = this.#said.trim().replace(/^\w+: /, "");
+    const end = killedBy === null ? `exit status ${code}` : `killed by ${killedBy}`;
+    const message = `${this.#what}: ${said === "" ? end : said}`;
+    throw fail(code === INPUT_AT_FAULT ? "invalid_argument" : "internal", message);
+  }
+
+  /** Ends it, if it has not ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal.removeEventListener("abort", this.#kill);
+    if (!this.#isGone) this.#kill();
+    await this.#stdout.return?.();
+    await this.#closed;
+  }
+}

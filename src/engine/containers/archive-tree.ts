@@ -1,0 +1,70 @@
+/** Where the files of a container are to who comes from outside, whether it runs or not. */
+import { existsSync } from "node:fs";
+import type { RootfsMount, Snapshotter } from "../../core/snapshots/snapshotter.ts";
+import type { ContainerTree, HostBind } from "../../linux/container-files.ts";
+import { idMapText } from "../../linux/id-maps.ts";
+import type { IdMapping } from "../../linux/native.ts";
+import type { Container } from "./container.ts";
+import { resolveMounts } from "./mounts.ts";
+import { containerPaths } from "./paths.ts";
+import { idMapsOf, type Remap } from "./user-namespace.ts";
+
+export interface ArchiveTreeDeps {
+  readonly snapshots: Pick<Snapshotter, "mount">;
+  readonly containersDir: string;
+  readonly remap: Remap | undefined;
+}
+
+export interface FoundTree {
+  readonly tree: ContainerTree;
+  /** What the owners of its files are on the disk, when they differ. */
+  readonly ids: IdMapping | undefined;
+}
+
+/** Of a running one: its own mounts, whose files have the host's ids. */
+export function runningTree(deps: ArchiveTreeDeps, container: Container, pid: number): FoundTree {
+  return { tree: { kind: "process", pid }, ids: idsOf(deps, container) };
+}
+
+/** Of one that does not run: its layers, and what a start would mount. A tmpfs has nothing in it then. */
+export async function stoppedTree(deps: ArchiveTreeDeps, container: Container): Promise<FoundTree> {
+  const mount = deps.snapshots.mount(container.id);
+  const binds = [...ownFiles(deps, container), ...(await mountsOf(container))];
+  return {
+    tree: { kind: "stopped", root: rootOf(mount), readOnly: container.host.ReadonlyRootfs, binds },
+    ids: mount.shiftedBy === undefined ? undefined : idsOf(deps, container),
+  };
+}
+
+function idsOf({ remap }: ArchiveTreeDeps, { host }: Container): IdMapping | undefined {
+  const maps = idMapsOf(host, remap);
+  if (maps === undefined) return undefined;
+  return { uid: idMapText(maps.uidMappings), gid: idMapText(maps.gidMappings) };
+}
+
+function rootOf(mount: RootfsMount): Extract<ContainerTree, { kind: "stopped" }>["root"] {
+  if (mount.kind === "bind") return { directory: mount.source };
+  return { layers: mount.lowers, upper: mount.upper, work: mount.work };
+}
+
+async function mountsOf({ mounts }: Container): Promise<readonly HostBind[]> {
+  const resolved = mounts.length === 0 ? [] : await resolveMounts(mounts);
+  return resolved.flatMap((mount) =>
+    mount.kind === "bind"
+      ? [{ source: mount.source, destination: mount.destination, readOnly: mount.readOnly }]
+      : [],
+  );
+}
+
+/** The files below /etc that the daemon keeps for it, once a start has written them, unless the user mounts his own. */
+function ownFiles({ containersDir }: ArchiveTreeDeps, { id, mounts }: Container): readonly HostBind[] {
+  const { resolvConf, hostname, hosts } = containerPaths(containersDir, id);
+  const taken = new Set(mounts.map(({ mount }) => mount.destination));
+  return [
+    { source: resolvConf, destination: "/etc/resolv.conf" },
+    { source: hostname, destination: "/etc/hostname" },
+    { source: hosts, destination: "/etc/hosts" },
+  ]
+    .filter(({ source, destination }) => !taken.has(destination) && existsSync(source))
+    .map((bind) => ({ ...bind, readOnly: false }));
+}
