@@ -57,6 +57,8 @@ class Opening implements Doors {
   readonly #makeServer: (callers: Callers) => ApiServer;
   readonly #plan: DoorPlan;
   readonly #log: Logger;
+  /** Of private sockets. */
+  readonly #directory: string;
   readonly #servers: ApiServer[] = [];
   readonly #socketFiles: string[] = [];
   readonly #fronts = new Map<Callers, Front>();
@@ -66,6 +68,7 @@ class Opening implements Doors {
     this.#makeServer = makeServer;
     this.#plan = plan;
     this.#log = log;
+    this.#directory = join(plan.execRoot, "api");
   }
 
   async open(address: DoorAddress): Promise<void> {
@@ -99,9 +102,8 @@ class Opening implements Doors {
   async #front(callers: Callers): Promise<Front> {
     const known = this.#fronts.get(callers);
     if (known !== undefined) return known;
-    const directory = join(this.#plan.execRoot, "api");
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const path = join(directory, `${callers}.sock`);
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    const path = join(this.#directory, `${callers}.sock`);
     await this.#listen(callers, path, "");
     const front = new Front(path, this.#log);
     this.#fronts.set(callers, front);
@@ -123,6 +125,7 @@ class Opening implements Doors {
     for (const door of this.#doors) door.close();
     for (const server of this.#servers) server.close();
     for (const path of this.#socketFiles) rmSync(path, { force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   close(): void {
