@@ -1,7 +1,7 @@
 /**
- * The HTTP face: one `node:http` server on a unix socket path. A request finds its route by path segments, gets a
- * number and (on demand) an abort signal, and its handler answers through `Call.reply`. Nothing else runs before or
- * after a handler.
+ * The HTTP face: `node:http` servers on unix socket paths, with the same routes behind all of them. A request finds its route
+ * by path segments, gets a number and (on demand) an abort signal, and its handler answers through `Call.reply`. Nothing else
+ * runs before or after a handler.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -29,7 +29,19 @@ const KEEP_ALIVE_MS = 120_000;
 /** A client gets this long to send its request's head; bodies may take as long as they like. */
 const HEAD_TIMEOUT_MS = 60_000;
 
+/** One server alone. */
 export function createApiServer(options: ApiOptions): ApiServer {
+  return createApi(options)("anybody");
+}
+
+/**
+ * Whom a server answers. "programs": requests that a browser's page made are refused; for doors that ask nobody who he is,
+ * where a page could otherwise do what its reader can.
+ */
+export type Callers = "anybody" | "programs";
+
+/** Makes servers that count and route requests together. */
+export function createApi(options: ApiOptions): (callers: Callers) => ApiServer {
   const router = new Router(options.routes);
   const banner = bannerOf(options.version);
   const log = options.log.with({ component: "api" });
@@ -71,25 +83,46 @@ export function createApiServer(options: ApiOptions): ApiServer {
     }
   };
 
-  const server = createServer(
-    {
-      maxHeaderSize: HEADER_LIMIT,
-      requestTimeout: 0,
-      headersTimeout: HEAD_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-    },
-    (request: IncomingMessage, response: ServerResponse) => {
-      void serve(request, new PlainReply(response, banner));
-    },
+  return (callers) => {
+    const answer = (request: IncomingMessage, reply: Reply): void => {
+      if (callers === "programs" && isFromBrowser(request)) {
+        log.warn("refused a browser's request", {
+          origin: request.headers.origin,
+          url: request.url?.slice(0, 500),
+        });
+        reply.error(
+          fail("forbidden", "requests of browsers are not answered without TLS client certificates"),
+        );
+      } else void serve(request, reply);
+    };
+    const server = createServer(
+      {
+        maxHeaderSize: HEADER_LIMIT,
+        requestTimeout: 0,
+        headersTimeout: HEAD_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+      },
+      (request: IncomingMessage, response: ServerResponse) =>
+        answer(request, new PlainReply(response, banner)),
+    );
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      answer(request, new UpgradeReply(socket, head, banner)),
+    );
+    server.on("clientError", (_error: Error, socket: Duplex) => {
+      if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+      else socket.destroy();
+    });
+    return server;
+  };
+}
+
+/** A page can neither leave these out nor make them up; pages of a name that was pointed at this host have the last. */
+function isFromBrowser({ headers }: IncomingMessage): boolean {
+  return (
+    headers.origin !== undefined ||
+    headers["sec-fetch-site"] !== undefined ||
+    headers["user-agent"]?.startsWith("Mozilla/") === true
   );
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    void serve(request, new UpgradeReply(socket, head, banner));
-  });
-  server.on("clientError", (_error: Error, socket: Duplex) => {
-    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
-    else socket.destroy();
-  });
-  return server;
 }
 
 interface Target {

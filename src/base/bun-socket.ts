@@ -175,7 +175,8 @@ async function adoptNode(fd: number, readAheadBytes: number): Promise<ByteStream
   return nodeStream(socket, readAheadBytes);
 }
 
-function nodeStream(socket: Socket, readAheadBytes: number): ByteStream {
+/** One that is connected. */
+export function nodeStream(socket: Socket, readAheadBytes: number): ByteStream {
   const incoming = new ChunkQueue();
   let gone: Error | undefined;
   socket.on("data", (chunk: Buffer) => {

@@ -1,16 +1,17 @@
 /** Runs at most `limit` pieces of work at a time, in the order they were given. */
 export class Limiter {
-  readonly #limit: number;
+  readonly #limit: () => number;
   #running = 0;
   readonly #waiting = new Set<() => void>();
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  /** A limit that can change is asked for whenever work comes or ends. */
+  constructor(limit: number | (() => number)) {
+    this.#limit = typeof limit === "number" ? () => limit : limit;
   }
 
   /** Whether whoever comes now has to wait. */
   get isFull(): boolean {
-    return this.#running >= this.#limit;
+    return this.#running >= this.#limit();
   }
 
   /** The signal ends the wait for a place; the work has to look at it itself. */
@@ -29,13 +30,18 @@ export class Limiter {
     try {
       return await work();
     } finally {
-      // Whoever ends hands its place over, so that nobody who comes in between can take it.
-      const [next] = this.#waiting;
-      if (next === undefined) this.#running--;
-      else {
-        this.#waiting.delete(next);
-        next();
-      }
+      this.#running--;
+      this.#giveAway();
+    }
+  }
+
+  /** Places are taken for those who wait, so that nobody who comes in between can have them. */
+  #giveAway(): void {
+    for (const next of this.#waiting) {
+      if (this.isFull) return;
+      this.#waiting.delete(next);
+      this.#running++;
+      next();
     }
   }
 }

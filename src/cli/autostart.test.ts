@@ -7,6 +7,7 @@ import { GlobalOptions } from "./global-options.ts";
 const SILENT = { write: async () => {} };
 const ADDRESS = {
   endpoint: { kind: "unix", path: "/run/x.sock" },
+  tls: undefined,
   url: "unix:///run/x.sock",
   isDefault: true,
 } as const;

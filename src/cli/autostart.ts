@@ -1,11 +1,10 @@
 /** Starting the engine for a user who has none running: one command on a fresh machine is enough. */
-import { connectSocket } from "../base/bun-socket.ts";
 import { readSmallFile } from "../base/bun-stdio.ts";
 import { spawnDetached } from "../base/detached-process.ts";
 import { errnoOf, messageOf } from "../base/errors.ts";
 import type { Cli } from "./cli.ts";
 import { Exit } from "./exit.ts";
-import { connectError, type EngineAddress } from "./hosts.ts";
+import { connectError, dial, type EngineAddress } from "./hosts.ts";
 
 const LOG_FILE = "/var/log/gantryd.log";
 const START_DEADLINE_MS = 5000;
@@ -43,7 +42,7 @@ export async function startEngine(cli: Cli, address: EngineAddress, cause: unkno
   const deadline = performance.now() + START_DEADLINE_MS;
   for (;;) {
     try {
-      (await connectSocket(address.endpoint)).close();
+      (await dial(address)).close();
       return;
     } catch (error) {
       const failure = errnoOf(error);

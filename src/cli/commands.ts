@@ -6,12 +6,14 @@ import type { Command } from "./command.ts";
 
 export interface CommandEntry {
   /** The management command it belongs to, "" for a top-level one. */
-  readonly parent: "" | "container" | "image" | "manifest" | "network" | "system";
+  readonly parent: "" | "container" | "context" | "image" | "manifest" | "network" | "system";
   /** Its spellings below the parent, the main one first. */
   readonly names: readonly string[];
   /** Its spelling at the top level, "" for none. */
   readonly top: string;
   readonly summary: string;
+  /** True for those that no help lists. */
+  readonly hidden?: boolean;
   /** True for those that `gantry --help` lists first. */
   readonly common?: boolean;
   /** Connections that it uses at the same time, when not one: they are opened while its module is loaded. */
@@ -21,6 +23,7 @@ export interface CommandEntry {
 
 export const MANAGEMENT: ReadonlyMap<string, string> = new Map([
   ["container", "Manage containers"],
+  ["context", "Manage contexts"],
   ["image", "Manage images"],
   ["manifest", "Manage image manifests and manifest lists"],
   ["network", "Manage networks"],
@@ -484,6 +487,87 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "wait",
     summary: "Block until one or more containers stop, then print their exit codes",
     load: () => import("./container/wait.ts"),
+  },
+  {
+    parent: "context",
+    names: ["create"],
+    top: "",
+    summary: "Create a context",
+    connections: 0,
+    load: () => import("./context/create.ts"),
+  },
+  {
+    parent: "context",
+    names: ["export"],
+    top: "",
+    summary: "Export a context to a tar archive FILE or a tar stream on STDOUT.",
+    connections: 0,
+    load: () => import("./context/export.ts"),
+  },
+  {
+    parent: "context",
+    names: ["import"],
+    top: "",
+    summary: "Import a context from a tar file",
+    connections: 0,
+    load: () => import("./context/import.ts"),
+  },
+  {
+    parent: "context",
+    names: ["inspect"],
+    top: "",
+    summary: "Display detailed information on one or more contexts",
+    connections: 0,
+    load: () => import("./context/inspect.ts"),
+  },
+  {
+    parent: "context",
+    names: ["ls", "list"],
+    top: "",
+    summary: "List contexts",
+    connections: 0,
+    load: () => import("./context/list.ts"),
+  },
+  {
+    parent: "context",
+    names: ["rm", "remove"],
+    top: "",
+    summary: "Remove one or more contexts",
+    connections: 0,
+    load: () => import("./context/remove.ts"),
+  },
+  {
+    parent: "context",
+    names: ["show"],
+    top: "",
+    summary: "Print the name of the current context",
+    connections: 0,
+    load: () => import("./context/show.ts"),
+  },
+  {
+    parent: "context",
+    names: ["update"],
+    top: "",
+    summary: "Update a context",
+    connections: 0,
+    load: () => import("./context/update.ts"),
+  },
+  {
+    parent: "context",
+    names: ["use"],
+    top: "",
+    summary: "Set the current context",
+    connections: 0,
+    load: () => import("./context/use.ts"),
+  },
+  {
+    parent: "system",
+    names: ["dial-stdio"],
+    top: "",
+    summary: "Proxy the stdio stream to the engine connection",
+    hidden: true,
+    connections: 0,
+    load: () => import("./system/dial-stdio.ts"),
   },
 ];
 

@@ -1,7 +1,7 @@
 /** The client's configuration, `config.json` in the configuration directory; a file that Docker's CLI shares. */
 import { readSmallFile } from "../base/bun-stdio.ts";
 import { messageOf } from "../base/errors.ts";
-import { child, type Fields, fieldsOf, text, textMap } from "../client/fields.ts";
+import { child, type Fields, fieldsOf, isFields, text, textList, textMap } from "../client/fields.ts";
 
 export interface Config {
   readonly directory: string;
@@ -10,8 +10,15 @@ export interface Config {
   readonly psFormat: string;
   readonly imagesFormat: string;
   readonly networksFormat: string;
+  readonly volumesFormat: string;
+  readonly statsFormat: string;
   readonly httpHeaders: ReadonlyMap<string, string>;
+  /** By engine address, or "default": proxies for what runs in containers. */
   readonly proxies: Fields;
+  /** Other words for a command; Docker allows "builder" alone. */
+  readonly aliases: ReadonlyMap<string, string>;
+  /** Where plugins are looked for first. */
+  readonly pluginDirectories: readonly string[];
   /** Credentials by registry, or registry and path. */
   readonly auths: Fields;
   /** Name of the credential helper for all registries, "" = none; and those for some. */
@@ -37,10 +44,20 @@ export async function loadConfig(directory: string, warn: (line: string) => Prom
     psFormat: text(fields, "psFormat"),
     imagesFormat: text(fields, "imagesFormat"),
     networksFormat: text(fields, "networksFormat"),
+    volumesFormat: text(fields, "volumesFormat"),
+    statsFormat: text(fields, "statsFormat"),
     httpHeaders: textMap(fields, "HttpHeaders"),
     proxies: child(fields, "proxies"),
+    aliases: textMap(fields, "aliases"),
+    pluginDirectories: textList(fields, "cliPluginsExtraDirs"),
     auths: child(fields, "auths"),
     credsStore: text(fields, "credsStore"),
     credHelpers: textMap(fields, "credHelpers"),
   };
+}
+
+/** Those of this engine, or the default ones. */
+export function proxiesFor(config: Config, engineUrl: string): Fields {
+  const own = config.proxies[engineUrl];
+  return isFields(own) ? own : child(config.proxies, "default");
 }

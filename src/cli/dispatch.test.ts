@@ -213,8 +213,16 @@ describe("run", () => {
       "gantry: 'container strat' is not a gantry command.\nDid you mean gantry container start?\nSee 'gantry container --help'\n",
     ],
     ["--foo", 125, "unknown flag: --foo\nSee 'gantry --help'.\n"],
-    ["-H ssh://x ps", 1, 'connections by ssh:// are not supported yet: "ssh://x"\n'],
-    ["--tls ps", 1, "TLS connections are not supported yet: tls\n"],
+    [
+      "-H foo://x ps",
+      1,
+      "Failed to initialize: unable to resolve docker endpoint: invalid bind address format: foo://x\n",
+    ],
+    [
+      "--tlscacert /nope --tls ps",
+      1,
+      "Failed to initialize: unable to resolve docker endpoint: open /nope: no such file or directory\n",
+    ],
   ];
   for (const [line, status, err] of refused)
     test(`"gantry ${line}" exits with ${status}`, async () => {

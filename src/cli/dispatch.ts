@@ -13,6 +13,9 @@ import { nearest } from "./suggest.ts";
 /** Exit status of a command line that pflag refuses; Docker's for every command. */
 const FLAG_ERROR_STATUS = 125;
 
+/** What the configuration may have another word for. Docker's own list. */
+const ALIASES: ReadonlySet<string> = new Set(["builder"]);
+
 export interface Streams {
   readonly out: Sink;
   readonly err: Sink;
@@ -52,10 +55,16 @@ async function dispatchGlobal(cli: Cli, words: readonly string[]): Promise<numbe
   }
   const [first, ...others] = rest;
   if (first === undefined || options.help.value) return showHelp(cli, options.help.value ? rest : []);
-  if (first === "help") return showHelp(cli, others);
+  if (first === "help") {
+    const [topic] = others;
+    const status = isOurs(topic) ? undefined : await tryPlugin(cli, topic, words);
+    return status ?? showHelp(cli, others);
+  }
   if (MANAGEMENT.has(first)) return dispatchManagement(cli, first, others);
   const entry = topLevel(first);
   if (entry === undefined) {
+    const status = await tryPlugin(cli, first, words);
+    if (status !== undefined) return status;
     const known = [
       ...MANAGEMENT.keys(),
       ...COMMANDS.map((command) => command.top).filter((top) => top !== ""),
@@ -64,6 +73,28 @@ async function dispatchGlobal(cli: Cli, words: readonly string[]): Promise<numbe
     return 1;
   }
   return dispatchCommand(cli, entry, `${program} ${first}`, others);
+}
+
+function isOurs(word: string | undefined): word is undefined {
+  return word === undefined || MANAGEMENT.has(word) || topLevel(word) !== undefined;
+}
+
+/** The exit status of the plugin that a word means, or is another word for; undefined without one. */
+async function tryPlugin(cli: Cli, word: string, words: readonly string[]): Promise<number | undefined> {
+  const { aliases } = await cli.config();
+  for (const alias of aliases.keys())
+    if (!ALIASES.has(alias))
+      throw new Exit(
+        1,
+        `not allowed to alias ${JSON.stringify(alias)} (allowed: ${[...ALIASES].join(", ")})`,
+      );
+  const name = aliases.get(word) ?? word;
+  const { findPlugin } = await import("./plugins/find.ts");
+  const plugin = await findPlugin(cli, name);
+  if (plugin === undefined) return undefined;
+  const { runPlugin } = await import("./plugins/run.ts");
+  const at = words.indexOf(word);
+  return runPlugin(cli, plugin, name === word ? words : words.with(at, name));
 }
 
 async function dispatchManagement(cli: Cli, parent: string, words: readonly string[]): Promise<number> {
@@ -142,7 +173,8 @@ async function showHelp(cli: Cli, words: readonly string[]): Promise<number> {
   const help = await import("./help.ts");
   const [first, second] = words;
   if (first === undefined) {
-    await cli.out.write(help.overview(cli, help.terminalColumns()));
+    const { listPlugins } = await import("./plugins/find.ts");
+    await cli.out.write(help.overview(cli, await listPlugins(cli), help.terminalColumns()));
     return 0;
   }
   if (MANAGEMENT.has(first)) {

@@ -13,7 +13,11 @@ export class GlobalOptions {
   readonly logLevel: Flag<string>;
   readonly version: Flag<boolean>;
   readonly help: Flag<boolean>;
-  readonly #tls: readonly { readonly name: string; readonly changed: boolean }[];
+  readonly tls: Flag<boolean>;
+  readonly tlsverify: Flag<boolean>;
+  readonly tlscacert: Flag<string>;
+  readonly tlscert: Flag<string>;
+  readonly tlskey: Flag<string>;
 
   constructor(home: string) {
     const { flags } = this;
@@ -36,13 +40,14 @@ export class GlobalOptions {
         short: "l",
       },
     );
-    this.#tls = [
-      flags.bool("tls", false, "Use TLS; implied by --tlsverify", { hidden: true }),
-      flags.string("tlscacert", "", "Trust certs signed only by this CA", { hidden: true }),
-      flags.string("tlscert", "", "Path to TLS certificate file", { hidden: true }),
-      flags.string("tlskey", "", "Path to TLS key file", { hidden: true }),
-      flags.bool("tlsverify", false, "Use TLS and verify the remote", { hidden: true }),
-    ];
+    const pem = (name: string): { readonly shownDefault: string } => ({
+      shownDefault: JSON.stringify(`${home}/.docker/${name}`),
+    });
+    this.tls = flags.bool("tls", false, "Use TLS; implied by --tlsverify");
+    this.tlscacert = flags.string("tlscacert", "", "Trust certs signed only by this CA", pem("ca.pem"));
+    this.tlscert = flags.string("tlscert", "", "Path to TLS certificate file", pem("cert.pem"));
+    this.tlskey = flags.string("tlskey", "", "Path to TLS key file", pem("key.pem"));
+    this.tlsverify = flags.bool("tlsverify", false, "Use TLS and verify the remote");
     this.version = flags.bool("version", false, "Print version information and quit", { short: "v" });
     this.help = flags.bool("help", false, "Print usage", { short: "h", hidden: true });
   }
@@ -53,11 +58,6 @@ export class GlobalOptions {
     if (!LEVELS.includes(this.logLevel.value))
       throw new FlagError(`unable to parse logging level: ${this.logLevel.value}`);
     return rest;
-  }
-
-  /** The TLS flag that was given, if any: TLS is not served yet and must not be left out silently. */
-  tlsFlag(): string | undefined {
-    return this.#tls.find((flag) => flag.changed)?.name;
   }
 
   configDirectory(invocation: Invocation): string {

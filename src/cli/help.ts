@@ -3,6 +3,7 @@ import type { Cli } from "./cli.ts";
 import type { Command } from "./command.ts";
 import { type CommandEntry, COMMANDS, MANAGEMENT, SERVERS } from "./commands.ts";
 import type { FlagSet, FlagSpec } from "./flags.ts";
+import type { Plugin } from "./plugins/find.ts";
 
 const DEFAULT_COLUMNS = 80;
 
@@ -12,9 +13,13 @@ export function terminalColumns(): number {
   return columns > 0 ? columns : DEFAULT_COLUMNS;
 }
 
-export function overview(cli: Cli, columns: number): string {
+export function overview(cli: Cli, plugins: readonly Plugin[], columns: number): string {
   const { program } = cli;
   const top = COMMANDS.filter((entry) => entry.top !== "");
+  const row = ({ name, description, error }: Plugin): readonly [string, string] =>
+    error === "" ? [`${name}*`, description] : [name, error];
+  const valid = plugins.filter(({ error }) => error === "").map(row);
+  const invalid = plugins.filter(({ error }) => error !== "").map(row);
   const common = top.filter((entry) => entry.common === true);
   const others = top.filter((entry) => entry.common !== true).sort((a, b) => (a.top < b.top ? -1 : 1));
   return `
@@ -26,11 +31,11 @@ Common Commands:
 ${lines(common.map((entry) => [entry.top, entry.summary]))}
 
 Management Commands:
-${lines([...MANAGEMENT, ...SERVERS])}
+${lines([...MANAGEMENT, ...SERVERS, ...valid].sort((a, b) => (a[0] < b[0] ? -1 : 1)))}
 
 Commands:
 ${lines(others.map((entry) => [entry.top, entry.summary]))}
-
+${invalid.length === 0 ? "" : `\nInvalid Plugins:\n${lines(invalid)}\n`}
 Global Options:
 ${flagUsages(cli.options.flags, columns)}
 Run '${program} COMMAND --help' for more information on a command.
@@ -38,7 +43,7 @@ Run '${program} COMMAND --help' for more information on a command.
 }
 
 export function managementOverview(cli: Cli, parent: string): string {
-  const entries = COMMANDS.filter((entry) => entry.parent === parent);
+  const entries = COMMANDS.filter((entry) => entry.parent === parent && entry.hidden !== true);
   const rows = entries.map((entry): [string, string] => [entry.names[0] ?? "", entry.summary]);
   rows.sort((a, b) => (a[0] < b[0] ? -1 : 1));
   return `

@@ -1,98 +1,59 @@
 /**
- * Which engine a command talks to: `--host`, `--context`, DOCKER_HOST, DOCKER_CONTEXT, the configuration's current
- * context, the local socket; in this order, as with Docker's CLI.
+ * Which engine a command talks to, and the way there. The local one is reached at once; what the others need (TLS, ssh, stored
+ * contexts) is loaded when somebody asks for it.
  */
 import { connectSocket } from "../base/bun-socket.ts";
-import { readSmallFile } from "../base/bun-stdio.ts";
 import type { ByteStream, Endpoint } from "../base/byte-stream.ts";
-import { errnoOf } from "../base/errors.ts";
+import { errnoOf, GantryError, messageOf } from "../base/errors.ts";
 import { EngineClient } from "../client/engine-client.ts";
-import { child, fieldsOf, text } from "../client/fields.ts";
 import { ConnectError } from "../client/response-error.ts";
 import type { Cli } from "./cli.ts";
+import { currentContextName, defaultEndpoint } from "./context/current.ts";
 import { Exit } from "./exit.ts";
-
-export const DEFAULT_SOCKET = "/run/gantry/gantry.sock";
+import { DEFAULT_SOCKET, parseHost, type SshEndpoint } from "./parse-host.ts";
+import type { TlsMaterial } from "./tls.ts";
 
 export interface EngineAddress {
-  readonly endpoint: Endpoint;
+  readonly endpoint: Endpoint | SshEndpoint;
+  /** Undefined: without TLS. */
+  readonly tls: TlsMaterial | undefined;
   /** As the user would write it, for messages. */
   readonly url: string;
   /** True when nobody named an engine: only then is one started when none is there. */
   readonly isDefault: boolean;
 }
 
+/** Throws Exit, in Docker's words where it has some. */
 export async function resolveAddress(cli: Cli): Promise<EngineAddress> {
-  const tls = cli.options.tlsFlag() ?? (cli.variable("DOCKER_TLS_VERIFY") ? "DOCKER_TLS_VERIFY" : undefined);
-  if (tls !== undefined) throw new Exit(1, `TLS connections are not supported yet: ${tls}`);
-  const hosts = cli.options.host.value;
-  const context = cli.options.context.value;
-  if (hosts.length > 1) throw new Exit(1, "Specify only one -H");
-  const [host] = hosts;
-  if (host !== undefined && context !== "")
-    throw new Exit(1, "conflicting options: cannot specify both --host and --context");
-  if (host !== undefined) return parseHost(host);
-  if (context !== "") return contextAddress(cli, context);
-  const fromEnvironment = cli.variable("DOCKER_HOST");
-  if (fromEnvironment) return parseHost(fromEnvironment);
-  return contextAddress(
-    cli,
-    cli.variable("DOCKER_CONTEXT") || (await cli.config()).currentContext || "default",
-  );
-}
-
-function local(): EngineAddress {
-  return {
-    endpoint: { kind: "unix", path: DEFAULT_SOCKET },
-    url: `unix://${DEFAULT_SOCKET}`,
-    isDefault: true,
-  };
-}
-
-/** Understands unix:// and tcp://; what it does not support it refuses by name. */
-export function parseHost(host: string): EngineAddress {
-  if (host === "") return local();
-  const match = /^([a-z]+):\/\/(.*)$/.exec(host.trim());
-  const scheme = match?.[1] ?? "tcp";
-  const rest = match?.[2] ?? host.trim();
-  switch (scheme) {
-    case "unix": {
-      const path = rest === "" ? DEFAULT_SOCKET : rest;
-      return { endpoint: { kind: "unix", path }, url: `unix://${path}`, isDefault: false };
-    }
-    case "tcp": {
-      const parts = /^(\[[0-9a-fA-F:.]+\]|[^:/[\]]*)(?::(\d{1,5}))?\/?$/.exec(rest);
-      const port = Number(parts?.[2] ?? "2375");
-      if (parts === null || port < 1 || port > 65535)
-        throw new Exit(1, `invalid engine address "${host}": expected tcp://HOST[:PORT]`);
-      const name = (parts[1] ?? "").replace(/^\[|\]$/g, "") || "localhost";
-      return { endpoint: { kind: "tcp", host: name, port }, url: `tcp://${rest}`, isDefault: false };
-    }
-    default:
-      throw new Exit(1, `connections by ${scheme}:// are not supported yet: "${host}"`);
-  }
-}
-
-/** The endpoint that a stored context names; the store is Docker's, one directory per context named by its digest. */
-async function contextAddress(cli: Cli, name: string): Promise<EngineAddress> {
-  if (name === "default") return local();
-  const { createHash } = await import("node:crypto");
-  const { directory } = await cli.config();
-  const digest = createHash("sha256").update(name).digest("hex");
-  const content = await readSmallFile(`${directory}/contexts/meta/${digest}/meta.json`);
-  if (content === undefined)
-    throw new Exit(
-      1,
-      `context "${name}": context not found: open ${directory}/contexts/meta/${digest}/meta.json: no such file or directory`,
-    );
-  let document: unknown;
+  if (cli.options.host.value.length > 0 && cli.options.context.value !== "")
+    throw new Exit(1, "conflicting options: either specify --host or --context, not both");
+  const name = await currentContextName(cli);
   try {
-    document = JSON.parse(content);
-  } catch {
-    throw new Exit(1, `context "${name}": meta.json is not JSON`);
+    if (name === "default") {
+      const { host, tls } = await defaultEndpoint(cli);
+      return addressOf(host, tls);
+    }
+    const { contextEndpoint } = await import("./context/endpoint.ts");
+    const { host, tls } = await contextEndpoint((await cli.config()).directory, name);
+    return addressOf(host, tls);
+  } catch (error) {
+    if (!(error instanceof Exit) && !(error instanceof GantryError)) throw error;
+    throw new Exit(1, `Failed to initialize: unable to resolve docker endpoint: ${error.message}`);
   }
-  const host = text(child(child(fieldsOf(document), "Endpoints"), "docker"), "Host");
-  return host === "" ? local() : parseHost(host);
+}
+
+export function addressOf(host: string, tls: TlsMaterial | undefined): EngineAddress {
+  if (host === "")
+    return {
+      endpoint: { kind: "unix", path: DEFAULT_SOCKET },
+      tls: undefined,
+      url: `unix://${DEFAULT_SOCKET}`,
+      isDefault: true,
+    };
+  const { endpoint, url } = parseHost(host);
+  if (tls !== undefined && endpoint.kind === "unix")
+    throw new Exit(1, `TLS was asked for, and ${url} has none: it is for tcp:// addresses`);
+  return { endpoint, tls: endpoint.kind === "tcp" ? tls : undefined, url, isDefault: false };
 }
 
 export async function openEngine(cli: Cli): Promise<EngineClient> {
@@ -107,11 +68,28 @@ export async function openEngine(cli: Cli): Promise<EngineClient> {
   };
   return new EngineClient({
     connect: () => connect(address, startOnce),
-    connectEarly: () => connectSocket(endpoint),
-    host: endpoint.kind === "unix" ? "api.gantry.localhost" : `${endpoint.host}:${endpoint.port}`,
+    connectEarly: () => dialEarly(address),
+    host: endpoint.kind === "tcp" ? `${endpoint.host}:${endpoint.port}` : "api.gantry.localhost",
     headers: httpHeaders,
     ...(pinned ? { version: pinned.replace(/^v/, "") } : {}),
   });
+}
+
+/** Opens a connection, and starts nothing. */
+export async function dial({ endpoint, tls }: EngineAddress): Promise<ByteStream> {
+  if (endpoint.kind === "ssh") {
+    const { connectSsh } = await import("../client/connect-ssh.ts");
+    return connectSsh(endpoint);
+  }
+  if (tls === undefined || endpoint.kind === "unix") return connectSocket(endpoint);
+  const { connectTls } = await import("../client/connect-tls.ts");
+  return connectTls(endpoint, tls);
+}
+
+/** A login on another machine is too much for a connection that may not be needed. */
+async function dialEarly(address: EngineAddress): Promise<ByteStream> {
+  if (address.endpoint.kind === "ssh") throw new Error("not before it is needed");
+  return dial(address);
 }
 
 /** Connects; when no engine listens where one is expected by default, has it started and tries once more. */
@@ -120,17 +98,22 @@ async function connect(
   start: (cause: unknown) => Promise<void>,
 ): Promise<ByteStream> {
   try {
-    return await connectSocket(address.endpoint);
+    return await dial(address);
   } catch (error) {
     if (!address.isDefault) throw connectError(address, error);
     await start(error);
   }
   try {
-    return await connectSocket(address.endpoint);
+    return await dial(address);
   } catch (error) {
     throw connectError(address, error);
   }
 }
+
+/** Why there is no connection at all; everything else is TLS's. */
+const CONNECT_ERRNOS: ReadonlySet<string> = new Set(
+  "ECONNREFUSED ENOENT ENOTFOUND EAI_AGAIN EHOSTUNREACH ENETUNREACH ETIMEDOUT ENETDOWN".split(" "),
+);
 
 export function connectError(address: EngineAddress, cause: unknown): ConnectError {
   const errno = errnoOf(cause);
@@ -140,6 +123,8 @@ export function connectError(address: EngineAddress, cause: unknown): ConnectErr
       errno,
       cause,
     );
+  if (address.tls !== undefined && !CONNECT_ERRNOS.has(errno ?? ""))
+    return new ConnectError(`error during connect: ${address.url}: ${messageOf(cause)}`, errno, cause);
   const reason = address.endpoint.kind === "tcp" && errno !== undefined ? ` (${errno})` : "";
   return new ConnectError(
     `Cannot connect to the engine at ${address.url}${reason}. Is gantryd running?`,

@@ -10,8 +10,18 @@ test("every key", () => {
     "data-root": "/d",
     "exec-root": "/e",
     group: "g",
-    hosts: ["unix:///s"],
+    hosts: ["unix:///s", "tcp://127.0.0.1:1"],
+    tls: true,
+    tlsverify: true,
+    tlscacert: "/ca",
+    tlscert: "/c",
+    tlskey: "/k",
     debug: true,
+    "log-level": "warn",
+    "log-format": "json",
+    "live-restore": false,
+    "shutdown-timeout": 3,
+    labels: ["a=1", "b="],
     pidfile: "/p",
     "userns-remap": "default",
     "default-runtime": "crun",
@@ -21,8 +31,22 @@ test("every key", () => {
     dataRoot: "/d",
     execRoot: "/e",
     group: "g",
-    host: "unix:///s",
-    logLevel: "debug",
+    doors: {
+      hosts: ["unix:///s", "tcp://127.0.0.1:1"],
+      tls: true,
+      tlsverify: true,
+      tlscacert: "/ca",
+      tlscert: "/c",
+      tlskey: "/k",
+    },
+    engine: {
+      debug: true,
+      "log-level": "warn",
+      "log-format": "json",
+      "live-restore": false,
+      "shutdown-timeout": 3,
+      labels: ["a=1", "b="],
+    },
     pidFile: "/p",
     usernsRemap: "default",
     defaultRuntime: "crun",
@@ -68,9 +92,8 @@ test("a policy of garbage collection", () => {
   });
 });
 
-test("an empty document, an empty list and false say nothing", () => {
-  for (const text of ["", " \n", "{}", '{"hosts": [], "debug": false}'])
-    expect(decodeDaemonConfig(text)).toEqual({});
+test("an empty document and an empty list say nothing", () => {
+  for (const text of ["", " \n", "{}", '{"hosts": []}']) expect(decodeDaemonConfig(text)).toEqual({});
 });
 
 test.each([
@@ -79,12 +102,19 @@ test.each([
   ['{"nope": 1, "constructor": 2}', "don't match any configuration option: nope, constructor"],
   ['{"__proto__": 1}', "don't match any configuration option: __proto__"],
   ['{"Debug": true}', "don't match any configuration option: Debug"],
-  ['{"live-restore": true, "init": true}', "not supported by this engine yet: live-restore, init"],
+  ['{"selinux-enabled": true, "init": true}', "not supported by this engine yet: selinux-enabled, init"],
+  ['{"group": "a", "hosts": [], "gr\\u006fup": "b"}', "specified more than once: group"],
+  ['{"tls": "yes"}', '"tls" must be true or false'],
+  ['{"labels": ["foo"]}', "bad attribute format: foo"],
+  ['{"labels": ["foo=1", "foo=2"]}', "conflict labels for foo=2 and foo=1"],
+  ['{"log-level": "loud"}', "invalid logging level: loud"],
+  ['{"log-format": "xml"}', "invalid log format: xml"],
+  ['{"shutdown-timeout": "soon"}', '"shutdown-timeout" must be a number of seconds'],
+  ['{"live-restore": "x"}', '"live-restore" must be true or false'],
   ['{"debug": "yes"}', '"debug" must be true or false'],
   ['{"group": 7}', '"group" must be a text'],
   ['{"pidfile": "a\\u0000b"}', '"pidfile" must be a text'],
   ['{"hosts": "unix:///a"}', '"hosts" must be a list'],
-  ['{"hosts": ["unix:///a", "unix:///b"]}', '"hosts" can have one entry only'],
   ['{"runtimes": []}', '"runtimes" must be an object'],
   ['{"runtimes": {"a": "/x"}}', '"runtimes.a" must be an object'],
   ['{"runtimes": {"a": {}}}', '"runtimes.a.path" must be a text'],

@@ -8,6 +8,9 @@ import type { GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
 import { errnoOf, fail, messageOf } from "../base/errors.ts";
 import { emptyMap, parseJson } from "../specs/engine/fields.decode.ts";
+import { DOOR_READERS, type DoorSettings } from "./door-settings.ts";
+import { doubledKeys } from "./doubled-keys.ts";
+import { ENGINE_READERS, type EngineSettings } from "./engine-settings.ts";
 import { decodeGarbagePolicy } from "./garbage-policy.ts";
 import type { NetworkSettings } from "./network-settings.ts";
 import { NETWORK_READERS } from "./network-settings-keys.ts";
@@ -21,11 +24,11 @@ const MAX_BYTES = 1 << 20;
 export interface DaemonConfig {
   readonly registry?: RegistrySettings;
   readonly network?: NetworkSettings;
-  readonly host?: string;
+  readonly doors?: DoorSettings;
+  readonly engine?: EngineSettings;
   readonly dataRoot?: string;
   readonly execRoot?: string;
   readonly group?: string;
-  readonly logLevel?: string;
   readonly pidFile?: string;
   readonly usernsRemap?: string;
   readonly storageDriver?: string;
@@ -41,11 +44,10 @@ const NOT_YET: ReadonlySet<string> = new Set(
   `authorization-plugins builder cdi-spec-dirs cgroup-parent containerd containerd-namespace
   containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime cri-containerd
   default-cgroupns-mode default-ipc-mode default-shm-size default-stop-timeout default-ulimits exec-opts
-  experimental features init init-path labels live-restore log-driver log-format log-opts metrics-addr
+  experimental features init init-path log-driver log-opts metrics-addr
   min-api-version network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources
-  nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled shutdown-timeout storage-opts
-  swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert tlscert tlskey
-  tlsverify`.split(/\s+/),
+  nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled storage-opts
+  swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick`.split(/\s+/),
 );
 
 /** Throws `invalid_argument` with the file's name; a missing file is an empty one unless it `mustExist`. */
@@ -84,9 +86,12 @@ async function readText(path: string, mustExist: boolean): Promise<string | unde
 export function decodeDaemonConfig(text: string): DaemonConfig {
   if (text.trim() === "") return {};
   const entries = new Map(Object.entries(objectOf("the document", parseJson(text))));
+  const doubled = doubledKeys(text);
+  if (doubled.length > 0)
+    throw wrong(`the following directives are specified more than once: ${doubled.join(", ")}`);
+  const tables = [READERS, REGISTRY_READERS, NETWORK_READERS, DOOR_READERS, ENGINE_READERS];
   const unknown = [...entries.keys()].filter(
-    (key) =>
-      !(key in READERS) && !(key in REGISTRY_READERS) && !(key in NETWORK_READERS) && !NOT_YET.has(key),
+    (key) => !tables.some((table) => key in table) && !NOT_YET.has(key),
   );
   if (unknown.length > 0)
     throw wrong(`the following directives don't match any configuration option: ${unknown.join(", ")}`);
@@ -96,19 +101,25 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
   let config: DaemonConfig = {};
   let registry: RegistrySettings = {};
   let network: NetworkSettings = {};
+  let doors: DoorSettings = {};
+  let engine: EngineSettings = {};
   for (const [key, value] of entries) {
     config = { ...config, ...READERS[key]?.(value) };
     registry = { ...registry, ...REGISTRY_READERS[key]?.(value) };
     network = { ...network, ...NETWORK_READERS[key]?.(value, network) };
+    doors = { ...doors, ...DOOR_READERS[key]?.(value) };
+    engine = { ...engine, ...ENGINE_READERS[key]?.(value) };
   }
   return {
     ...config,
     ...(isSaid(registry) ? { registry } : {}),
     ...(isSaid(network) ? { network } : {}),
+    ...(isSaid(doors) ? { doors } : {}),
+    ...(isSaid(engine) ? { engine } : {}),
   };
 }
 
-function isSaid(settings: RegistrySettings | NetworkSettings): boolean {
+function isSaid(settings: object): boolean {
   return Object.keys(settings).length > 0;
 }
 
@@ -118,9 +129,6 @@ const READERS: Readonly<Record<string, (value: unknown) => DaemonConfig>> = Obje
     "data-root": (value: unknown) => ({ dataRoot: textOf("data-root", value) }),
     "exec-root": (value: unknown) => ({ execRoot: textOf("exec-root", value) }),
     group: (value: unknown) => ({ group: textOf("group", value) }),
-    hosts: (value: unknown) => hostsOf(value),
-    "log-level": (value: unknown) => ({ logLevel: textOf("log-level", value) }),
-    debug: (value: unknown) => (flagOf("debug", value) ? { logLevel: "debug" } : {}),
     pidfile: (value: unknown) => ({ pidFile: textOf("pidfile", value) }),
     "userns-remap": (value: unknown) => ({ usernsRemap: textOf("userns-remap", value) }),
     "storage-driver": (value: unknown) => ({ storageDriver: textOf("storage-driver", value) }),
@@ -133,12 +141,6 @@ const READERS: Readonly<Record<string, (value: unknown) => DaemonConfig>> = Obje
     "max-concurrent-uploads": (value: unknown) => ({ maxUploads: countOf("max-concurrent-uploads", value) }),
   },
 );
-
-function hostsOf(value: unknown): DaemonConfig {
-  const [host, ...more] = textsOf("hosts", value);
-  if (more.length > 0) throw wrong('"hosts" can have one entry only: one socket is served');
-  return host === undefined ? {} : { host };
-}
 
 function runtimesOf(value: unknown): Readonly<Record<string, RuntimeProgram>> {
   const runtimes = emptyMap<RuntimeProgram>();
@@ -178,11 +180,6 @@ function objectOf(what: string, value: unknown): Readonly<Record<string, unknown
 
 function textOf(key: string, value: unknown): string {
   if (typeof value !== "string" || value.includes("\0")) throw wrong(`"${key}" must be a text`);
-  return value;
-}
-
-function flagOf(key: string, value: unknown): boolean {
-  if (typeof value !== "boolean") throw wrong(`"${key}" must be true or false`);
   return value;
 }
 

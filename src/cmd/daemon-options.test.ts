@@ -1,5 +1,6 @@
 import { DEFAULT_GARBAGE_POLICY } from "../core/gc/image-policy.ts";
 import { expect, test } from "bun:test";
+import { formatDoor } from "../api/doors/address.ts";
 import type { DaemonConfig } from "./daemon-config.ts";
 import { configFileOf, type DaemonOptions, daemonOptions, parseDaemonFlags } from "./daemon-options.ts";
 
@@ -11,11 +12,22 @@ function parse(words: readonly string[], config: DaemonConfig = {}): DaemonOptio
 
 test("defaults", () => {
   expect(parse([])).toEqual({
-    socketPath: "/run/gantry/gantry.sock",
+    doors: {
+      addresses: [{ kind: "unix", path: "/run/gantry/gantry.sock" }],
+      tls: undefined,
+      isOpenOnPurpose: false,
+    },
     dataRoot: "/var/lib/gantry",
     execRoot: "/run/gantry",
     group: "docker",
-    logLevel: "info",
+    engine: {
+      debug: false,
+      logLevel: "info",
+      logFormat: "text",
+      liveRestore: true,
+      shutdownSeconds: 15,
+      labels: [],
+    },
     pidFile: "",
     runtimes: new Map(),
     defaultRuntime: "",
@@ -29,26 +41,69 @@ test("defaults", () => {
   });
 });
 
+function addresses(words: readonly string[]): readonly string[] {
+  return parse(words).doors.addresses.map(formatDoor);
+}
+
 test("the socket lies in the exec root unless it is given", () => {
-  expect(parse(["--exec-root", "/x"])).toMatchObject({ socketPath: "/x/gantry.sock" });
-  expect(parse(["-H", "unix:///y/s", "--exec-root=/x"])).toMatchObject({ socketPath: "/y/s" });
+  expect(addresses(["--exec-root", "/x"])).toEqual(["unix:///x/gantry.sock"]);
+  expect(addresses(["-H", "unix:///y/s", "--exec-root=/x"])).toEqual(["unix:///y/s"]);
+  expect(addresses(["-H", "unix://", "--exec-root=/x"])).toEqual(["unix:///x/gantry.sock"]);
+});
+
+test("there can be many doors, each once; TLS changes the port of those that name none", () => {
+  const words = ["-H", "unix:///a", "-H", "fd://", "-H=fd://4", "-H", "tcp://", "-H", "unix:///a"];
+  expect(addresses([...words, "--tls=false"])).toEqual([
+    "unix:///a",
+    "fd://",
+    "fd://4",
+    "tcp://localhost:2375",
+  ]);
+  expect(addresses(["-H", "[::1]", "-H", ":99", "--tlsverify"])).toEqual([
+    "tcp://[::1]:2376",
+    "tcp://localhost:99",
+  ]);
+});
+
+test("TCP without client certificates is refused unless that is said to be wanted", () => {
+  for (const words of [[], ["--tls"], ["--tls=true"]])
+    expect(() => parse(["-H", "tcp://127.0.0.1:2375", ...words])).toThrow(
+      "refused to listen on tcp://127.0.0.1:2375: without client certificates",
+    );
+  expect(parse(["-H", "tcp://:1", "--tls=false"]).doors.tls).toBeUndefined();
+  expect(parse(["-H", "tcp://:1", "--tlsverify=false"]).doors.tls).toEqual({
+    cert: "/root/.docker/cert.pem",
+    key: "/root/.docker/key.pem",
+    clientAuthorities: undefined,
+  });
+  expect(parse(["-H", "tcp://:1", "--tlsverify", "--tlscert", "/c", "--tlscacert=/a"]).doors.tls).toEqual({
+    cert: "/c",
+    key: "/root/.docker/key.pem",
+    clientAuthorities: "/a",
+  });
 });
 
 test("help, version, debug", () => {
   expect(parseDaemonFlags(["--help", "--nonsense"])).toBe("help");
   expect(parseDaemonFlags(["-v"])).toBe("version");
-  expect(parse(["-D"])).toMatchObject({ logLevel: "debug" });
+  expect(parse(["-D"]).engine).toMatchObject({ debug: true, logLevel: "debug" });
+  expect(parse(["-D=false", "-l", "fatal"]).engine).toMatchObject({ debug: false, logLevel: "error" });
 });
 
 test("mistakes are refused in one sentence", () => {
   const refused: readonly (readonly [readonly string[], string])[] = [
     [["--nope"], 'unknown option "--nope"'],
     [["--host"], 'option "--host" needs a value'],
-    [["--host", "tcp://0.0.0.0:2375"], "only unix:// sockets are supported yet"],
-    [["--host", "unix://a"], "is not absolute"],
+    [["--host", "unix://a"], "invalid bind address (unix://a): the socket's path is not absolute"],
     [["--host", `unix:///${"a".repeat(107)}`], "longer than 107 bytes"],
-    [["-H", "unix:///a", "-H", "unix:///b"], "can be given once only"],
-    [["--log-level", "loud"], 'unknown log level "loud"'],
+    [["-H", "nope://x"], "invalid bind address (nope://x): unsupported proto 'nope'"],
+    [["-H", "tcp://a:b:c"], "invalid bind address (tcp://a:b:c)"],
+    [["-H", "tcp://a:0"], "invalid bind address (tcp://a:0)"],
+    [["-H", "fd://2"], "invalid bind address (fd://2)"],
+    [["--tls=maybe"], 'invalid argument "maybe" for "--tls" flag'],
+    [["--label", "a=1", "--label", "a=2"], "conflict labels for a=2 and a=1"],
+    [["--shutdown-timeout", "x"], "must be a number of seconds"],
+    [["--log-level", "loud"], "invalid logging level: loud"],
     [["--add-runtime", "crun"], "is not NAME=PATH"],
     [["--add-runtime", "a/b=/x"], 'invalid runtime name "a/b"'],
     [["--add-runtime", "a="], 'runtime "a" has no path'],
@@ -71,16 +126,21 @@ test("runtimes come from flags and the file together", () => {
 });
 
 test("what the file says holds unless nothing is said", () => {
-  expect(parse([], { host: "unix:///f/s", group: "ops", usernsRemap: "default" })).toMatchObject({
-    socketPath: "/f/s",
+  expect(
+    parse([], { doors: { hosts: ["unix:///f/s"] }, group: "ops", usernsRemap: "default" }),
+  ).toMatchObject({
+    doors: { addresses: [{ kind: "unix", path: "/f/s" }] },
     group: "ops",
     usernsRemap: "default",
   });
 });
 
 test("a directive in both places is refused with both values", () => {
-  expect(() => parse(["--group", "a", "-D"], { group: "b", logLevel: "info" })).toThrow(
-    "both as a flag and in the configuration file: group: (from flag: a, from file: b), log-level: (from flag: debug, from file: info)",
+  expect(() => parse(["--group", "a", "-D"], { group: "b", engine: { debug: false } })).toThrow(
+    "both as a flag and in the configuration file: group: (from flag: a, from file: b), debug: (from flag: true, from file: false)",
+  );
+  expect(() => parse(["-H", "tcp://0.0.0.0:22"], { doors: { hosts: ["tcp://1.2.3.4:1", "fd://"] } })).toThrow(
+    "hosts: (from flag: [tcp://0.0.0.0:22], from file: [tcp://1.2.3.4:1 fd://])",
   );
   expect(() => parse(["--add-runtime", "x=/a"], { runtimes: { x: { path: "/b", args: [] } } })).toThrow(
     "runtimes: x",
@@ -91,7 +151,7 @@ test("a configuration file that was named must exist", () => {
   const flags = parseDaemonFlags(["--config-file", "/etc/my.json"]);
   if (typeof flags === "string") throw new Error(flags);
   expect(configFileOf(flags)).toEqual({ path: "/etc/my.json", mustExist: true });
-  expect(configFileOf({ runtimes: {}, registry: {}, network: {} })).toEqual({
+  expect(configFileOf({ runtimes: {}, registry: {}, network: {}, doors: {}, engine: {} })).toEqual({
     path: "/etc/gantry/daemon.json",
     mustExist: false,
   });

@@ -1,22 +1,40 @@
 /** The daemon's options: its command line, and the configuration file that goes with it (daemon-config.ts). */
-import { isAbsolute, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { fail } from "../base/errors.ts";
-import type { Level } from "../base/log.ts";
 import { DEFAULT_GARBAGE_POLICY, type GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
 import { checkRuntime, type DaemonConfig, DEFAULT_CONFIG_FILE } from "./daemon-config.ts";
+import {
+  DOOR_FLAGS,
+  DOOR_HELP,
+  DOOR_SWITCHES,
+  type DoorOptions,
+  doorOptions,
+  type DoorSettings,
+  isOpenOnPurpose,
+} from "./door-settings.ts";
+import {
+  ENGINE_FLAGS,
+  ENGINE_HELP,
+  ENGINE_SWITCHES,
+  type EngineOptions,
+  engineOptions,
+  type EngineSettings,
+} from "./engine-settings.ts";
 import type { NetworkSettings } from "./network-settings.ts";
 import { NETWORK_FLAGS, NETWORK_HELP, NETWORK_KEYS, NETWORK_SWITCHES } from "./network-settings-keys.ts";
 import { REGISTRY_FLAGS, REGISTRY_HELP, type RegistrySettings } from "./registry-settings.ts";
 
 export interface DaemonOptions {
-  /** Absolute path of the unix socket. */
-  readonly socketPath: string;
+  readonly doors: DoorOptions & {
+    /** TCP without client certificates is what the operator wants. */
+    readonly isOpenOnPurpose: boolean;
+  };
   readonly dataRoot: string;
   readonly execRoot: string;
-  /** Who may use the socket besides root. */
+  /** Who may use the unix sockets besides root. */
   readonly group: string;
-  readonly logLevel: Level;
+  readonly engine: EngineOptions;
   /** "" = none. */
   readonly pidFile: string;
   /** Runtimes besides the built-in one, by name. */
@@ -36,11 +54,16 @@ export interface DaemonOptions {
 }
 
 /** What the command line says. Absent = it does not say. */
-export interface DaemonFlags extends Omit<DaemonConfig, "runtimes" | "garbage" | "registry" | "network"> {
+export interface DaemonFlags
+  extends Omit<DaemonConfig, "runtimes" | "garbage" | "registry" | "network" | "doors" | "engine"> {
   readonly configFile?: string;
+  /** Only look whether all this makes sense. */
+  readonly validate?: boolean;
   readonly runtimes: Readonly<Record<string, RuntimeProgram>>;
   readonly registry: RegistrySettings;
   readonly network: NetworkSettings;
+  readonly doors: DoorSettings;
+  readonly engine: EngineSettings;
 }
 
 export const DAEMON_HELP = `Usage: gantryd [OPTIONS]
@@ -50,22 +73,22 @@ Runs the container engine.
       --add-runtime NAME=PATH  offer an OCI runtime besides the built-in one; can be repeated
       --config-file PATH       options as a file (default "/etc/gantry/daemon.json")
       --data-root PATH         state that is kept (default "/var/lib/gantry")
-  -D, --debug                  log everything
       --default-runtime NAME   runtime of containers that name none (default "gantry-runc")
       --exec-root PATH         state of what runs (default "/run/gantry")
-  -G, --group NAME             group that may use the socket (default "docker")
-  -H, --host URL               socket to listen on (default "unix://<exec-root>/gantry.sock")
-${REGISTRY_HELP}  -l, --log-level LEVEL        debug, info, warn or error (default "info")
-      --max-concurrent-downloads N  layers that are fetched at the same time (default 3)
+${ENGINE_HELP}${REGISTRY_HELP}      --max-concurrent-downloads N  layers that are fetched at the same time (default 3)
       --max-concurrent-uploads N  layers that are pushed at the same time (default 5)
   -p, --pidfile PATH           write the process id there
       --userns-remap USER      give containers the subordinate ids of this user ("default": of dockremap)
   -s, --storage-driver NAME    overlay2, erofs, btrfs or vfs (default: what there is data of, or "overlay2")
+      --validate               only check the options and daemon.json
   -v, --version                print the version
-${NETWORK_HELP}`;
+${DOOR_HELP}${NETWORK_HELP}`;
 
 type NumberKey = "maxDownloads" | "maxUploads";
-type ValueKey = Exclude<keyof DaemonFlags, "runtimes" | "registry" | "network" | NumberKey>;
+type ValueKey = Exclude<
+  keyof DaemonFlags,
+  "runtimes" | "registry" | "network" | "doors" | "engine" | "validate" | NumberKey
+>;
 
 const VALUES: ReadonlyMap<string, ValueKey> = new Map([
   ["--config-file", "configFile"],
@@ -73,15 +96,11 @@ const VALUES: ReadonlyMap<string, ValueKey> = new Map([
   ["--userns-remap", "usernsRemap"],
   ["--storage-driver", "storageDriver"],
   ["-s", "storageDriver"],
-  ["--host", "host"],
-  ["-H", "host"],
   ["--data-root", "dataRoot"],
   ["-g", "dataRoot"],
   ["--exec-root", "execRoot"],
   ["--group", "group"],
   ["-G", "group"],
-  ["--log-level", "logLevel"],
-  ["-l", "logLevel"],
   ["--pidfile", "pidFile"],
   ["-p", "pidFile"],
 ]);
@@ -89,9 +108,7 @@ const COUNTS: ReadonlyMap<string, NumberKey> = new Map([
   ["--max-concurrent-downloads", "maxDownloads"],
   ["--max-concurrent-uploads", "maxUploads"],
 ]);
-const LEVELS: readonly Level[] = ["debug", "info", "warn", "error"];
-/** sun_path holds 108 bytes with the final NUL. */
-const SOCKET_PATH_LIMIT = 107;
+const SWITCHES: ReadonlySet<string> = new Set([...NETWORK_SWITCHES, ...DOOR_SWITCHES, ...ENGINE_SWITCHES]);
 
 /** Throws `invalid_argument` with one sentence. */
 export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help" | "version" {
@@ -100,34 +117,55 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
   const runtimes: Record<string, RuntimeProgram> = {};
   let registry: RegistrySettings = {};
   let network: NetworkSettings = {};
+  let doors: DoorSettings = {};
+  let engine: EngineSettings = {};
+  let validate = false;
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
     if (word === "--help" || word === "-h") return "help";
     if (word === "--version" || word === "-v") return "version";
-    if (word === "--debug" || word === "-D") {
-      given.logLevel = "debug";
+    if (word === "--validate") {
+      validate = true;
       continue;
     }
-    const at = word.startsWith("--") ? word.indexOf("=") : -1;
-    const name = at < 0 ? word : word.slice(0, at);
+    const { name, said } = splitWord(word);
     const key = VALUES.get(name);
     const registryFlag = REGISTRY_FLAGS.get(name);
     const networkFlag = NETWORK_FLAGS.get(name);
+    const doorFlag = DOOR_FLAGS.get(name);
+    const engineFlag = ENGINE_FLAGS.get(name);
     const count = COUNTS.get(name);
-    if ((key ?? registryFlag ?? networkFlag ?? count) === undefined && name !== "--add-runtime")
+    const known = key ?? registryFlag ?? networkFlag ?? doorFlag ?? engineFlag ?? count;
+    if (known === undefined && name !== "--add-runtime")
       throw fail("invalid_argument", `unknown option "${word}"; see gantryd --help`);
-    const next = (): string | undefined => (NETWORK_SWITCHES.has(name) ? "true" : words[++i]);
-    const value = at < 0 ? next() : word.slice(at + 1);
+    const next = (): string | undefined => (SWITCHES.has(name) ? "true" : words[++i]);
+    const value = said ?? next();
     if (value === undefined || value === "") throw fail("invalid_argument", `option "${word}" needs a value`);
-    if (key === "host" && given.host !== undefined)
-      throw fail("invalid_argument", 'option "--host" can be given once only: one socket is served');
     if (registryFlag !== undefined) registry = { ...registry, ...registryFlag(value, registry) };
     else if (networkFlag !== undefined) network = { ...network, ...networkFlag(value, network) };
+    else if (doorFlag !== undefined) doors = { ...doors, ...doorFlag(value, doors) };
+    else if (engineFlag !== undefined) engine = { ...engine, ...engineFlag(value, engine) };
     else if (count !== undefined) counts[count] = countOf(name, value);
     else if (key === undefined) addRuntime(runtimes, value);
     else given[key] = value;
   }
-  return { ...given, ...counts, runtimes, registry, network };
+  return {
+    ...given,
+    ...counts,
+    ...(validate ? { validate } : {}),
+    runtimes,
+    registry,
+    network,
+    doors,
+    engine,
+  };
+}
+
+/** "--name=value", "-n=value", "-nvalue"; `said` is undefined where the value is a word of its own. */
+function splitWord(word: string): { readonly name: string; readonly said: string | undefined } {
+  const parts = /^(--[^=]*|-[^-=])=?(.*)$/s.exec(word);
+  const [, name = word, rest = ""] = parts ?? [];
+  return name === word ? { name, said: undefined } : { name, said: rest };
 }
 
 function countOf(name: string, text: string): number {
@@ -153,17 +191,25 @@ export function configFileOf(flags: DaemonFlags): { readonly path: string; reado
 }
 
 /** Throws `invalid_argument` when both say the same thing, or something that makes no sense. */
-export function daemonOptions(flags: DaemonFlags, config: DaemonConfig): DaemonOptions {
+export function daemonOptions(
+  flags: DaemonFlags,
+  config: DaemonConfig,
+  certificates = "/root/.docker",
+): DaemonOptions {
   refuseDoubled(flags, config);
   const given = { ...config, ...flags };
   const runtimes = new Map(Object.entries({ ...config.runtimes, ...flags.runtimes }));
   const execRoot = resolve(given.execRoot ?? "/run/gantry");
+  const doors = { ...config.doors, ...flags.doors };
   return {
-    socketPath: socketPath(given.host ?? `unix://${execRoot}/gantry.sock`),
+    doors: {
+      ...doorOptions(doors, { socketPath: join(execRoot, "gantry.sock"), certificates }),
+      isOpenOnPurpose: isOpenOnPurpose(doors),
+    },
     dataRoot: resolve(given.dataRoot ?? "/var/lib/gantry"),
     execRoot,
     group: given.group ?? "docker",
-    logLevel: logLevel(given.logLevel ?? "info"),
+    engine: engineOptions({ ...config.engine, ...flags.engine }),
     pidFile: (given.pidFile ?? "") === "" ? "" : resolve(given.pidFile ?? ""),
     runtimes,
     defaultRuntime: given.defaultRuntime ?? "",
@@ -192,7 +238,10 @@ function refuseDoubled(flags: DaemonFlags, config: DaemonConfig): void {
   const network = doubledIn(flags.network, config.network).map(
     ([key, flag, file]) => `${NETWORK_KEYS.get(key) ?? key}${bothValues(flag, file)}`,
   );
-  const all = [...doubled, ...registry, ...network, ...runtimes.map((name) => `runtimes: ${name}`)];
+  const own = [...doubledIn(flags.engine, config.engine), ...doubledIn(flags.doors, config.doors)].map(
+    ([key, flag, file]) => `${key}${bothValues(flag, file)}`,
+  );
+  const all = [...doubled, ...own, ...registry, ...network, ...runtimes.map((name) => `runtimes: ${name}`)];
   if (all.length > 0)
     throw fail(
       "invalid_argument",
@@ -214,19 +263,4 @@ function bothValues(flag: unknown, file: unknown): string {
   const isPlain = [flag, file].flat().every((value) => typeof value !== "object");
   const text = (value: unknown): string => (Array.isArray(value) ? `[${value.join(" ")}]` : String(value));
   return isPlain ? `: (from flag: ${text(flag)}, from file: ${text(file)})` : "";
-}
-
-function socketPath(host: string): string {
-  if (!host.startsWith("unix://"))
-    throw fail("invalid_argument", `cannot listen on "${host}": only unix:// sockets are supported yet`);
-  const path = host.slice("unix://".length);
-  if (!isAbsolute(path)) throw fail("invalid_argument", `the socket path of "${host}" is not absolute`);
-  if (Buffer.byteLength(path) > SOCKET_PATH_LIMIT)
-    throw fail("invalid_argument", `the socket path of "${host}" is longer than ${SOCKET_PATH_LIMIT} bytes`);
-  return path;
-}
-
-function logLevel(text: string): Level {
-  for (const level of LEVELS) if (level === text) return level;
-  throw fail("invalid_argument", `unknown log level "${text}": debug, info, warn or error`);
 }

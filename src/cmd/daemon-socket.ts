@@ -4,9 +4,14 @@ import { connect } from "node:net";
 import { dirname } from "node:path";
 import type { ApiServer } from "../api/server.ts";
 import { errnoOf, fail, messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
 
-/** Listens on `path`: root and `group`, or root alone when there is no such group. Throws `conflict` when it is served. */
-export async function listenOn(server: ApiServer, path: string, group: string): Promise<void> {
+/** A host need not have it. */
+export const DEFAULT_GROUP = "docker";
+
+/** Listens on `path`: root and `group`, or root alone when that is "". Throws `conflict` when it is served. */
+export async function listenOn(server: ApiServer, path: string, group: string, log: Logger): Promise<void> {
+  const gid = group === "" ? undefined : findGroup(group, path, log);
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
   await removeStale(path);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -20,7 +25,6 @@ export async function listenOn(server: ApiServer, path: string, group: string): 
   } finally {
     process.umask(before);
   }
-  const gid = groupId(group);
   if (gid === undefined) return;
   chownSync(path, 0, gid);
   chmodSync(path, 0o660);
@@ -47,6 +51,15 @@ function isServed(path: string): Promise<boolean> {
   });
   probe.once("error", () => resolve(false));
   return promise;
+}
+
+/** Throws `invalid_argument` for one that is not there, unless it is the default one. */
+function findGroup(group: string, path: string, log: Logger): number | undefined {
+  const gid = /^\d{1,9}$/.test(group) ? Number(group) : groupId(group);
+  if (gid === undefined && group !== DEFAULT_GROUP)
+    throw fail("invalid_argument", `cannot give "${path}" to the group "${group}": group ${group} not found`);
+  if (gid === undefined) log.warn("there is no such group: the socket is root's alone", { path, group });
+  return gid;
 }
 
 /** From /etc/group; undefined when it is not there. */

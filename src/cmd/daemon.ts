@@ -5,7 +5,6 @@
  */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -20,11 +19,11 @@ import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
 import { registryRoutes } from "../api/routes/registry.ts";
 import { systemRoutes } from "../api/routes/system.ts";
-import { type ApiServer, createApiServer } from "../api/server.ts";
+import { createApi } from "../api/server.ts";
 import { withDeadline } from "../base/deadline.ts";
 import { messageOf } from "../base/errors.ts";
 import { KeyedLock } from "../base/keyed-lock.ts";
-import { Logger } from "../base/log.ts";
+import { type LogChoice, Logger } from "../base/log.ts";
 import { runProgram } from "../base/process.ts";
 import { COMMIT, VERSION } from "../base/version.ts";
 import { openContent } from "../core/content/local-store.ts";
@@ -58,7 +57,7 @@ import {
   DEFAULT_READONLY_PATHS,
   defaultMaskedPaths,
 } from "../engine/containers/spec.ts";
-import { chooseRuntimes } from "../engine/containers/runtimes.ts";
+import { chooseRuntimes, type Runtimes, runtimeTable } from "../engine/containers/runtimes.ts";
 import type { Remap } from "../engine/containers/user-namespace.ts";
 import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
@@ -67,7 +66,8 @@ import { mendImageMounts } from "../engine/images/mounts.ts";
 import { keepReconciled, reconcileOnce } from "../engine/networks/keep-reconciled.ts";
 import { keepCollecting } from "../engine/system/collect-garbage.ts";
 import { makeRoom, sharedRoom } from "../engine/system/make-room.ts";
-import { announceReload } from "../engine/system/announce-reload.ts";
+import { announceReload, type ReloadedOptions } from "../engine/system/announce-reload.ts";
+import { stopContainers } from "../engine/system/shut-down.ts";
 import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
 import { filtersBridges } from "../linux/net-settings.ts";
@@ -87,22 +87,20 @@ import { loadNative } from "../linux/native-addon.ts";
 import type { TreeView } from "../linux/native.ts";
 import { makeUser, readRanges } from "../linux/remap-user.ts";
 import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
-import { readDaemonConfig } from "./daemon-config.ts";
-import {
-  configFileOf,
-  DAEMON_HELP,
-  daemonOptions,
-  type DaemonOptions,
-  parseDaemonFlags,
-} from "./daemon-options.ts";
+import type { DaemonOptions } from "./daemon-options.ts";
 import { openRoots, statePaths } from "./daemon-roots.ts";
-import { listenOn } from "./daemon-socket.ts";
+import type { DoorTls } from "../api/doors/listen.ts";
+import { doorWarnings } from "./door-settings.ts";
+import type { EngineOptions } from "./engine-settings.ts";
+import { openDoors } from "./open-doors.ts";
 import { findNativeParts } from "./native-parts.ts";
 import { openNetworks } from "./open-networks.ts";
 import { registryOptions } from "./registry-settings.ts";
 import { openStorage } from "./storage-driver.ts";
-import { type DumpedParts, writeStateDump } from "./state-dump.ts";
+import type { DumpedParts } from "./state-dump.ts";
 
+/** Of a socket that is no unix socket. */
+const NO_USER = 0xffff_ffff;
 const SHUTDOWN_MS = 5_000;
 /** Many times what removing an image or a container writes. */
 const METADATA_RESERVE_BYTES = 1 << 20;
@@ -114,19 +112,24 @@ export interface Daemon {
   readonly parts: DumpedParts;
   /** Resolves when the containers of an earlier run are back and requests are answered. */
   readonly ready: Promise<void>;
-  /** Takes over what can be changed while the engine runs. */
-  reload(options: DaemonOptions): void;
-  /** Ends everything but the containers. */
+  /** Takes over what can be changed while the engine runs; all of it or, when it throws, nothing. */
+  reload(options: DaemonOptions, tls: DoorTls | undefined): void;
+  /** Ends everything, containers only if they are not to go on. */
   stop(): Promise<void>;
 }
 
 /** Starts the daemon in this process. Throws one clear sentence when it cannot. */
-export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const log = new Logger((line) => process.stderr.write(line), options.logLevel);
+export async function startDaemon(
+  options: DaemonOptions,
+  { tls, activated }: { readonly tls: DoorTls | undefined; readonly activated: readonly number[] },
+): Promise<Daemon> {
+  // What of the options can change while the engine runs is asked of these.
+  let current = options;
+  const log = new Logger((line) => process.stderr.write(line), logChoice(options.engine));
   const nativeParts = findNativeParts();
   const native = loadNative(nativeParts);
   const roots = openRoots(native, options.dataRoot, options.execRoot);
-  const runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
+  let runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
   const facts = await confine(readHostFacts(), roots.execRoot, log);
   const architecture = goArchitecture(facts);
   const users = await resolveRemap({ findAccount, readRanges, makeUser }, options.usernsRemap);
@@ -158,8 +161,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     leases,
     architecture,
     expansion: DEFAULT_EXPANSION,
-    maxDownloads: options.maxDownloads,
-    maxUploads: options.maxUploads,
+    get maxDownloads() {
+      return current.maxDownloads;
+    },
+    get maxUploads() {
+      return current.maxUploads;
+    },
     metadata,
     log,
     partialMaxAgeMs,
@@ -223,6 +230,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     network: options.network.bridge === "none" ? "none" : "bridge",
   });
   let isStopping = false;
+  const warnings = doorWarnings(options.doors);
 
   const engine = {
     store,
@@ -235,7 +243,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     leases,
     events,
     facts,
-    runtimes,
+    get runtimes() {
+      return runtimes;
+    },
     remap,
     log,
     buildSpec,
@@ -261,13 +271,16 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     mountTree: (mount: ImageMount, view: TreeView) => mountImageTree(nativeParts.shim, mount, view),
     unmountTree: (directory: string) => unmountImageTree(nativeParts.shim, directory),
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
-    daemon: { id: hostId, dataRoot: roots.dataRoot, debug: options.logLevel === "debug" },
+    get daemon() {
+      const { debug, labels, liveRestore } = current.engine;
+      return { id: hostId, dataRoot: roots.dataRoot, debug, labels, liveRestore, warnings };
+    },
     readHostNames,
     countDescriptors,
   };
 
   const { promise: ready, resolve: setReady, reject: setFailed } = Promise.withResolvers<void>();
-  const server = createApiServer({
+  const makeServer = createApi({
     version: VERSION,
     ready,
     log,
@@ -285,8 +298,25 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...checkRoutes({ ...engine, partialMaxAgeMs, statePaths: statePaths(roots, snapshots.driver) }),
     ],
   });
-  await listenOn(server, options.socketPath, options.group);
-  Promise.all([restore(engine), mendImageMounts(engine)]).then(() => setReady(), setFailed);
+  const { addresses, isOpenOnPurpose } = options.doors;
+  const doors = await openDoors(
+    makeServer,
+    {
+      addresses,
+      isOpenOnPurpose,
+      tls,
+      group: options.group,
+      execRoot: roots.execRoot,
+      activated,
+      isUnixSocket: (fd) => native.peerCredentials(fd).uid !== NO_USER,
+    },
+    log,
+  );
+  const bringBack = async (): Promise<void> => {
+    await restore(engine);
+    if (!current.engine.liveRestore) await stopContainers(engine, current.engine.shutdownSeconds);
+  };
+  Promise.all([bringBack(), mendImageMounts(engine)]).then(() => setReady(), setFailed);
   // The first start would pay some milliseconds for the default filter; whoever comes that early waits for it just the same.
   setImmediate(() => {
     const capabilities = chooseCapabilities({ add: [], drop: [], privileged: false }, facts.capabilities);
@@ -296,10 +326,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const stopCompressing = keepLogsCompressed(engine);
   const stopReconciling = keepReconciled(engine);
   const stopCollecting = keepCollecting({ ...engine, fileSystem }, options.garbage);
-  if (options.pidFile !== "") writeFileSync(options.pidFile, `${process.pid}\n`);
   log.info("the engine is ready", {
     version: VERSION,
-    socket: options.socketPath,
     containers: [...store.all()].length,
     ms: Math.round(performance.now()),
   });
@@ -308,26 +336,52 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     log,
     ready,
     parts: { store, locks, leases, subscribers: () => events.subscribers },
-    reload: (next) => {
+    reload: (next, renewed) => {
+      const nextRuntimes = chooseRuntimes(next.runtimes, next.defaultRuntime);
       registries.replaceOptions(registryOptionsOf(next));
+      runtimes = nextRuntimes;
+      current = next;
+      log.choose(logChoice(next.engine));
+      if (renewed !== undefined && tls !== undefined) doors.renew(renewed);
       void reconcileOnce(engine);
-      announceReload(events, { id: engine.daemon.id, name: hostname() }, next.registry);
+      announceReload(events, { id: hostId, name: hostname() }, reloadedOptions(next, runtimes));
     },
     stop: async () => {
       isStopping = true;
+      doors.shut();
+      if (!current.engine.liveRestore) await stopContainers(engine, current.engine.shutdownSeconds);
       stopCompressing();
       stopCollecting();
       stopReconciling();
-      closeServer(server);
+      doors.close();
       registries.close();
-      rmSync(options.socketPath, { force: true });
-      if (options.pidFile !== "") rmSync(options.pidFile, { force: true });
       await withDeadline("background deletions", SHUTDOWN_MS, snapshots.settled()).catch((error: unknown) =>
         log.warn("left for the next start", { error: messageOf(error) }),
       );
       await eventLog.close();
       metadata.close();
     },
+  };
+}
+
+function logChoice({ logLevel, logFormat }: EngineOptions): LogChoice {
+  return { least: logLevel, format: logFormat };
+}
+
+function reloadedOptions(
+  { engine, registry, maxDownloads, maxUploads }: DaemonOptions,
+  runtimes: Runtimes,
+): ReloadedOptions {
+  return {
+    ...registry,
+    debug: engine.debug,
+    labels: engine.labels,
+    "live-restore": engine.liveRestore,
+    "shutdown-timeout": engine.shutdownSeconds,
+    "max-concurrent-downloads": maxDownloads,
+    "max-concurrent-uploads": maxUploads,
+    "default-runtime": runtimes.defaultName,
+    runtimes: Object.keys(runtimeTable(runtimes)),
   };
 }
 
@@ -340,11 +394,6 @@ function environment(): ReadonlyMap<string, string> {
   for (const [name, value] of Object.entries(process.env))
     if (value !== undefined) variables.set(name, value);
   return variables;
-}
-
-function closeServer(server: ApiServer): void {
-  server.close();
-  server.closeAllConnections();
 }
 
 /** Without the profile containers run as on a host without AppArmor: said in the log and by `info`. */
@@ -370,71 +419,4 @@ function engineId(metadata: Metadata): string {
     metadata.prepare("INSERT INTO engine (key, value) VALUES ('id', ?)").run(id),
   );
   return id;
-}
-
-/** `gantryd`: runs until a signal ends it. */
-export async function runDaemon(words: readonly string[]): Promise<void> {
-  try {
-    const flags = parseDaemonFlags(words);
-    if (flags === "help") process.stdout.write(DAEMON_HELP);
-    else if (flags === "version") process.stdout.write(`gantryd version ${VERSION}, build ${COMMIT}\n`);
-    else if (process.getuid?.() !== 0) throw new Error("the engine must be run as root");
-    else {
-      const file = configFileOf(flags);
-      const readOptions = async (): Promise<DaemonOptions> =>
-        daemonOptions(flags, await readDaemonConfig(file.path, file.mustExist));
-      const options = await readOptions();
-      serve(await startDaemon(options), options, readOptions);
-    }
-  } catch (error) {
-    process.stderr.write(`gantryd: ${messageOf(error)}\n`);
-    process.exit(1);
-  }
-}
-
-function serve(daemon: Daemon, options: DaemonOptions, readOptions: () => Promise<DaemonOptions>): void {
-  const { log } = daemon;
-  // Requests are isolated from each other, and state is written before it is believed: going on is safer than a restart.
-  process.on("uncaughtException", (error) =>
-    log.error("uncaught error", { error: messageOf(error), stack: error.stack }),
-  );
-  process.on("unhandledRejection", (error) =>
-    log.error("unhandled rejection", {
-      error: messageOf(error),
-      stack: error instanceof Error ? error.stack : undefined,
-    }),
-  );
-  let isEnding = false;
-  const end = (signal: NodeJS.Signals): void => {
-    if (isEnding) process.exit(1);
-    isEnding = true;
-    log.info("ending, containers go on", { signal });
-    daemon.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error("cannot end in order", { error: messageOf(error) });
-        process.exit(1);
-      },
-    );
-  };
-  process.on("SIGTERM", end);
-  process.on("SIGINT", end);
-  process.on("SIGHUP", () => void reload(daemon, readOptions));
-  process.on("SIGUSR1", () => {
-    try {
-      log.info("state written", { path: writeStateDump(options.execRoot, daemon.parts) });
-    } catch (error) {
-      log.error("cannot write the state", { error: messageOf(error) });
-    }
-  });
-}
-
-/** A mistake in the file changes nothing. */
-async function reload(daemon: Daemon, readOptions: () => Promise<DaemonOptions>): Promise<void> {
-  try {
-    daemon.reload(await readOptions());
-    daemon.log.info("options of registries loaded anew; the others count from the next start");
-  } catch (error) {
-    daemon.log.error("the options stay as they are", { error: messageOf(error) });
-  }
 }

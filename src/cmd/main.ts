@@ -8,7 +8,7 @@ const words = process.argv.slice(2);
 const calledBy = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
 
 if (calledBy === "gantryd" || words[0] === "daemon") {
-  const { runDaemon } = await import("./daemon.ts");
+  const { runDaemon } = await import("./run-daemon.ts");
   await runDaemon(words[0] === "daemon" ? words.slice(1) : words);
 } else if (calledBy === "gantry-runc" || words[0] === "runtime") {
   const { runRuntime } = await import("./runtime.ts");

@@ -147,7 +147,14 @@ export class ApiHost implements AsyncDisposable {
           runtimes: TEST_RUNTIMES,
           remap: undefined,
           build: { version: "1.2.3", commit: "abc", builtAt: "", runtime: "bun" },
-          daemon: { id: "test", dataRoot: this.directory, debug: false },
+          daemon: {
+            id: "test",
+            dataRoot: this.directory,
+            debug: false,
+            labels: [],
+            liveRestore: true,
+            warnings: [],
+          },
           readHostNames: () => ({
             hostname: "testhost",
             operatingSystem: "Test Linux",

@@ -1,4 +1,5 @@
 import type { Cli } from "../cli.ts";
+import { proxiesFor } from "../config.ts";
 import { atLeast, type Command } from "../command.ts";
 import { FlagSet } from "../flags.ts";
 import { type ContainerFlags, containerFlags } from "../options/container-flags.ts";
@@ -26,7 +27,7 @@ async function create(cli: Cli, flags: ContainerFlags, words: readonly string[])
       flags,
       environment: cli.invocation.environment,
       workingDirectory: cli.invocation.workingDirectory,
-      proxies: (await cli.config()).proxies,
+      proxies: proxiesFor(await cli.config(), (await cli.address()).url),
       consoleSize: [0, 0],
       detached: false,
     });

@@ -1,5 +1,6 @@
 import { ResponseError } from "../../client/response-error.ts";
 import type { Cli } from "../cli.ts";
+import { proxiesFor } from "../config.ts";
 import { atLeast, type Command } from "../command.ts";
 import { Exit } from "../exit.ts";
 import { type Flag, FlagSet } from "../flags.ts";
@@ -79,7 +80,7 @@ async function prepareBody(
       flags: container,
       environment: cli.invocation.environment,
       workingDirectory: cli.invocation.workingDirectory,
-      proxies: (await cli.config()).proxies,
+      proxies: proxiesFor(await cli.config(), (await cli.address()).url),
       consoleSize: container.tty.value ? await consoleSize() : [0, 0],
       detached,
     });

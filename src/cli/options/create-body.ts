@@ -1,6 +1,6 @@
 /** From the flags of `run` and `create` to the body of `POST /containers/create`, field for field as Docker's CLI sends it. */
 import { readSmallFile } from "../../base/bun-stdio.ts";
-import { type Fields, fieldsOf, text } from "../../client/fields.ts";
+import { type Fields, text } from "../../client/fields.ts";
 import type { ContainerFlags } from "./container-flags.ts";
 import { cdiRequest, isCdiDevice, parseDevice } from "./devices.ts";
 import { readEnvironment, readLabels } from "./environment.ts";
@@ -170,7 +170,7 @@ const PROXY_VARIABLES = [
 async function environmentOf(input: CreateInput): Promise<readonly string[] | null> {
   const { flags } = input;
   const variables = await readEnvironment(flags.envFile.value, flags.env.value, input.environment);
-  const proxies = fieldsOf(input.proxies["default"]);
+  const { proxies } = input;
   const given = new Set(variables.map((variable) => variable.split("=", 1)[0]));
   for (const [key, upper] of PROXY_VARIABLES) {
     const value = text(proxies, key);

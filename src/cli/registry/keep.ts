@@ -4,7 +4,7 @@ import type { Cli } from "../cli.ts";
 import { Exit } from "../exit.ts";
 import { placeOfKey } from "./account-key.ts";
 import { helperFor } from "./accounts.ts";
-import { changeAuths } from "./config-file.ts";
+import { changeAuths } from "../change-config.ts";
 import { eraseFromHelper, storeInHelper, TOKEN_USER } from "./credential-helper.ts";
 
 export interface Secret {

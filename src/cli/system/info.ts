@@ -12,17 +12,42 @@ import {
 } from "../../client/fields.ts";
 import type { Cli } from "../cli.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
+import { currentContextName } from "../context/current.ts";
 import { describe } from "../dispatch.ts";
 import { FlagSet } from "../flags.ts";
 import { fromPairs } from "../options/values.ts";
 import { printDocument } from "../output/inspect.ts";
 import { goJson } from "../output/text.ts";
 import { INSPECT_FORMAT_USAGE } from "../output/usage.ts";
+import { listPlugins, type Plugin } from "../plugins/find.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
   const format = flags.string("format", "", INSPECT_FORMAT_USAGE, { short: "f" });
   return { usage: "[OPTIONS]", flags, arguments: NO_ARGUMENTS, run: (cli) => showInfo(cli, format.value) };
+}
+
+function pluginDocument({ name, path, vendor, version, description, url, error }: Plugin): Fields {
+  if (error !== "") return { Name: name, Path: path, Err: error };
+  return {
+    SchemaVersion: "0.1.0",
+    Vendor: vendor,
+    ...(version === "" ? {} : { Version: version }),
+    ...(description === "" ? {} : { ShortDescription: description }),
+    ...(url === "" ? {} : { URL: url }),
+    Name: name,
+    Path: path,
+  };
+}
+
+function pluginLines(plugins: readonly Plugin[]): string {
+  const valid = plugins.filter(({ error }) => error === "");
+  if (valid.length === 0) return "";
+  const lines = valid.map(
+    ({ name, description, vendor, version, path }) =>
+      `  ${name}: ${description} (${vendor})\n    Version:  ${version}\n    Path:     ${path}\n`,
+  );
+  return ` Plugins:\n${lines.join("")}`;
 }
 
 async function showInfo(cli: Cli, format: string): Promise<number> {
@@ -34,13 +59,14 @@ async function showInfo(cli: Cli, format: string): Promise<number> {
   } catch (error) {
     failure = error;
   }
-  const context = cli.options.context.value || cli.variable("DOCKER_CONTEXT") || "default";
+  const context = await currentContextName(cli);
+  const plugins = await listPlugins(cli);
   if (format !== "") {
     const client = fromPairs<unknown>([
       ["Debug", cli.options.debug.value],
       ["Version", cli.invocation.version],
       ["Context", context],
-      ["Plugins", []],
+      ["Plugins", plugins.map(pluginDocument)],
       ["Warnings", null],
     ]);
     const document = fromPairs<unknown>([...Object.entries(server ?? {}), ["ClientInfo", client]]);
@@ -48,7 +74,7 @@ async function showInfo(cli: Cli, format: string): Promise<number> {
     else await printDocument(cli, format, document);
   } else {
     let output = `Client:\n Version:    ${cli.invocation.version}\n Context:    ${context}\n`;
-    output += ` Debug Mode: ${cli.options.debug.value}\n\nServer:\n`;
+    output += ` Debug Mode: ${cli.options.debug.value}\n${pluginLines(plugins)}\nServer:\n`;
     if (server !== undefined) output += serverText(server);
     await cli.out.write(output);
     const warnings = textList(server ?? {}, "Warnings");

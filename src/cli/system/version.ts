@@ -2,6 +2,7 @@ import { CLIENT_API_VERSION } from "../../client/engine-client.ts";
 import { child, children, type Fields, fieldsOf, text, textMap } from "../../client/fields.ts";
 import type { Cli } from "../cli.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
+import { currentContextName } from "../context/current.ts";
 import { describe } from "../dispatch.ts";
 import { FlagSet } from "../flags.ts";
 import { fromPairs } from "../options/values.ts";
@@ -26,7 +27,7 @@ async function showVersion(cli: Cli, format: string): Promise<number> {
   } catch (error) {
     failure = error;
   }
-  const client = clientVersion(cli, apiVersion);
+  const client = clientVersion(cli, apiVersion, await currentContextName(cli));
   if (format === "") await cli.out.write(versionText(client, server));
   else {
     const document = fromPairs<unknown>([
@@ -46,14 +47,14 @@ const ARCHITECTURES: ReadonlyMap<string, string> = new Map([
   ["ia32", "386"],
 ]);
 
-function clientVersion(cli: Cli, apiVersion: string): Record<string, string> {
+function clientVersion(cli: Cli, apiVersion: string, context: string): Record<string, string> {
   return fromPairs([
     ["Version", cli.invocation.version],
     ["ApiVersion", apiVersion],
     ["DefaultAPIVersion", CLIENT_API_VERSION],
     ["Os", process.platform],
     ["Arch", ARCHITECTURES.get(process.arch) ?? process.arch],
-    ["Context", cli.options.context.value || cli.variable("DOCKER_CONTEXT") || "default"],
+    ["Context", context],
   ]);
 }
 

@@ -65,6 +65,7 @@ import { selectImages } from "./select.ts";
 export interface ImageDeps extends Omit<MakingDeps, "add"> {
   readonly metadata: Metadata;
   readonly log: Logger;
+  /** Read again whenever it matters: both may change. */
   readonly maxDownloads: number;
   readonly maxUploads: number;
   /** How long partial blobs are waited for. */
@@ -95,8 +96,8 @@ class ImageStore implements Images {
     this.#deps = deps;
     this.#rows = new ImageRows(deps.metadata);
     this.#sources = new BlobSources(deps.metadata);
-    this.#downloads = new LayerDownloads({ ...deps, limiter: new Limiter(deps.maxDownloads) });
-    this.#uploads = new Limiter(deps.maxUploads);
+    this.#downloads = new LayerDownloads({ ...deps, limiter: new Limiter(() => deps.maxDownloads) });
+    this.#uploads = new Limiter(() => deps.maxUploads);
     this.care = new StoredImageCare({
       ...deps,
       rows: () => this.#table.rows(),

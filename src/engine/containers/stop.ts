@@ -41,9 +41,22 @@ export async function stop(deps: StopDeps, container: Container, request: StopRe
   announce(deps.events, container, "stop");
 }
 
+/** Seconds; below 0 = for ever. */
+export function stopTimeoutOf(container: Pick<Container, "config">): number {
+  return container.config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
+}
+
 function timeoutMs(container: Container, request: StopRequest): number {
-  const seconds = request.timeoutSeconds ?? container.config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
+  const seconds = request.timeoutSeconds ?? stopTimeoutOf(container);
   return seconds < 0 ? -1 : timerMs(seconds * 1000);
+}
+
+/** For the daemon's own end: nobody has wished it, so that the restart policy counts at the next start. */
+export async function stopForShutdown(deps: StopDeps, container: Container): Promise<void> {
+  if (container.task === undefined) return;
+  const request = { signal: "", timeoutSeconds: undefined };
+  await endProcess(deps, container, stopSignalOf(container), timeoutMs(container, request));
+  announce(deps.events, container, "stop");
 }
 
 async function endProcess(

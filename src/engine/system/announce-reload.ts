@@ -3,6 +3,14 @@ import type { EventSink } from "../containers/announce.ts";
 import { nowNs } from "../containers/timestamp.ts";
 
 export interface ReloadedOptions {
+  readonly debug: boolean;
+  readonly labels: readonly string[];
+  readonly "live-restore": boolean;
+  readonly "shutdown-timeout": number;
+  readonly "max-concurrent-downloads": number;
+  readonly "max-concurrent-uploads": number;
+  readonly "default-runtime": string;
+  readonly runtimes: readonly string[];
   readonly "registry-mirrors"?: readonly string[];
   readonly "insecure-registries"?: readonly string[];
   readonly "max-download-attempts"?: number;
@@ -22,6 +30,14 @@ export function announceReload(
       ID: engine.id,
       Attributes: {
         name: engine.name,
+        debug: String(options.debug),
+        labels: list(options.labels),
+        "live-restore": String(options["live-restore"]),
+        "shutdown-timeout": String(options["shutdown-timeout"]),
+        "max-concurrent-downloads": String(options["max-concurrent-downloads"]),
+        "max-concurrent-uploads": String(options["max-concurrent-uploads"]),
+        "default-runtime": options["default-runtime"],
+        runtimes: options.runtimes.join(" "),
         "registry-mirrors": list(options["registry-mirrors"]),
         "insecure-registries": list(options["insecure-registries"]),
         "max-download-attempts": String(options["max-download-attempts"] ?? 5),

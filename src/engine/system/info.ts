@@ -25,7 +25,15 @@ export interface InfoDeps {
   readonly runtimes: Runtimes;
   readonly remap: IdMaps | undefined;
   readonly build: BuildFacts;
-  readonly daemon: { readonly id: string; readonly dataRoot: string; readonly debug: boolean };
+  readonly daemon: {
+    readonly id: string;
+    readonly dataRoot: string;
+    readonly debug: boolean;
+    readonly labels: readonly string[];
+    readonly liveRestore: boolean;
+    /** What an operator should know about how the engine can be reached. */
+    readonly warnings: readonly string[];
+  };
   readonly readHostNames: () => HostNames;
   readonly countDescriptors: () => number;
   readonly events: Pick<EventBus, "subscribers">;
@@ -90,7 +98,7 @@ export function info(deps: InfoDeps): SystemInfo {
     HttpsProxy: registry.proxies.https,
     NoProxy: registry.proxies.exceptions,
     Name: host.hostname,
-    Labels: [],
+    Labels: daemon.labels,
     ExperimentalBuild: false,
     ServerVersion: build.version,
     Runtimes: runtimeTable(deps.runtimes),
@@ -103,7 +111,7 @@ export function info(deps: InfoDeps): SystemInfo {
       Error: "",
       RemoteManagers: null,
     },
-    LiveRestoreEnabled: true,
+    LiveRestoreEnabled: daemon.liveRestore,
     Isolation: "",
     InitBinary: "gantry-shim",
     ContainerdCommit: { ID: "" },
@@ -117,9 +125,16 @@ export function info(deps: InfoDeps): SystemInfo {
     ],
     ...(addressPools.length === 0 ? {} : { DefaultAddressPools: poolDocuments(addressPools) }),
     CDISpecDirs: [],
-    Warnings:
-      facts.apparmor && facts.apparmorDefault === undefined
+    Warnings: orNull([
+      ...daemon.warnings,
+      ...(facts.apparmor && facts.apparmorDefault === undefined
         ? ["WARNING: AppArmor is on, but its default profile could not be loaded: containers run without it"]
-        : null,
+        : []),
+    ]),
   };
+}
+
+/** Go's empty list. */
+function orNull(items: readonly string[]): readonly string[] | null {
+  return items.length === 0 ? null : items;
 }

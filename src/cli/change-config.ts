@@ -1,9 +1,14 @@
-/** Changing `auths` of config.json: everything else in the file stays as it is, and a crash leaves the old file or the new. */
-import { errnoOf, fail, messageOf } from "../../base/errors.ts";
-import { fieldsOf, type Fields } from "../../client/fields.ts";
+/** Changing config.json: what is not meant stays as it is, and a crash leaves the old file or the new. */
+import { errnoOf, fail, messageOf } from "../base/errors.ts";
+import { fieldsOf, type Fields } from "../client/fields.ts";
 
-/** `change` gets the entries and returns those to keep. The file is for its owner alone. */
+/** `change` gets the entries of `auths` and returns those to keep. */
 export async function changeAuths(directory: string, change: (auths: Fields) => Fields): Promise<void> {
+  await changeConfig(directory, (document) => ({ ...document, auths: change(fieldsOf(document["auths"])) }));
+}
+
+/** `change` gets the document and returns the next one. The file is for its owner alone. */
+export async function changeConfig(directory: string, change: (document: Fields) => Fields): Promise<void> {
   const { mkdir, open, readFile, realpath, rename, rm } = await import("node:fs/promises");
   const { randomBytes } = await import("node:crypto");
   const { dirname } = await import("node:path");
@@ -15,9 +20,7 @@ export async function changeAuths(directory: string, change: (auths: Fields) => 
     if (errnoOf(error) === "ENOENT") return "{}";
     throw error;
   });
-  const document = parsed(path, text);
-  const auths = change(fieldsOf(document["auths"]));
-  const next = `${JSON.stringify({ ...document, auths }, null, "\t")}\n`;
+  const next = `${JSON.stringify(change(parsed(path, text)), null, "\t")}\n`;
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   const file = await open(temporary, "wx", 0o600);
   try {

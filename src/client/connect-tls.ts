@@ -1,0 +1,45 @@
+/** A connection with TLS. `node:tls` costs a start some milliseconds: only who needs it loads this. */
+import { connect, type ConnectionOptions } from "node:tls";
+import { nodeStream } from "../base/bun-socket.ts";
+import { type ByteStream, READ_AHEAD_BYTES } from "../base/byte-stream.ts";
+
+export interface TlsOptions {
+  /** PEM; "" = none. */
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+  readonly skipVerify: boolean;
+}
+
+const HANDSHAKE_MS = 30_000;
+
+/** Rejects with the system's or the handshake's error. */
+export async function connectTls(
+  { host, port }: { readonly host: string; readonly port: number },
+  { ca, cert, key, skipVerify }: TlsOptions,
+): Promise<ByteStream> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const options: ConnectionOptions & { readonly allowHalfOpen: true } = {
+    host,
+    port,
+    ...(ca === "" ? {} : { ca }),
+    ...(cert === "" || key === "" ? {} : { cert, key }),
+    rejectUnauthorized: !skipVerify,
+    minVersion: "TLSv1.2",
+    ALPNProtocols: ["http/1.1"],
+    allowHalfOpen: true,
+  };
+  const socket = connect(options, resolve);
+  socket.once("error", reject);
+  socket.once("close", () => reject(Object.assign(new Error("connection closed"), { code: "ECONNRESET" })));
+  const timer = setTimeout(() => {
+    reject(Object.assign(new Error("TLS handshake timed out"), { code: "ETIMEDOUT" }));
+    socket.destroy();
+  }, HANDSHAKE_MS);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+  return nodeStream(socket, READ_AHEAD_BYTES);
+}
