@@ -14,7 +14,10 @@ export function terminalColumns(): number {
 
 export function overview(cli: Cli, columns: number): string {
   const { program } = cli;
-  const top = COMMANDS.filter((entry) => entry.top !== "");
+  const hidesLegacy = (cli.variable("DOCKER_HIDE_LEGACY_COMMANDS") ?? "") !== "";
+  const top = COMMANDS.filter(
+    (entry) => entry.top !== "" && !(hidesLegacy && entry.parent !== "" && entry.common !== true),
+  );
   const common = top.filter((entry) => entry.common === true);
   const others = top.filter((entry) => entry.common !== true).sort((a, b) => (a.top < b.top ? -1 : 1));
   return `
