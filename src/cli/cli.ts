@@ -3,6 +3,7 @@ import type { Sink } from "../base/bun-stdio.ts";
 import type { EngineClient } from "../client/engine-client.ts";
 import { type Config, loadConfig } from "./config.ts";
 import type { GlobalOptions } from "./global-options.ts";
+import { plainText, untouchedUnlessShown } from "./output/plain-text.ts";
 import { openEngine, type EngineAddress, resolveAddress } from "./hosts.ts";
 
 /** What only the process itself knows; the composition root reads it once. */
@@ -68,11 +69,17 @@ export class Cli {
     return this.#engine;
   }
 
+  /** A line, or several; names and messages of others in it cannot command a terminal (output/plain-text.ts). */
   async print(line: string): Promise<void> {
-    await this.out.write(`${line}\n`);
+    await this.out.write(`${plainText(line)}\n`);
   }
 
   async warn(line: string): Promise<void> {
-    await this.err.write(`${line}\n`);
+    await this.err.write(`${plainText(line)}\n`);
+  }
+
+  /** What a template of the user's made of others' data: byte for byte, except for a terminal's eyes. */
+  async printMade(text: string): Promise<void> {
+    await this.out.write(await untouchedUnlessShown(text));
   }
 }

@@ -223,6 +223,10 @@ describe("run", () => {
       1,
       "Failed to initialize: unable to resolve docker endpoint: open /nope: no such file or directory\n",
     ],
+    ["-l nosuch ps", 1, "Unable to parse logging level: nosuch\n"],
+    ["help container nosuch", 1, "unknown help topic: container nosuch\n"],
+    ["help nosuch", 1, "unknown help topic: nosuch\n"],
+    ["inspect --type x y", 1, '"x" is not a valid value for --type\n'],
   ];
   for (const [line, status, err] of refused)
     test(`"gantry ${line}" exits with ${status}`, async () => {
@@ -373,6 +377,34 @@ describe("other commands", () => {
       out: "",
       err: "Cannot connect to the engine at unix:///nonexistent/x.sock. Is gantryd running?\n",
     });
+  });
+
+  test("-h is help where no flag has the letter, and says that it is deprecated", async () => {
+    const deprecated = "Flag shorthand -h has been deprecated, please use --help\n";
+    const help = await gantry(["rm", "--help"]);
+    expect(await gantry(["rm", "-fh"])).toEqual({ ...help, out: deprecated + help.out });
+    expect(await gantry(["-h", "rm"])).toEqual({ ...help, err: deprecated });
+    const group = await gantry(["container", "--help"]);
+    expect(await gantry(["container", "-h"])).toEqual({ ...group, out: deprecated + group.out });
+    expect((await gantry(["run", "-h"])).err).toBe(
+      "flag needs an argument: 'h' in -h\nSee 'gantry run --help'.\n",
+    );
+    expect((await gantry(["rm", "--h"])).err).toContain("unknown flag: --h");
+  });
+
+  test("DOCKER_HIDE_LEGACY_COMMANDS leaves the short ways out of the overview", async () => {
+    const rename = "  rename      Rename a container\n";
+    const long = await gantry(["--help"]);
+    const short = await gantry(["--help"], { DOCKER_HIDE_LEGACY_COMMANDS: "1" });
+    expect(long.out).toContain(rename);
+    expect(short.out).not.toContain(rename);
+    for (const word of ["run", "inspect", "login"]) expect(short.out).toContain(`\n  ${word} `);
+  });
+
+  test("inspect --type '' looks among all kinds", async () => {
+    const engine = await new FakeEngine().start((_, response) => fail(response, 404, "no"));
+    const { err } = await gantry(["inspect", "--type", "", "x"], engine.variables);
+    expect(err).toBe("Error: No such object: x\n");
   });
 
   test("--version and help need no engine", async () => {

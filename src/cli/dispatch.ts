@@ -12,6 +12,7 @@ import { nearest } from "./suggest.ts";
 
 /** Exit status of a command line that pflag refuses; Docker's for every command. */
 const FLAG_ERROR_STATUS = 125;
+const OLD_HELP = "Flag shorthand -h has been deprecated, please use --help";
 
 /** What the configuration may have another word for. Docker's own list. */
 const ALIASES: ReadonlySet<string> = new Set(["builder"]);
@@ -54,7 +55,10 @@ async function dispatchGlobal(cli: Cli, words: readonly string[]): Promise<numbe
     return 0;
   }
   const [first, ...others] = rest;
-  if (first === undefined || options.help.value) return showHelp(cli, options.help.value ? rest : []);
+  const isOldHelp = options.oldHelp?.value === true;
+  if (isOldHelp) await cli.warn(OLD_HELP);
+  const asksForHelp = options.help.value || isOldHelp;
+  if (first === undefined || asksForHelp) return showHelp(cli, asksForHelp ? rest : []);
   if (first === "help") {
     const [topic] = others;
     const status = isOurs(topic) ? undefined : await tryPlugin(cli, topic, words);
@@ -104,6 +108,7 @@ async function dispatchManagement(cli: Cli, parent: string, words: readonly stri
     await cli.err.write(managementOverview(cli, parent));
     return 0;
   }
+  if (first === "-h") await cli.print(OLD_HELP);
   if (first === "--help" || first === "-h" || first === "help")
     return showHelp(cli, [parent, ...(first === "help" ? others : [])]);
   const entry = below(parent, first);
@@ -142,9 +147,11 @@ async function dispatchCommand(
   engine.then((client) => client.prepare(entry.connections ?? 1)).catch(() => {});
   const command = (await entry.load()).command();
   const help = command.flags.bool("help", false, "Print usage", { hidden: command.reportsAsRun !== true });
+  const oldHelp = command.flags.letter("h");
   try {
     const rest = command.flags.parse(words);
-    if (help.value) return await showCommandHelp(cli, entry, command, name);
+    if (oldHelp?.value === true) await cli.print(OLD_HELP);
+    if (help.value || oldHelp?.value === true) return await showCommandHelp(cli, entry, command, name);
     const wrong = wrongCount(command.arguments, rest.length);
     if (wrong !== undefined) {
       await cli.warn(
@@ -181,15 +188,18 @@ async function showHelp(cli: Cli, words: readonly string[]): Promise<number> {
     const entry = second === undefined ? undefined : below(first, second);
     if (entry !== undefined)
       return showCommandHelp(cli, entry, (await entry.load()).command(), `${cli.program} ${first} ${second}`);
+    if (second !== undefined) return unknownTopic(cli, words);
     await cli.out.write(help.managementOverview(cli, first));
     return 0;
   }
   const entry = topLevel(first);
-  if (entry === undefined) {
-    await cli.warn(`unknown help topic: ${words.join(" ")}`);
-    return 1;
-  }
+  if (entry === undefined) return unknownTopic(cli, words);
   return showCommandHelp(cli, entry, (await entry.load()).command(), `${cli.program} ${first}`);
+}
+
+async function unknownTopic(cli: Cli, words: readonly string[]): Promise<number> {
+  await cli.warn(`unknown help topic: ${words.join(" ")}`);
+  return 1;
 }
 
 async function showCommandHelp(

@@ -120,6 +120,14 @@ export class FlagSet {
     this.#byName.set(spelling, new AliasFlag(spelling, flag));
   }
 
+  /** A letter that is a flag by itself and in no help, or undefined when a flag has it. */
+  letter(short: string): Flag<boolean> | undefined {
+    if (this.#byShort.has(short)) return undefined;
+    const flag = new Flag(short, false, "", { short, hidden: true }, BOOL_DEFAULTS, parseBool);
+    this.#byShort.set(short, flag);
+    return flag;
+  }
+
   bool(name: string, initial: boolean, usage: string, options = NO_OPTIONS): Flag<boolean> {
     const defaults = initial ? { valueName: "", shownDefault: "true" } : BOOL_DEFAULTS;
     return this.add(new Flag(name, initial, usage, options, defaults, parseBool));

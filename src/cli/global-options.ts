@@ -1,5 +1,6 @@
 import type { Invocation } from "./cli.ts";
-import { type Flag, FlagError, FlagSet } from "./flags.ts";
+import { Exit } from "./exit.ts";
+import { type Flag, FlagSet } from "./flags.ts";
 
 const LEVELS = ["debug", "info", "warn", "error", "fatal"];
 
@@ -18,6 +19,8 @@ export class GlobalOptions {
   readonly tlscacert: Flag<string>;
   readonly tlscert: Flag<string>;
   readonly tlskey: Flag<string>;
+  /** `-h`, which Docker calls deprecated. */
+  readonly oldHelp: Flag<boolean> | undefined;
 
   constructor(home: string) {
     const { flags } = this;
@@ -49,14 +52,15 @@ export class GlobalOptions {
     this.tlskey = flags.string("tlskey", "", "Path to TLS key file", pem("key.pem"));
     this.tlsverify = flags.bool("tlsverify", false, "Use TLS and verify the remote");
     this.version = flags.bool("version", false, "Print version information and quit", { short: "v" });
-    this.help = flags.bool("help", false, "Print usage", { short: "h", hidden: true });
+    this.help = flags.bool("help", false, "Print usage", { hidden: true });
+    this.oldHelp = flags.letter("h");
   }
 
   /** Sets the flags and returns the words from the command on. */
   parse(words: readonly string[]): string[] {
     const rest = this.flags.parse(words);
     if (!LEVELS.includes(this.logLevel.value))
-      throw new FlagError(`unable to parse logging level: ${this.logLevel.value}`);
+      throw new Exit(1, `Unable to parse logging level: ${this.logLevel.value}`);
     return rest;
   }
 

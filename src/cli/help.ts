@@ -15,7 +15,10 @@ export function terminalColumns(): number {
 
 export function overview(cli: Cli, plugins: readonly Plugin[], columns: number): string {
   const { program } = cli;
-  const top = COMMANDS.filter((entry) => entry.top !== "");
+  const hidesLegacy = (cli.variable("DOCKER_HIDE_LEGACY_COMMANDS") ?? "") !== "";
+  const top = COMMANDS.filter(
+    (entry) => entry.top !== "" && !(hidesLegacy && entry.parent !== "" && entry.common !== true),
+  );
   const row = ({ name, description, error }: Plugin): readonly [string, string] =>
     error === "" ? [`${name}*`, description] : [name, error];
   const valid = plugins.filter(({ error }) => error === "").map(row);

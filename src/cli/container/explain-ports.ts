@@ -2,6 +2,7 @@
 import { child, children, type Fields, fieldsOf, flag, number, text, textList } from "../../client/fields.ts";
 import type { Cli } from "../cli.ts";
 import { type ListSpec, printList } from "../output/list.ts";
+import { plainText } from "../output/plain-text.ts";
 import { segment } from "./each.ts";
 
 /** One way to one port, with the container that it is of. */
@@ -39,7 +40,8 @@ export async function explainPorts(
     notes.push(...textList(answer, "Notes").map((note) => `${container}: ${note}`));
   }
   await printList(cli, reachList(rows), { format, quiet: false });
-  if (format === "" || format === "table") await cli.out.write(notes.map((note) => `${note}\n`).join(""));
+  if (format === "" || format === "table")
+    await cli.out.write(plainText(notes.map((note) => `${note}\n`).join("")));
 }
 
 async function running(cli: Cli): Promise<string[]> {

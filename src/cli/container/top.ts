@@ -1,6 +1,7 @@
 import { fieldsOf, list, textList } from "../../client/fields.ts";
 import { atLeast, type Command } from "../command.ts";
 import { FlagSet } from "../flags.ts";
+import { plainText } from "../output/plain-text.ts";
 import { alignColumns } from "../output/table.ts";
 import { segment } from "./each.ts";
 
@@ -24,7 +25,9 @@ export function command(): Command {
       const processes = list(answer, "Processes").map((process) =>
         Array.isArray(process) ? process.map(String) : [],
       );
-      const lines = [textList(answer, "Titles"), ...processes].map((cells) => `${cells.join("\t")}\n`);
+      const lines = [textList(answer, "Titles"), ...processes].map(
+        (cells) => `${cells.map((cell) => plainText(cell).replaceAll(/[\t\n]/g, " ")).join("\t")}\n`,
+      );
       await cli.out.write(alignColumns(lines.join(""), TOP_COLUMNS));
       return 0;
     },

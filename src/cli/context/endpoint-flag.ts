@@ -30,7 +30,7 @@ export function endpointFlag(flags: FlagSet): Flag<ReadonlyMap<string, string>> 
 'cert', 'key':      Files with the TLS certificate and its key
 'skip-tls-verify':  Do not check the engine's certificate
 'from':             Copy the endpoint of another context`,
-    { valueName: "stringToString", parse: withPairs },
+    { valueName: "stringToString", shownDefault: "[]", parse: withPairs },
   );
 }
 

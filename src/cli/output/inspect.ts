@@ -4,6 +4,7 @@ import type { Cli } from "../cli.ts";
 import { describe } from "../dispatch.ts";
 import { Exit } from "../exit.ts";
 import { indentJson } from "./json-text.ts";
+import { escapeControls } from "./text.ts";
 
 /**
  * Prints the document of each name, `find` returning its JSON text. What was found is printed even when others were not, or
@@ -25,8 +26,9 @@ export async function inspectEach(
       failures.push(describe(error));
     }
   }
-  if (format === "") await cli.out.write(`${indentJson(`[${shown.join(",")}]`)}\n`);
-  else await cli.print(format === "json" ? `[${shown.join(",")}]` : shown.join("\n"));
+  if (format === "") await cli.out.write(`${escapeControls(indentJson(`[${shown.join(",")}]`))}\n`);
+  else if (format === "json") await cli.out.write(`${escapeControls(`[${shown.join(",")}]`)}\n`);
+  else await cli.printMade(`${shown.join("\n")}\n`);
   if (failures.length === 0) return 0;
   await cli.warn(failures.join("\n"));
   return 1;
@@ -44,7 +46,7 @@ async function templateOf(format: string): Promise<(document: string) => string>
 /** One value through a template, with a line end. */
 export async function printDocument(cli: Cli, format: string, value: unknown): Promise<void> {
   const execute = await compile(format);
-  await cli.print(execute(value));
+  await cli.printMade(`${execute(value)}\n`);
 }
 
 /** A template that is none ends the command with status 64, one that a value does not fit with status 1. */

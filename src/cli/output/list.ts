@@ -1,6 +1,7 @@
 /** Lists of things, in the formats that `--format` chooses: a table, one document a line, or a template. */
 import type { Cli } from "../cli.ts";
 import { Exit } from "../exit.ts";
+import { plainText } from "./plain-text.ts";
 import { alignColumns } from "./table.ts";
 import type { TemplateRecord } from "./template-value.ts";
 
@@ -51,7 +52,7 @@ export async function printList<Row>(
   const cell = (row: Row, name: string): string =>
     spec.fields.find((field) => field.name === name)?.text(row) ?? "";
   if (quiet && (format === "" || format === "table")) {
-    await cli.out.write(spec.rows.map((row) => `${cell(row, spec.identity)}\n`).join(""));
+    await cli.printMade(spec.rows.map((row) => `${cell(row, spec.identity)}\n`).join(""));
     return;
   }
   if (format === "" || format === "table") {
@@ -67,7 +68,7 @@ export async function printList<Row>(
     const blocks = spec.rows.map((row) =>
       raw.map(([label, name]) => `${label}: ${cell(row, name)}\n`).join(""),
     );
-    await cli.out.write(
+    await cli.printMade(
       quiet
         ? spec.rows.map((row) => `${raw[0]?.[0] ?? ""}: ${cell(row, spec.identity)}\n`).join("")
         : blocks.map((block) => `${block}\n`).join(""),
@@ -79,7 +80,7 @@ export async function printList<Row>(
 
 /** A tab or line end in a value would break the table. */
 function oneLine(text: string): string {
-  return text.replaceAll(/[\t\n]/g, " ");
+  return plainText(text.replaceAll(/[\t\n]/g, " "));
 }
 
 async function printTemplate<Row>(cli: Cli, spec: ListSpec<Row>, format: string): Promise<void> {
@@ -94,10 +95,10 @@ async function printTemplate<Row>(cli: Cli, spec: ListSpec<Row>, format: string)
     for (const row of spec.rows) output += `${template.execute(rowRecord(spec, row))}\n`;
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    await cli.out.write(output);
+    await cli.printMade(output);
     throw new Exit(1, `failed to ${error.phase} template: ${error.message}`);
   }
-  await cli.out.write(isTable ? alignColumns(output) : output);
+  await cli.printMade(isTable ? alignColumns(output) : output);
 }
 
 function rowRecord<Row>(spec: ListSpec<Row>, row: Row): TemplateRecord {

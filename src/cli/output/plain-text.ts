@@ -6,3 +6,20 @@ const CONTROLS = /(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu;
 export function plainText(text: string): string {
   return text.replaceAll(CONTROLS, "\ufffd");
 }
+
+/**
+ * A text that programs may want byte for byte: plain when a terminal would show it. Who asks for a terminal pays
+ * milliseconds, so that is done only for texts in which it makes a difference.
+ */
+export async function untouchedUnlessShown(
+  text: string,
+  isShown: () => Promise<boolean> = isShownOnTerminal,
+): Promise<string> {
+  const plain = plainText(text);
+  return plain !== text && (await isShown()) ? plain : text;
+}
+
+async function isShownOnTerminal(): Promise<boolean> {
+  const { isTerminal } = await import("../terminal.ts");
+  return isTerminal(1);
+}

@@ -88,10 +88,16 @@ export function goQuote(text: string): string {
   return `${quoted}"`;
 }
 
-/** JSON as Go writes it: `<`, `>` and `&` escaped as well. */
+/** JSON as Go writes it: `<`, `>` and `&` escaped as well; and what a terminal could take for a command. */
 export function goJson(value: unknown): string {
-  return (JSON.stringify(value) ?? "null").replaceAll(
-    /[<>&\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return escapeControls((JSON.stringify(value) ?? "null").replaceAll(/[<>&\u2028\u2029]/g, unicodeEscape));
+}
+
+/** A JSON text with the control characters and overrides of direction that JSON lets stand written as escapes. */
+export function escapeControls(json: string): string {
+  return json.replaceAll(/[\x7f-\x9f\p{Bidi_Control}]/gu, unicodeEscape);
+}
+
+function unicodeEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -6,6 +6,8 @@ import { Exit } from "../exit.ts";
 import { filterQuery } from "../filters.ts";
 import { FlagSet } from "../flags.ts";
 import { checkFilter, fromPairs } from "../options/values.ts";
+import { plainText } from "../output/plain-text.ts";
+import { escapeControls } from "../output/text.ts";
 import { openMap } from "../output/template-value.ts";
 import { INSPECT_FORMAT_USAGE } from "../output/usage.ts";
 import { parseTimestamp } from "../timestamp.ts";
@@ -37,7 +39,7 @@ export function command(): Command {
         },
       });
       for await (const line of textLines(response.body)) {
-        if (line.trim() !== "") await cli.print(show(line.trim()));
+        if (line.trim() !== "") await cli.printMade(`${show(line.trim())}\n`);
       }
       return 0;
     },
@@ -46,8 +48,8 @@ export function command(): Command {
 
 /** How an event's document is shown. A template is tried on an event without content before anybody waits for one. */
 async function presentation(format: string): Promise<(line: string) => string> {
-  if (format === "json" || format === "{{json .}}") return (line) => line;
-  if (format === "") return eventText;
+  if (format === "json" || format === "{{json .}}") return escapeControls;
+  if (format === "") return (line) => plainText(eventText(line));
   const { compileTemplate, TemplateError } = await import("../output/template.ts");
   const attempt = <T>(status: number, action: () => T): T => {
     try {

@@ -17,6 +17,7 @@ import { describe } from "../dispatch.ts";
 import { FlagSet } from "../flags.ts";
 import { fromPairs } from "../options/values.ts";
 import { printDocument } from "../output/inspect.ts";
+import { plainText } from "../output/plain-text.ts";
 import { goJson } from "../output/text.ts";
 import { INSPECT_FORMAT_USAGE } from "../output/usage.ts";
 import { listPlugins, type Plugin } from "../plugins/find.ts";
@@ -76,7 +77,7 @@ async function showInfo(cli: Cli, format: string): Promise<number> {
     let output = `Client:\n Version:    ${cli.invocation.version}\n Context:    ${context}\n`;
     output += ` Debug Mode: ${cli.options.debug.value}\n${pluginLines(plugins)}\nServer:\n`;
     if (server !== undefined) output += serverText(server);
-    await cli.out.write(output);
+    await cli.out.write(plainText(output));
     const warnings = textList(server ?? {}, "Warnings");
     if (warnings.length > 0) await cli.warn(warnings.join("\n"));
   }

@@ -26,10 +26,10 @@ export function command(): Command {
     flags,
     arguments: atLeast(1),
     async run(cli, names) {
-      if (type.changed && !KINDS.has(type.value))
+      if (type.value !== "" && !KINDS.has(type.value))
         throw new Exit(1, `${JSON.stringify(type.value)} is not a valid value for --type`);
       const engine = await cli.engine();
-      const kinds = type.changed ? [type.value] : [...KINDS.keys()];
+      const kinds = type.value !== "" ? [type.value] : [...KINDS.keys()];
       return inspectEach(cli, names, format.value, (name) => find(engine, kinds, name, size.value));
     },
   };

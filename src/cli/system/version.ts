@@ -7,6 +7,7 @@ import { describe } from "../dispatch.ts";
 import { FlagSet } from "../flags.ts";
 import { fromPairs } from "../options/values.ts";
 import { printDocument } from "../output/inspect.ts";
+import { plainText } from "../output/plain-text.ts";
 import { goJson } from "../output/text.ts";
 import { INSPECT_FORMAT_USAGE } from "../output/usage.ts";
 
@@ -28,7 +29,7 @@ async function showVersion(cli: Cli, format: string): Promise<number> {
     failure = error;
   }
   const client = clientVersion(cli, apiVersion, await currentContextName(cli));
-  if (format === "") await cli.out.write(versionText(client, server));
+  if (format === "") await cli.out.write(plainText(versionText(client, server)));
   else {
     const document = fromPairs<unknown>([
       ["Client", client],
