@@ -19,9 +19,11 @@ import { networkRoutes } from "../api/routes/networks.ts";
 import { registryRoutes } from "../api/routes/registry.ts";
 import { systemRoutes } from "../api/routes/system.ts";
 import { type ApiServer, createApiServer } from "../api/server.ts";
+import { Alarms } from "../base/alarms.ts";
 import { withDeadline } from "../base/deadline.ts";
 import { messageOf } from "../base/errors.ts";
 import { KeyedLock } from "../base/keyed-lock.ts";
+import { Limiter } from "../base/limiter.ts";
 import { Logger } from "../base/log.ts";
 import { runProgram } from "../base/process.ts";
 import { COMMIT, VERSION } from "../base/version.ts";
@@ -38,7 +40,7 @@ import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
 import { claimHost } from "../core/network/host-claim.ts";
-import type { LogSink } from "../core/tasks/tasks.ts";
+import type { LogSink, Task } from "../core/tasks/tasks.ts";
 import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
 import { RunDirectories } from "../core/tasks/run-directory.ts";
@@ -46,6 +48,8 @@ import { runtimePlanner } from "../core/tasks/runtime-planner.ts";
 import { shimSpawner } from "../core/tasks/spawn-shim.ts";
 import { DEFAULT_EXPANSION } from "../core/unpack/expansion.ts";
 import type { Container } from "../engine/containers/container.ts";
+import { actOnUnhealthy } from "../engine/containers/health-action.ts";
+import { HealthChecks } from "../engine/containers/health-monitor.ts";
 import { keepLogsCompressed } from "../engine/containers/log-compression.ts";
 import { restore } from "../engine/containers/restore.ts";
 import {
@@ -101,6 +105,7 @@ import { type DumpedParts, writeStateDump } from "./state-dump.ts";
 const SHUTDOWN_MS = 5_000;
 /** Many times what removing an image or a container writes. */
 const METADATA_RESERVE_BYTES = 1 << 20;
+const PROBES_BEGUN_AT_A_TIME = 16;
 const SHIM_ANSWER_MS = 2_000;
 const PS_LIMITS = { timeoutMs: 5_000, maxBytes: 8 << 20 };
 
@@ -239,6 +244,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     readLog: jsonFileReader(log),
     compressLog: (sink: LogSink, signal: AbortSignal) => compressRotated(sink, native, signal),
     restartDue: (container: Container): Promise<void> => startAgain(engine, container),
+    health: { watch: (container: Container, task: Task): void => healthChecks.watch(container, task) },
     mayRestart: () => !isStopping,
     filtersBridges,
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
@@ -256,6 +262,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     readHostNames,
     countDescriptors,
   };
+
+  const healthChecks = new HealthChecks({
+    ...engine,
+    alarms: new Alarms(),
+    starts: new Limiter(PROBES_BEGUN_AT_A_TIME),
+    onUnhealthy: (container) => actOnUnhealthy(engine, container),
+  });
 
   const { promise: ready, resolve: setReady, reject: setFailed } = Promise.withResolvers<void>();
   const server = createApiServer({
@@ -305,6 +318,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     },
     stop: async () => {
       isStopping = true;
+      healthChecks.stop();
       stopCompressing();
       stopCollecting();
       stopReconciling();

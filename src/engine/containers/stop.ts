@@ -33,17 +33,27 @@ const UNSIGNALLED_MS = 2_000;
 
 /** Throws `not_modified` for one that does not run. */
 export async function stop(deps: StopDeps, container: Container, request: StopRequest): Promise<void> {
-  const signal = request.signal === "" ? stopSignalOf(container) : parseSignal(request.signal);
   if (!countsAsRunning(container.state.status)) throw fail("not_modified", "container is already stopped");
+  const signal = signalOf(container, request);
+  container.restartIsCancelled = true;
   deps.store.setState(container, { stoppedByUser: true });
   if (container.task === undefined) stopRestarting(deps, container);
-  else await endProcess(deps, container, signal, timeoutMs(container, request));
+  else await endProcess(deps, container, signal, timeoutMs(container, request.timeoutSeconds));
   announce(deps.events, container, "stop");
 }
 
-function timeoutMs(container: Container, request: StopRequest): number {
-  const seconds = request.timeoutSeconds ?? container.config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
+function signalOf(container: Container, { signal }: StopRequest): number {
+  return signal === "" ? stopSignalOf(container) : parseSignal(signal);
+}
+
+function timeoutMs(container: Container, wanted: number | undefined): number {
+  const seconds = wanted ?? container.config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
   return seconds < 0 ? -1 : timerMs(seconds * 1000);
+}
+
+/** The stop signal, and KILL after the container's own time-out; whether it starts again is up to its policy. */
+export async function endGently(deps: StopDeps, container: Container): Promise<void> {
+  await endProcess(deps, container, stopSignalOf(container), timeoutMs(container, undefined));
 }
 
 async function endProcess(
