@@ -59,3 +59,30 @@ export function durationInWords(seconds: number): string {
   if (hours < 24 * 365 * 2) return `${Math.trunc(hours / 24 / 30)} months`;
   return `${Math.trunc(hours / 24 / 365)} years`;
 }
+
+/** As Go prints one: "1h0m0s", "1m30s", "1.5s", "700ms", "0s". */
+export function formatDuration(nanoseconds: number): string {
+  const sign = nanoseconds < 0 ? "-" : "";
+  const whole = Math.abs(nanoseconds);
+  if (whole === 0) return "0s";
+  for (const [unit, size] of [
+    ["ns", 1],
+    ["µs", 1e3],
+    ["ms", 1e6],
+  ] as const)
+    if (whole < size * 1000) return `${sign}${decimal(whole, size)}${unit}`;
+  const minutes = Math.trunc(whole / 60e9);
+  const seconds = `${decimal(whole - minutes * 60e9, 1e9)}s`;
+  if (minutes === 0) return `${sign}${seconds}`;
+  const hours = Math.trunc(minutes / 60);
+  return hours === 0 ? `${sign}${minutes}m${seconds}` : `${sign}${hours}h${minutes - hours * 60}m${seconds}`;
+}
+
+/** Exactly, without trailing zeros. */
+function decimal(value: number, size: number): string {
+  const whole = Math.trunc(value / size);
+  const fraction = String(value - whole * size)
+    .padStart(String(size).length - 1, "0")
+    .replace(/0+$/, "");
+  return fraction === "" || size === 1 ? String(whole) : `${whole}.${fraction}`;
+}

@@ -20,9 +20,11 @@ import { networkRoutes } from "../api/routes/networks.ts";
 import { registryRoutes } from "../api/routes/registry.ts";
 import { systemRoutes } from "../api/routes/system.ts";
 import { createApi } from "../api/server.ts";
+import { Alarms } from "../base/alarms.ts";
 import { withDeadline } from "../base/deadline.ts";
 import { messageOf } from "../base/errors.ts";
 import { KeyedLock } from "../base/keyed-lock.ts";
+import { Limiter } from "../base/limiter.ts";
 import { type LogChoice, Logger } from "../base/log.ts";
 import { runProgram } from "../base/process.ts";
 import { COMMIT, VERSION } from "../base/version.ts";
@@ -40,7 +42,7 @@ import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
 import { claimHost } from "../core/network/host-claim.ts";
-import type { LogSink } from "../core/tasks/tasks.ts";
+import type { LogSink, Task } from "../core/tasks/tasks.ts";
 import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
 import { RunDirectories } from "../core/tasks/run-directory.ts";
@@ -49,6 +51,8 @@ import { shimSpawner } from "../core/tasks/spawn-shim.ts";
 import { DEFAULT_EXPANSION } from "../core/unpack/expansion.ts";
 import { uploadedArchive } from "../core/unpack/uploaded-archive.ts";
 import type { Container } from "../engine/containers/container.ts";
+import { actOnUnhealthy } from "../engine/containers/health-action.ts";
+import { HealthChecks } from "../engine/containers/health-monitor.ts";
 import { keepLogsCompressed } from "../engine/containers/log-compression.ts";
 import { restore } from "../engine/containers/restore.ts";
 import {
@@ -104,6 +108,7 @@ const NO_USER = 0xffff_ffff;
 const SHUTDOWN_MS = 5_000;
 /** Many times what removing an image or a container writes. */
 const METADATA_RESERVE_BYTES = 1 << 20;
+const PROBES_BEGUN_AT_A_TIME = 16;
 const SHIM_ANSWER_MS = 2_000;
 const PS_LIMITS = { timeoutMs: 5_000, maxBytes: 8 << 20 };
 
@@ -258,6 +263,7 @@ export async function startDaemon(
     readLog: jsonFileReader(log),
     compressLog: (sink: LogSink, signal: AbortSignal) => compressRotated(sink, native, signal),
     restartDue: (container: Container): Promise<void> => startAgain(engine, container),
+    health: { watch: (container: Container, task: Task): void => healthChecks.watch(container, task) },
     mayRestart: () => !isStopping,
     filtersBridges,
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
@@ -278,6 +284,13 @@ export async function startDaemon(
     readHostNames,
     countDescriptors,
   };
+
+  const healthChecks = new HealthChecks({
+    ...engine,
+    alarms: new Alarms(),
+    starts: new Limiter(PROBES_BEGUN_AT_A_TIME),
+    onUnhealthy: (container) => actOnUnhealthy(engine, container),
+  });
 
   const { promise: ready, resolve: setReady, reject: setFailed } = Promise.withResolvers<void>();
   const makeServer = createApi({
@@ -349,6 +362,7 @@ export async function startDaemon(
     stop: async () => {
       isStopping = true;
       doors.shut();
+      healthChecks.stop();
       if (!current.engine.liveRestore) await stopContainers(engine, current.engine.shutdownSeconds);
       stopCompressing();
       stopCollecting();

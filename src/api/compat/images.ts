@@ -1,6 +1,7 @@
 /** How image documents differ between API versions. */
 import { configDocument } from "../../engine/containers/documents.ts";
 import type { DiskUsage } from "../../engine/system/disk-usage.ts";
+import { healthConfigDocument } from "../../specs/engine/health.encode.ts";
 import type { ImageInspect, ImageSummary } from "../../specs/engine/image.ts";
 
 /** Before 1.43 an image without a name had the name "<none>"; before 1.51 its containers were not counted. */
@@ -33,7 +34,7 @@ export function imageInspectFor(minor: number, inspected: ImageInspect): Readonl
       ...(ExposedPorts === null ? {} : { ExposedPorts }),
       Env,
       Cmd,
-      ...(Healthcheck === null ? {} : { Healthcheck }),
+      ...(Healthcheck === null ? {} : { Healthcheck: healthConfigDocument(Healthcheck) }),
       Volumes,
       WorkingDir,
       Entrypoint,

@@ -24,6 +24,7 @@ import { decodeContainerCreate } from "../../specs/engine/container.decode.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
 import { decodeContainerUpdate } from "../../specs/engine/update.decode.ts";
 import type { Call } from "../call.ts";
+import { createRequestFor } from "../compat/containers.ts";
 import type { Route } from "../router.ts";
 import { DetachScanner, parseDetachKeys } from "../streams/detach-keys.ts";
 import { closeClient, pump } from "../streams/pump.ts";
@@ -67,7 +68,7 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       method: "POST",
       pattern: "/containers/create",
       handler: async (call) => {
-        const request = decodeContainerCreate(await call.json());
+        const request = createRequestFor(call.minor, decodeContainerCreate(await call.json()));
         const platform = call.query.str("platform");
         call.reply.json(
           201,

@@ -9,12 +9,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fail } from "../../base/errors.ts";
 import type { Registries } from "../../core/distribution/distribution.ts";
+import { Alarms } from "../../base/alarms.ts";
+import { Limiter } from "../../base/limiter.ts";
+import { FakeClock } from "../../base/testing/fake-clock.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
 import type { ProgramResult } from "../../base/process.ts";
 import { NO_LOG } from "../../base/log.ts";
 import type { Metadata } from "../../core/metadata/metadata.ts";
 import { openMetadata } from "../../core/metadata/sqlite-metadata.ts";
 import type { Container } from "../../engine/containers/container.ts";
+import { actOnUnhealthy } from "../../engine/containers/health-action.ts";
+import { HealthChecks } from "../../engine/containers/health-monitor.ts";
 import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
@@ -83,6 +88,9 @@ export class ApiHost implements AsyncDisposable {
   readonly store: ContainerStore;
   readonly network: FakeNetwork;
   readonly deps: ContainerRouteDeps;
+  /** Of the health checks. */
+  readonly clock = new FakeClock();
+  readonly healthChecks: HealthChecks;
   readonly logText: string[] = [];
   /** What `ps` answers. */
   runPs: (args: readonly string[]) => ProgramResult = () => ({ exitCode: 1, stdout: "", stderr: "no ps" });
@@ -128,9 +136,17 @@ export class ApiHost implements AsyncDisposable {
       runPs: (args) => Promise.resolve(this.runPs(args)),
       restartDue: (container: Container) => startAgain(deps, container),
       mayRestart: () => true,
+      health: { watch: (container, task) => this.healthChecks.watch(container, task) },
       filtersBridges: () => false,
     };
     this.deps = deps;
+    this.healthChecks = new HealthChecks({
+      ...deps,
+      buildExecProcess: fakeProcess,
+      alarms: new Alarms(this.clock),
+      starts: new Limiter(16),
+      onUnhealthy: (container) => actOnUnhealthy(deps, container),
+    });
     this.#server = createApiServer({
       version: "1.2.3",
       ready: Promise.resolve(),

@@ -158,6 +158,11 @@ export function containerFlags(flags: FlagSet, verb: "running" | "creating") {
     groupAdd: flags.list("group-add", "Add additional groups to join"),
     healthCmd: flags.string("health-cmd", "", "Command to run to check health"),
     healthInterval: duration(flags, "health-interval", "Time between running the check (ms|s|m|h)"),
+    healthOnFailure: flags.string(
+      "health-on-failure",
+      "",
+      'Action to take once the container is unhealthy ("none", "kill", "restart", "stop")',
+    ),
     healthRetries: flags.int("health-retries", 0, "Consecutive failures needed to report unhealthy"),
     healthStartInterval: duration(
       flags,

@@ -186,7 +186,7 @@ export function restartPolicy(value: string): { Name: string; MaximumRetryCount:
   if (name === "") throw new Error("invalid restart policy format: no policy provided before colon");
   if (more.length > 0) throw new Error("invalid restart policy format: too many colons");
   if (count === undefined) return { Name: name, MaximumRetryCount: 0 };
-  if (!/^[+-]?\d{1,9}$/.test(count))
+  if (!/^([+-]?\d{1,9})?$/.test(count))
     throw new Error("invalid restart policy format: maximum retry count must be an integer");
   return { Name: name, MaximumRetryCount: Number(count) };
 }
@@ -318,6 +318,7 @@ async function hostConfig(
     IOMaximumBandwidth: flags.ioMaxBandwidth.value,
     ...(flags.rateIn.changed ? { NetRateIn: flags.rateIn.value } : {}),
     ...(flags.rateOut.changed ? { NetRateOut: flags.rateOut.value } : {}),
+    ...(flags.healthOnFailure.changed ? { HealthOnFailure: flags.healthOnFailure.value } : {}),
     ...(flags.mount.value.length > 0 ? { Mounts: flags.mount.value } : {}),
     ...(flags.init.changed ? { Init: flags.init.value } : {}),
     MaskedPaths: security.unmasked ? [] : null,

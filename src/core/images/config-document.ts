@@ -1,5 +1,6 @@
 /** The part of Docker's image JSON that says how a container of it runs, its keys in Docker's order. */
 import type { ContainerConfig } from "../../specs/engine/container.ts";
+import { healthConfigDocument } from "../../specs/engine/health.encode.ts";
 
 /** Go writes some fields always and others only when they say something. */
 export function configFields(config: Partial<ContainerConfig>): unknown {
@@ -16,7 +17,7 @@ export function configFields(config: Partial<ContainerConfig>): unknown {
     StdinOnce: config.StdinOnce ?? false,
     Env: config.Env ?? null,
     Cmd: config.Cmd ?? null,
-    Healthcheck: config.Healthcheck ?? undefined,
+    Healthcheck: config.Healthcheck ? healthConfigDocument(config.Healthcheck) : undefined,
     Image: config.Image ?? "",
     Volumes: config.Volumes ?? null,
     WorkingDir: config.WorkingDir ?? "",

@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import type { AttachOptions, Task } from "../../core/tasks/tasks.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import type { Exec } from "./exec-record.ts";
+import type { HealthMonitor } from "./health-monitor.ts";
 import { defaultHostname, type HostDefaults, mergeConfig, mergeHost } from "./merge.ts";
 import { type MountRequest, parseMounts } from "./mounts.ts";
 import type { ContainerRecord, RuntimeState } from "./record.ts";
@@ -37,10 +38,16 @@ export class Container {
   task: Task | undefined;
   readonly execs = new Map<string, Exec>();
   readonly attaching = new Set<PendingAttach>();
+  /** While the process lives, of one that has a health check. */
+  health: HealthMonitor | undefined;
   /** The next start by the restart policy. */
   restartTimer: NodeJS.Timeout | undefined;
   /** The pause before the last automatic restart, in milliseconds. */
   restartDelayMs = 0;
+  /** A user ended it: no policy starts it again, before a user does. Until the daemon's next start, as with Docker. */
+  restartIsCancelled = false;
+  /** It is being ended to be started again, whatever its policy: its health check said that it is unhealthy. */
+  isToStartAgain = false;
   /** Between the two halves of a restart by a user `--rm` does not apply. */
   isBeingRestarted = false;
   /** Pending clean-up of the ended task, in which its end is told; a start waits for it. */

@@ -11,8 +11,8 @@ import type { ImageUses } from "../../core/gc/image-uses.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
-import type { DecodedCreate } from "../../specs/engine/container.decode.ts";
-import type { ContainerCreateResponse } from "../../specs/engine/container.ts";
+import { decodeHealthAction, type DecodedCreate } from "../../specs/engine/container.decode.ts";
+import type { ContainerConfig, ContainerCreateResponse, HealthAction } from "../../specs/engine/container.ts";
 import { planAttachments } from "../networks/attachments.ts";
 import { ratesOf } from "../networks/change-rates.ts";
 import { checkLinks } from "../networks/links.ts";
@@ -42,6 +42,8 @@ export interface CreateDeps {
   readonly network: Pick<NetworkParts, "networks">;
 }
 
+const HEALTH_ACTION_LABEL = "gantry.health-on-failure";
+
 /**
  * Makes a container; it does not run yet. Throws `not_found` for an unknown image, `conflict` for a taken name,
  * `invalid_argument`, `not_implemented`.
@@ -59,6 +61,7 @@ export async function create(
     ...request.host,
     NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
     PidMode: sharedMode(deps.store, request.host.PidMode),
+    HealthOnFailure: request.host.HealthOnFailure || healthActionOf(request.config),
   };
 
   const given = name === "" ? undefined : checkName(name);
@@ -116,6 +119,14 @@ export async function create(
 
   announce(deps.events, container, "create");
   return { Id: id, Warnings: warnings };
+}
+
+/**
+ * Clients that know nothing of the field say it with a label. An image's label does not count: what is done to a container is
+ * not for its image to say.
+ */
+function healthActionOf({ Labels }: ContainerConfig): HealthAction {
+  return decodeHealthAction(Labels?.[HEALTH_ACTION_LABEL] ?? "");
 }
 
 /** Docker's words. An emulator may run it all the same. */

@@ -1,5 +1,6 @@
 /** Parts of answers that list, inspect and images share: configurations as Docker writes them, ports, networks. */
 import type { ContainerConfig, HostConfig, MountPoint } from "../../specs/engine/container.ts";
+import { healthConfigDocument } from "../../specs/engine/health.encode.ts";
 import type { Container } from "./container.ts";
 
 /** ContainerConfig without the fields that Docker leaves out when they are empty. */
@@ -8,7 +9,7 @@ export function configDocument(config: ContainerConfig): Readonly<Record<string,
   return {
     ...always,
     ...(isEmpty(ExposedPorts) ? {} : { ExposedPorts }),
-    ...(Healthcheck === null ? {} : { Healthcheck }),
+    ...(Healthcheck === null ? {} : { Healthcheck: healthConfigDocument(Healthcheck) }),
     ...(NetworkDisabled ? { NetworkDisabled } : {}),
     ...(StopSignal === "" ? {} : { StopSignal }),
     ...(StopTimeout === null ? {} : { StopTimeout }),
@@ -18,7 +19,8 @@ export function configDocument(config: ContainerConfig): Readonly<Record<string,
 
 /** HostConfig without the fields that Docker leaves out when they are empty. */
 export function hostDocument(host: HostConfig): Readonly<Record<string, unknown>> {
-  const { Mounts, Tmpfs, Annotations, StorageOpt, Sysctls, Init, NetRateIn, NetRateOut, ...always } = host;
+  const { Mounts, Tmpfs, Annotations, StorageOpt, Sysctls, Init, NetRateIn, NetRateOut, ...others } = host;
+  const { HealthOnFailure, ...always } = others;
   return {
     ...always,
     ...(Mounts === null || Mounts.length === 0 ? {} : { Mounts: Mounts.map(withoutNulls) }),
@@ -29,6 +31,7 @@ export function hostDocument(host: HostConfig): Readonly<Record<string, unknown>
     ...(Init === null ? {} : { Init }),
     ...(NetRateIn === 0 ? {} : { NetRateIn }),
     ...(NetRateOut === 0 ? {} : { NetRateOut }),
+    ...(HealthOnFailure === "" ? {} : { HealthOnFailure }),
     CpuCount: 0,
     CpuPercent: 0,
     IOMaximumIOps: 0,

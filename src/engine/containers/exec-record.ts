@@ -12,4 +12,6 @@ export interface Exec {
   pid: number;
   /** The last terminal size asked for before the start. */
   consoleSize: readonly [number, number];
+  /** Until it is forgotten, once it has ended. */
+  expiry: NodeJS.Timeout | undefined;
 }

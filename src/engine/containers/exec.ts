@@ -41,6 +41,7 @@ export function createExec(deps: ExecDeps, container: Container, config: ExecCon
     exitCode: null,
     pid: 0,
     consoleSize: config.ConsoleSize ?? [0, 0],
+    expiry: undefined,
   };
   container.execs.set(exec.id, exec);
   announceExec(deps, container, exec, `exec_create: ${commandLine(config)}`);
@@ -118,8 +119,14 @@ async function follow(deps: ExecDeps, container: Container, exec: Exec, running:
 function end(container: Container, exec: Exec, exitCode: number): void {
   exec.phase = "ended";
   exec.exitCode = exitCode;
-  const timer = setTimeout(() => container.execs.delete(exec.id), KEPT_AFTER_END_MS);
-  timer.unref();
+  exec.expiry = setTimeout(() => container.execs.delete(exec.id), KEPT_AFTER_END_MS);
+  exec.expiry.unref();
+}
+
+/** Of one whose maker has seen all of it. */
+export function forgetExec(container: Container, exec: Exec): void {
+  container.execs.delete(exec.id);
+  clearTimeout(exec.expiry);
 }
 
 function execError(exec: Exec, error: unknown): unknown {

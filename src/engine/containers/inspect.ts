@@ -11,6 +11,7 @@ import type { NetworkParts } from "../networks/network-parts.ts";
 import { membershipsOf } from "../networks/places.ts";
 import type { Container } from "./container.ts";
 import { commandOf, configDocument, hostDocument, mountPoints } from "./documents.ts";
+import { healthDocument } from "./health.ts";
 import { containerPaths } from "./paths.ts";
 import { countsAsRunning } from "./state.ts";
 import { formatTime } from "./timestamp.ts";
@@ -78,6 +79,7 @@ export function stateDocument(container: Container): ContainerState {
     Error: state.error,
     StartedAt: formatTime(state.startedNs),
     FinishedAt: formatTime(state.finishedNs),
+    ...(state.health === null ? {} : { Health: healthDocument(state.health) }),
   };
 }
 

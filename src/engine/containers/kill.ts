@@ -3,11 +3,11 @@ import { fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { Container } from "./container.ts";
 import {
   killAndWait,
+  meansEnd,
   notRunning,
   type SignalDeps,
   sendSignal,
   stopRestarting,
-  stopSignalOf,
 } from "./signal-task.ts";
 import { parseSignal, SIGKILL } from "./signals.ts";
 import { countsAsRunning } from "./state.ts";
@@ -22,8 +22,9 @@ export async function kill(
     const signal = request.signal === "" ? SIGKILL : parseSignal(request.signal);
     if (!countsAsRunning(container.state.status)) throw notRunning(container);
     deps.store.setState(container, { stoppedByUser: true });
+    if (meansEnd(container, signal)) container.restartIsCancelled = true;
     if (container.state.status === "restarting") {
-      if (signal === SIGKILL || signal === stopSignalOf(container)) stopRestarting(deps, container);
+      if (container.restartIsCancelled) stopRestarting(deps, container);
     } else if (signal === SIGKILL) await killAndWait(deps, container);
     else await sendSignal(deps, container, signal);
   } catch (error) {

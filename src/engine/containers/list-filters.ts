@@ -88,7 +88,7 @@ function prepare(deps: FilterDeps, key: string, values: readonly string[]): Test
       for (const value of values)
         if (!["starting", "healthy", "unhealthy", "none"].includes(value))
           throw fail("invalid_argument", `invalid filter 'health=${value}'`);
-      return () => values.includes("none");
+      return ({ state }) => values.includes(state.health?.status ?? "none");
     case "id":
       return (container) => values.some((value) => container.id.startsWith(value));
     case "name":

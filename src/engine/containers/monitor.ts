@@ -5,11 +5,13 @@
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Task, TaskExit, Tasks } from "../../core/tasks/tasks.ts";
+import type { RestartPolicy } from "../../specs/engine/container.ts";
 import { placesOf } from "../networks/places.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { announceJoined, leaveNetworks } from "../networks/join.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import { healthUnwatched } from "./health.ts";
 import { type RemoveDeps, removeEnded } from "./remove.ts";
 import { nextRestart } from "./restart-policy.ts";
 import { nextStatus } from "./state.ts";
@@ -27,6 +29,8 @@ export interface MonitorDeps extends RemoveDeps {
   readonly mayRestart: () => boolean;
 }
 
+const ALWAYS: RestartPolicy = { Name: "always", MaximumRetryCount: 0 };
+
 /** Follows a task to its end. The transition is one synchronous step, so it needs no lock. */
 export function watch(deps: MonitorDeps, container: Container, task: Task): void {
   task.exited
@@ -39,22 +43,20 @@ export function watch(deps: MonitorDeps, container: Container, task: Task): void
 function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskExit): void {
   if (container.task !== task) return;
   container.task = undefined;
+  container.health?.end();
+  container.health = undefined;
   const { state } = container;
   const { exitCode } = exit;
   const ranNs = exit.exitedAtNs > state.startedNs ? exit.exitedAtNs - state.startedNs : 0n;
-  const delayMs = nextRestart(container.host.RestartPolicy, {
-    exitCode,
-    ranMs: Number(ranNs / 1_000_000n),
-    stoppedByUser: state.stoppedByUser,
-    restartCount: state.restartCount,
-    delayMs: container.restartDelayMs,
-  });
+  const delayMs = restartDelay(container, exitCode, Number(ranNs / 1_000_000n));
   deps.store.setState(container, {
     status: nextStatus(state.status, delayMs === undefined ? "exit" : "backOff"),
     pid: 0,
     exitCode,
     oomKilled: exit.oomKilled,
     finishedNs: exit.exitedAtNs,
+    restartCount: state.restartCount + (delayMs === undefined ? 0 : 1),
+    health: healthUnwatched(state.health),
   });
   const places = placesOf(deps.network.networks, container.id);
   const tell = (): void => {
@@ -66,12 +68,29 @@ function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskEx
     });
     container.tellExit();
     if (container.host.AutoRemove && !container.isBeingRestarted) removeEnded(deps, container);
-    else if (delayMs !== undefined) scheduleRestart(deps, container, delayMs);
+    else if (delayMs !== undefined && container.state.status === "restarting")
+      scheduleRestart(deps, container, delayMs);
   };
   const settling = settle(deps, container, tell).finally(() => {
     if (container.settling === settling) container.settling = undefined;
   });
   container.settling = settling;
+}
+
+/** Undefined = it stays ended. */
+function restartDelay(container: Container, exitCode: number, ranMs: number): number | undefined {
+  const { state, host, isToStartAgain } = container;
+  container.isToStartAgain = false;
+  // One that never was well has not had a good run, however long it took to find out.
+  const isGoodRun = !isToStartAgain || state.health?.wasHealthy === true;
+  return nextRestart(isToStartAgain ? ALWAYS : host.RestartPolicy, {
+    exitCode,
+    ranMs: isGoodRun ? ranMs : 0,
+    isCancelled: container.restartIsCancelled,
+    stoppedByUser: state.stoppedByUser,
+    restartCount: state.restartCount,
+    delayMs: container.restartDelayMs,
+  });
 }
 
 /** Gives back what the task had. Nobody starts the container again before it is told of this end. */

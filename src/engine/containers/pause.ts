@@ -3,6 +3,7 @@ import { fail } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import { healthUnwatched } from "./health.ts";
 import { notRunning } from "./signal-task.ts";
 import { nextStatus } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
@@ -24,7 +25,11 @@ export async function pause(deps: PauseDeps, container: Container, toCommit = fa
     if (toCommit || state.pausedToCommit) deps.store.setState(container, { pausedToCommit: toCommit });
     await task.pause();
     if (container.task !== task) return; // it ended meanwhile
-    deps.store.setState(container, { status: nextStatus(container.state.status, "pause") });
+    container.health?.hold();
+    deps.store.setState(container, {
+      status: nextStatus(container.state.status, "pause"),
+      health: healthUnwatched(container.state.health),
+    });
     announce(deps.events, container, "pause");
   });
 }
@@ -37,6 +42,7 @@ export async function unpause(deps: PauseDeps, container: Container): Promise<vo
     await task.resume();
     if (container.task !== task || container.state.status !== "paused") return;
     deps.store.setState(container, { status: nextStatus("paused", "resume"), pausedToCommit: false });
+    container.health?.resume();
     announce(deps.events, container, "unpause");
   });
 }

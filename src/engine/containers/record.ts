@@ -4,6 +4,7 @@
  * transition.
  */
 import type { ContainerConfig, ContainerStatus, HostConfig } from "../../specs/engine/container.ts";
+import type { Health } from "./health.ts";
 
 export interface ContainerRecord {
   readonly id: string;
@@ -37,6 +38,8 @@ export interface RuntimeState {
   readonly stoppedByUser: boolean;
   /** No user paused it: a commit did, or is about to, and will let it go on — or the next start of the daemon will. */
   readonly pausedToCommit: boolean;
+  /** Null without a health check, and before the first start. */
+  readonly health: Health | null;
 }
 
 export const CREATED: RuntimeState = {
@@ -50,4 +53,5 @@ export const CREATED: RuntimeState = {
   restartCount: 0,
   stoppedByUser: false,
   pausedToCommit: false,
+  health: null,
 };

@@ -2,7 +2,14 @@ import { expect, test } from "bun:test";
 import type { RestartPolicy } from "../../specs/engine/container.ts";
 import { type EndedRun, nextRestart } from "./restart-policy.ts";
 
-const RUN: EndedRun = { exitCode: 1, ranMs: 5, stoppedByUser: false, restartCount: 0, delayMs: 0 };
+const RUN: EndedRun = {
+  exitCode: 1,
+  ranMs: 5,
+  isCancelled: false,
+  stoppedByUser: false,
+  restartCount: 0,
+  delayMs: 0,
+};
 const policy = (Name: RestartPolicy["Name"], MaximumRetryCount = 0): RestartPolicy => ({
   Name,
   MaximumRetryCount,
@@ -26,9 +33,16 @@ test("nextRestart() begins anew after a run of ten seconds", () => {
   expect(nextRestart(policy("always"), { ...RUN, delayMs: 6400, ranMs: 10_000 })).toBe(100);
 });
 
-test("nextRestart() leaves alone what a user stopped", () => {
+test("nextRestart() leaves alone what a user ended", () => {
   for (const name of ["always", "unless-stopped", "on-failure"] as const)
-    expect(nextRestart(policy(name), { ...RUN, stoppedByUser: true })).toBeUndefined();
+    expect(nextRestart(policy(name), { ...RUN, isCancelled: true, stoppedByUser: true })).toBeUndefined();
+});
+
+test("nextRestart() of what a user sent some other signal leaves alone only unless-stopped", () => {
+  const run = { ...RUN, stoppedByUser: true };
+  expect(nextRestart(policy("always"), run)).toBe(100);
+  expect(nextRestart(policy("on-failure"), run)).toBe(100);
+  expect(nextRestart(policy("unless-stopped"), run)).toBeUndefined();
 });
 
 test("nextRestart() on-failure needs a failure and counts attempts", () => {

@@ -9,6 +9,9 @@ export const GOOD_RUN_MS = 10_000;
 export interface EndedRun {
   readonly exitCode: number;
   readonly ranMs: number;
+  /** A user stopped or killed it. */
+  readonly isCancelled: boolean;
+  /** A user sent it a signal, whatever signal, or it was stopped before the daemon's last start. */
   readonly stoppedByUser: boolean;
   /** Automatic starts so far. */
   readonly restartCount: number;
@@ -18,7 +21,7 @@ export interface EndedRun {
 
 /** The pause before the next start, or undefined for none. */
 export function nextRestart(policy: RestartPolicy, run: EndedRun): number | undefined {
-  if (run.stoppedByUser || !wantsRestart(policy, run)) return undefined;
+  if (run.isCancelled || !wantsRestart(policy, run)) return undefined;
   if (run.delayMs === 0 || run.ranMs >= GOOD_RUN_MS) return FIRST_DELAY_MS;
   return Math.min(run.delayMs * 2, LAST_DELAY_MS);
 }
@@ -26,8 +29,9 @@ export function nextRestart(policy: RestartPolicy, run: EndedRun): number | unde
 function wantsRestart(policy: RestartPolicy, run: EndedRun): boolean {
   switch (policy.Name) {
     case "always":
-    case "unless-stopped":
       return true;
+    case "unless-stopped":
+      return !run.stoppedByUser;
     case "on-failure":
       return (
         run.exitCode !== 0 && (policy.MaximumRetryCount === 0 || run.restartCount < policy.MaximumRetryCount)

@@ -20,6 +20,8 @@ import {
   type RestoreNetworksDeps,
 } from "../networks/restore-networks.ts";
 import type { Container } from "./container.ts";
+import { healthUnwatched } from "./health.ts";
+import type { HealthChecks } from "./health-monitor.ts";
 import { type MonitorDeps, scheduleRestart, watch } from "./monitor.ts";
 import { removeEnded } from "./remove.ts";
 import { FIRST_DELAY_MS, nextRestart } from "./restart-policy.ts";
@@ -27,6 +29,7 @@ import { countsAsRunning } from "./state.ts";
 import { nowNs } from "./timestamp.ts";
 
 export interface RestoreDeps extends Omit<MonitorDeps, "snapshots">, Omit<RestoreNetworksDeps, "network"> {
+  readonly health: Pick<HealthChecks, "watch">;
   readonly snapshots: Pick<Snapshotter, "active" | "remove">;
 }
 
@@ -70,12 +73,15 @@ async function restoreOne(deps: RestoreDeps, container: Container, task: Task | 
       pid: 0,
       exitCode: LOST_EXIT_CODE,
       finishedNs: nowNs(),
+      health: healthUnwatched(container.state.health),
     });
   else if (status === "restarting") deps.store.setState(container, { status: "exited", pid: 0 });
   if (container.host.AutoRemove && container.state.status === "exited") removeEnded(deps, container);
   else if (isDue(container)) {
-    deps.store.setState(container, { status: "restarting" });
+    // It begins anew, as when a user starts it.
+    deps.store.setState(container, { status: "restarting", restartCount: 0, stoppedByUser: false });
     scheduleRestart(deps, container, FIRST_DELAY_MS);
+    container.restartDelayMs = 0;
   }
 }
 
@@ -89,10 +95,13 @@ async function adopt(deps: RestoreDeps, container: Container, task: Task): Promi
   if (found !== status) deps.store.setState(container, { status: found });
   deps.store.setState(container, { pid: task.pid });
   await adoptNetworks(deps, container, task);
+  deps.health.watch(container, task);
   watch(deps, container, task);
   if (!pausedToCommit) return;
   if (task.isPaused) await task.resume();
-  if (container.task === task) deps.store.setState(container, { status: "running", pausedToCommit: false });
+  if (container.task !== task) return;
+  deps.store.setState(container, { status: "running", pausedToCommit: false });
+  container.health?.resume();
 }
 
 /** After a restart of the daemon `always` also revives what a user had stopped; a container never started is left alone. */
@@ -104,7 +113,8 @@ function isDue(container: Container): boolean {
     nextRestart(host.RestartPolicy, {
       exitCode: state.exitCode,
       ranMs: 0,
-      stoppedByUser: state.stoppedByUser && !isAlways,
+      isCancelled: state.stoppedByUser && !isAlways,
+      stoppedByUser: state.stoppedByUser,
       restartCount: state.restartCount,
       delayMs: 0,
     }) !== undefined

@@ -20,12 +20,20 @@ export function stopSignalOf(container: Container): number {
   return container.config.StopSignal === "" ? SIGTERM : parseSignal(container.config.StopSignal);
 }
 
+/**
+ * Whether a user who sends it wants the container ended, for good: it thaws one that stands still, and no policy starts the
+ * container again. One that has no stop signal of its own takes every signal for that, as with Docker.
+ */
+export function meansEnd(container: Container, signal: number): boolean {
+  return signal === SIGKILL || container.config.StopSignal === "" || signal === stopSignalOf(container);
+}
+
 export function notRunning(container: Container): Error {
   return fail("conflict", `container ${container.id} is not running`);
 }
 
 /**
- * Delivers `signal`; one that ends a paused container also thaws it. Throws `conflict` when nothing runs. A process that
+ * Delivers `signal`; one that is meant to end a paused container also thaws it. Throws `conflict` when nothing runs. A process that
  * ends meanwhile is fine.
  */
 export async function sendSignal(deps: SignalDeps, container: Container, signal: number): Promise<void> {
@@ -34,11 +42,11 @@ export async function sendSignal(deps: SignalDeps, container: Container, signal:
   announce(deps.events, container, "kill", { signal: String(signal) }); // first: its effect has an event of its own
   try {
     await task.signal(signal);
-    const isDeadly = signal === SIGKILL || signal === stopSignalOf(container);
-    if (isDeadly && container.state.status === "paused" && container.task === task) {
+    if (meansEnd(container, signal) && container.state.status === "paused" && container.task === task) {
       await task.resume();
       if (container.task === task && container.state.status === "paused") {
         deps.store.setState(container, { status: nextStatus("paused", "resume") });
+        container.health?.resume();
         announce(deps.events, container, "unpause");
       }
     }
@@ -87,6 +95,7 @@ export async function killAndWait(deps: SignalDeps, container: Container): Promi
 /** Ends the waiting of a container whose next start was due. */
 export function stopRestarting(deps: SignalDeps, container: Container): void {
   container.cancelRestart();
+  container.restartIsCancelled = true;
   if (container.state.status !== "restarting") return;
   deps.store.setState(container, { status: nextStatus("restarting", "exit"), stoppedByUser: true });
   container.tellExit();

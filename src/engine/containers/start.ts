@@ -14,6 +14,8 @@ import { announceJoined, enterNetworks, furnishNetworks, leaveNetworks } from ".
 import { linkedHosts, refreshLinks } from "../networks/links.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import { healthAtStart } from "./health.ts";
+import type { HealthChecks } from "./health-monitor.ts";
 import { logSinkOf } from "./log-options.ts";
 import { networkOf } from "./merge.ts";
 import { type MonitorDeps, watch } from "./monitor.ts";
@@ -49,6 +51,7 @@ export interface StartDeps extends MonitorDeps {
   readonly remap: Remap | undefined;
   readonly buildSpec: (input: SpecInput) => Spec;
   readonly containersDir: string;
+  readonly health: Pick<HealthChecks, "watch">;
   readonly log: Logger;
 }
 
@@ -60,6 +63,8 @@ export async function start(deps: StartDeps, container: Container): Promise<void
   await deps.locks.run(container.id, async () => {
     checkStartable(container);
     container.restartDelayMs = 0;
+    container.restartIsCancelled = false;
+    container.isToStartAgain = false;
     deps.store.setState(container, { restartCount: 0, stoppedByUser: false });
     await startLocked(deps, container);
   });
@@ -69,7 +74,6 @@ export async function start(deps: StartDeps, container: Container): Promise<void
 export async function startAgain(deps: StartDeps, container: Container): Promise<void> {
   await deps.locks.run(container.id, async () => {
     if (container.state.status !== "restarting") return;
-    deps.store.setState(container, { restartCount: container.state.restartCount + 1 });
     try {
       await startLocked(deps, container);
     } catch (error) {
@@ -109,8 +113,10 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
     error: "",
     oomKilled: false,
     startedNs,
+    health: healthAtStart(container.config, container.state.health),
   });
   container.task = task;
+  deps.health.watch(container, task);
   announceJoined(deps, places, "connect", container);
   announce(deps.events, container, "start");
   deps.imageUses.used(container.record.imageId, Date.now());
@@ -272,8 +278,11 @@ async function handOver(deps: StartDeps, container: Container, task: Task): Prom
 async function recordFailure(deps: StartDeps, container: Container, cause: unknown): Promise<Error> {
   const program = [...(container.config.Entrypoint ?? []), ...(container.config.Cmd ?? [])][0] ?? "";
   const { exitCode, error } = failedStart(cause, program);
-  const status = container.state.status === "restarting" ? "exited" : container.state.status;
-  deps.store.setState(container, { status, pid: 0, exitCode, error: error.message });
+  const isRestart = container.state.status === "restarting";
+  const status = isRestart ? "exited" : container.state.status;
+  // A policy's start that fails is said by the error alone: the exit code stays its last run's, as with Docker.
+  const code = isRestart ? container.state.exitCode : exitCode;
+  deps.store.setState(container, { status, pid: 0, exitCode: code, error: error.message });
   container.dropAttaching();
   if (status === "exited") container.tellExit();
   if (container.host.AutoRemove) await removeContainer(deps, container);

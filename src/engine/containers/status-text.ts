@@ -1,4 +1,5 @@
 /** The Status column: "Up 2 minutes (Paused)", "Exited (0) 3 seconds ago". Docker's words and roundings. */
+import type { Health } from "./health.ts";
 import type { RuntimeState } from "./record.ts";
 
 const MINUTE = 60;
@@ -22,11 +23,16 @@ export function humanDuration(ms: number): string {
   return `${Math.floor(hours / 24 / 365)} years`;
 }
 
+function healthText(health: Health | null): string {
+  if (health === null) return "";
+  return health.status === "starting" ? " (health: starting)" : ` (${health.status})`;
+}
+
 export function statusText(state: RuntimeState, nowNs: bigint): string {
   const since = (ns: bigint): string => humanDuration(Number((nowNs - ns) / 1_000_000n));
   switch (state.status) {
     case "running":
-      return `Up ${since(state.startedNs)}`;
+      return `Up ${since(state.startedNs)}${healthText(state.health)}`;
     case "paused":
       return `Up ${since(state.startedNs)} (Paused)`;
     case "restarting":

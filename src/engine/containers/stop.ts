@@ -33,12 +33,17 @@ const UNSIGNALLED_MS = 2_000;
 
 /** Throws `not_modified` for one that does not run. */
 export async function stop(deps: StopDeps, container: Container, request: StopRequest): Promise<void> {
-  const signal = request.signal === "" ? stopSignalOf(container) : parseSignal(request.signal);
   if (!countsAsRunning(container.state.status)) throw fail("not_modified", "container is already stopped");
+  const signal = signalOf(container, request);
+  container.restartIsCancelled = true;
   deps.store.setState(container, { stoppedByUser: true });
   if (container.task === undefined) stopRestarting(deps, container);
-  else await endProcess(deps, container, signal, timeoutMs(container, request));
+  else await endProcess(deps, container, signal, timeoutMs(container, request.timeoutSeconds));
   announce(deps.events, container, "stop");
+}
+
+function signalOf(container: Container, { signal }: StopRequest): number {
+  return signal === "" ? stopSignalOf(container) : parseSignal(signal);
 }
 
 /** Seconds; below 0 = for ever. */
@@ -46,16 +51,20 @@ export function stopTimeoutOf(container: Pick<Container, "config">): number {
   return container.config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
 }
 
-function timeoutMs(container: Container, request: StopRequest): number {
-  const seconds = request.timeoutSeconds ?? stopTimeoutOf(container);
+function timeoutMs(container: Container, wanted: number | undefined): number {
+  const seconds = wanted ?? stopTimeoutOf(container);
   return seconds < 0 ? -1 : timerMs(seconds * 1000);
+}
+
+/** The stop signal, and KILL after the container's own time-out; whether it starts again is up to its policy. */
+export async function endGently(deps: StopDeps, container: Container): Promise<void> {
+  await endProcess(deps, container, stopSignalOf(container), timeoutMs(container, undefined));
 }
 
 /** For the daemon's own end: nobody has wished it, so that the restart policy counts at the next start. */
 export async function stopForShutdown(deps: StopDeps, container: Container): Promise<void> {
   if (container.task === undefined) return;
-  const request = { signal: "", timeoutSeconds: undefined };
-  await endProcess(deps, container, stopSignalOf(container), timeoutMs(container, request));
+  await endGently(deps, container);
   announce(deps.events, container, "stop");
 }
 

@@ -12,6 +12,7 @@ import type { Metadata, Statement } from "../../core/metadata/metadata.ts";
 import { decodeContainerConfig, decodeHostConfig } from "../../specs/engine/container.decode.ts";
 import { asString, Fields, parseJson } from "../../specs/engine/fields.decode.ts";
 import { Container } from "./container.ts";
+import type { Health } from "./health.ts";
 import type { HostDefaults } from "./merge.ts";
 import { CREATED, type ContainerRecord, type RuntimeState } from "./record.ts";
 
@@ -21,6 +22,8 @@ const MIGRATIONS = [
 ];
 
 const STATUSES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"] as const;
+
+const HEALTH_STATUSES = ["starting", "healthy", "unhealthy"] as const;
 
 export type Durability = "durable" | "process";
 
@@ -136,6 +139,11 @@ export class ContainerStore {
     container.state = state;
   }
 
+  /** What is not worth a write of its own: it gets into the row with the next change of the state. */
+  noteHealth(container: Container, health: Health): void {
+    container.state = { ...container.state, health };
+  }
+
   /** Throws `conflict` when the name is taken. */
   rename(container: Container, name: string): void {
     const old = container.name;
@@ -210,7 +218,19 @@ function writeState(state: RuntimeState): string {
     ...state,
     startedNs: String(state.startedNs),
     finishedNs: String(state.finishedNs),
+    health: state.health === null ? null : writeHealth(state.health),
   });
+}
+
+function writeHealth(health: Health): object {
+  return {
+    ...health,
+    log: health.log.map((result) => ({
+      ...result,
+      startNs: String(result.startNs),
+      endNs: String(result.endNs),
+    })),
+  };
 }
 
 function readState(document: string | undefined): RuntimeState {
@@ -227,6 +247,26 @@ function readState(document: string | undefined): RuntimeState {
     restartCount: fields.int("restartCount"),
     stoppedByUser: fields.bool("stoppedByUser"),
     pausedToCommit: fields.bool("pausedToCommit"),
+    health: readHealth(fields.object("health")),
+  };
+}
+
+function readHealth(fields: Fields | null): Health | null {
+  if (fields === null) return null;
+  return {
+    status: fields.oneOf("status", HEALTH_STATUSES, (value) => `unknown health "${value}"`),
+    failingStreak: fields.int("failingStreak"),
+    wasHealthy: fields.bool("wasHealthy"),
+    log:
+      fields.list("log", (value, path) => {
+        const result = new Fields(value, path);
+        return {
+          startNs: readNs(result, "startNs"),
+          endNs: readNs(result, "endNs"),
+          exitCode: result.int("exitCode"),
+          output: result.str("output"),
+        };
+      }) ?? [],
   };
 }
 

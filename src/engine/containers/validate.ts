@@ -8,6 +8,7 @@ import { checkRate } from "../../core/network/endpoint-rates.ts";
 import { parsePortBindings } from "../../core/network/port-bindings.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { ContainerConfig, HostConfig, RestartPolicy } from "../../specs/engine/container.ts";
+import { healthComplaint, healthPlan } from "./health.ts";
 import { isRuntime, type Runtimes, unknownRuntime } from "./runtimes.ts";
 import { parseSignal } from "./signals.ts";
 
@@ -27,6 +28,7 @@ export function validateCreate(
   if (!isRuntime(runtimes, host.Runtime)) throw unknownRuntime(host.Runtime);
   checkResources(host, facts.cpuCount);
   checkRestart(host);
+  checkHealth(user, config, host);
   checkNameService(host);
   refuseUnsupported(user, host);
   if (host.UTSMode === "host" && (user.Hostname !== "" || user.Domainname !== ""))
@@ -35,8 +37,6 @@ export function validateCreate(
   parsePortBindings(host.PortBindings ?? {});
   checkRates(host);
   warnAboutNetwork(host, warnings);
-  if (config.Healthcheck !== null && hasProbe(config))
-    warnings.push("the image's health check is not run: this engine has no health checks yet");
   for (const path of Object.keys(config.Volumes ?? {}))
     warnings.push(
       `no anonymous volume is made for "${path}": its content stays in the container's own layer`,
@@ -58,7 +58,7 @@ function checkProcess(config: ContainerConfig): void {
     if (entry === "" || entry.startsWith("="))
       throw fail("invalid_argument", `invalid environment variable: ${entry}`);
   const texts = [config.Hostname, config.Domainname, config.User, config.WorkingDir, config.StopSignal];
-  const lists = [config.Env, config.Cmd, config.Entrypoint];
+  const lists = [config.Env, config.Cmd, config.Entrypoint, config.Healthcheck?.Test ?? null];
   for (const text of [...texts, ...lists.flatMap((list) => list ?? [])])
     if (text.includes("\0"))
       throw fail("invalid_argument", `a NUL byte is not allowed in ${JSON.stringify(text.slice(0, 200))}`);
@@ -153,6 +153,18 @@ function checkRestart(host: HostConfig): void {
     throw fail("invalid_argument", "can't create 'AutoRemove' container with restart policy");
 }
 
+/** Only what the user says is checked: an image is not refused for what it says. */
+function checkHealth(user: ContainerConfig, config: ContainerConfig, host: HostConfig): void {
+  const complaint = user.Healthcheck === null ? undefined : healthComplaint(user.Healthcheck);
+  if (complaint !== undefined) throw fail("invalid_argument", complaint);
+  const action = host.HealthOnFailure;
+  if (action === "" || action === "none") return;
+  if (healthPlan(config) === undefined)
+    throw fail("invalid_argument", `health-on-failure action "${action}" needs a health check`);
+  if (action === "restart" && host.AutoRemove)
+    throw fail("invalid_argument", `conflicting options: health-on-failure action "restart" and AutoRemove`);
+}
+
 /** What ends up in hosts and resolv.conf, so no line breaks and no spaces that would start another field. */
 function checkNameService(host: HostConfig): void {
   for (const entry of host.ExtraHosts ?? []) {
@@ -180,7 +192,6 @@ function refuseUnsupported(user: ContainerConfig, host: HostConfig): void {
     ["HostConfig.CpuRealtimePeriod", host.CpuRealtimePeriod !== 0],
     ["HostConfig.CpuRealtimeRuntime", host.CpuRealtimeRuntime !== 0],
     ["Volumes", Object.keys(user.Volumes ?? {}).length > 0],
-    ["Healthcheck", user.Healthcheck !== null && hasProbe(user)],
   ];
   for (const [name, isUsed] of unsupported)
     if (isUsed) throw fail("not_implemented", `"${name}" is not supported by this engine yet`);
@@ -193,11 +204,6 @@ function refuseUnsupported(user: ContainerConfig, host: HostConfig): void {
 
 function isFilled(list: readonly unknown[] | null): boolean {
   return list !== null && list.length > 0;
-}
-
-function hasProbe(config: ContainerConfig): boolean {
-  const test = config.Healthcheck?.Test ?? [];
-  return test.length > 0 && test[0] !== "NONE";
 }
 
 /** Who shares another container's network shares its names and ports, too. */

@@ -76,7 +76,11 @@ export class FakeTask implements Task {
     });
   }
 
-  signal(signal: number): Promise<void> {
+  signal(signal: number, execId = ""): Promise<void> {
+    if (execId !== "") {
+      this.execs.find(({ options }) => options.execId === execId)?.exit(128 + signal);
+      return Promise.resolve();
+    }
     this.signals.push(signal);
     if (this.deadly.has(signal)) this.exit(128 + signal, { signal });
     return Promise.resolve();
@@ -141,6 +145,11 @@ export class FakeExec {
 
   exit(exitCode: number): void {
     this.stream?.push(null);
+    this.endProcess(exitCode);
+  }
+
+  /** A child of it holds its streams open. */
+  endProcess(exitCode: number): void {
     this.#resolve({ exitCode, signal: 0 });
   }
 }

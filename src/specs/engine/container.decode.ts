@@ -4,6 +4,7 @@ import type {
   ContainerConfig,
   DeviceMapping,
   DeviceRequest,
+  HealthAction,
   HealthConfig,
   HostConfig,
   LogConfig,
@@ -127,6 +128,7 @@ export function decodeHostConfig(fields: Fields): HostConfig {
     ReadonlyPaths: fields.strings("ReadonlyPaths"),
     NetRateIn: fields.int("NetRateIn"),
     NetRateOut: fields.int("NetRateOut"),
+    HealthOnFailure: decodeHealthAction(fields.str("HealthOnFailure")),
   };
 }
 
@@ -186,6 +188,17 @@ export function decodeRestartPolicy(fields: Fields | null): RestartPolicy {
     ),
     MaximumRetryCount: fields.int("MaximumRetryCount"),
   };
+}
+
+const HEALTH_ACTIONS: readonly HealthAction[] = ["", "none", "kill", "restart", "stop"];
+
+export function decodeHealthAction(text: string): HealthAction {
+  const action = HEALTH_ACTIONS.find((known) => known === text);
+  if (action !== undefined) return action;
+  throw fail(
+    "invalid_argument",
+    `invalid health-on-failure action ${JSON.stringify(text.slice(0, 100))}: must be one of "none", "kill", "restart" or "stop"`,
+  );
 }
 
 /** [rows, columns]; null when absent. */

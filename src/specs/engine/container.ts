@@ -45,6 +45,8 @@ export interface HealthConfig {
   readonly Retries: number;
 }
 
+export type HealthAction = "" | "none" | "kill" | "restart" | "stop";
+
 export interface RestartPolicy {
   readonly Name: "" | "no" | "always" | "unless-stopped" | "on-failure";
   readonly MaximumRetryCount: number;
@@ -191,6 +193,8 @@ export interface HostConfig extends Resources {
   /** Gantry's own: what the container may take and send in each of its networks, in bits per second; 0 = as much as there is. */
   readonly NetRateIn: number;
   readonly NetRateOut: number;
+  /** Gantry's own: what is done to a container whose health check says that it is unhealthy; "" = nothing. */
+  readonly HealthOnFailure: HealthAction;
 }
 
 export interface ContainerCreateRequest extends ContainerConfig {
@@ -217,6 +221,8 @@ export type ContainerStatus =
   | "exited"
   | "dead";
 
+export type HealthStatus = "starting" | "healthy" | "unhealthy";
+
 export interface ContainerState {
   readonly Status: ContainerStatus;
   readonly Running: boolean;
@@ -230,6 +236,22 @@ export interface ContainerState {
   /** RFC 3339 with nanoseconds; "0001-01-01T00:00:00Z" = never. */
   readonly StartedAt: string;
   readonly FinishedAt: string;
+  /** Of one that has a health check and was started once. */
+  readonly Health?: HealthDocument;
+}
+
+/** What a health check found last, and how it went before. */
+export interface HealthDocument {
+  readonly Status: HealthStatus;
+  /** Failures in a row. */
+  readonly FailingStreak: number;
+  /** The last five, oldest first. */
+  readonly Log: readonly {
+    readonly Start: string;
+    readonly End: string;
+    readonly ExitCode: number;
+    readonly Output: string;
+  }[];
 }
 
 export interface MountPoint {

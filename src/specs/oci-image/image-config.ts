@@ -74,6 +74,7 @@ function checkedConfig(fields: Fields): ContainerConfig {
     ["Cmd", config.Cmd],
     ["Entrypoint", config.Entrypoint],
     ["Shell", config.Shell],
+    ["Healthcheck.Test", config.Healthcheck?.Test ?? null],
     ["User", [config.User]],
     ["WorkingDir", [config.WorkingDir]],
     ["StopSignal", [config.StopSignal]],
