@@ -10,6 +10,7 @@ export interface Config {
   readonly psFormat: string;
   readonly imagesFormat: string;
   readonly networksFormat: string;
+  readonly statsFormat: string;
   readonly httpHeaders: ReadonlyMap<string, string>;
   readonly proxies: Fields;
   /** Credentials by registry, or registry and path. */
@@ -37,6 +38,7 @@ export async function loadConfig(directory: string, warn: (line: string) => Prom
     psFormat: text(fields, "psFormat"),
     imagesFormat: text(fields, "imagesFormat"),
     networksFormat: text(fields, "networksFormat"),
+    statsFormat: text(fields, "statsFormat"),
     httpHeaders: textMap(fields, "HttpHeaders"),
     proxies: child(fields, "proxies"),
     auths: child(fields, "auths"),

@@ -17,6 +17,7 @@ import { imageContentRoutes } from "../api/routes/image-content.ts";
 import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
 import { registryRoutes } from "../api/routes/registry.ts";
+import { statsRoutes } from "../api/routes/stats.ts";
 import { systemRoutes } from "../api/routes/system.ts";
 import { type ApiServer, createApiServer } from "../api/server.ts";
 import { withDeadline } from "../base/deadline.ts";
@@ -38,6 +39,7 @@ import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
 import { claimHost } from "../core/network/host-claim.ts";
+import { SharedStats } from "../core/stats/shared-stats.ts";
 import type { LogSink } from "../core/tasks/tasks.ts";
 import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
@@ -69,6 +71,8 @@ import { goArchitecture } from "../engine/system/version.ts";
 import { filtersBridges } from "../linux/net-settings.ts";
 import { type FileSystemUse, fileSystemUse } from "../linux/file-system-use.ts";
 import { findAccount } from "../linux/accounts.ts";
+import { updateCgroup } from "../linux/cgroup-update.ts";
+import { readCgroupUse } from "../linux/cgroup-use.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
 import { loadDefaultProfile } from "../linux/apparmor-load.ts";
@@ -78,6 +82,8 @@ import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
 import { defaultSeccomp } from "../linux/seccomp-profile.ts";
 import { type ImageMount, mountImageTree, mountNamespace, unmountImageTree } from "../linux/image-mounts.ts";
+import { linkCountersOf } from "../linux/netlink/link-counters.ts";
+import { readSystemCpu } from "../linux/system-cpu.ts";
 import { loadNative } from "../linux/native-addon.ts";
 import type { TreeView } from "../linux/native.ts";
 import { makeUser, readRanges } from "../linux/remap-user.ts";
@@ -175,7 +181,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       runProgram,
       log,
     }),
-    cgroups: { freeze, thaw, isFrozen, clear },
+    cgroups: { freeze, thaw, isFrozen, clear, use: readCgroupUse, update: updateCgroup },
     pidfds: native,
     log,
     answerTimeoutMs: SHIM_ANSWER_MS,
@@ -242,6 +248,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     mayRestart: () => !isStopping,
     filtersBridges,
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
+    stats: new SharedStats(),
+    readSystemCpu,
+    readLinks: (pid: number) => linkCountersOf(native, pid),
     runPs: (args: readonly string[]) => runProgram("ps", args, PS_LIMITS),
     containers: () => store.all(),
     registries,
@@ -266,6 +275,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...systemRoutes(engine),
       ...containerRoutes(engine),
       ...containerFilesRoutes(engine),
+      ...statsRoutes(engine),
       ...execRoutes(engine),
       ...imageContentRoutes(engine),
       ...imageRoutes(engine),

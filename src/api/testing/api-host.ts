@@ -18,12 +18,14 @@ import type { Container } from "../../engine/containers/container.ts";
 import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
+import { SharedStats } from "../../core/stats/shared-stats.ts";
 import { MemoryEventBus } from "../../core/events/memory-bus.ts";
 import { FakeRegistries } from "../../engine/testing/fake-registries.ts";
 import { FakeNetwork } from "../../engine/testing/fake-network.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
 import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
+import type { LinkCounters } from "../../linux/netlink/link-counters.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { EventMessage } from "../../specs/engine/system.ts";
 import type { ContainerRouteDeps } from "../routes/containers.ts";
@@ -32,6 +34,7 @@ import { execRoutes } from "../routes/exec.ts";
 import { imageRoutes } from "../routes/images.ts";
 import { networkRoutes } from "../routes/networks.ts";
 import { registryRoutes } from "../routes/registry.ts";
+import { type StatsRouteDeps, statsRoutes } from "../routes/stats.ts";
 import { systemRoutes } from "../routes/system.ts";
 import { createApiServer } from "../server.ts";
 
@@ -70,6 +73,7 @@ export class ApiHost implements AsyncDisposable {
   readonly registries = new FakeRegistries();
   readonly tasks = new FakeTasks();
   readonly snapshots = new FakeSnapshots();
+  readonly stats = new SharedStats({ intervalMs: 10, spanMs: 1, keptMs: 5000 });
   readonly images = new FakeImages();
   readonly published: EventMessage[] = [];
   readonly #recording = {
@@ -82,8 +86,10 @@ export class ApiHost implements AsyncDisposable {
   readonly metadata: Metadata;
   readonly store: ContainerStore;
   readonly network: FakeNetwork;
-  readonly deps: ContainerRouteDeps;
+  readonly deps: ContainerRouteDeps & StatsRouteDeps;
   readonly logText: string[] = [];
+  /** Links of every container's network namespace. */
+  links: ReadonlyMap<string, LinkCounters> | undefined = new Map();
   /** What `ps` answers. */
   runPs: (args: readonly string[]) => ProgramResult = () => ({ exitCode: 1, stdout: "", stderr: "no ps" });
   readonly #server: Server;
@@ -104,7 +110,7 @@ export class ApiHost implements AsyncDisposable {
       network: "bridge",
     });
     this.network = new FakeNetwork(this.metadata);
-    const deps: ContainerRouteDeps = {
+    const deps: ContainerRouteDeps & StatsRouteDeps = {
       store: this.store,
       locks: new KeyedLock(),
       tasks: this.tasks,
@@ -126,6 +132,9 @@ export class ApiHost implements AsyncDisposable {
       readLog: (_sink, options) => this.#readLog(options.framed),
       processesOf: (pid) => Promise.resolve([pid]),
       runPs: (args) => Promise.resolve(this.runPs(args)),
+      stats: this.stats,
+      readSystemCpu: () => ({ totalNs: BigInt(Date.now()) * 2_000_000n, online: 2 }),
+      readLinks: () => Promise.resolve(this.links),
       restartDue: (container: Container) => startAgain(deps, container),
       mayRestart: () => true,
       filtersBridges: () => false,
@@ -158,6 +167,7 @@ export class ApiHost implements AsyncDisposable {
           events: this.hub,
         }),
         ...containerRoutes(deps),
+        ...statsRoutes(deps),
         ...execRoutes({ ...deps, buildExecProcess: fakeProcess }),
         ...imageRoutes({
           images: this.images,

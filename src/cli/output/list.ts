@@ -44,7 +44,7 @@ const ONE_LINE_ESCAPES: ReadonlyMap<string, string> = new Map([
 
 /** Prints the list; a template's errors end the command with status 1. */
 export async function printList<Row>(
-  cli: Cli,
+  cli: Pick<Cli, "out">,
   spec: ListSpec<Row>,
   { format, quiet }: ListFormat,
 ): Promise<void> {
@@ -82,7 +82,7 @@ function oneLine(text: string): string {
   return text.replaceAll(/[\t\n]/g, " ");
 }
 
-async function printTemplate<Row>(cli: Cli, spec: ListSpec<Row>, format: string): Promise<void> {
+async function printTemplate<Row>(cli: Pick<Cli, "out">, spec: ListSpec<Row>, format: string): Promise<void> {
   const { compileTemplate, TemplateError } = await import("./template.ts");
   const isTable = format.startsWith("table ");
   const source = format === "json" ? "{{json .}}" : isTable ? format.slice("table ".length) : format;
