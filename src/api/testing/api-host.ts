@@ -41,6 +41,7 @@ import { createApiServer } from "../server.ts";
 export const TEST_FACTS: HostFacts = {
   cgroup: { version: 1, controllers: new Map([["memory", { mountPoint: "/m", own: "/" }]]) },
   cpuCount: 2,
+  memoryNodes: [0],
   memoryBytes: 8 << 30,
   kernelRelease: "6.0.0-test",
   lastCapability: 40,

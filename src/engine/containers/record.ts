@@ -37,6 +37,8 @@ export interface RuntimeState {
   readonly stoppedByUser: boolean;
   /** No user paused it: a commit did, or is about to, and will let it go on — or the next start of the daemon will. */
   readonly pausedToCommit: boolean;
+  /** Its cgroup may have other limits than it was asked for with. */
+  readonly limitsChanging: boolean;
 }
 
 export const CREATED: RuntimeState = {
@@ -50,4 +52,5 @@ export const CREATED: RuntimeState = {
   restartCount: 0,
   stoppedByUser: false,
   pausedToCommit: false,
+  limitsChanging: false,
 };

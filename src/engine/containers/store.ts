@@ -227,6 +227,7 @@ function readState(document: string | undefined): RuntimeState {
     restartCount: fields.int("restartCount"),
     stoppedByUser: fields.bool("stoppedByUser"),
     pausedToCommit: fields.bool("pausedToCommit"),
+    limitsChanging: fields.bool("limitsChanging"),
   };
 }
 
