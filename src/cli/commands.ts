@@ -336,6 +336,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "container",
+    names: ["stats"],
+    top: "stats",
+    summary: "Display a live stream of container(s) resource usage statistics",
+    load: () => import("./container/stats.ts"),
+  },
+  {
+    parent: "container",
     names: ["stop"],
     top: "stop",
     summary: "Stop one or more running containers",

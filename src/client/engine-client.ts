@@ -26,6 +26,8 @@ export interface EngineRequest {
   /** Sent as it comes, chunked. */
   readonly upload?: AsyncIterable<Uint8Array>;
   readonly headers?: ReadonlyMap<string, string>;
+  /** Breaks the connection off while the answer is awaited or read. */
+  readonly signal?: AbortSignal;
 }
 
 export interface EngineClientOptions {
@@ -149,11 +151,15 @@ export class EngineClient {
       }
       const version = this.#version;
       const target = `/v${version}${request.path}${queryString(request.query)}`;
+      const breakOff = (): void => connection.close();
+      request.signal?.addEventListener("abort", breakOff);
+      const letGo = (): void => request.signal?.removeEventListener("abort", breakOff);
       const response = await connection.exchange({ method: request.method, target, headers, body });
       if (response.status < 400) {
         this.#versionKnown = true;
-        return { connection, response: this.#keepAfter(connection, response) };
+        return { connection, response: this.#keepAfter(connection, response, letGo) };
       }
+      letGo();
       const message = await this.#errorMessage(request, response);
       if (connection.reusable) this.#idle.push(connection);
       else connection.close();
@@ -163,9 +169,10 @@ export class EngineClient {
   }
 
   /** Returns the connection to the idle ones when the body has been read. */
-  #keepAfter(connection: HttpConnection, response: HttpResponse): HttpResponse {
+  #keepAfter(connection: HttpConnection, response: HttpResponse, letGo: () => void): HttpResponse {
     if (response.status === 101) return response;
     if (connection.reusable) {
+      letGo();
       this.#idle.push(connection);
       return response;
     }
@@ -175,6 +182,7 @@ export class EngineClient {
       const chunk = await response.body.read();
       if (chunk === undefined) {
         ended = true;
+        letGo();
         if (connection.reusable) this.#idle.push(connection);
         else connection.close();
       }

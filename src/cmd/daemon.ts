@@ -18,6 +18,7 @@ import { imageContentRoutes } from "../api/routes/image-content.ts";
 import { imageRoutes } from "../api/routes/images.ts";
 import { networkRoutes } from "../api/routes/networks.ts";
 import { registryRoutes } from "../api/routes/registry.ts";
+import { statsRoutes } from "../api/routes/stats.ts";
 import { systemRoutes } from "../api/routes/system.ts";
 import { createApi } from "../api/server.ts";
 import { Alarms } from "../base/alarms.ts";
@@ -42,6 +43,7 @@ import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { type Metadata, textColumn } from "../core/metadata/metadata.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
 import { claimHost } from "../core/network/host-claim.ts";
+import { SharedStats } from "../core/stats/shared-stats.ts";
 import type { LogSink, Task } from "../core/tasks/tasks.ts";
 import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
@@ -77,6 +79,8 @@ import { goArchitecture } from "../engine/system/version.ts";
 import { filtersBridges } from "../linux/net-settings.ts";
 import { type FileSystemUse, fileSystemUse } from "../linux/file-system-use.ts";
 import { findAccount } from "../linux/accounts.ts";
+import { updateCgroup } from "../linux/cgroup-update.ts";
+import { readCgroupUse } from "../linux/cgroup-use.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
 import { containerFiles } from "../linux/container-files-child.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
@@ -87,6 +91,8 @@ import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
 import { defaultSeccomp } from "../linux/seccomp-profile.ts";
 import { type ImageMount, mountImageTree, mountNamespace, unmountImageTree } from "../linux/image-mounts.ts";
+import { linkCountersOf } from "../linux/netlink/link-counters.ts";
+import { readSystemCpu } from "../linux/system-cpu.ts";
 import { loadNative } from "../linux/native-addon.ts";
 import type { TreeView } from "../linux/native.ts";
 import { makeUser, readRanges } from "../linux/remap-user.ts";
@@ -192,7 +198,7 @@ export async function startDaemon(
       runProgram,
       log,
     }),
-    cgroups: { freeze, thaw, isFrozen, clear },
+    cgroups: { freeze, thaw, isFrozen, clear, use: readCgroupUse, update: updateCgroup },
     pidfds: native,
     log,
     answerTimeoutMs: SHIM_ANSWER_MS,
@@ -267,6 +273,9 @@ export async function startDaemon(
     mayRestart: () => !isStopping,
     filtersBridges,
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
+    stats: new SharedStats(),
+    readSystemCpu,
+    readLinks: (pid: number) => linkCountersOf(native, pid),
     runPs: (args: readonly string[]) => runProgram("ps", args, PS_LIMITS),
     containers: () => store.all(),
     registries,
@@ -302,6 +311,7 @@ export async function startDaemon(
       ...containerRoutes(engine),
       ...containerFilesRoutes(engine),
       ...archiveRoutes(engine),
+      ...statsRoutes(engine),
       ...execRoutes(engine),
       ...imageContentRoutes(engine),
       ...imageRoutes(engine),

@@ -19,7 +19,7 @@ export async function readControlFile(dirs: readonly string[], name: string): Pr
   return undefined;
 }
 
-const NOTHING_TO_READ: ReadonlySet<string | undefined> = new Set([
+export const NOTHING_TO_READ: ReadonlySet<string | undefined> = new Set([
   "ENOENT",
   "ENODEV",
   // EOPNOTSUPP has the same number, and which of the two names it gets is up to the runtime.

@@ -4,6 +4,7 @@ import {
   type BlkioEntry,
   type BlkioStats,
   type CgroupStats,
+  type CgroupUse,
   type CpusetStats,
   type CpuStats,
   type HugetlbStats,
@@ -18,16 +19,23 @@ type Read = (name: string) => Promise<string | undefined>;
 
 export async function statsV1(dirs: readonly string[], pageSizes: readonly string[]): Promise<CgroupStats> {
   const read: Read = (name) => readControlFile(dirs, name);
-  const [cpu, cpuset, memory, pids, blkio, hugetlb, rdma] = await Promise.all([
-    readCpu(read),
+  const [use, cpuset, hugetlb, rdma] = await Promise.all([
+    useV1(read),
     readCpuset(read),
-    readMemory(read),
-    readPids(read),
-    readBlkio(read),
     readHugetlb(read, pageSizes),
     readRdma(read),
   ]);
-  return { cpu, cpuset, memory, pids, blkio, hugetlb, rdma };
+  return { ...use, cpuset, hugetlb, rdma };
+}
+
+export async function useV1(read: Read): Promise<CgroupUse> {
+  const [cpu, memory, pids, blkio] = await Promise.all([
+    readCpu(read),
+    readMemory(read),
+    readPids(read),
+    readBlkio(read),
+  ]);
+  return { cpu, memory, pids, blkio };
 }
 
 async function counter(read: Read, name: string): Promise<bigint> {

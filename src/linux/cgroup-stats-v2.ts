@@ -4,6 +4,7 @@ import {
   type BlkioEntry,
   type BlkioStats,
   type CgroupStats,
+  type CgroupUse,
   type CpusetStats,
   type CpuStats,
   type HugetlbStats,
@@ -24,15 +25,18 @@ const NS_PER_US = 1000n;
 
 export async function statsV2(dirs: readonly string[], pageSizes: readonly string[]): Promise<CgroupStats> {
   const read: Read = (name) => readControlFile(dirs, name);
-  const [cpu, memory, pids, blkio, hugetlb, rdma] = await Promise.all([
+  const [use, hugetlb, rdma] = await Promise.all([useV2(read), readHugetlb(read, pageSizes), readRdma(read)]);
+  return { ...use, cpuset: NO_CPUSET, hugetlb, rdma };
+}
+
+export async function useV2(read: Read): Promise<CgroupUse> {
+  const [cpu, memory, pids, blkio] = await Promise.all([
     readCpu(read),
     readMemory(read),
     readPids(read),
     readIo(read),
-    readHugetlb(read, pageSizes),
-    readRdma(read),
   ]);
-  return { cpu, cpuset: NO_CPUSET, memory, pids, blkio, hugetlb, rdma };
+  return { cpu, memory, pids, blkio };
 }
 
 const NO_CPUSET: CpusetStats = {

@@ -4,12 +4,16 @@
  */
 import type { RdtStats } from "./intel-rdt-stats.ts";
 
-export interface CgroupStats {
+/** What everybody asks for. */
+export interface CgroupUse {
   readonly cpu: CpuStats;
-  readonly cpuset: CpusetStats;
   readonly memory: MemoryStats;
   readonly pids: { readonly current: bigint /** 0: none */; readonly limit: bigint };
   readonly blkio: BlkioStats;
+}
+
+export interface CgroupStats extends CgroupUse {
+  readonly cpuset: CpusetStats;
   /** By page size: "2MB". */
   readonly hugetlb: Readonly<Record<string, HugetlbStats>>;
   /** runc reads it, too, but does not print it. */

@@ -4,6 +4,7 @@ import { arch, availableParallelism, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { errnoOf, fail } from "../base/errors.ts";
 import { readKernelFile } from "./kernel-file.ts";
+import { parseNumberList } from "./cgroup-file.ts";
 import { findCgroupMounts, findCgroups, findOwnMemberFiles, findResctrl } from "./cgroup-facts.ts";
 
 export interface HostFacts {
@@ -13,6 +14,8 @@ export interface HostFacts {
   /** Where the resctrl file system is mounted. */
   readonly resctrl?: string;
   readonly cpuCount: number;
+  /** Their numbers; absent where the kernel does not say. */
+  readonly memoryNodes?: readonly number[];
   readonly memoryBytes: number;
   readonly kernelRelease: string;
   /** Highest capability number the kernel knows (/proc/sys/kernel/cap_last_cap). */
@@ -61,6 +64,7 @@ export function readHostFacts(root = "", pid: number | "self" = "self", kernel?:
     ...(resctrl === undefined ? {} : { resctrl }),
     ...(kernel ?? readKernelFacts(root, status)),
     cpuCount: availableParallelism(),
+    ...memoryNodeFacts(readOptional(join(root, "/sys/devices/system/node/online"))),
     memoryBytes: totalmem(),
     capabilities: maskIn(status, "CapBnd") & maskIn(status, "CapPrm"),
     selinux: existsSync(join(root, "/sys/fs/selinux/enforce")),
@@ -91,6 +95,11 @@ export function readKernelFacts(
 /** Of this process, at this moment: see `findOwnMemberFiles`. */
 export function readOwnMemberFiles(): string[] {
   return findOwnMemberFiles(readCapped("/proc/self/mountinfo"), readCapped("/proc/self/cgroup"));
+}
+
+function memoryNodeFacts(text: string): Pick<HostFacts, "memoryNodes"> {
+  const nodes = parseNumberList(text);
+  return nodes.length === 0 ? {} : { memoryNodes: nodes };
 }
 
 /** Kernels before 4.15 have no such list. */

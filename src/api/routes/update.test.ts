@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { fail } from "../../base/errors.ts";
 import { NO_LOG } from "../../base/log.ts";
 import { networkSettings, NO_SANDBOX } from "../../engine/networks/endpoint-documents.ts";
 import { membershipsOf } from "../../engine/networks/places.ts";
+import { mendLimits } from "../../engine/containers/change-limits.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
 import type { NetworkSettings } from "../../specs/engine/container.ts";
 import { type Answer, ApiHost } from "../testing/api-host.ts";
@@ -68,8 +70,8 @@ describe("update", () => {
   test("refuses resources and wrong fields by name", async () => {
     await started("web");
     const cases: [unknown, number, string][] = [
-      [{ Memory: 7 << 20 }, 501, `"Memory" cannot be updated by this engine yet`],
-      [{ PidsLimit: 5 }, 501, `"PidsLimit" cannot be updated`],
+      [{ MemorySwappiness: 5 }, 501, `"MemorySwappiness" cannot be updated by this engine yet`],
+      [{ CpuRealtimeRuntime: 5 }, 501, `"CpuRealtimeRuntime" cannot be updated`],
       [{ BlkioDeviceReadBps: [{ Path: "/dev/sda", Rate: 1 }] }, 501, `"BlkioDeviceReadBps" cannot`],
       [{ Networking: { PublishAd: {} } }, 400, `unknown field "Networking.PublishAd"`],
       [{ Networking: { PublishAdd: [] } }, 400, `field "Networking.PublishAdd" must be an object`],
@@ -347,6 +349,164 @@ test("who shares a network has no ports of his own to publish", async () => {
         ),
       },
     });
+});
+
+describe("limits", () => {
+  const MB = 1 << 20;
+  const limited = { HostConfig: { Memory: 64 * MB, CpuShares: 512 } };
+  const limits = (id: string) => host.tasks.running.get(id)?.limits ?? [];
+  const isChanging = (name: string): boolean => host.store.find(name).state.limitsChanging;
+
+  test("change while it runs, only those that are asked for, and for its next start", async () => {
+    const id = await started("web", limited);
+    const wish = { Memory: 32 * MB, NanoCpus: 1_500_000_000, CpusetCpus: "0-1", PidsLimit: 9 };
+    expect(await update("web", wish)).toMatchObject({ status: 200, json: { Warnings: null } });
+    expect(limits(id)).toEqual([
+      {
+        memory: { limit: BigInt(32 * MB), swap: BigInt(128 * MB) },
+        cpu: { quota: 150_000n, period: 100_000, cpus: "0-1" },
+        pids: { limit: 9n },
+      },
+    ]);
+    expect(stored("web").find("web").host).toMatchObject({ ...wish, MemorySwap: 128 * MB, CpuShares: 512 });
+    expect(host.actions().at(-1)).toBe("update");
+    expect(isChanging("web")).toBe(false);
+  });
+
+  test("are taken away by what says so", async () => {
+    const id = await started("web", { HostConfig: { Memory: 64 * MB, PidsLimit: 5 } });
+    await update("web", { MemorySwap: -1, PidsLimit: -1 });
+    expect(limits(id)).toEqual([
+      { memory: { limit: BigInt(64 * MB), swap: -1n }, cpu: {}, pids: { limit: -1n } },
+    ]);
+  });
+
+  test("that stay as they are do not bother the kernel", async () => {
+    const id = await started("web", limited);
+    expect((await update("web", { Memory: 64 * MB, CpuShares: 512 })).status).toBe(200);
+    expect(limits(id)).toEqual([]);
+  });
+
+  test("of one that does not run are those of its next start", async () => {
+    await host.create("web", limited);
+    expect((await update("web", { CpuShares: 99, BlkioWeight: 300, MemoryReservation: 8 * MB })).status).toBe(
+      200,
+    );
+    expect(stored("web").find("web").host).toMatchObject({ CpuShares: 99, BlkioWeight: 300 });
+  });
+
+  test("are as they were when the kernel refuses them", async () => {
+    const id = await started("web", limited);
+    const task = host.tasks.running.get(id);
+    if (task === undefined) throw new Error("it does not run");
+    task.failLimit = ({ memory }) =>
+      memory?.limit === BigInt(7 * MB)
+        ? fail("invalid_argument", "unable to set memory limit to 7340032 (current usage: 9, peak usage: 10)")
+        : undefined;
+    expect(await update("web", { Memory: 7 * MB, CpuShares: 5 })).toMatchObject({
+      status: 500,
+      json: {
+        message: `Cannot update container ${id}: unable to set memory limit to 7340032 (current usage: 9, peak usage: 10)`,
+      },
+    });
+    expect(limits(id).at(-1)).toEqual({
+      memory: { limit: BigInt(64 * MB), swap: BigInt(128 * MB) },
+      cpu: { shares: 512 },
+    });
+    expect(stored("web").find("web").host).toMatchObject({ Memory: 64 * MB, CpuShares: 512 });
+    expect(isChanging("web")).toBe(false);
+  });
+
+  test("go back when something else of the update fails", async () => {
+    const id = await started("web", { HostConfig: { NetRateIn: 1000 } });
+    host.network.failing = "limit bridge 5000";
+    expect((await update("web", { PidsLimit: 7, Networking: { RateIn: 5000 } })).status).toBe(500);
+    expect(limits(id).map(({ pids }) => pids?.limit)).toEqual([7n, -1n]);
+    expect(host.store.find("web").host.PidsLimit).toBeNull();
+  });
+
+  test("that the kernel may not have are mended by the next daemon, once", async () => {
+    const id = await started("web", limited);
+    const task = host.tasks.running.get(id);
+    if (task === undefined) throw new Error("it does not run");
+    // Killed after the row was written, and before the kernel was told.
+    task.failLimit = () => new Error("killed");
+    await update("web", { CpuShares: 99 });
+    expect(isChanging("web")).toBe(true);
+    task.failLimit = () => undefined;
+    const container = host.store.find("web");
+    await mendLimits({ store: host.store, log: NO_LOG }, container, task);
+    expect(limits(id).at(-1)).toEqual({
+      memory: { limit: BigInt(64 * MB), swap: BigInt(128 * MB), reservation: -1n },
+      cpu: { shares: 512, quota: -1n, period: 100_000 },
+      pids: { limit: -1n },
+    });
+    const told = limits(id).length;
+    await mendLimits({ store: host.store, log: NO_LOG }, container, task);
+    expect(limits(id)).toHaveLength(told);
+  });
+
+  test("are refused in Docker's words", async () => {
+    await started("web", limited);
+    await started("free");
+    await started("slow", { HostConfig: { CpuQuota: 5000 } });
+    await started("fast", { HostConfig: { NanoCpus: 1e9 } });
+    const cases: [string, unknown, number, string][] = [
+      ["web", { Memory: MB }, 400, "Minimum memory limit allowed is 6MB"],
+      [
+        "web",
+        { Memory: 50 * MB, MemorySwap: 10 * MB },
+        400,
+        "Minimum memoryswap limit should be larger than memory limit, see usage",
+      ],
+      [
+        "web",
+        { Memory: 50 * MB, MemoryReservation: 60 * MB },
+        400,
+        "Minimum memory limit can not be less than memory reservation limit, see usage",
+      ],
+      [
+        "free",
+        { Memory: 50 * MB },
+        409,
+        "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+      ],
+      [
+        "web",
+        { NanoCpus: 5e9 },
+        400,
+        "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
+      ],
+      ["web", { NanoCpus: 1e9, CpuQuota: 5000 }, 400, "Nano CPUs and CPU Quota cannot both be set"],
+      [
+        "slow",
+        { NanoCpus: 1e9 },
+        409,
+        "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set",
+      ],
+      [
+        "fast",
+        { CpuPeriod: 5000 },
+        409,
+        "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set",
+      ],
+      ["web", { CpusetCpus: "9" }, 400, "Requested CPUs are not available - requested 9, available: 0-1"],
+      [
+        "web",
+        { CpusetMems: "3" },
+        400,
+        "Requested memory nodes are not available - requested 3, available: 0",
+      ],
+      ["web", { CpusetCpus: "x" }, 400, "Invalid value x for cpuset cpus: invalid format: x"],
+      ["web", { BlkioWeight: 5 }, 400, "Range of blkio weight is from 10 to 1000"],
+    ];
+    for (const [name, body, status, message] of cases)
+      expect(await update(name, body)).toMatchObject({
+        status,
+        json: { message: expect.stringContaining(message) },
+      });
+    expect(host.actions()).not.toContain("update");
+  });
 });
 
 describe("rates", () => {

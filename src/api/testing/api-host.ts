@@ -23,12 +23,14 @@ import { HealthChecks } from "../../engine/containers/health-monitor.ts";
 import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
+import { SharedStats } from "../../core/stats/shared-stats.ts";
 import { MemoryEventBus } from "../../core/events/memory-bus.ts";
 import { FakeRegistries } from "../../engine/testing/fake-registries.ts";
 import { FakeNetwork } from "../../engine/testing/fake-network.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
 import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
+import type { LinkCounters } from "../../linux/netlink/link-counters.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { EventMessage } from "../../specs/engine/system.ts";
 import type { ContainerRouteDeps } from "../routes/containers.ts";
@@ -37,12 +39,14 @@ import { execRoutes } from "../routes/exec.ts";
 import { imageRoutes } from "../routes/images.ts";
 import { networkRoutes } from "../routes/networks.ts";
 import { registryRoutes } from "../routes/registry.ts";
+import { type StatsRouteDeps, statsRoutes } from "../routes/stats.ts";
 import { systemRoutes } from "../routes/system.ts";
 import { createApiServer } from "../server.ts";
 
 export const TEST_FACTS: HostFacts = {
   cgroup: { version: 1, controllers: new Map([["memory", { mountPoint: "/m", own: "/" }]]) },
   cpuCount: 2,
+  memoryNodes: [0],
   memoryBytes: 8 << 30,
   kernelRelease: "6.0.0-test",
   lastCapability: 40,
@@ -75,6 +79,7 @@ export class ApiHost implements AsyncDisposable {
   readonly registries = new FakeRegistries();
   readonly tasks = new FakeTasks();
   readonly snapshots = new FakeSnapshots();
+  readonly stats = new SharedStats({ intervalMs: 10, spanMs: 1, keptMs: 5000 });
   readonly images = new FakeImages();
   readonly published: EventMessage[] = [];
   readonly #recording = {
@@ -87,11 +92,13 @@ export class ApiHost implements AsyncDisposable {
   readonly metadata: Metadata;
   readonly store: ContainerStore;
   readonly network: FakeNetwork;
-  readonly deps: ContainerRouteDeps;
+  readonly deps: ContainerRouteDeps & StatsRouteDeps;
   /** Of the health checks. */
   readonly clock = new FakeClock();
   readonly healthChecks: HealthChecks;
   readonly logText: string[] = [];
+  /** Links of every container's network namespace. */
+  links: ReadonlyMap<string, LinkCounters> | undefined = new Map();
   /** What `ps` answers. */
   runPs: (args: readonly string[]) => ProgramResult = () => ({ exitCode: 1, stdout: "", stderr: "no ps" });
   readonly #server: Server;
@@ -112,7 +119,7 @@ export class ApiHost implements AsyncDisposable {
       network: "bridge",
     });
     this.network = new FakeNetwork(this.metadata);
-    const deps: ContainerRouteDeps = {
+    const deps: ContainerRouteDeps & StatsRouteDeps = {
       store: this.store,
       locks: new KeyedLock(),
       tasks: this.tasks,
@@ -134,6 +141,9 @@ export class ApiHost implements AsyncDisposable {
       readLog: (_sink, options) => this.#readLog(options.framed),
       processesOf: (pid) => Promise.resolve([pid]),
       runPs: (args) => Promise.resolve(this.runPs(args)),
+      stats: this.stats,
+      readSystemCpu: () => ({ totalNs: BigInt(Date.now()) * 2_000_000n, online: 2 }),
+      readLinks: () => Promise.resolve(this.links),
       restartDue: (container: Container) => startAgain(deps, container),
       mayRestart: () => true,
       health: { watch: (container, task) => this.healthChecks.watch(container, task) },
@@ -181,6 +191,7 @@ export class ApiHost implements AsyncDisposable {
           events: this.hub,
         }),
         ...containerRoutes(deps),
+        ...statsRoutes(deps),
         ...execRoutes({ ...deps, buildExecProcess: fakeProcess }),
         ...imageRoutes({
           images: this.images,

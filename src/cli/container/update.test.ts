@@ -34,6 +34,35 @@ const bodies: [string[], unknown][] = [
     },
   ],
   [["--publish-rm=80"], { Networking: { PublishRemove: { "80/tcp": [{ HostIp: "", HostPort: "" }] } } }],
+  [
+    ["-m", "64m", "--memory-swap=-1", "--memory-reservation", "10m", "--cpus", "1.5", "--pids-limit", "-1"],
+    {
+      Memory: 64 << 20,
+      MemorySwap: -1,
+      MemoryReservation: 10 << 20,
+      NanoCpus: 1_500_000_000,
+      PidsLimit: -1,
+      Networking: {},
+    },
+  ],
+  [
+    "-c 512 --cpu-period 50000 --cpu-quota 20000 --cpuset-cpus 0-1 --cpuset-mems 0 --blkio-weight 300".split(
+      " ",
+    ),
+    {
+      CpuShares: 512,
+      CpuPeriod: 50_000,
+      CpuQuota: 20_000,
+      CpusetCpus: "0-1",
+      CpusetMems: "0",
+      BlkioWeight: 300,
+      Networking: {},
+    },
+  ],
+  [
+    ["--cpu-rt-period", "1000000", "--cpu-rt-runtime", "950000"],
+    { CpuRealtimePeriod: 1_000_000, CpuRealtimeRuntime: 950_000, Networking: {} },
+  ],
   [["--net-rate-in", "1.5m", "--net-rate-out=0"], { Networking: { RateIn: 1_500_000, RateOut: 0 } }],
 ];
 for (const [flags, body] of bodies)

@@ -4,6 +4,7 @@ import { Exit } from "../exit.ts";
 import { FlagSet } from "../flags.ts";
 import { type PortBinding, parsePublish } from "../options/ports.ts";
 import { restartPolicy } from "../options/create-body.ts";
+import { limitFlags, limitsBody } from "../options/limits.ts";
 import { rateFlags } from "../options/rates.ts";
 import { fromPairs } from "../options/values.ts";
 import { forEach, segment } from "./each.ts";
@@ -35,6 +36,7 @@ export function command(): Command {
 
 export function updateFlags(flags: FlagSet) {
   return {
+    ...limitFlags(flags),
     ...rateFlags(flags),
     publishAdd: flags.list("publish-add", "Publish one more port of a container to the host"),
     publishRemove: flags.list("publish-rm", "Publish a port of a container no longer"),
@@ -46,6 +48,7 @@ export function updateFlags(flags: FlagSet) {
 export function updateBody(flags: ReturnType<typeof updateFlags>): Readonly<Record<string, unknown>> {
   const { publishAdd, publishRemove, rateIn, rateOut, restart } = flags;
   return {
+    ...limitsBody(flags),
     ...(restart.changed ? { RestartPolicy: usable(() => restartPolicy(restart.value)) } : {}),
     Networking: {
       ...(publishAdd.changed ? { PublishAdd: bindingsOf(publishAdd.value) } : {}),

@@ -1,5 +1,5 @@
 /** The flags of `run` and `create` that describe the container. */
-import { Flag, FlagSet, type FlagOptions, parseUint16 } from "../flags.ts";
+import { Flag, FlagSet } from "../flags.ts";
 import {
   type DeviceRequestBody,
   parseBytesPerSecond,
@@ -10,6 +10,7 @@ import {
 } from "./devices.ts";
 import { type MountBody, parseMount } from "./mounts.ts";
 import { type NetworkAttachment, parseNetwork } from "./networks.ts";
+import { bytes, limitFlags } from "./limits.ts";
 import { rateFlags } from "./rates.ts";
 import * as values from "./values.ts";
 
@@ -26,10 +27,6 @@ function repeated<T>(
 ): Flag<readonly T[]> {
   const { shownDefault, valueName = "list" } = options;
   return flags.custom<readonly T[]>(name, [], usage, { valueName, shownDefault, parse: append(parse) });
-}
-
-function bytes(flags: FlagSet, name: string, usage: string, options: FlagOptions = {}): Flag<number> {
-  return flags.custom(name, 0, usage, { valueName: "bytes", ...options, parse: values.parseBytes });
 }
 
 function duration(flags: FlagSet, name: string, usage: string): Flag<number> {
@@ -65,16 +62,6 @@ export function containerFlags(flags: FlagSet, verb: "running" | "creating") {
       short: "a",
       check: values.checkAttach,
     }),
-    blkioWeight: flags.custom(
-      "blkio-weight",
-      0,
-      "Block IO (relative weight), between 10 and 1000, or 0 to disable",
-      {
-        valueName: "uint16",
-        shownDefault: "0",
-        parse: parseUint16,
-      },
-    ),
     blkioWeightDevice: repeated(
       flags,
       "blkio-weight-device",
@@ -91,14 +78,6 @@ export function containerFlags(flags: FlagSet, verb: "running" | "creating") {
     cidfile: flags.string("cidfile", "", "Write the container ID to the file"),
     cpuCount: flags.int("cpu-count", 0, "CPU count (Windows only)", { hidden: true }),
     cpuPercent: flags.int("cpu-percent", 0, "CPU percent (Windows only)", { hidden: true }),
-    cpuPeriod: flags.int("cpu-period", 0, "Limit CPU CFS (Completely Fair Scheduler) period"),
-    cpuQuota: flags.int("cpu-quota", 0, "Limit CPU CFS (Completely Fair Scheduler) quota"),
-    cpuRtPeriod: flags.int("cpu-rt-period", 0, "Limit CPU real-time period in microseconds"),
-    cpuRtRuntime: flags.int("cpu-rt-runtime", 0, "Limit CPU real-time runtime in microseconds"),
-    cpuShares: flags.int("cpu-shares", 0, "CPU shares (relative weight)", { short: "c" }),
-    cpus: flags.custom("cpus", 0, "Number of CPUs", { valueName: "decimal", parse: values.parseNanoCpus }),
-    cpusetCpus: flags.string("cpuset-cpus", "", "CPUs in which to allow execution (0-3, 0,1)"),
-    cpusetMems: flags.string("cpuset-mems", "", "MEMs in which to allow execution (0-3, 0,1)"),
     device: flags.list("device", "Add a host device to the container"),
     deviceCgroupRule: flags.list("device-cgroup-rule", "Add a rule to the cgroup allowed devices list", {
       check: values.checkDeviceCgroupRule,
@@ -203,17 +182,6 @@ export function containerFlags(flags: FlagSet, verb: "running" | "creating") {
     logDriver: flags.string("log-driver", "", "Logging driver for the container"),
     logOpt: flags.list("log-opt", "Log driver options"),
     macAddress: flags.string("mac-address", "", "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
-    memory: bytes(flags, "memory", "Memory limit", { short: "m" }),
-    memoryReservation: bytes(flags, "memory-reservation", "Memory soft limit"),
-    memorySwap: flags.custom(
-      "memory-swap",
-      0,
-      "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
-      {
-        valueName: "bytes",
-        parse: values.parseSwapBytes,
-      },
-    ),
     memorySwappiness: flags.int("memory-swappiness", -1, "Tune container memory swappiness (0 to 100)"),
     mount: flags.custom<readonly MountBody[]>("mount", [], "Attach a filesystem mount to the container", {
       valueName: "mount",
@@ -224,13 +192,13 @@ export function containerFlags(flags: FlagSet, verb: "running" | "creating") {
       valueName: "network",
       parse: append(parseNetwork),
     }),
+    ...limitFlags(flags),
     ...rateFlags(flags),
     networkAlias: flags.list("network-alias", "Add network-scoped alias for the container"),
     noHealthcheck: flags.bool("no-healthcheck", false, "Disable any container-specified HEALTHCHECK"),
     oomKillDisable: flags.bool("oom-kill-disable", false, "Disable OOM Killer"),
     oomScoreAdj: flags.int("oom-score-adj", 0, "Tune host's OOM preferences (-1000 to 1000)"),
     pid: flags.string("pid", "", "PID namespace to use"),
-    pidsLimit: flags.int("pids-limit", 0, "Tune container pids limit (set -1 for unlimited)"),
     platform: flags.string("platform", "", "Set platform if server is multi-platform capable"),
     privileged: flags.bool("privileged", false, "Give extended privileges to this container"),
     publish: flags.list("publish", "Publish a container's port(s) to the host", { short: "p" }),

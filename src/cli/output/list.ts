@@ -43,22 +43,23 @@ const ONE_LINE_ESCAPES: ReadonlyMap<string, string> = new Map([
   ["\\n", "\n"],
 ]);
 
+/** Where a list goes. */
+export type Printer = Pick<Cli, "out" | "printMade">;
+
 /** Prints the list; a template's errors end the command with status 1. */
 export async function printList<Row>(
-  cli: Cli,
+  cli: Printer,
   spec: ListSpec<Row>,
   { format, quiet }: ListFormat,
 ): Promise<void> {
-  const cell = (row: Row, name: string): string =>
-    spec.fields.find((field) => field.name === name)?.text(row) ?? "";
+  const fields = new Map(spec.fields.map((field) => [field.name, field]));
+  const cell = (row: Row, name: string): string => fields.get(name)?.text(row) ?? "";
   if (quiet && (format === "" || format === "table")) {
     await cli.printMade(spec.rows.map((row) => `${cell(row, spec.identity)}\n`).join(""));
     return;
   }
   if (format === "" || format === "table") {
-    const header = spec.columns.map(
-      (name) => spec.fields.find((field) => field.name === name)?.header ?? name,
-    );
+    const header = spec.columns.map((name) => fields.get(name)?.header ?? name);
     const lines = [header, ...spec.rows.map((row) => spec.columns.map((name) => oneLine(cell(row, name))))];
     await cli.out.write(`${alignColumns(lines.map((cells) => cells.join("\t")).join("\n"))}\n`);
     return;
@@ -83,7 +84,7 @@ function oneLine(text: string): string {
   return plainText(text.replaceAll(/[\t\n]/g, " "));
 }
 
-async function printTemplate<Row>(cli: Cli, spec: ListSpec<Row>, format: string): Promise<void> {
+async function printTemplate<Row>(cli: Printer, spec: ListSpec<Row>, format: string): Promise<void> {
   const { compileTemplate, TemplateError } = await import("./template.ts");
   const isTable = format.startsWith("table ");
   const source = format === "json" ? "{{json .}}" : isTable ? format.slice("table ".length) : format;

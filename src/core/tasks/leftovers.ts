@@ -12,6 +12,8 @@ import {
   killProcess,
   processesRunning,
 } from "../../linux/process-identity.ts";
+import type { CgroupSample } from "../../linux/cgroup-use.ts";
+import type { LinuxResources } from "../../specs/oci-runtime/resources.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import type { ForeignRuntimes } from "./foreign-runtime.ts";
 import type { Planner } from "./planner.ts";
@@ -19,8 +21,10 @@ import type { RunDirectories } from "./run-directory.ts";
 import { shimArguments } from "./spawn-shim.ts";
 import type { TaskExit } from "./tasks.ts";
 
-/** What the tasks' cgroups are to their manager; the functions of linux/task-cgroup.ts. */
+/** What the tasks' cgroups are to their manager; functions of linux/task-cgroup.ts, cgroup-use.ts and cgroup-update.ts. */
 export interface TaskCgroups {
+  use(dirs: readonly string[]): Promise<CgroupSample | undefined>;
+  update(dirs: readonly string[], resources: LinuxResources): Promise<void>;
   freeze(dirs: readonly string[]): Promise<void>;
   thaw(dirs: readonly string[]): Promise<void>;
   isFrozen(dirs: readonly string[]): Promise<boolean>;

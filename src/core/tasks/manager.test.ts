@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { Duplex } from "node:stream";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fail } from "../../base/errors.ts";
+import { exampleUse } from "../../linux/testing/example-use.ts";
 import type { CreatedTask, ExecOptions } from "./tasks.ts";
 import { TaskStartError } from "./tasks.ts";
 import { EXEC_STEP, PROCESS, SPEC, TaskWorld, runOptions } from "./testing/task-world.ts";
@@ -323,6 +325,27 @@ test("pause() and resume() freeze the task's own cgroups, and exec() refuses in 
   await task.resume();
   await task.exec(execOptions("e1"));
   expect(world.acts).toEqual(["freeze /cg/test/c1", "thaw /cg/test/c1"]);
+});
+
+test("use() reads the task's own cgroups, and limit() writes them", async () => {
+  const task = await world.manager().run(runOptions("c1"), NEVER);
+  world.used = exampleUse(5n);
+  expect((await task.use()).cpu.usage.total).toBe(5n);
+  await task.limit({ pids: { limit: 9n } });
+  expect(world.acts).toEqual(["use /cg/test/c1", "limit /cg/test/c1 to 9"]);
+});
+
+test("use() and limit() say that a task has ended, however they come to know", async () => {
+  const task = await world.manager().run(runOptions("c1"), NEVER);
+  world.refusal = fail("not_found", "the cgroup does not exist");
+  expect(await failureOf(task.use())).toMatchObject({ category: "conflict" });
+  expect(await failureOf(task.limit({}))).toMatchObject({ category: "conflict" });
+  world.refusal = fail("invalid_argument", "too low");
+  expect(await failureOf(task.limit({}))).toMatchObject({ category: "invalid_argument" });
+  world.shim("c1").exit({ exitCode: 0 });
+  await task.exited;
+  world.used = exampleUse(5n);
+  expect(await failureOf(task.use())).toMatchObject({ category: "conflict" });
 });
 
 // ---- after a restart of the daemon ----

@@ -1,5 +1,7 @@
 /** The manager with the real shim and the kernel. The containers see the host's /usr, read-only. */
 import type { Duplex } from "node:stream";
+import { updateCgroup } from "../../linux/cgroup-update.ts";
+import { readCgroupUse } from "../../linux/cgroup-use.ts";
 import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import {
   existsSync,
@@ -72,7 +74,7 @@ function newManager(answerTimeoutMs = 2000): TaskManager {
       make: () => Promise.reject(new Error("there are no other runtimes here")),
     },
     planner: runtimePlanner(readHostFacts()),
-    cgroups: { clear, freeze, isFrozen, thaw },
+    cgroups: { clear, freeze, isFrozen, thaw, update: updateCgroup, use: readCgroupUse },
     pidfds: native,
     spawnShim: shimSpawner(pathOfDescriptor(native.sealedExecutable(paths.shim)), "ignore"),
     answerTimeoutMs,

@@ -10,6 +10,8 @@ import {
   decodeKept,
   decodeProcess,
 } from "../../shim/protocol.ts";
+import type { CgroupSample } from "../../linux/cgroup-use.ts";
+import type { LinuxResources } from "../../specs/oci-runtime/resources.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import type { ForeignContainer, ForeignExec } from "./foreign-runtime.ts";
 import type { LeftoverDeps } from "./leftovers.ts";
@@ -200,6 +202,26 @@ export class ShimTask implements Task {
       await this.#deps.cgroups.thaw(this.#deps.planner.cgroupDirs(this.id, this.spec));
     else await this.foreign.resume();
     this.#isPaused = false;
+  }
+
+  async use(): Promise<CgroupSample> {
+    this.#mustLive("conflict");
+    const use = await this.#deps.cgroups.use(this.#cgroupDirs());
+    if (use === undefined) throw this.#notRunning("conflict");
+    return use;
+  }
+
+  async limit(resources: LinuxResources): Promise<void> {
+    this.#mustLive("conflict");
+    try {
+      await this.#deps.cgroups.update(this.#cgroupDirs(), resources);
+    } catch (error) {
+      throw this.#isEnded || isCategory(error, "not_found") ? this.#notRunning("conflict", error) : error;
+    }
+  }
+
+  #cgroupDirs(): readonly string[] {
+    return this.foreign?.cgroupDirs(this.spec) ?? this.#deps.planner.cgroupDirs(this.id, this.spec);
   }
 
   async keep(name: string, descriptor: number): Promise<void> {

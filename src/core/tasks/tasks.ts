@@ -7,6 +7,8 @@
  * another runtime's also `runtime.json`, and what is named in foreign-commands.ts: the runtime's state, logs and sockets.
  */
 import type { Duplex } from "node:stream";
+import type { CgroupSample } from "../../linux/cgroup-use.ts";
+import type { LinuxResources } from "../../specs/oci-runtime/resources.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import type { RootfsMount } from "../snapshots/snapshotter.ts";
 
@@ -135,6 +137,13 @@ export interface Task {
   kept(): Promise<ReadonlyMap<string, number>>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** What it has used so far, execs included. `conflict` when it has ended. */
+  use(): Promise<CgroupSample>;
+  /**
+   * Has it live within these limits from now on; what they do not name stays as it is. All of them or none: throws
+   * `invalid_argument` for what the kernel refuses, `conflict` when it has ended. They end with the task.
+   */
+  limit(resources: LinuxResources): Promise<void>;
 }
 
 export interface Tasks {

@@ -40,6 +40,8 @@ export interface RuntimeState {
   readonly pausedToCommit: boolean;
   /** Null without a health check, and before the first start. */
   readonly health: Health | null;
+  /** Its cgroup may have other limits than it was asked for with. */
+  readonly limitsChanging: boolean;
 }
 
 export const CREATED: RuntimeState = {
@@ -54,4 +56,5 @@ export const CREATED: RuntimeState = {
   stoppedByUser: false,
   pausedToCommit: false,
   health: null,
+  limitsChanging: false,
 };

@@ -19,6 +19,7 @@ import {
   settleNetworks,
   type RestoreNetworksDeps,
 } from "../networks/restore-networks.ts";
+import { mendLimits } from "./change-limits.ts";
 import type { Container } from "./container.ts";
 import { healthUnwatched } from "./health.ts";
 import type { HealthChecks } from "./health-monitor.ts";
@@ -94,6 +95,7 @@ async function adopt(deps: RestoreDeps, container: Container, task: Task): Promi
   const found = task.isPaused ? "paused" : "running";
   if (found !== status) deps.store.setState(container, { status: found });
   deps.store.setState(container, { pid: task.pid });
+  await mendLimits(deps, container, task);
   await adoptNetworks(deps, container, task);
   deps.health.watch(container, task);
   watch(deps, container, task);

@@ -1,6 +1,7 @@
 /** Limits and devices of a container, from Docker's flags. */
 import { fail } from "../../base/errors.ts";
 import type { ResolvedDevices } from "../../linux/device-nodes.ts";
+import type { Limits } from "./update-resources.ts";
 import type { HostConfig, Resources, ThrottleDevice } from "../../specs/engine/container.ts";
 import type { BlockIoThrottle, LinuxDeviceRule, LinuxResources } from "../../specs/oci-runtime/resources.ts";
 import type { LinuxDevice } from "../../specs/oci-runtime/spec.ts";
@@ -11,7 +12,7 @@ const CPU_PERIOD_US = 100_000;
 export function buildLimits(host: Resources, devices: ResolvedDevices | undefined): LinuxResources {
   return {
     memory: memoryLimits(host),
-    cpu: cpuLimits(host),
+    cpu: { ...cpuLimits(host), ...realtimeLimits(host) },
     ...(host.PidsLimit === null || host.PidsLimit === 0 ? {} : { pids: { limit: BigInt(host.PidsLimit) } }),
     blockIO: blockIoLimits(host, devices),
   };
@@ -30,7 +31,8 @@ function memoryLimits(host: Resources): NonNullable<LinuxResources["memory"]> {
   };
 }
 
-function cpuLimits(host: Resources): NonNullable<LinuxResources["cpu"]> {
+/** Those that can be changed later. */
+export function cpuLimits(host: Limits): NonNullable<LinuxResources["cpu"]> {
   if (host.CpuShares < 0) throw fail("invalid_argument", "shares: invalid argument");
   const fromCpus = host.NanoCpus > 0 ? Math.trunc((host.NanoCpus * CPU_PERIOD_US) / 1e9) : 0;
   const quota = fromCpus === 0 ? host.CpuQuota : fromCpus;
@@ -39,10 +41,15 @@ function cpuLimits(host: Resources): NonNullable<LinuxResources["cpu"]> {
     ...(host.CpuShares === 0 ? {} : { shares: host.CpuShares }),
     ...(quota === 0 ? {} : { quota: BigInt(quota) }),
     ...(period === 0 ? {} : { period }),
-    ...(host.CpuRealtimeRuntime === 0 ? {} : { realtimeRuntime: BigInt(host.CpuRealtimeRuntime) }),
-    ...(host.CpuRealtimePeriod === 0 ? {} : { realtimePeriod: host.CpuRealtimePeriod }),
     ...(host.CpusetCpus === "" ? {} : { cpus: host.CpusetCpus }),
     ...(host.CpusetMems === "" ? {} : { mems: host.CpusetMems }),
+  };
+}
+
+function realtimeLimits(host: Resources): NonNullable<LinuxResources["cpu"]> {
+  return {
+    ...(host.CpuRealtimeRuntime === 0 ? {} : { realtimeRuntime: BigInt(host.CpuRealtimeRuntime) }),
+    ...(host.CpuRealtimePeriod === 0 ? {} : { realtimePeriod: host.CpuRealtimePeriod }),
   };
 }
 

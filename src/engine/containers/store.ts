@@ -248,6 +248,7 @@ function readState(document: string | undefined): RuntimeState {
     stoppedByUser: fields.bool("stoppedByUser"),
     pausedToCommit: fields.bool("pausedToCommit"),
     health: readHealth(fields.object("health")),
+    limitsChanging: fields.bool("limitsChanging"),
   };
 }
 

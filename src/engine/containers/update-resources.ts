@@ -1,14 +1,78 @@
-/** Resources of an update. Pure. */
+/** Limits of an update: what may be asked for, and what a container has afterwards. Pure. */
 import { fail } from "../../base/errors.ts";
-import type { Resources } from "../../specs/engine/container.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
+import type { HostConfig, Resources } from "../../specs/engine/container.ts";
+import { checkLimits } from "./validate.ts";
 
-/** Clients send all of them, with zero for what is to stay. Throws `not_implemented`. */
-export function refuseResources(resources: Resources): void {
+/** Those that a container that runs can be given anew. */
+export const LIMITS = [
+  "BlkioWeight",
+  "CpuPeriod",
+  "CpuQuota",
+  "CpuShares",
+  "CpusetCpus",
+  "CpusetMems",
+  "Memory",
+  "MemoryReservation",
+  "MemorySwap",
+  "NanoCpus",
+  "PidsLimit",
+] as const;
+
+export type Limits = Pick<Resources, (typeof LIMITS)[number]>;
+
+/**
+ * Clients send all resources, with zero for what is to stay. Throws `invalid_argument` for values that are never right, and
+ * `not_implemented` for what cannot be changed.
+ */
+export function checkResources(
+  resources: Resources,
+  facts: Pick<HostFacts, "cpuCount" | "memoryNodes">,
+): void {
   for (const [name, value] of Object.entries(resources))
-    if (isWish(value)) throw fail("not_implemented", `"${name}" cannot be updated by this engine yet`);
+    if (isWish(name, value) && !LIMITS.some((limit) => limit === name))
+      throw fail("not_implemented", `"${name}" cannot be updated by this engine yet`);
+  checkLimits(resources, facts);
 }
 
-function isWish(value: Resources[keyof Resources]): boolean {
+function isWish(name: string, value: Resources[keyof Resources]): boolean {
   if (Array.isArray(value)) return value.length > 0;
+  if (name === "MemorySwappiness" && value === -1) return false;
   return value !== null && value !== 0 && value !== "" && value !== false;
+}
+
+/** What a container with `now` in force has with these wishes. Throws `conflict` for what does not go together, in Docker's words. */
+export function withResources(now: HostConfig, wish: Resources): Limits {
+  const refuse = (message: string): never => {
+    throw fail("conflict", message);
+  };
+  if (wish.NanoCpus > 0 && now.CpuPeriod > 0)
+    refuse("Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set");
+  if (wish.NanoCpus > 0 && now.CpuQuota > 0)
+    refuse("Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set");
+  if (wish.CpuPeriod > 0 && now.NanoCpus > 0)
+    refuse("Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set");
+  if (wish.CpuQuota > 0 && now.NanoCpus > 0)
+    refuse("Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
+  if (wish.Memory !== 0 && wish.MemorySwap === 0 && wish.Memory > now.MemorySwap)
+    refuse(
+      "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+    );
+  return {
+    BlkioWeight: wish.BlkioWeight || now.BlkioWeight,
+    CpuPeriod: wish.CpuPeriod || now.CpuPeriod,
+    CpuQuota: wish.CpuQuota || now.CpuQuota,
+    CpuShares: wish.CpuShares || now.CpuShares,
+    CpusetCpus: wish.CpusetCpus || now.CpusetCpus,
+    CpusetMems: wish.CpusetMems || now.CpusetMems,
+    Memory: wish.Memory || now.Memory,
+    MemoryReservation: wish.MemoryReservation || now.MemoryReservation,
+    MemorySwap: wish.MemorySwap || now.MemorySwap,
+    NanoCpus: wish.NanoCpus || now.NanoCpus,
+    PidsLimit: wish.PidsLimit || now.PidsLimit,
+  };
+}
+
+export function changedLimits(before: Limits, after: Limits): ReadonlySet<keyof Limits> {
+  return new Set(LIMITS.filter((name) => (before[name] ?? 0) !== (after[name] ?? 0)));
 }

@@ -7,18 +7,21 @@ import type { ContainerUpdateRequest, ContainerUpdateResponse } from "../../spec
 import { changePorts, wantsPorts, withPorts } from "../networks/change-ports.ts";
 import { changeRates } from "../networks/change-rates.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
+import type { HostFacts } from "../../linux/host-facts.ts";
 import { announce, type EventSink } from "./announce.ts";
+import { changeLimits } from "./change-limits.ts";
 import type { Container } from "./container.ts";
 import type { LiveChange } from "./live-change.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore } from "./store.ts";
-import { refuseResources } from "./update-resources.ts";
+import { checkResources, withResources } from "./update-resources.ts";
 import { checkOwnNetwork, checkRates, checkRestartPolicy } from "./validate.ts";
 
 export interface UpdateDeps {
   readonly store: ContainerStore;
   readonly locks: KeyedLock;
   readonly network: NetworkParts;
+  readonly facts: Pick<HostFacts, "cpuCount" | "memoryNodes">;
   readonly events: EventSink;
   readonly log: Logger;
 }
@@ -31,7 +34,7 @@ export async function update(
   container: Container,
   request: ContainerUpdateRequest,
 ): Promise<ContainerUpdateResponse> {
-  refuseResources(request.resources);
+  checkResources(request.resources, deps.facts);
   checkRestartPolicy(request.RestartPolicy);
   return await deps.locks.run(container.id, async () => {
     try {
@@ -68,7 +71,7 @@ function checkUpdatable(
 function updatedRecord(
   { network }: UpdateDeps,
   container: Container,
-  { RestartPolicy, Networking }: ContainerUpdateRequest,
+  { resources, RestartPolicy, Networking }: ContainerUpdateRequest,
 ): ContainerRecord {
   const { config, host, ...record } = withPorts(network.networks, container, Networking);
   const { RateIn, RateOut } = Networking;
@@ -77,6 +80,7 @@ function updatedRecord(
     config,
     host: {
       ...host,
+      ...withResources(container.host, resources),
       RestartPolicy: RestartPolicy.Name === "" ? host.RestartPolicy : RestartPolicy,
       NetRateIn: RateIn ?? host.NetRateIn,
       NetRateOut: RateOut ?? host.NetRateOut,
@@ -91,10 +95,11 @@ async function change(deps: UpdateDeps, container: Container, wanted: Container)
     deps.store.change(container, wanted, () => {});
     return [];
   }
+  const limits = changeLimits(deps.store, container, wanted, task);
   const rates = changeRates(deps.network, container, wanted);
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const ports = await changePorts(deps.network, container, wanted, { task, signal });
-  await changeRunning(deps, container, { wanted, task, parts: [...rates, ...ports.parts] });
+  await changeRunning(deps, container, { wanted, task, parts: [...limits, ...rates, ...ports.parts] });
   return ports.warnings;
 }
 

@@ -11,6 +11,7 @@ import type { ContainerConfig, HostConfig, RestartPolicy } from "../../specs/eng
 import { healthComplaint, healthPlan } from "./health.ts";
 import { isRuntime, type Runtimes, unknownRuntime } from "./runtimes.ts";
 import { parseSignal } from "./signals.ts";
+import type { Limits } from "./update-resources.ts";
 
 const MINIMUM_MEMORY = 6 << 20;
 
@@ -19,14 +20,15 @@ export function validateCreate(
   user: ContainerConfig,
   config: ContainerConfig,
   host: HostConfig,
-  facts: Pick<HostFacts, "cpuCount">,
+  facts: Pick<HostFacts, "cpuCount" | "memoryNodes">,
   runtimes: Runtimes,
 ): readonly string[] {
   const warnings: string[] = [];
   checkProcess(config);
   checkModes(host);
   if (!isRuntime(runtimes, host.Runtime)) throw unknownRuntime(host.Runtime);
-  checkResources(host, facts.cpuCount);
+  checkResources(host);
+  checkLimits(host, facts);
   checkRestart(host);
   checkHealth(user, config, host);
   checkNameService(host);
@@ -85,24 +87,34 @@ function checkModes(host: HostConfig): void {
     throw fail("invalid_argument", `Invalid isolation: "${host.Isolation}" - linux only supports 'default'`);
 }
 
-function checkResources(host: HostConfig, cpuCount: number): void {
-  const refuse = (message: string): never => {
-    throw fail("invalid_argument", message);
-  };
-  const { Memory, MemorySwap, MemoryReservation, MemorySwappiness, NanoCpus, CpuPeriod, CpuQuota } = host;
-  if (Memory !== 0 && Memory < MINIMUM_MEMORY) refuse("Minimum memory limit allowed is 6MB");
+function checkResources(host: HostConfig): void {
+  const { Memory, MemorySwap, MemorySwappiness } = host;
   if (Memory === 0 && MemorySwap > 0)
     refuse("You should always set the Memory limit when using Memoryswap limit, see usage");
+  if (MemorySwappiness !== null && (MemorySwappiness < -1 || MemorySwappiness > 100))
+    refuse(`Invalid value: ${MemorySwappiness}, valid memory swappiness range is 0-100`);
+  if (host.OomScoreAdj < -1000 || host.OomScoreAdj > 1000)
+    refuse(`Invalid value ${host.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
+  if (host.ShmSize < 0) refuse("SHM size can not be less than 0");
+}
+
+function refuse(message: string): never {
+  throw fail("invalid_argument", message);
+}
+
+/** What can be changed later, too, by itself. */
+export function checkLimits(
+  host: Limits,
+  { cpuCount, memoryNodes }: Pick<HostFacts, "cpuCount" | "memoryNodes">,
+): void {
+  const { Memory, MemorySwap, MemoryReservation, NanoCpus, CpuPeriod, CpuQuota } = host;
+  if (Memory !== 0 && Memory < MINIMUM_MEMORY) refuse("Minimum memory limit allowed is 6MB");
   if (Memory > 0 && MemorySwap > 0 && MemorySwap < Memory)
     refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
   if (MemoryReservation !== 0 && MemoryReservation < MINIMUM_MEMORY)
     refuse("Minimum memory reservation allowed is 6MB");
   if (Memory > 0 && MemoryReservation > Memory)
     refuse("Minimum memory limit can not be less than memory reservation limit, see usage");
-  if (MemorySwappiness !== null && (MemorySwappiness < -1 || MemorySwappiness > 100))
-    refuse(`Invalid value: ${MemorySwappiness}, valid memory swappiness range is 0-100`);
-  if (host.OomScoreAdj < -1000 || host.OomScoreAdj > 1000)
-    refuse(`Invalid value ${host.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
   if (NanoCpus > 0 && CpuPeriod > 0)
     refuse("Conflicting options: Nano CPUs and CPU Period cannot both be set");
   if (NanoCpus > 0 && CpuQuota > 0) refuse("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
@@ -114,26 +126,37 @@ function checkResources(host: HostConfig, cpuCount: number): void {
     refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
   if (CpuQuota > 0 && CpuQuota < 1000) refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
   if (host.CpuShares < 0) refuse(`invalid CPU shares ${host.CpuShares}`);
-  if (host.ShmSize < 0) refuse("SHM size can not be less than 0");
   if (host.BlkioWeight !== 0 && (host.BlkioWeight < 10 || host.BlkioWeight > 1000))
     refuse("Range of blkio weight is from 10 to 1000");
-  checkCpuSet(host.CpusetCpus, cpuCount);
+  const cpus = Array.from({ length: cpuCount }, (_, cpu) => cpu);
+  checkSet(host.CpusetCpus, "cpus", "CPUs", cpus);
+  checkSet(host.CpusetMems, "mems", "memory nodes", memoryNodes);
 }
 
-function checkCpuSet(text: string, cpuCount: number): void {
+/** `available` undefined: that is not known here. */
+function checkSet(text: string, key: string, what: string, available: readonly number[] | undefined): void {
   if (text === "") return;
   for (const part of text.split(",")) {
     const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim());
     const first = Number(match?.[1]);
     const last = Number(match?.[2] ?? match?.[1]);
     if (match === null || last < first)
-      throw fail("invalid_argument", `Invalid value ${text} for cpuset cpus: invalid format: ${text}`);
-    if (last >= cpuCount)
+      throw fail("invalid_argument", `Invalid value ${text} for cpuset ${key}: invalid format: ${text}`);
+    const missing =
+      available !== undefined && available.filter((n) => n >= first && n <= last).length <= last - first;
+    if (missing)
       throw fail(
         "invalid_argument",
-        `Requested CPUs are not available - requested ${text}, available: 0-${cpuCount - 1}`,
+        `Requested ${what} are not available - requested ${text}, available: ${listed(available)}`,
       );
   }
+}
+
+/** "0-3", or one by one where some are missing. */
+function listed(numbers: readonly number[]): string {
+  const [first = 0, last = first] = [numbers[0], numbers.at(-1)];
+  if (last - first !== numbers.length - 1) return numbers.join(",");
+  return first === last ? String(first) : `${first}-${last}`;
 }
 
 /** A policy without a name is none, or the one that is there; what else it says does not count then. */

@@ -1,6 +1,9 @@
 /** Tasks without processes: the test says what a program writes and when it ends. */
 import { Duplex, PassThrough } from "node:stream";
 import { fail } from "../../base/errors.ts";
+import type { CgroupSample } from "../../linux/cgroup-use.ts";
+import { exampleUse } from "../../linux/testing/example-use.ts";
+import type { LinuxResources } from "../../specs/oci-runtime/resources.ts";
 import {
   type AttachOptions,
   type ExecOptions,
@@ -114,6 +117,24 @@ export class FakeTask implements Task {
 
   async kept(): Promise<ReadonlyMap<string, number>> {
     return this.keeping;
+  }
+
+  /** What `use` tells, CPU time in nanoseconds; undefined: it has ended. */
+  cpuNs: bigint | undefined = 0n;
+  /** What `limit` was given. */
+  readonly limits: LinuxResources[] = [];
+  /** Why the kernel refuses each of them. */
+  failLimit: (resources: LinuxResources) => Error | undefined = () => undefined;
+
+  use(): Promise<CgroupSample> {
+    if (this.cpuNs === undefined) return Promise.reject(fail("conflict", `${this.id} is not running`));
+    return Promise.resolve(exampleUse(this.cpuNs));
+  }
+
+  limit(resources: LinuxResources): Promise<void> {
+    this.limits.push(resources);
+    const refusal = this.failLimit(resources);
+    return refusal === undefined ? Promise.resolve() : Promise.reject(refusal);
   }
 
   pause(): Promise<void> {

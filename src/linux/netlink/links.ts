@@ -37,6 +37,7 @@ export const IFLA = {
   master: 10,
   linkInfo: 18,
   alias: 20,
+  statistics: 23,
   namespaceFd: 28,
   extMask: 29,
   linkNamespaceId: 37,
@@ -237,6 +238,11 @@ export function linksQuestion(): Message {
   return message(RTM.getLink, FLAG.dump, linkHeader(0, undefined), [
     attribute.u32(IFLA.extMask, SKIP_STATISTICS),
   ]);
+}
+
+/** As `linksQuestion`, with what every link has carried. */
+export function countersQuestion(): Message {
+  return message(RTM.getLink, FLAG.dump, linkHeader(0, undefined), []);
 }
 
 function designated(link: number | string): readonly [Uint8Array, readonly Attribute[]] {

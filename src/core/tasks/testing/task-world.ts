@@ -4,6 +4,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NO_LOG } from "../../../base/log.ts";
+import type { CgroupSample } from "../../../linux/cgroup-use.ts";
 import type { ProcessIdentity } from "../../../shim/protocol.ts";
 import { FakeShim } from "../../../shim/testing/fake-shim.ts";
 import type { Spec } from "../../../specs/oci-runtime/spec.ts";
@@ -49,6 +50,11 @@ export class TaskWorld implements Disposable {
     },
   };
 
+  /** What every task has used; undefined: its cgroup is gone. */
+  used: CgroupSample | undefined;
+  /** Why the kernel refuses limits. */
+  refusal: Error | undefined;
+
   constructor() {
     this.root = mkdtempSync(join(tmpdir(), "tasks-"));
   }
@@ -73,6 +79,14 @@ export class TaskWorld implements Disposable {
         closeFd: () => {},
       },
       cgroups: {
+        use: async (dirs) => {
+          this.acts.push(`use ${dirs.join()}`);
+          return this.used;
+        },
+        update: async (dirs, resources) => {
+          this.acts.push(`limit ${dirs.join()} to ${resources.pids?.limit}`);
+          if (this.refusal !== undefined) throw this.refusal;
+        },
         freeze: async (dirs) => {
           this.acts.push(`freeze ${dirs.join()}`);
         },
