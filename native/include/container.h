@@ -96,6 +96,10 @@ int container_meet (int connection, struct container *c, struct err *e);
 /* After the child was reaped: whether the kernel's OOM killer struck in its cgroup. */
 bool container_was_oom_killed (const struct container *c);
 
+/* See cgroup_watch_oom and cgroup_ran_out_of_memory. Of a container that was released: -1, false. */
+int container_watch_oom (struct container *c);
+bool container_ran_out_of_memory (struct container *c, int watched);
+
 /* Runs the FINALLY ops, kills what is left in the task's cgroups (needed when it had no pid namespace of its own) and removes the
    directories that container_spawn made, retrying while the kernel still counts zombies. Closes all descriptors. */
 void container_release (struct container *c);

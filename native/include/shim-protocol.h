@@ -72,6 +72,7 @@ enum shim_kind {
 
   SHIM_EVENT_EXIT = 0x8000,      /* u32 exit_code (128+n if killed), u32 signal, u32 oom_killed, u64 exited_at_ns, u64 lost_log_bytes */
   SHIM_EVENT_EXEC_EXIT = 0x8001, /* str exec_id, u32 exit_code, u32 signal, u64 exited_at_ns; after its output is out */
+  SHIM_EVENT_OOM = 0x8002,       /* (nothing); memory has run out in the task's cgroup; before the exit of who is killed for it */
 };
 
 enum shim_flags {

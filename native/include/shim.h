@@ -117,7 +117,7 @@ struct kept {
 
 struct shim {
   int epoll_fd;
-  struct watch listener, children;
+  struct watch listener, children, oom;
   bool again;
   bool created;        /* SHIM_CREATE was accepted */
   bool others_ended;   /* who outlived the main process has been killed */
@@ -139,6 +139,8 @@ struct shim {
 /* ---- shim.c ---- */
 void shim_watch (struct shim *s, struct watch *w, int fd);
 void shim_unwatch (struct shim *s, struct watch *w);
+/* The main process is in its cgroup: subscribers are told from now on when memory runs out there. */
+void shim_watch_oom (struct shim *s);
 /* NULL when there is no memory. */
 uint8_t *shim_scratch (struct shim *s);
 /* Gives memory back when nothing happens for a while. */
@@ -183,6 +185,7 @@ void control_reply_started (struct process *p);
 void control_reply_failed (struct shim *s, struct process *p);
 void control_tell_exit (struct shim *s);
 void control_tell_exec_exit (struct shim *s, const struct process *p);
+void control_tell_oom (struct shim *s);
 void conn_send (struct conn *c, const void *head, size_t head_bytes, const void *data, size_t bytes);
 void conn_finish (struct conn *c);
 void conn_close (struct shim *s, struct conn *c);

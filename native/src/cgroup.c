@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -25,8 +26,10 @@ struct directory {
 
 struct cgroup_trail {
   struct directory *directories; /* the latest first: a child before its parent */
-  int oom_fd;
-  char *oom_path; /* of one that somebody else will make; NULL when there is none */
+  int oom_fd;         /* -1: somebody else will make it */
+  char *oom_path;     /* NULL when there is none */
+  bool has_bell;      /* of version 1, whose files cannot be watched themselves */
+  uint64_t oom_kills; /* as far as they have been told */
   bool kills_leftovers;
 };
 
@@ -187,8 +190,10 @@ static int perform (struct cgroup_trail *t, const struct plan_op_view *op, struc
     return give (path, uid, take_strv (&f), e);
   }
   default:
+    if ((t->oom_path = strdup (path)) == NULL)
+      return err_set (e, ENOMEM, "cannot remember \"%s\"", path);
     if ((op->flags & OPF_MAY_MISS) != 0)
-      return (t->oom_path = strdup (path)) == NULL ? err_set (e, ENOMEM, "cannot remember \"%s\"", path) : 0;
+      return 0;
     t->oom_fd = open (path, O_RDONLY | O_CLOEXEC);
     return t->oom_fd < 0 ? err_set (e, errno, "cannot open \"%s\"", path) : 0;
   }
@@ -234,21 +239,72 @@ int cgroup_leave (const struct plan *p, struct err *e) {
 
 /* ---- asking ---- */
 
-bool cgroup_was_oom_killed (const struct cgroup_trail *t) {
+/* -1 when it cannot be read (any more). */
+static int64_t oom_kills_in (int file) {
   char text[1024];
-  auto_fd late = t == NULL || t->oom_path == NULL ? -1 : open (t->oom_path, O_RDONLY | O_CLOEXEC);
-  int file = t == NULL ? -1 : late >= 0 ? late : t->oom_fd;
   ssize_t n = file < 0 ? -1 : pread (file, text, sizeof text - 1, 0);
 
   if (n < 0)
-    return false;
+    return -1;
   text[n] = '\0';
   for (const char *line = text; line != NULL; line = strchr (line, '\n')) {
     line += *line == '\n';
     if (strncmp (line, "oom_kill ", 9) == 0)
-      return strtoull (line + 9, NULL, 10) > 0;
+      return (int64_t) strtoull (line + 9, NULL, 10);
   }
-  return false;
+  return 0;
+}
+
+bool cgroup_was_oom_killed (const struct cgroup_trail *t) {
+  if (t == NULL || t->oom_path == NULL)
+    return false;
+  auto_fd late = t->oom_fd >= 0 ? -1 : open (t->oom_path, O_RDONLY | O_CLOEXEC);
+  return oom_kills_in (late >= 0 ? late : t->oom_fd) > 0;
+}
+
+/* ---- being told ---- */
+
+/* An eventfd that rings when memory runs out in a cgroup of version 1. */
+static int install_bell (const struct cgroup_trail *t) {
+  char control[PATH_MAX], order[32];
+  int directory_length = (int) (strrchr (t->oom_path, '/') - t->oom_path);
+  auto_fd bell = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  struct err e;
+
+  if (bell < 0 || snprintf (control, sizeof control, "%.*s/cgroup.event_control", directory_length, t->oom_path) >=
+                    (int) sizeof control)
+    return -1;
+  snprintf (order, sizeof order, "%d %d", bell, t->oom_fd);
+  if (write_file (control, order, false, &e) < 0)
+    return -1;
+  if (oom_kills_in (t->oom_fd) > 0)
+    eventfd_write (bell, 1);
+  return fd_release (&bell);
+}
+
+int cgroup_watch_oom (struct cgroup_trail *t) {
+  if (t == NULL || t->oom_path == NULL || strchr (t->oom_path, '/') == NULL)
+    return -1;
+  if (t->oom_fd < 0)
+    t->oom_fd = open (t->oom_path, O_RDONLY | O_CLOEXEC);
+  if (t->oom_fd < 0)
+    return -1;
+  t->has_bell = strcmp (strrchr (t->oom_path, '/'), "/memory.oom_control") == 0;
+  return t->has_bell ? install_bell (t) : fcntl (t->oom_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+bool cgroup_ran_out_of_memory (struct cgroup_trail *t, int watched) {
+  eventfd_t rings;
+  int64_t kills = t == NULL ? -1 : oom_kills_in (t->oom_fd);
+
+  if (kills < 0)
+    return false;
+  /* The bell rings before anybody is killed, and when nobody is to be. */
+  if (t->has_bell)
+    return eventfd_read (watched, &rings) == 0;
+  bool grew = (uint64_t) kills > t->oom_kills;
+  t->oom_kills = (uint64_t) kills;
+  return grew;
 }
 
 /* ---- walking a cgroup and what the container made below it ---- */

@@ -509,6 +509,14 @@ bool container_was_oom_killed (const struct container *c) {
   return cgroup_was_oom_killed (c->cgroups);
 }
 
+int container_watch_oom (struct container *c) {
+  return cgroup_watch_oom (c->cgroups);
+}
+
+bool container_ran_out_of_memory (struct container *c, int watched) {
+  return cgroup_ran_out_of_memory (c->cgroups, watched);
+}
+
 static void let_go_of_descriptors (struct container *c) {
   fd_close (&c->sync_fd);
   fd_close (&c->pidfd);

@@ -213,6 +213,14 @@ void control_tell_exec_exit (struct shim *s, const struct process *p) {
       send_frame (c, &f);
 }
 
+void control_tell_oom (struct shim *s) {
+  struct wire_frame f;
+  wire_begin (&f, SHIM_EVENT_OOM, 0);
+  for (struct conn *c = s->conns; c != NULL; c = c->next)
+    if (c->subscribed)
+      send_frame (c, &f);
+}
+
 bool control_finish_streams (struct shim *s, const struct process *p) {
   bool finished = true;
   for (struct conn *c = s->conns; c != NULL; c = c->next) {

@@ -198,6 +198,8 @@ static bool take_sync (struct shim *s, struct process *p, bool is_over) {
     if (p->go && !p->failed) {
       p->state = PROCESS_RUNNING;
       control_reply_started (p);
+      if (p == &s->main)
+        shim_watch_oom (s);
     } else if (p->state == PROCESS_SETTING_UP && !p->failed) {
       err_set (&p->failure, 0, "cannot set up the process: it was killed");
       process_fail (p);

@@ -177,6 +177,7 @@ static int set_up (struct shim *s, struct err *e) {
   if (hold_signals (s, e) < 0 || listen_here (s, e) < 0)
     return -1;
   process_init (&s->main);
+  s->oom.fd = -1;
   /* The newest is served first: what the others ask (to attach) is done before the daemon's CREATE. */
   for (int fd = DAEMON_FD; fd < end; fd++)
     control_add (s, fd, fd == DAEMON_FD);
@@ -205,8 +206,23 @@ static void main_never_lived (struct shim *s) {
   end_all (s);
 }
 
+void shim_watch_oom (struct shim *s) {
+  int fd = container_watch_oom (&s->main.container);
+  if (fd >= 0)
+    shim_watch (s, &s->oom, fd);
+}
+
+static void oom_turn (struct shim *s) {
+  if (s->oom.ready == 0)
+    return;
+  s->oom.ready = 0;
+  if (container_ran_out_of_memory (&s->main.container, s->oom.fd))
+    control_tell_oom (s);
+}
+
 /* A process namespace of its own takes everybody with it. Without one, the rest of the cgroup is killed here. */
 static void end_others (struct shim *s) {
+  shim_unwatch (s, &s->oom); /* it rings when a cgroup is removed, too */
   for (struct process *p = s->main.next; p != NULL; p = p->next)
     if (p->state < PROCESS_ENDED)
       pidfd_send_signal (p->container.pidfd, SIGKILL, NULL, 0);
@@ -317,11 +333,13 @@ static void children_turn (struct shim *s) {
   process_reap_all (s);
 }
 
-/* Requests before exits, exits before output, output before reports: so a reply is ahead of the event that follows it. */
+/* Requests before exits, why a process was killed before its exit, exits before output, output before reports: so a reply
+   is ahead of the event that follows it. */
 static void turn (struct shim *s) {
   s->again = false;
   s->turn_bytes = 0;
   control_accept (s);
+  oom_turn (s);
   for (struct process *p = &s->main; p != NULL; p = p->next)
     process_turn (s, p);
   children_turn (s);

@@ -2,6 +2,7 @@
  * hierarchy that may be written to. */
 #include <linux/bpf.h>
 
+#include "fds.h"
 #include "sandbox.h"
 
 #define V1_MEMORY "/sys/fs/cgroup/memory"
@@ -298,11 +299,17 @@ TEST ("a process that the kernel killed for its memory is known") {
     put_pivot (&b, false);
     put_exec (&b, STRV ("dd", "if=/dev/zero", "of=/dev/null", "count=1", oom ? "bs=64M" : "bs=1k"), STRV (), PATH);
     int out = start_plan (&b, -1, &c, &o);
-    MUST (out >= 0 && container_go (&c, &e) == 0);
+    MUST (out >= 0);
+    auto_fd watched = container_watch_oom (&c);
+    MUST (watched >= 0 && container_go (&c, &e) == 0);
     attend (&c, &out, &o);
     bool struck = container_was_oom_killed (&c);
+    bool told = container_ran_out_of_memory (&c, watched);
+    bool told_again = container_ran_out_of_memory (&c, watched);
     container_release (&c);
     CHECK (struck == (oom == 1));
+    CHECK (told == struck && !told_again);
+    CHECK (!container_ran_out_of_memory (&c, watched));
     CHECK (o.code == (oom ? 128 + SIGKILL : 0));
   }
 }

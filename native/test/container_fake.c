@@ -4,6 +4,7 @@
  *     FAKE_SPAWN_ERRNO=n    container_spawn fails with errno n
  *     FAKE_SETUP_ERRNO=n    the child reports a failed step before SYNC
  *     FAKE_OOM=1            container_was_oom_killed says yes
+ *     FAKE_OOM_BELL=1       memory has run out once, when somebody begins to watch
  */
 #include "container.h"
 
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -195,6 +197,17 @@ int container_go (struct container *c, struct err *e) {
 bool container_was_oom_killed (const struct container *c) {
   (void) c;
   return environment_number ("FAKE_OOM") != 0;
+}
+
+int container_watch_oom (struct container *c) {
+  (void) c;
+  return environment_number ("FAKE_OOM_BELL") != 0 ? eventfd (1, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+}
+
+bool container_ran_out_of_memory (struct container *c, int watched) {
+  eventfd_t rings;
+  (void) c;
+  return eventfd_read (watched, &rings) == 0;
 }
 
 void container_release (struct container *c) {

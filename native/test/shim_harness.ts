@@ -37,6 +37,7 @@ export const kinds = {
   error: 0x4001,
   exit: 0x8000,
   execExit: 0x8001,
+  oom: 0x8002,
 } as const;
 
 export const flags = {

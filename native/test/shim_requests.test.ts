@@ -200,6 +200,13 @@ describe("the end", () => {
     expect(Math.abs(Number(exit.exitedAtNs / 1_000_000n) - Date.now())).toBeLessThan(10_000);
   });
 
+  test("comes behind the news that memory has run out", async () => {
+    await using shim = new Shim({ binary, environment: { FAKE_OOM_BELL: "1" } });
+    await shim.create({ plan: plan(sh("sleep 0.1; exit 3")) });
+    expect((await shim.daemon.event(kinds.oom))?.payload).toHaveLength(0);
+    expect(await shim.exit()).toMatchObject({ exitCode: 3 });
+  });
+
   test("ends the shim, which leaves pid and exit and nothing else", async () => {
     await using shim = new Shim({ binary });
     await shim.run({ plan: plan(sh("true")) });

@@ -127,11 +127,13 @@ test("events arrive in order on a subscribed connection", async () => {
   const client = connection((event) => seen.push(event));
   await client.request({ kind: "subscribe" }, 2000);
   shim.execExit("e1", 3);
+  shim.runOutOfMemory();
   shim.exit({ exitCode: 143, signal: 15, exitedAtNs: 5n });
   await client.closed;
-  expect(seen.map(({ kind, exitCode }) => [kind, exitCode])).toEqual([
-    ["exec-exit", 3],
-    ["exit", 143],
+  expect(seen).toMatchObject([
+    { kind: "exec-exit", exitCode: 3 },
+    { kind: "oom" },
+    { kind: "exit", exitCode: 143 },
   ]);
 });
 

@@ -176,6 +176,12 @@ test("decodeMessage() reads an exit event", () => {
   });
 });
 
+test("decodeMessage() reads that memory has run out", () => {
+  const payload = Buffer.alloc(0);
+  expect(decodeMessage({ kind: 0x8002, tag: 0, payload })).toEqual({ kind: "event", event: { kind: "oom" } });
+  expect(() => decodeMessage({ kind: 0x8002, tag: 0, payload: Buffer.alloc(1) })).toThrow("1 bytes too many");
+});
+
 test("decodeMessage() passes over an event of a newer shim and refuses any other unknown kind", () => {
   const payload = Buffer.alloc(0);
   expect(decodeMessage({ kind: 0x8abc, tag: 0, payload })).toBeUndefined();

@@ -19,6 +19,7 @@
  *     event        when
  *     exit         the main process has ended, all output is in the log, the `exit` file is written
  *     exec-exit    an exec's process has ended and its output is out
+ *     oom          memory has run out in the task's cgroup; before the exit of who was killed for it
  *
  * A request's tag comes back with its answer; events carry tag 0.
  */
@@ -46,6 +47,7 @@ export const SHIM_KIND = {
   REPLY_ERROR: 0x4001,
   EVENT_EXIT: 0x8000,
   EVENT_EXEC_EXIT: 0x8001,
+  EVENT_OOM: 0x8002,
 } as const;
 
 /** `enum shim_flags`. */
@@ -146,7 +148,7 @@ export interface ShimExecExit {
   readonly exitedAtNs: bigint;
 }
 
-export type ShimEvent = ShimExit | ShimExecExit;
+export type ShimEvent = ShimExit | ShimExecExit | { readonly kind: "oom" };
 
 /** The shim refused a request. `op` is 1 + the index of the plan's step that failed, 0 when it was none. */
 export interface ShimErrorReply {
@@ -288,6 +290,8 @@ export function decodeMessage({ kind, tag, payload }: Frame): ShimMessage | unde
       }));
       return { kind: "event", event };
     }
+    case SHIM_KIND.EVENT_OOM:
+      return exactly("event", payload, () => ({ kind: "event", event: { kind: "oom" } }));
     default:
       if (kind >= FIRST_EVENT) return undefined;
       throw fail("internal", `unknown kind ${kind} in a shim's frame`);

@@ -196,6 +196,22 @@ test("an out-of-memory kill is told before the death", async () => {
   expect(host.actions().slice(-2)).toEqual(["oom", "die"]);
 });
 
+test("memory that runs out is told each time while the container runs on, and not once more at its end", async () => {
+  const task = await running("web");
+  task.runOutOfMemory();
+  expect(host.store.find("web").state.oomKilled).toBe(true);
+  expect((await host.call("GET", "/containers/web/json")).json).toMatchObject({
+    State: { Running: true, OOMKilled: true },
+  });
+  task.runOutOfMemory();
+  task.exit(0, { oomKilled: true });
+  await turn();
+  expect(host.actions().slice(-3)).toEqual(["oom", "oom", "die"]);
+  expect(host.store.find("web").state.oomKilled).toBe(true);
+  expect((await host.call("POST", "/containers/web/start")).status).toBe(204);
+  expect(host.store.find("web").state.oomKilled).toBe(false);
+});
+
 test("prune removes what does not run, as far as the filters allow", async () => {
   await running("up");
   await host.create("old", { Labels: { keep: "yes" } });

@@ -348,6 +348,19 @@ test("use() and limit() say that a task has ended, however they come to know", a
   expect(await failureOf(task.use())).toMatchObject({ category: "conflict" });
 });
 
+test("onOom() calls back each time, until it is taken away", async () => {
+  const task = await world.manager().run(runOptions("c1"), NEVER);
+  const seen: string[] = [];
+  const forget = task.onOom(() => seen.push("one"));
+  task.onOom(() => seen.push("other"));
+  world.shim("c1").runOutOfMemory();
+  await task.signal(0);
+  forget();
+  world.shim("c1").runOutOfMemory();
+  await task.signal(0);
+  expect(seen).toEqual(["one", "other", "other"]);
+});
+
 // ---- after a restart of the daemon ----
 
 test("reconnect() finds a running task again and hears of its exit", async () => {

@@ -43,6 +43,7 @@ export class ShimTask implements Task {
   readonly foreign: ForeignContainer | undefined;
   readonly #deps: LeftoverDeps;
   readonly #exited = Promise.withResolvers<TaskExit>();
+  readonly #oomListeners = new Set<() => void>();
   readonly #execs = new Map<string, (exit: ExecExit) => void>();
   #control: ShimConnection | undefined;
   #pid = 0;
@@ -204,6 +205,11 @@ export class ShimTask implements Task {
     this.#isPaused = false;
   }
 
+  onOom(listener: () => void): () => void {
+    this.#oomListeners.add(listener);
+    return () => this.#oomListeners.delete(listener);
+  }
+
   async use(): Promise<CgroupSample> {
     this.#mustLive("conflict");
     const use = await this.#deps.cgroups.use(this.#cgroupDirs());
@@ -285,6 +291,10 @@ export class ShimTask implements Task {
   }
 
   #onEvent(event: ShimEvent): void {
+    if (event.kind === "oom") {
+      for (const listener of this.#oomListeners) listener();
+      return;
+    }
     if (event.kind === "exec-exit") {
       const { execId, exitCode, signal } = event;
       this.#execs.get(execId)?.({ exitCode, signal });

@@ -137,6 +137,11 @@ export interface Task {
   kept(): Promise<ReadonlyMap<string, number>>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /**
+   * Calls back each time that its memory runs out, whichever of its processes wants more: before the end of the one that is
+   * killed is told. Not for what happened while nobody was connected to its shim. Returns a function that takes it away again.
+   */
+  onOom(listener: () => void): () => void;
   /** What it has used so far, execs included. `conflict` when it has ended. */
   use(): Promise<CgroupSample>;
   /**

@@ -33,11 +33,19 @@ const ALWAYS: RestartPolicy = { Name: "always", MaximumRetryCount: 0 };
 
 /** Follows a task to its end. The transition is one synchronous step, so it needs no lock. */
 export function watch(deps: MonitorDeps, container: Container, task: Task): void {
+  task.onOom(() => ranOutOfMemory(deps, container, task));
   task.exited
     .then((exit) => ended(deps, container, task, exit))
     .catch((error: unknown) =>
       deps.log.error("cannot record an exit", { id: container.id, error: messageOf(error) }),
     );
+}
+
+/** Of the main process, an exec's or any other's. Only the first time is a transition. */
+function ranOutOfMemory(deps: MonitorDeps, container: Container, task: Task): void {
+  if (container.task !== task) return;
+  if (!container.state.oomKilled) deps.store.setState(container, { oomKilled: true });
+  announce(deps.events, container, "oom");
 }
 
 function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskExit): void {
@@ -53,14 +61,15 @@ function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskEx
     status: nextStatus(state.status, delayMs === undefined ? "exit" : "backOff"),
     pid: 0,
     exitCode,
-    oomKilled: exit.oomKilled,
+    oomKilled: exit.oomKilled || state.oomKilled,
     finishedNs: exit.exitedAtNs,
     restartCount: state.restartCount + (delayMs === undefined ? 0 : 1),
     health: healthUnwatched(state.health),
   });
   const places = placesOf(deps.network.networks, container.id);
   const tell = (): void => {
-    if (exit.oomKilled) announce(deps.events, container, "oom");
+    // It happened while no daemon listened.
+    if (exit.oomKilled && !state.oomKilled) announce(deps.events, container, "oom");
     announceJoined(deps, places, "disconnect", container);
     announce(deps.events, container, "die", {
       exitCode: String(exitCode),

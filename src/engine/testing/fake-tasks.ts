@@ -119,6 +119,17 @@ export class FakeTask implements Task {
     return this.keeping;
   }
 
+  readonly #oomListeners = new Set<() => void>();
+
+  onOom(listener: () => void): () => void {
+    this.#oomListeners.add(listener);
+    return () => this.#oomListeners.delete(listener);
+  }
+
+  runOutOfMemory(): void {
+    for (const listener of this.#oomListeners) listener();
+  }
+
   /** What `use` tells, CPU time in nanoseconds; undefined: it has ended. */
   cpuNs: bigint | undefined = 0n;
   /** What `limit` was given. */

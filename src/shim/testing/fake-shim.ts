@@ -201,6 +201,10 @@ export class FakeShim {
     );
   }
 
+  runOutOfMemory(): void {
+    this.#event(encodeFrame(SHIM_KIND.EVENT_OOM, 0, (w) => w));
+  }
+
   /** The main process ends: `exit` file, event, and the end of the shim. */
   exit(exit: FakeExit): void {
     this.writeExit(exit);
