@@ -93,6 +93,17 @@ export const ROWS: readonly Row[] = [
     podman: true,
   },
   {
+    name: "stats --no-stream",
+    budgetMs: 150,
+    before:
+      "$CLI inspect c0 >/dev/null 2>&1 || $CLI run -d --name c0 --network none busybox sleep 100000 >/dev/null",
+    // Whoever has looked a moment ago is answered at once: this is the first look.
+    after: "$CLI rm -f c0 >/dev/null",
+    command: "$CLI stats --no-stream >/dev/null",
+    rounds: 5,
+    podman: true,
+  },
+  {
     name: "ps, empty",
     budgetMs: 8,
     before: "$CLI rm -f c0 n1c >/dev/null 2>&1; $CLI network rm n1 >/dev/null 2>&1; true",

@@ -170,7 +170,7 @@ engineSuite("update of limits", { needs: ["cgroup1"] }, (engine) => {
   });
 
   test("is refused below what is used, and changes nothing then", async () => {
-    const hoard = "x=$(yes 0123456789abcdef | head -c 30000000); echo full; sleep 100";
+    const hoard = "x=$(yes 0123456789abcdef | head -c 30000000); echo full; sleep 100; :";
     const id = await engine().ok([
       "run",
       "-d",
@@ -199,7 +199,9 @@ engineSuite("update of limits", { needs: ["cgroup1"] }, (engine) => {
       "hoard",
     ]);
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toStartWith(`Error response from daemon: Cannot update container ${id}: `);
+    expect(refused.stderr).toStartWith(
+      `Error response from daemon: Cannot update container ${id}: unable to set memory limit to 8388608`,
+    );
     expect(await cgroup("hoard", "memory/memory.limit_in_bytes")).toBe(String(128 << 20));
     expect(await cgroup("hoard", "pids/pids.max")).toBe("max");
     expect(await engine().ok(["inspect", "-f", "{{.HostConfig.Memory}}", "hoard"])).toBe(String(128 << 20));

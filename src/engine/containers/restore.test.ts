@@ -77,6 +77,27 @@ test("a running container is adopted, and its later exit recorded", async () => 
   expect(store.find("web").state).toMatchObject({ status: "exited", exitCode: 9, pid: 0 });
 });
 
+test("limits that were being changed when the daemon died are the kernel's afterwards", async () => {
+  const limited = { Memory: 64 << 20, CpuShares: 99 };
+  const id = await container("web", { status: "running", pid: 10, limitsChanging: true }, limited);
+  const other = await container("other", { status: "running", pid: 11 }, limited);
+  const tasks = [new FakeTask(id, 77, undefined), new FakeTask(other, 78, undefined)];
+  const { store } = await restart(...tasks);
+  expect(tasks.map(({ limits }) => limits.map(({ memory, cpu }) => [memory?.limit, cpu?.shares]))).toEqual([
+    [[BigInt(64 << 20), 99]],
+    [],
+  ]);
+  expect(store.find("web").state).toMatchObject({ status: "running", limitsChanging: false });
+});
+
+test("a container whose limits the kernel does not take goes on as it is", async () => {
+  const id = await container("web", { status: "running", pid: 10, limitsChanging: true });
+  const task = new FakeTask(id, 77, undefined);
+  task.failLimit = () => new Error("busy");
+  const { store } = await restart(task);
+  expect(store.find("web").state).toMatchObject({ status: "running", pid: 77, limitsChanging: true });
+});
+
 test("the firewall has at no time less than what goes on, and at the end nothing of what does not", async () => {
   await host.call("POST", "/networks/create", { Name: "front" });
   const ids = await Promise.all(
