@@ -152,7 +152,7 @@ static int unpack_into (int root, const char *path, const struct request *r, str
   struct stat st;
   struct input in;
   struct unpack u = {
-    .below = path + 1, .how = INSIDE, .keeps_kinds = r->keeps_kinds, .ids = r->has_ids ? &r->ids : NULL,
+    .below = path + 1, .shown = path, .how = INSIDE, .keeps_kinds = r->keeps_kinds, .ids = r->has_ids ? &r->ids : NULL,
   };
   int opened = open_in_root (root, path, O_PATH | INSIDE);
   if (opened < 0)
@@ -212,6 +212,7 @@ static int send_path (const char *path, const char *base, char *name, struct err
 static int receive (int argc, char **argv, struct apply_result *result, struct err *e) {
   struct input in;
   struct unpack u = { .below = "", .how = OPEN_ACROSS | OPEN_BENEATH, .keeps_kinds = true, .is_own = true };
+  u.shown = argv[1 + is (argv[1], "--owners")];
   u.uid = geteuid ();
   u.gid = getegid ();
   u.keeps_owners = is (argv[1], "--owners");
