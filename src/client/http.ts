@@ -9,6 +9,7 @@ import { fail } from "../base/errors.ts";
 const MAX_HEAD_BYTES = 64 * 1024;
 const MAX_CHUNK_LINE_BYTES = 4096;
 const END_OF_HEAD = Buffer.from("\r\n\r\n");
+const END_OF_LINE = Buffer.from("\r\n");
 const NOTHING = Buffer.alloc(0);
 
 export interface HttpRequest {
@@ -104,9 +105,8 @@ export class HttpConnection {
     for await (const chunk of body) {
       if (signal.aborted) return;
       if (chunk.length === 0) continue;
-      await this.#stream.write(Buffer.from(`${chunk.length.toString(16)}\r\n`));
-      await this.#stream.write(chunk);
-      await this.#stream.write(Buffer.from("\r\n"));
+      // One write: copying a piece costs less than two more trips to the kernel, and to whoever reads them.
+      await this.#stream.write(Buffer.concat([chunkHead(chunk.length), chunk, END_OF_LINE]));
     }
     await this.#stream.write(Buffer.from("0\r\n\r\n"));
   }
@@ -240,6 +240,10 @@ export class HttpConnection {
     this.#reusable = false;
     this.#stream.close();
   }
+}
+
+function chunkHead(length: number): Buffer {
+  return Buffer.from(`${length.toString(16)}\r\n`);
 }
 
 function isBrokenPipe(error: unknown): boolean {
