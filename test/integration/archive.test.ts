@@ -17,6 +17,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { expect, test } from "bun:test";
 import type { Answer, Engine } from "../support/engine.ts";
 import { hostileImage } from "../support/hostile-image.ts";
+import { must } from "../support/run.ts";
 import { engineSuite } from "../support/suite.ts";
 import { TarBuilder } from "../support/tar-builder.ts";
 import { until } from "../support/until.ts";
@@ -311,5 +312,34 @@ engineSuite("cp", {}, (engine) => {
     expect(readdirSync(outside)).toEqual([]);
     await cp(`${id}:/s`, join(here, "twin"));
     expect(readlinkSync(join(here, "twin", "link"))).toBe(outside);
+  });
+});
+
+/** A user and his ids that only the engine sees. */
+const OWN_USER =
+  "mount -t tmpfs tmpfs /opt; mkdir /opt/etc; cp -a /etc/. /opt/etc/; mount --bind /opt/etc /etc; printf 'remapped:x:4711:4711::/:/bin/false\\n' >> /etc/passwd; printf 'remapped:x:4711:\\n' >> /etc/group; printf 'remapped:700000:65536\\n' > /etc/subuid; printf 'remapped:900000:65536\\n' > /etc/subgid";
+
+engineSuite("cp with userns-remap", { flags: ["--userns-remap", "remapped"], host: OWN_USER }, (engine) => {
+  test("owners in archives are the container's, whether it runs or not", async () => {
+    const id = await engine().ok(["run", "-d", "--network", "none", "busybox", "sleep", "1000"]);
+    const archive = new TarBuilder().file("f", "x", { uid: 5, gid: 6 }).end();
+    const owners = async (): Promise<string> => {
+      const { stdout } = await engine().gantry(["cp", `${id}:/new`, "-"]);
+      return (await must(["tar", "--numeric-owner", "-tvf", "-"], { input: Buffer.from(stdout, "latin1") }))
+        .split("\n")
+        .map((line) => line.split(/\s+/)[1])
+        .join(" ")
+        .trim();
+    };
+    await engine().ok(["exec", id, "mkdir", "/new"]);
+    await engine().ok(["cp", "-", `${id}:/new`], { input: archive });
+    const inside = ["exec", id, "stat", "-c", "%u:%g", "/new", "/new/f"];
+    expect(await engine().ok(inside)).toBe("0:0\n5:6");
+    expect(await owners()).toBe("0/0 5/6");
+    await engine().ok(["stop", "-t", "0", id]);
+    expect(await owners()).toBe("0/0 5/6");
+    await engine().ok(["cp", "-", `${id}:/new`], { input: archive });
+    await engine().ok(["start", id]);
+    expect(await engine().ok(inside)).toBe("0:0\n5:6");
   });
 });
