@@ -30,6 +30,9 @@ const removeForty = "$CLI rm -f $(seq -f b%g 0 39) >/dev/null";
 const haveDebian =
   "$CLI image inspect debian:$ROUND >/dev/null 2>&1 || $CLI load -q -i /tmp/gantry-bench-debian-$ROUND.tar >/dev/null";
 
+const haveCopied =
+  "[ -e /tmp/gantry-bench-copied ] || head -c 100000000 /dev/urandom > /tmp/gantry-bench-copied";
+
 export const ROWS: readonly Row[] = [
   {
     name: "run --rm busybox true, network none",
@@ -181,6 +184,24 @@ export const ROWS: readonly Row[] = [
     before: haveDebian,
     command: "$CLI save -o /tmp/gantry-bench-saved.tar debian:$ROUND",
     after: "rm /tmp/gantry-bench-saved.tar",
+    rounds: 3,
+    podman: false,
+  },
+  {
+    name: "cp of 100 MB into a container",
+    budgetMs: 250,
+    before: `${haveCopied}; $CLI rm -f copied >/dev/null 2>&1; $CLI run -d --network none --name copied busybox sleep 1000 >/dev/null`,
+    command: "$CLI cp -q /tmp/gantry-bench-copied copied:/tmp/copied",
+    after: "$CLI rm -f copied >/dev/null",
+    rounds: 3,
+    podman: false,
+  },
+  {
+    name: "cp of 100 MB out of a container",
+    budgetMs: 250,
+    before: `${haveCopied}; $CLI rm -f copied >/dev/null 2>&1; $CLI run -d --network none --name copied busybox sleep 1000 >/dev/null; $CLI cp -q /tmp/gantry-bench-copied copied:/tmp/copied`,
+    command: "$CLI cp -q copied:/tmp/copied /tmp/gantry-bench-copied-out",
+    after: "$CLI rm -f copied >/dev/null; rm /tmp/gantry-bench-copied-out",
     rounds: 3,
     podman: false,
   },

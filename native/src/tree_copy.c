@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -152,7 +153,7 @@ static int unpack_into (int root, const char *path, const struct request *r, str
   struct stat st;
   struct input in;
   struct unpack u = {
-    .below = path + 1, .how = INSIDE, .keeps_kinds = r->keeps_kinds, .ids = r->has_ids ? &r->ids : NULL,
+    .below = path + 1, .shown = path, .how = INSIDE, .keeps_kinds = r->keeps_kinds, .ids = r->has_ids ? &r->ids : NULL,
   };
   int opened = open_in_root (root, path, O_PATH | INSIDE);
   if (opened < 0)
@@ -171,6 +172,18 @@ static int unpack_into (int root, const char *path, const struct request *r, str
   return done;
 }
 
+/* What is made through a mapped mount has to be somebody's there: the host's root is nobody. Capabilities that leaving user 0 takes from
+   the effective set come back with those that the sandbox leaves. */
+static int act_as_root_of (const struct shift_maps *ids, struct err *e) {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  if (ids_shift_owner (ids, &uid, &gid, e) < 0)
+    return -1;
+  setfsgid (gid);
+  setfsuid (uid);
+  return 0;
+}
+
 /* put [--ids UID_MAP GID_MAP] [--keep-kinds] VIEW -- PATH; PATH is absolute and clean. */
 static int write_container (int argc, char **argv, struct apply_result *result, struct err *e) {
   struct request r = { 0 };
@@ -185,7 +198,9 @@ static int write_container (int argc, char **argv, struct apply_result *result, 
   auto_fd root = container_open (count, view, true, &used, e);
   if (root == -2 || count - used != 1 || view[used][0] != '/')
     return 1;
-  if (root < 0 || tree_sandbox (root, TREE_FILE_CAPABILITIES, e) < 0)
+  if (root < 0 || (r.has_ids && act_as_root_of (&r.ids, e) < 0))
+    return -1;
+  if (tree_sandbox (root, TREE_FILE_CAPABILITIES, e) < 0)
     return -1;
   int done = unpack_into (root, view[used], &r, &o, result, e);
   output_close (&o);
@@ -212,6 +227,7 @@ static int send_path (const char *path, const char *base, char *name, struct err
 static int receive (int argc, char **argv, struct apply_result *result, struct err *e) {
   struct input in;
   struct unpack u = { .below = "", .how = OPEN_ACROSS | OPEN_BENEATH, .keeps_kinds = true, .is_own = true };
+  u.shown = argv[1 + is (argv[1], "--owners")];
   u.uid = geteuid ();
   u.gid = getegid ();
   u.keeps_owners = is (argv[1], "--owners");

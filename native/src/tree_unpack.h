@@ -12,6 +12,7 @@ struct shift_maps;
 
 struct unpack {
   const char *below;            /* where names begin: a clean path from the root; "" = the root */
+  const char *shown;            /* what the user calls that place */
   int how;                      /* flags of tree_open.h for everything that is opened */
   bool keeps_kinds;             /* no directory gives way to something else, and nothing else to a directory */
   const struct shift_maps *ids; /* the archive's ids → those on the disk; NULL = as they are */

@@ -9,6 +9,8 @@ import { fail } from "../base/errors.ts";
 const MAX_HEAD_BYTES = 64 * 1024;
 const MAX_CHUNK_LINE_BYTES = 4096;
 const END_OF_HEAD = Buffer.from("\r\n\r\n");
+/** Below that copying a piece is cheaper than sending it by itself. */
+const JOINED_BYTES = 16 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 export interface HttpRequest {
@@ -101,14 +103,20 @@ export class HttpConnection {
   }
 
   async #sendChunks(body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+    let isFirst = true;
     for await (const chunk of body) {
       if (signal.aborted) return;
       if (chunk.length === 0) continue;
-      await this.#stream.write(Buffer.from(`${chunk.length.toString(16)}\r\n`));
-      await this.#stream.write(chunk);
-      await this.#stream.write(Buffer.from("\r\n"));
+      // The end of a chunk goes with the head of the next: each write is a trip to the kernel, and one more read there.
+      const head = Buffer.from(`${isFirst ? "" : "\r\n"}${chunk.length.toString(16)}\r\n`);
+      isFirst = false;
+      if (chunk.length < JOINED_BYTES) await this.#stream.write(Buffer.concat([head, chunk]));
+      else {
+        await this.#stream.write(head);
+        await this.#stream.write(chunk);
+      }
     }
-    await this.#stream.write(Buffer.from("0\r\n\r\n"));
+    await this.#stream.write(Buffer.from(`${isFirst ? "" : "\r\n"}0\r\n\r\n`));
   }
 
   async #readResponse(method: string): Promise<HttpResponse> {

@@ -17,7 +17,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { LAYER_DOORS, type LayerDoor } from "../../test/support/layer-doors.ts";
+import {
+  COPY_DOORS,
+  type CopyDoor,
+  isLayerDoor,
+  LAYER_DOORS,
+  type LayerDoor,
+} from "../../test/support/layer-doors.ts";
 import { describeWith } from "../../test/support/requires.ts";
 import { paxRecord, TarBuilder } from "../../test/support/tar-builder.ts";
 import { listTree, xattrsOf } from "../../test/support/tree-listing.ts";
@@ -58,7 +64,9 @@ async function* one(archive: Uint8Array): AsyncGenerator<Uint8Array> {
   yield archive;
 }
 
-let door: LayerDoor;
+type HostileDoor = LayerDoor | CopyDoor;
+
+let door: HostileDoor;
 
 const apply = (archive: Uint8Array) => door.apply(root, one(archive), new AbortController().signal);
 
@@ -89,6 +97,12 @@ interface Pair {
   readonly contained?: () => void;
   readonly twin: () => TarBuilder;
   readonly works: () => void;
+  /** About what only layers have: whiteouts, and what they say of the root itself. */
+  readonly ofLayers?: true;
+  /** The twin follows a link that ends at the root, and so leads out of a host's directory. */
+  readonly fromRoot?: true;
+  /** One of them makes something else of a directory, or a directory of something else, which `cp` to a host refuses. */
+  readonly changesKinds?: true;
 }
 
 const ESCAPES: readonly Pair[] = [
@@ -115,6 +129,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "the parent itself as a directory",
+    ofLayers: true,
     hostile: () => tar().directory("..", { mode: 0o777, mtime: 5 }),
     says: /name leads out/,
     twin: () => tar().directory("./", { mode: 0o711 }),
@@ -136,6 +151,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a write through a relative link",
+    fromRoot: true,
     hostile: () => tar().symlink("out", "../victim").file("out/hello", "pwned"),
     says: /entry "out\/hello"/,
     twin: () => tar().directory("victim").symlink("out", "../victim").file("out/hello", "in"),
@@ -143,6 +159,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a write through an absolute link",
+    fromRoot: true,
     hostile: (dir) => tar().symlink("out", `${dir}/victim`).file("out/hello", "pwned"),
     says: /entry "out\/hello"/,
     twin: () => tar().directory("run").symlink("var/run", "/run").file("var/run/pid", "in"),
@@ -162,6 +179,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a write through /proc/self/root",
+    fromRoot: true,
     hostile: (dir) =>
       tar()
         .symlink("p", "/proc/self/root")
@@ -187,8 +205,9 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a hard link through a link",
+    fromRoot: true,
     hostile: () => tar().symlink("out", "../victim").hardlink("mine", "out/hello"),
-    says: /cannot open the link target/,
+    says: /cannot open the link target|leads out of the directory/,
     twin: () => tar().file("victim/hello", "in").symlink("out", "../victim").hardlink("mine", "out/hello"),
     works: () => expect(stat("mine").nlink).toBe(2n),
   },
@@ -226,6 +245,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a directory in place of a link",
+    changesKinds: true,
     hostile: (dir) =>
       tar().symlink("d", `${dir}/victim`).directory("d", { mode: 0o777, uid: 5, mtime: 7 }).file("d/x"),
     contained: () => expect(stat("d").isDirectory()).toBe(true),
@@ -234,6 +254,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a link in place of a directory that still waits for its times",
+    changesKinds: true,
     hostile: (dir) => tar().directory("d", { mtime: 7 }).file("d/hello").symlink("d", `${dir}/victim`),
     contained: () => expect(stat("d").isSymbolicLink()).toBe(true),
     twin: () => tar().directory("d", { mtime: 7 }).file("d/hello"),
@@ -241,6 +262,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a way to give another directory one's times",
+    changesKinds: true,
     hostile: () => tar().directory("other", { mtime: 9 }).directory("d", { mtime: 7 }).symlink("d", "other"),
     contained: () => expect(stat("other").mtimeMs).toBe(9_000n),
     twin: () => tar().directory("d", { mtime: 7 }).symlink("d", "other").directory("d", { mtime: 9 }),
@@ -248,6 +270,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a link in place of a directory that was just written to",
+    changesKinds: true,
     hostile: (dir) =>
       tar().directory("d").file("d/one").symlink("d", `${dir}/victim`).file("d/hello", "pwned"),
     says: /entry "d\/hello"/,
@@ -256,6 +279,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "an opaque mark in a linked directory",
+    ofLayers: true,
     hostile: () => tar().symlink("d", "../victim").file("d/.wh..wh..opq"),
     says: /entry "d\/\.wh\.\.wh\.\.opq"/,
     twin: () => tar().directory("d").file("d/.wh..wh..opq"),
@@ -263,6 +287,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a whiteout in a linked directory",
+    ofLayers: true,
     hostile: (dir) => tar().symlink("d", `${dir}/victim`).file("d/.wh.hello"),
     says: /entry "d\/\.wh\.hello"/,
     twin: () => tar().directory("d").file("d/.wh.hello"),
@@ -270,6 +295,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a whiteout of the parent",
+    ofLayers: true,
     hostile: () => tar().file("d/.wh..."),
     says: /whiteout of nothing/,
     twin: () => tar().file("d/.wh...."),
@@ -277,6 +303,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a whiteout of the directory itself",
+    ofLayers: true,
     hostile: () => tar().file("d/.wh.."),
     says: /whiteout of nothing/,
     twin: () => tar().file("d/.wh..x"),
@@ -284,6 +311,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a hard link to a whiteout",
+    ofLayers: true,
     hostile: () => tar().file(".wh.x").hardlink("y", "x"),
     says: /link target is a whiteout/,
     twin: () => tar().device("x", "char", 1, 3).hardlink("y", "x"),
@@ -342,6 +370,7 @@ const ESCAPES: readonly Pair[] = [
   },
   {
     what: "a file below a file",
+    changesKinds: true,
     hostile: () => tar().file("a", "x").file("a/b", "y"),
     says: /entry "a\/b": .*Not a directory/,
     twin: () => tar().file("a", "x").directory("a").file("a/b", "y"),
@@ -486,9 +515,12 @@ const LIMITS: readonly Pair[] = [
   },
 ];
 
-function pairs(title: string, list: readonly Pair[]): void {
+function pairs(way: HostileDoor, title: string, list: readonly Pair[]): void {
   describe(title, () => {
-    for (const { what, hostile, says, contained, twin, works } of list) {
+    for (const { what, hostile, says, contained, twin, works, ...about } of list) {
+      const isHosts = !isLayerDoor(way) && way.isHosts;
+      if ((about.ofLayers === true && !isLayerDoor(way)) || (about.changesKinds === true && isHosts))
+        continue;
       test(`${what} does not get out`, async () => {
         const archive = hostile(work).end();
         if (says === undefined) await apply(archive);
@@ -496,6 +528,7 @@ function pairs(title: string, list: readonly Pair[]): void {
         contained?.();
         expect(listing()).toBe(outside);
       });
+      if (about.fromRoot === true && isHosts) continue;
       test(`${what}: the twin works`, async () => {
         await apply(twin().end());
         works();
@@ -659,13 +692,13 @@ const DAMAGED: readonly Damaged[] = [
   },
 ];
 
-for (const way of LAYER_DOORS)
-  describeWith(`a hostile layer ${way.name}`, ["root", "native", ...way.needs], () => {
+for (const way of [...LAYER_DOORS, ...COPY_DOORS])
+  describeWith(`a hostile archive ${way.name}`, ["root", "native", ...way.needs], () => {
     beforeAll(() => {
       door = way;
     });
-    pairs("wants out", ESCAPES);
-    pairs("wants too much", LIMITS);
+    pairs(way, "wants out", ESCAPES);
+    pairs(way, "wants too much", LIMITS);
 
     describe("that is damaged", () => {
       for (const { what, archive, says } of DAMAGED)
@@ -681,15 +714,18 @@ for (const way of LAYER_DOORS)
       expect(readdirSync(root, "latin1")).toEqual(["\xe9t\xe9"]);
     });
 
-    test("that names one thing 4,000 times ends with the last", async () => {
-      const builder = tar();
-      for (let i = 0; i < 1_000; i++)
-        builder.file("x", `${i}`).symlink("x", `${work}/victim`).directory("x").file("x/inside", `${i}`);
-      const usage = await apply(builder.end());
-      expect(text("x/inside")).toBe("999");
-      expect(usage).toEqual({ sizeBytes: 3, inodes: 2 });
-      expect(listing()).toBe(outside);
-    });
+    test.skipIf("isHosts" in way && way.isHosts)(
+      "that names one thing 4,000 times ends with the last",
+      async () => {
+        const builder = tar();
+        for (let i = 0; i < 1_000; i++)
+          builder.file("x", `${i}`).symlink("x", `${work}/victim`).directory("x").file("x/inside", `${i}`);
+        const usage = await apply(builder.end());
+        expect(text("x/inside")).toBe("999");
+        if (isLayerDoor(way)) expect(usage).toEqual({ sizeBytes: 3, inodes: 2 });
+        expect(listing()).toBe(outside);
+      },
+    );
 
     test("is stopped at the first bad entry, without reading the rest", async () => {
       let given = 0;

@@ -3,8 +3,10 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PipedChild } from "../../src/base/piped-child.ts";
+import { containerFiles } from "../../src/linux/container-files-child.ts";
 import type { TreeUsage } from "../../src/linux/native.ts";
-import { builtNative } from "./native.ts";
+import { builtNative, NATIVE_PATHS } from "./native.ts";
 import type { Requirement } from "./requires.ts";
 
 export interface LayerDoor {
@@ -22,6 +24,44 @@ export const LAYER_DOORS: readonly LayerDoor[] = [
   },
   { name: "as an image", needs: ["erofs"], apply: throughImage },
 ];
+
+/** Archives that are no layers, as `cp` unpacks them. */
+export interface CopyDoor extends Omit<LayerDoor, "apply"> {
+  readonly apply: (root: string, tar: AsyncIterable<Uint8Array>, signal: AbortSignal) => Promise<void>;
+  /** Into a directory of the host's: links from the root lead out of it. */
+  readonly isHosts: boolean;
+}
+
+export function isLayerDoor(door: LayerDoor | CopyDoor): door is LayerDoor {
+  return !("isHosts" in door);
+}
+
+export const COPY_DOORS: readonly CopyDoor[] = [
+  { name: "copied into a container", needs: [], isHosts: false, apply: intoContainer },
+  { name: "copied to this host", needs: [], isHosts: true, apply: ontoHost },
+];
+
+async function intoContainer(
+  directory: string,
+  tar: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  const tree = { kind: "stopped", root: { directory }, readOnly: false, binds: [] } as const;
+  const options = { keepsKinds: false, ids: undefined };
+  await using putting = await containerFiles(NATIVE_PATHS.shim).put(tree, "/", options, signal);
+  await putting.unpack(tar);
+}
+
+async function ontoHost(
+  directory: string,
+  tar: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  const words = ["tree", "receive", "--owners", directory];
+  await using child = new PipedChild(NATIVE_PATHS.shim, words, "cannot copy", signal);
+  await child.feed(tar);
+  await child.end();
+}
 
 /** What the kernel shows of the image, copied out of it. */
 async function throughImage(

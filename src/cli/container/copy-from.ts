@@ -23,7 +23,7 @@ export async function copyFrom(cli: Cli, wish: CopyWish, progress: CopyProgress)
     return;
   }
   const target = absoluteHere(cli.invocation.workingDirectory, wish.target);
-  await checkOutput(target, "cannot copy");
+  await checkOutput(target, "");
   if (sources.length > 1) {
     refuseSeveral(wish.target, (await localTarget(target)).kind === "directory");
     refuseCollision(collision(sources));

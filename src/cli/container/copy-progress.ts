@@ -30,7 +30,7 @@ export class CopyProgress {
     try {
       for await (const chunk of bytes) {
         this.#bytes += chunk.length;
-        await this.#show(header);
+        if (this.#isShown) await this.#show(header);
         yield chunk;
       }
     } finally {
@@ -40,7 +40,7 @@ export class CopyProgress {
   }
 
   async #show(header: string): Promise<void> {
-    if (!this.#isShown || performance.now() - this.#shownAt < BETWEEN_MS) return;
+    if (performance.now() - this.#shownAt < BETWEEN_MS) return;
     this.#shownAt = performance.now();
     await this.#cli.err.write(`${CLEAR_LINE}${header}${formatDecimalSize(this.#bytes, DIGITS)}`);
   }

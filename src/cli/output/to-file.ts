@@ -6,25 +6,26 @@ import type { Cli } from "../cli.ts";
 import { Exit } from "../exit.ts";
 import { isTerminal } from "../terminal.ts";
 
-/** Before anything is asked of the engine. `what` as in "failed to save image"; the rest is Docker's words, too. */
+/** Before anything is asked of the engine. `what` as in "failed to save image", or ""; the rest is Docker's words, too. */
 export async function checkOutput(path: string, what: string): Promise<void> {
   if (path === "") {
     if (await isTerminal(1))
       throw new Exit(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
     return;
   }
+  const before = what === "" ? "" : `${what}: `;
   const { stat } = await import("node:fs/promises");
   const { dirname, normalize } = await import("node:path");
   const directory = dirname(normalize(path));
   const place = await stat(directory).catch(absent);
   if (place === undefined)
-    throw new Exit(1, `${what}: invalid output path: directory "${directory}" does not exist`);
+    throw new Exit(1, `${before}invalid output path: directory "${directory}" does not exist`);
   const found = await stat(path).catch(absent);
   if (found === undefined || found.isFile() || found.isDirectory()) return;
   if (found.isBlockDevice() || found.isCharacterDevice())
     throw new Exit(
       1,
-      `${what}: invalid output path: "${path}" must be a directory or a regular file: got a device`,
+      `${before}invalid output path: "${path}" must be a directory or a regular file: got a device`,
     );
 }
 
