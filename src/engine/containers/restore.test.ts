@@ -172,10 +172,13 @@ function onFailure(MaximumRetryCount: number): Readonly<Record<string, unknown>>
 
 test("what is known of its health goes on with a task, and ends with one that is lost", async () => {
   const health: Health = { status: "healthy", failingStreak: 1, log: [], wasHealthy: true };
-  const up = await container("up", { status: "running", startedNs: 5n, health });
+  const up = await host.create("up", { Healthcheck: { Test: ["CMD", "check"] } });
+  host.store.setState(host.store.find("up"), { status: "running", startedNs: 5n, health });
   await container("lost", { status: "running", startedNs: 5n, health });
   const { store } = await restart(new FakeTask(up, 77, undefined));
   expect(store.find("up").state.health).toEqual(health);
+  expect(store.find("up").health).toBeDefined();
+  expect(store.find("lost").health).toBeUndefined();
   expect(store.find("lost").state.health).toEqual({ ...health, status: "unhealthy" });
 });
 
