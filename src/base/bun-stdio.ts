@@ -10,6 +10,7 @@ interface FileSink {
 
 interface BunFile {
   text(): Promise<string>;
+  bytes(): Promise<Uint8Array>;
   stream(): AsyncIterable<Uint8Array>;
   writer(): FileSink;
 }
@@ -83,10 +84,25 @@ export async function readFileChunks(path: string): Promise<AsyncIterable<Uint8A
 
 /** A small file as UTF-8, undefined when there is none; other errors carry their `code`. */
 export async function readSmallFile(path: string): Promise<string | undefined> {
-  try {
+  return await orUndefined(async () => {
     if (typeof Bun !== "undefined") return await Bun.file(path).text();
     const { readFile } = await import("node:fs/promises");
     return await readFile(path, "utf8");
+  });
+}
+
+/** As `readSmallFile`, whatever is in it. */
+export async function readSmallBytes(path: string): Promise<Uint8Array | undefined> {
+  return await orUndefined(async () => {
+    if (typeof Bun !== "undefined") return await Bun.file(path).bytes();
+    const { readFile } = await import("node:fs/promises");
+    return await readFile(path);
+  });
+}
+
+async function orUndefined<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { durationError, durationInWords, parseDuration } from "./duration.ts";
+import { durationError, durationInWords, formatDuration, parseDuration } from "./duration.ts";
 import { formatBinarySize, formatDecimalSize, parseBinarySize } from "./units.ts";
 
 describe("parseBinarySize()", () => {
@@ -97,4 +97,21 @@ describe("durations", () => {
     test(`${seconds} seconds are "${text}"`, () => {
       expect(durationInWords(seconds)).toBe(text);
     });
+});
+
+test("formatDuration() is Go's", () => {
+  const cases: readonly (readonly [number, string])[] = [
+    [0, "0s"],
+    [1, "1ns"],
+    [1500, "1.5µs"],
+    [700e6, "700ms"],
+    [1_000_001, "1.000001ms"],
+    [30e9, "30s"],
+    [1_500_000_000, "1.5s"],
+    [60e9, "1m0s"],
+    [90_250_000_000, "1m30.25s"],
+    [3600e9, "1h0m0s"],
+    [-5e9, "-5s"],
+  ];
+  for (const [ns, text] of cases) expect(formatDuration(ns)).toBe(text);
 });

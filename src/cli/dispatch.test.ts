@@ -334,6 +334,27 @@ describe("other commands", () => {
     );
   });
 
+  test("a template may ask for what Docker leaves out of a container that has nothing to say", async () => {
+    const engine = await new FakeEngine().start((_, response) =>
+      response.end('{"Id":"x","State":{"Status":"created"},"Config":{"StopSignal":"QUIT"},"HostConfig":{}}'),
+    );
+    const shown = async (format: string): Promise<string> => {
+      const { out, err } = await gantry(["inspect", "-f", format, "c"], {
+        DOCKER_HOST: `unix://${engine.socket}`,
+      });
+      return (out + err).trim();
+    };
+    expect(await shown("{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}")).toBe("none");
+    expect(await shown("{{.State.Health}} {{json .State.Health}} {{.Config.Healthcheck}}")).toBe(
+      "<nil> null <nil>",
+    );
+    expect(await shown("{{.Config.StopSignal}} {{.HostConfig.Init}} {{.HostConfig.Tmpfs}}")).toBe(
+      "QUIT <nil> map[]",
+    );
+    expect(await shown("{{.State.Health.Status}}")).toContain('map has no entry for key "Health"');
+    expect(await shown("{{.State.Nope}}")).toContain('map has no entry for key "Nope"');
+  });
+
   test("inspect prints what it found and fails for the rest", async () => {
     const engine = await new FakeEngine().start((call, response) => {
       if (call.url === "/images/busybox/json") response.end('{"Id":"x"}');

@@ -12,7 +12,7 @@ import { type PauseDeps, pause, unpause } from "../../engine/containers/pause.ts
 import { PRUNE_FILTERS, prune } from "../../engine/containers/prune.ts";
 import { type RenameDeps, rename } from "../../engine/containers/rename.ts";
 import { checkSize, resize } from "../../engine/containers/resize.ts";
-import { restart, type StopDeps, type StopRequest, stop } from "../../engine/containers/stop.ts";
+import { restart, type StopDeps, type StopRequest, stopAsAsked } from "../../engine/containers/stop.ts";
 import { type TopDeps, top } from "../../engine/containers/top.ts";
 import { type RemoveDeps, remove } from "../../engine/containers/remove.ts";
 import { type StartDeps, start } from "../../engine/containers/start.ts";
@@ -100,7 +100,7 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       method: "POST",
       pattern: "/containers/:id/stop",
       handler: async (call) => {
-        await stop(deps, found(call), stopRequest(call));
+        await stopAsAsked(deps, found(call), stopRequest(call), call.param(0));
         call.reply.empty(204);
       },
     },
@@ -108,7 +108,7 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       method: "POST",
       pattern: "/containers/:id/restart",
       handler: async (call) => {
-        await restart(deps, found(call), stopRequest(call));
+        await restart(deps, found(call), stopRequest(call), call.param(0));
         call.reply.empty(204);
       },
     },
@@ -116,8 +116,7 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       method: "POST",
       pattern: "/containers/:id/kill",
       handler: async (call) => {
-        const request = { signal: call.query.str("signal"), reference: call.param(0) };
-        await kill(deps, found(call), request);
+        await kill(deps, { signal: call.query.str("signal"), reference: call.param(0) });
         call.reply.empty(204);
       },
     },

@@ -297,6 +297,16 @@ test("what was found outlives the daemon, and probing goes on", async () => {
   expect(await health()).toMatchObject({ Status: "unhealthy", FailingStreak: 2 });
 });
 
+test("a daemon that ends kills the probe that runs, and begins no other", async () => {
+  const task = await running();
+  const exec = await nextProbe(task);
+  host.healthChecks.stop();
+  expect(await exec.process.exited).toMatchObject({ exitCode: 137 });
+  await host.clock.pass(60_000);
+  expect(task.execs).toHaveLength(1);
+  expect(await health()).toMatchObject({ Status: "starting", Log: [] });
+});
+
 test("steady health is not written again and again", async () => {
   const task = await running();
   await end(await nextProbe(task), 0);
@@ -350,7 +360,10 @@ test("on failure: stop leaves it stopped, whatever its policy", async () => {
 test("on failure: restart starts it again without a policy, with pauses that grow until it was well", async () => {
   let task = await running({ HostConfig: { HealthOnFailure: "restart" } });
   const container = host.store.find("web");
+  const hasRunLong = (): void =>
+    host.store.setState(container, { startedNs: container.state.startedNs - 60_000_000_000n });
   for (const [index, delayMs] of [100, 200, 400].entries()) {
+    hasRunLong();
     await becomesUnhealthy(task);
     expect(task.signals).toEqual([15]);
     expect(container.state).toMatchObject({ status: "restarting", restartCount: index + 1 });
@@ -360,7 +373,7 @@ test("on failure: restart starts it again without a policy, with pauses that gro
     task = host.tasks.only();
   }
   await end(await nextProbe(task), 0);
-  host.store.setState(container, { startedNs: container.state.startedNs - 60_000_000_000n });
+  hasRunLong();
   await becomesUnhealthy(task);
   expect(container.restartDelayMs).toBe(100);
   container.cancelRestart();

@@ -62,7 +62,8 @@ test("kill names the container and the reason", async () => {
     ["/containers/web/kill?signal=FOO", 400, /^cannot kill container: web: invalid signal: FOO$/],
     ["/containers/web/kill?signal=0", 400, /^cannot kill container: web: invalid signal: 0$/],
     ["/containers/web/kill?signal=99", 400, /the linux daemon does not support signal 99$/],
-    ["/containers/nope/kill", 404, /^No such container: nope$/],
+    ["/containers/web/kill?signal=-1", 400, /the linux daemon does not support signal -1$/],
+    ["/containers/nope/kill", 404, /^cannot kill container: nope: No such container: nope$/],
   ] as const;
   for (const [path, status, message] of messages) {
     const answer = await host.call("POST", path);
@@ -186,6 +187,91 @@ test("a container that waits for its restart can be stopped and removed", async 
   expect((await host.call("POST", "/containers/web/stop")).status).toBe(204);
   expect(host.store.find("web").state.status).toBe("exited");
   expect((await host.call("DELETE", "/containers/web")).status).toBe(204);
+});
+
+/** Ended with a failure, and waiting for what its policy does. */
+async function failed(name: string, body: Readonly<Record<string, unknown>>): Promise<void> {
+  const task = await running(name, body);
+  task.exit(1);
+  await turn();
+}
+
+test("the count of restarts goes up with the exit, and stays after the restart is given up", async () => {
+  await failed("web", { HostConfig: { RestartPolicy: { Name: "always" } } });
+  expect(host.store.find("web").state).toMatchObject({ status: "restarting", restartCount: 1 });
+  await host.call("POST", "/containers/web/kill?signal=USR1");
+  expect(host.store.find("web").state).toMatchObject({
+    status: "exited",
+    exitCode: 1,
+    restartCount: 1,
+    stoppedByUser: true,
+  });
+  expect(host.actions()).not.toContain("kill");
+  await host.call("POST", "/containers/web/start");
+  expect(host.store.find("web").state).toMatchObject({ restartCount: 0, stoppedByUser: false });
+});
+
+test("a signal that is not the stop signal does not keep a container from its restart", async () => {
+  const HostConfig = { RestartPolicy: { Name: "always" } };
+  await failed("web", { StopSignal: "QUIT", HostConfig });
+  await host.call("POST", "/containers/web/kill?signal=USR1");
+  expect(host.store.find("web").state).toMatchObject({ status: "restarting", stoppedByUser: true });
+  await host.call("POST", "/containers/web/kill?signal=QUIT");
+  expect(host.store.find("web").state.status).toBe("exited");
+});
+
+test("a user's signal ends the policy of one that runs, unless it is some other than its own", async () => {
+  const cases = [
+    ["always", undefined, "USR1", "exited"],
+    ["always", "QUIT", "USR1", "restarting"],
+    ["on-failure", "QUIT", "USR1", "restarting"],
+    ["unless-stopped", "QUIT", "USR1", "exited"],
+    ["always", "QUIT", "QUIT", "exited"],
+    ["always", "QUIT", "KILL", "exited"],
+  ] as const;
+  for (const [index, [Name, StopSignal, signal, status]] of cases.entries()) {
+    const HostConfig = { NetworkMode: "none", RestartPolicy: { Name } };
+    const task = await running(`web${index}`, { StopSignal, HostConfig });
+    await host.call("POST", `/containers/web${index}/kill?signal=${signal}`);
+    task.exit(5);
+    await turn();
+    const container = host.store.find(`web${index}`);
+    expect([index, container.state.status]).toEqual([index, status]);
+    container.cancelRestart();
+  }
+});
+
+test("any signal thaws a container without a stop signal of its own", async () => {
+  for (const [name, StopSignal, status] of [
+    ["thawed", undefined, "running"],
+    ["still", "QUIT", "paused"],
+  ] as const) {
+    await running(name, { StopSignal });
+    await host.call("POST", `/containers/${name}/pause`);
+    await host.call("POST", `/containers/${name}/kill?signal=WINCH`);
+    expect(host.store.find(name).state.status).toBe(status);
+  }
+});
+
+test("a policy's start that fails leaves the last exit code, and is the last", async () => {
+  const task = await running("web", { HostConfig: { RestartPolicy: { Name: "always" } } });
+  host.tasks.failures.push(new Error("no room"));
+  task.exit(9);
+  while (host.store.find("web").state.status !== "exited") await turn();
+  expect(host.store.find("web").state).toMatchObject({ exitCode: 9, restartCount: 1 });
+  expect(host.store.find("web").state.error).toContain("no room");
+  expect(host.store.find("web").restartTimer).toBeUndefined();
+});
+
+test("stop asks whether it runs before it looks at the signal", async () => {
+  await host.create("web");
+  expect((await host.call("POST", "/containers/web/stop?signal=FOO")).status).toBe(304);
+  await host.call("POST", "/containers/web/start");
+  const refused = await host.call("POST", "/containers/web/stop?signal=FOO");
+  expect([refused.status, refused.text]).toEqual([
+    500,
+    expect.stringContaining("cannot stop container: web: invalid signal: FOO"),
+  ]);
 });
 
 test("an out-of-memory kill is told before the death", async () => {

@@ -101,6 +101,7 @@ export function containerList(
     { name: "CreatedAt", header: "CREATED AT", text: (row) => localTime(number(row, "Created")) },
     { name: "State", header: "STATE", text: (row) => text(row, "State") },
     { name: "Status", header: "STATUS", text: (row) => text(row, "Status") },
+    { name: "HealthStatus", header: "HEALTH STATUS", text: healthStatus },
     { name: "Ports", header: "PORTS", text: (row) => displayPorts(children(row, "Ports").map(portOf)) },
     { name: "Names", header: "NAMES", text: (row) => namesText(row, truncate) },
     { name: "Labels", header: "LABELS", text: labelsText },
@@ -132,6 +133,11 @@ export function containerList(
       { name: "Label", header: labelHeader, text: (row, name) => textMap(row, "Labels").get(name) ?? "" },
     ],
   };
+}
+
+/** The engine says it inside the status. */
+function healthStatus(row: Fields): string {
+  return /\((?:health: )?(starting|healthy|unhealthy)\)$/.exec(text(row, "Status"))?.[1] ?? "";
 }
 
 function imageText(row: Fields, truncate: boolean): string {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { restartPolicy } from "./create-body.ts";
 import { parseDevice, parseGpus, parseUlimit } from "./devices.ts";
-import { parseEnvironmentFile } from "./environment.ts";
+import { parseEnvironmentFile, textOf } from "./environment.ts";
 import { parseMount, parseVolumes } from "./mounts.ts";
 import { buildNetworking, parseNetwork } from "./networks.ts";
 import { parseExpose, parsePublish } from "./ports.ts";
@@ -370,10 +371,29 @@ table("parseEnvironmentFile()", (content: string) => parseEnvironmentFile(conten
   ['Q="quoted"\r\nE=x=y', ['Q="quoted"', "E=x=y"]],
   ["\uFEFFA=1", ["A=1"]],
   ["A b=1", "error: poorly formatted environment: variable 'A b' contains whitespaces"],
-  ["=1", "error: no variable name on line '=1'"],
+  ["=1", "error: poorly formatted environment: no variable name on line '=1'"],
 ]);
 
 test("keyValues() keeps keys that objects would swallow, and the last of equal ones", () => {
   const map = keyValues(["__proto__=x", "constructor=y", "a", "a=b=c"]);
   expect(JSON.stringify(map)).toBe('{"__proto__":"x","constructor":"y","a":"b=c"}');
 });
+
+table("restartPolicy()", restartPolicy, [
+  ["", { Name: "", MaximumRetryCount: 0 }],
+  ["always", { Name: "always", MaximumRetryCount: 0 }],
+  ["on-failure:3", { Name: "on-failure", MaximumRetryCount: 3 }],
+  ["on-failure:", { Name: "on-failure", MaximumRetryCount: 0 }],
+  ["on-failure:-1", { Name: "on-failure", MaximumRetryCount: -1 }],
+  ["on-failure:x", "error: invalid restart policy format: maximum retry count must be an integer"],
+  [":3", "error: invalid restart policy format: no policy provided before colon"],
+]);
+
+table("textOf() of bytes", (bytes: readonly number[]) => textOf(Uint8Array.from(bytes), "file"), [
+  [[65, 61, 0xc3, 0xa4, 10], "A=ä\n"],
+  [[0xef, 0xbb, 0xbf, 65], "\uFEFFA"],
+  [
+    [65, 10, 88, 61, 255, 254, 10],
+    "error: env file file contains invalid utf8 bytes at line 2: [88 61 255 254]",
+  ],
+]);

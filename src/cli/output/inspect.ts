@@ -40,7 +40,15 @@ function asIs(document: string): string {
 
 async function templateOf(format: string): Promise<(document: string) => string> {
   const execute = await compile(format);
-  return (document) => execute(JSON.parse(document));
+  const { withOmittedFields } = await import("./omitted-fields.ts");
+  return (document) => {
+    const value: unknown = JSON.parse(document);
+    try {
+      return execute(withOmittedFields(value));
+    } catch {
+      return execute(value); // what is wrong is said of the document as it is, as by Docker
+    }
+  };
 }
 
 /** One value through a template, with a line end. */

@@ -1,6 +1,5 @@
 /** POST /containers/{id}/kill. */
 import { fail, GantryError, messageOf } from "../../base/errors.ts";
-import type { Container } from "./container.ts";
 import {
   killAndWait,
   meansEnd,
@@ -12,13 +11,13 @@ import {
 import { parseSignal, SIGKILL } from "./signals.ts";
 import { countsAsRunning } from "./state.ts";
 
-/** `signal`: name or number, "" = KILL. `reference`: what the user called the container. After KILL the process is gone. */
+/** `signal`: name or number, "" = KILL. `reference`: what the user calls the container. After KILL the process is gone. */
 export async function kill(
   deps: SignalDeps,
-  container: Container,
   request: { readonly signal: string; readonly reference: string },
 ): Promise<void> {
   try {
+    const container = deps.store.find(request.reference);
     const signal = request.signal === "" ? SIGKILL : parseSignal(request.signal);
     if (!countsAsRunning(container.state.status)) throw notRunning(container);
     deps.store.setState(container, { stoppedByUser: true });

@@ -87,7 +87,7 @@ function prepare(deps: FilterDeps, key: string, values: readonly string[]): Test
     case "health":
       for (const value of values)
         if (!["starting", "healthy", "unhealthy", "none"].includes(value))
-          throw fail("invalid_argument", `invalid filter 'health=${value}'`);
+          throw fail("invalid_argument", `unrecognized filter value for health: ${value}`);
       return ({ state }) => values.includes(state.health?.status ?? "none");
     case "id":
       return (container) => values.some((value) => container.id.startsWith(value));

@@ -1,5 +1,5 @@
 /** POST /containers/{id}/rename. */
-import { fail } from "../../base/errors.ts";
+import { fail, GantryError, messageOf } from "../../base/errors.ts";
 import type { KeyedLock } from "../../base/keyed-lock.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { renameEndpoints } from "../networks/rename-endpoints.ts";
@@ -20,21 +20,22 @@ export async function rename(deps: RenameDeps, container: Container, to: string)
   const shown = to.startsWith("/") ? to : `/${to}`;
   if (shown === `/${container.name}`)
     throw fail("invalid_argument", "Renaming a container with the same name as its current name");
-  const name = renamed(to, shown);
+  const name = allocated(() => checkName(to, shown));
   await deps.locks.run(container.id, () => {
     const oldName = container.name;
-    deps.store.rename(container, name);
+    allocated(() => deps.store.rename(container, name));
     renameEndpoints(deps.network, container);
     announce(deps.events, container, "rename", { oldName: `/${oldName}` });
     return Promise.resolve();
   });
 }
 
-function renamed(to: string, shown: string): string {
+/** Docker's words for whatever keeps a name from being had. */
+function allocated<T>(work: () => T): T {
   try {
-    return checkName(to, shown);
+    return work();
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw fail("invalid_argument", `Error when allocating new name: ${message}`, error);
+    const category = error instanceof GantryError ? error.category : "internal";
+    throw fail(category, `Error when allocating new name: ${messageOf(error)}`, error);
   }
 }

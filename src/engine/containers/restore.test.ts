@@ -5,6 +5,7 @@ import { ApiHost } from "../../api/testing/api-host.ts";
 import { FakeNetwork } from "../testing/fake-network.ts";
 import { FakeTask } from "../testing/fake-tasks.ts";
 import type { Container } from "./container.ts";
+import type { Health } from "./health.ts";
 import type { RuntimeState } from "./record.ts";
 import { restore } from "./restore.ts";
 import { ContainerStore } from "./store.ts";
@@ -186,6 +187,22 @@ test("a created one is left alone, whatever its policy", async () => {
   expect(store.find("web").state.status).toBe("created");
 });
 
+function onFailure(MaximumRetryCount: number): Readonly<Record<string, unknown>> {
+  return { RestartPolicy: { Name: "on-failure", MaximumRetryCount } };
+}
+
+test("what is known of its health goes on with a task, and ends with one that is lost", async () => {
+  const health: Health = { status: "healthy", failingStreak: 1, log: [], wasHealthy: true };
+  const up = await host.create("up", { Healthcheck: { Test: ["CMD", "check"] } });
+  host.store.setState(host.store.find("up"), { status: "running", startedNs: 5n, health });
+  await container("lost", { status: "running", startedNs: 5n, health });
+  const { store } = await restart(new FakeTask(up, 77, undefined));
+  expect(store.find("up").state.health).toEqual(health);
+  expect(store.find("up").health).toBeDefined();
+  expect(store.find("lost").health).toBeUndefined();
+  expect(store.find("lost").state.health).toEqual({ ...health, status: "unhealthy" });
+});
+
 test("policies decide what is started again", async () => {
   const ended = { status: "exited", startedNs: 5n, exitCode: 0 } as const;
   const stopped = { ...ended, stoppedByUser: true };
@@ -196,10 +213,20 @@ test("policies decide what is started again", async () => {
   await container("failed", { ...ended, exitCode: 1 }, { RestartPolicy: { Name: "on-failure" } });
   await container("succeeded", ended, { RestartPolicy: { Name: "on-failure" } });
   await container("plain", ended);
+  await container("last-try", { ...ended, exitCode: 1, restartCount: 1 }, onFailure(2));
+  await container("no-more-tries", { ...ended, exitCode: 1, restartCount: 2 }, onFailure(2));
+  await container("failed-stopped", { ...stopped, exitCode: 137 }, onFailure(0));
   const { store } = await restart();
   const waiting = [...store.all()].filter(({ state }) => state.status === "restarting");
   for (const each of waiting) each.cancelRestart();
-  expect(waiting.map(({ name }) => name).sort()).toEqual(["always", "always-stopped", "failed", "unless"]);
+  for (const { state } of waiting) expect(state).toMatchObject({ restartCount: 0, stoppedByUser: false });
+  expect(waiting.map(({ name }) => name).sort()).toEqual([
+    "always",
+    "always-stopped",
+    "failed",
+    "last-try",
+    "unless",
+  ]);
 });
 
 test("a half-removed one is removed", async () => {

@@ -22,10 +22,11 @@ export const SIGTERM = 15;
 
 /** Throws `invalid_argument` with Docker's wording. */
 export function parseSignal(text: string): number {
-  if (/^\d{1,9}$/.test(text)) {
+  if (/^-?\d{1,9}$/.test(text)) {
     const number = Number(text);
     if (number === 0) throw fail("invalid_argument", `invalid signal: ${text}`);
-    if (number > RTMAX) throw fail("invalid_argument", `the linux daemon does not support signal ${number}`);
+    if (number < 0 || number > RTMAX)
+      throw fail("invalid_argument", `the linux daemon does not support signal ${number}`);
     return number;
   }
   const name = text.toUpperCase().replace(/^SIG/, "");

@@ -1,5 +1,5 @@
 /** POST /containers/{id}/stop and /restart. */
-import { fail, messageOf } from "../../base/errors.ts";
+import { fail, isCategory, messageOf } from "../../base/errors.ts";
 import { timerMs } from "../../base/timer-limit.ts";
 import type { Logger } from "../../base/log.ts";
 import { announce } from "./announce.ts";
@@ -30,6 +30,21 @@ export interface StopDeps extends SignalDeps {
 const DEFAULT_TIMEOUT_SECONDS = 10;
 /** Patience when the signal could not even be delivered. */
 const UNSIGNALLED_MS = 2_000;
+
+/** `reference`: what the user calls the container. Throws `not_modified` for one that does not run. */
+export async function stopAsAsked(
+  deps: StopDeps,
+  container: Container,
+  request: StopRequest,
+  reference: string,
+): Promise<void> {
+  try {
+    await stop(deps, container, request);
+  } catch (error) {
+    if (isCategory(error, "not_modified")) throw error;
+    throw fail("internal", `cannot stop container: ${reference}: ${messageOf(error)}`, error);
+  }
+}
 
 /** Throws `not_modified` for one that does not run. */
 export async function stop(deps: StopDeps, container: Container, request: StopRequest): Promise<void> {
@@ -86,16 +101,19 @@ async function endProcess(
   if (container.task === task) await killAndWait(deps, container);
 }
 
-/** Stops it if it runs, then starts it. `--rm` does not apply in between. */
+/** Stops it if it runs, then starts it. `--rm` does not apply in between. `reference`: what the user calls it. */
 export async function restart(
   deps: StopDeps & StartDeps,
   container: Container,
   request: StopRequest,
+  reference: string,
 ): Promise<void> {
   container.isBeingRestarted = true;
   try {
     if (countsAsRunning(container.state.status)) await stop(deps, container, request);
     await start(deps, container);
+  } catch (error) {
+    throw fail("internal", `Cannot restart container ${reference}: ${messageOf(error)}`, error);
   } finally {
     container.isBeingRestarted = false;
   }
