@@ -191,6 +191,14 @@ test.each([
   expect(err).toContain(message);
 });
 
+test("a zip archive is refused by name", async () => {
+  const user = new User();
+  const file = user.write("x.zip", "PK\u0003\u0004 and so on");
+  expect((await user.context("import", "bb", file)).err).toStartWith(
+    "zip archives of contexts are not supported",
+  );
+});
+
 test("commands about contexts ask no engine", async () => {
   let connections = 0;
   const server = createServer(() => connections++);
@@ -241,7 +249,14 @@ test("an engine with TLS is reached by flags, by variables and by a context", as
   const refused = await user.run({}, ...flags, "--tlscacert", wrong, "ps");
   expect([refused.status, refused.out]).toEqual([1, ""]);
   expect(refused.err).toContain(`error during connect: ${host}: `);
-  expect((await user.run({}, "-H", host, "--tlsverify", "--tlscacert", ca, "ps")).status).toBe(1);
+  const nameless = await user.run({}, "-H", host, "--tlsverify", "--tlscacert", ca, "ps");
+  expect(nameless.err).toBe(
+    "error during connect: the engine refused the TLS connection: it wants a client certificate\n",
+  );
+  // The certificate is one for the address alone.
+  const misnamed = await user.run({}, "-H", host.replace("127.0.0.1", "localhost"), ...flags.slice(2), "ps");
+  expect([misnamed.status, misnamed.out]).toEqual([1, ""]);
+  expect(misnamed.err).toContain("Hostname/IP does not match");
   expect(
     (await user.run({}, "-H", `unix://${engine.socket}`, "--tlsverify", "--tlscacert", ca, "ps")).err,
   ).toContain("TLS was asked for");
