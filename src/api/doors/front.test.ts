@@ -83,6 +83,24 @@ test("a client whose input has ended still reads its output, byte for byte", asy
   expect(await readAll(client)).toEndWith("\r\n\r\n300000 bytes");
 });
 
+test("a server whose output has ended still reads its input", async () => {
+  const { promise: heard, resolve } = Promise.withResolvers<string>();
+  const { port } = await serve(
+    () => {},
+    (socket) => {
+      let text = "";
+      socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
+      socket.on("end", () => resolve(text));
+      socket.end();
+    },
+  );
+  const client = await dial(port);
+  client.write(UPGRADE);
+  await closed(client);
+  client.end("last words");
+  expect(await heard).toBe("last words");
+});
+
 test("a slow reader slows the writer down", async () => {
   let written = 0;
   const { port } = await serve(
@@ -107,7 +125,7 @@ test("a slow reader slows the writer down", async () => {
   expect(written).toBeLessThan(16 << 20);
 });
 
-test("a client that goes away ends its request", async () => {
+test.each(["ends", "is reset"])("a client whose connection %s is gone for its request", async (how) => {
   const { promise: ended, resolve } = Promise.withResolvers<boolean>();
   const { port, front } = await serve((_request, response) => {
     response.writeHead(200);
@@ -118,7 +136,8 @@ test("a client that goes away ends its request", async () => {
   client.write("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
   await new Promise<void>((first) => client.once("data", () => first()));
   expect(front.connections).toBe(1);
-  client.destroy();
+  if (how === "ends") client.destroy();
+  else client.resetAndDestroy();
   expect(await ended).toBe(false);
   while (front.connections > 0) await new Promise((soon) => setTimeout(soon, 5));
 });
