@@ -3,7 +3,7 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { NO_LOG } from "../base/log.ts";
 import type { Route } from "./router.ts";
-import { createApiServer } from "./server.ts";
+import { createApi, createApiServer } from "./server.ts";
 import { ApiHost } from "./testing/api-host.ts";
 
 let host: ApiHost;
@@ -125,4 +125,32 @@ test("a request with Upgrade to an ordinary route is answered in plain HTTP", as
   await connection.ended();
   expect(connection.text).toStartWith("HTTP/1.1 404 Not Found\r\n");
   expect(connection.text).toEndWith('{"message":"No such container: nope"}\n');
+});
+
+test("a server for programs takes no requests of browsers; one for anybody does", async () => {
+  const route: Route = { method: "GET", pattern: "/ask", handler: ({ reply }) => reply.text(200, "yes") };
+  const makeServer = createApi({ version: "1", ready: Promise.resolve(), log: NO_LOG, routes: [route] });
+  const ask = async (callers: "anybody" | "programs", headers: Record<string, string>): Promise<number> => {
+    const server = makeServer(callers);
+    const socketPath = join(host.directory, `${callers}.sock`);
+    await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+    const { promise, resolve } = Promise.withResolvers<number>();
+    get({ socketPath, path: "/ask", headers, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    const status = await promise;
+    server.close();
+    server.closeAllConnections();
+    return status;
+  };
+  for (const headers of [
+    { Origin: "http://evil.example" },
+    { "Sec-Fetch-Site": "same-origin" },
+    { "User-Agent": "Mozilla/5.0 (X11; Linux x86_64)" },
+  ]) {
+    expect(await ask("programs", headers)).toBe(403);
+    expect(await ask("anybody", headers)).toBe(200);
+  }
+  expect(await ask("programs", { "User-Agent": "Docker-Client/26.1.5 (linux)" })).toBe(200);
 });

@@ -45,3 +45,25 @@ test("a wait for a place ends with its signal, and the place goes to the next", 
   expect(done).toEqual(["third"]);
   expect(limiter.isFull).toBe(false);
 });
+
+test("a limit that has grown is used as soon as somebody ends", async () => {
+  let limit = 1;
+  const limiter = new Limiter(() => limit);
+  const { promise: first, resolve: endFirst } = Promise.withResolvers<void>();
+  const { promise: others, resolve: endOthers } = Promise.withResolvers<void>();
+  let running = 0;
+  const work = async (until: Promise<void>): Promise<void> => {
+    running++;
+    await until;
+    running--;
+  };
+  const all = [first, others, others, others].map((until) => limiter.run(() => work(until)));
+  expect(running).toBe(1);
+  limit = 2;
+  endFirst();
+  await all[0];
+  await Promise.resolve();
+  expect(running).toBe(2);
+  endOthers();
+  await Promise.all(all);
+});

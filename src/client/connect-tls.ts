@@ -2,6 +2,7 @@
 import { connect, type ConnectionOptions } from "node:tls";
 import { nodeStream } from "../base/bun-socket.ts";
 import { type ByteStream, READ_AHEAD_BYTES } from "../base/byte-stream.ts";
+import { errnoOf, fail } from "../base/errors.ts";
 
 export interface TlsOptions {
   /** PEM; "" = none. */
@@ -41,5 +42,24 @@ export async function connectTls(
   } finally {
     clearTimeout(timer);
   }
-  return nodeStream(socket, READ_AHEAD_BYTES);
+  const stream = nodeStream(socket, READ_AHEAD_BYTES);
+  return {
+    // With TLS 1.3 the engine looks at our certificate after we think that all is well.
+    read: () => stream.read().catch(refused),
+    write: (bytes) => stream.write(bytes).catch(refused),
+    endWrite: () => stream.endWrite(),
+    close: () => stream.close(),
+  };
+}
+
+function refused(error: unknown): never {
+  const code = errnoOf(error) ?? "";
+  if (!code.startsWith("ERR_SSL_")) throw error;
+  const why = code.endsWith("_CERTIFICATE_REQUIRED")
+    ? "it wants a client certificate"
+    : code
+        .replace(/^ERR_SSL_(?:\w+_ALERT_)?/, "")
+        .toLowerCase()
+        .replaceAll("_", " ");
+  throw fail("unavailable", `error during connect: the engine refused the TLS connection: ${why}`, error);
 }

@@ -65,7 +65,7 @@ async function readArchive(source: AsyncIterable<Uint8Array>): Promise<Archive> 
   let meta: Fields | undefined;
   const tls = new Map<TlsFile, string>();
   let bytes = 0;
-  for await (const { name, kind, content } of readTar(source, LIMITS)) {
+  for await (const { name, kind, content } of readTar(notZip(source), LIMITS)) {
     if (kind === "directory") continue;
     const file = TLS_FILES.find((one) => name === `tls/docker/${one}`);
     if (kind !== "file" || (name !== "meta.json" && file === undefined))
@@ -82,4 +82,14 @@ async function readArchive(source: AsyncIterable<Uint8Array>): Promise<Archive> 
   }
   if (meta === undefined) throw new Exit(1, "invalid context: no metadata found");
   return { meta, tls };
+}
+
+async function* notZip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let isFirst = true;
+  for await (const chunk of source) {
+    if (isFirst && Buffer.from(chunk).subarray(0, 4).toString("latin1") === "PK\u0003\u0004")
+      throw new Exit(1, "zip archives of contexts are not supported: export it as a tar archive");
+    isFirst = false;
+    yield chunk;
+  }
 }

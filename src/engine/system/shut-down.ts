@@ -4,27 +4,18 @@
  */
 import { messageOf } from "../../base/errors.ts";
 import { timerMs } from "../../base/timer-limit.ts";
-import type { Container } from "../containers/container.ts";
 import { type StopDeps, stopForShutdown, stopTimeoutOf } from "../containers/stop.ts";
 
 /** What a container may need beyond its own time. */
 const GRACE_SECONDS = 5;
 
 /**
- * dockerd's rule: as long as was said, or as the container with the longest patience needs; undefined = no limit. Pure.
+ * dockerd's rule: as long as was said, or as the container with the longest patience needs; undefined = no limit. Pure. Below 0 is
+ * no limit, in `seconds` and in `stopTimeouts`.
  */
-export function shutdownPatienceMs(
-  seconds: number,
-  containers: Iterable<Pick<Container, "config">>,
-): number | undefined {
-  let most = seconds;
-  if (most < 0) return undefined;
-  for (const container of containers) {
-    const own = stopTimeoutOf(container);
-    if (own < 0) return undefined;
-    most = Math.max(most, own + GRACE_SECONDS);
-  }
-  return timerMs(most * 1000);
+export function shutdownPatienceMs(seconds: number, stopTimeouts: readonly number[]): number | undefined {
+  if (seconds < 0 || stopTimeouts.some((own) => own < 0)) return undefined;
+  return timerMs(Math.max(seconds, ...stopTimeouts.map((own) => own + GRACE_SECONDS)) * 1000);
 }
 
 /**
@@ -42,7 +33,7 @@ export async function stopContainers(deps: StopDeps, seconds: number): Promise<v
       ),
     ),
   );
-  const patienceMs = shutdownPatienceMs(seconds, running);
+  const patienceMs = shutdownPatienceMs(seconds, running.map(stopTimeoutOf));
   if (patienceMs === undefined) {
     await stopping;
     return;

@@ -1,6 +1,6 @@
 /** The ways into the daemon that are no plain unix socket, with the stock docker client, and what its end does to containers. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { closeSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
@@ -139,6 +139,49 @@ engineSuite("containers that do not outlive their daemon", { flags: ["--live-res
     await engine().shutdown();
     expect((await attached).stdout).toBe("here\nbye\n");
     await engine().launch();
+  });
+});
+
+const file = keep("daemon.json", '{"labels": ["a=1"], "max-concurrent-downloads": 2}');
+
+engineSuite("options of the daemon", { flags: ["--config-file", file] }, (engine) => {
+  const shown = () => engine().ok(["info", "-f", "{{.Labels}} {{.LiveRestoreEnabled}} {{.DefaultRuntime}}"]);
+
+  test("count anew after SIGHUP, and the event tells all of them", async () => {
+    expect(await shown()).toBe("[a=1] true gantry-runc");
+    const runtimes = { mine: { path: "/bin/true" } };
+    const options = { labels: ["b=2"], "live-restore": false, "shutdown-timeout": 3, runtimes };
+    keep("daemon.json", JSON.stringify({ ...options, "default-runtime": "mine" }));
+    process.kill(engine().pid, "SIGHUP");
+    await until("the new options", async () => (await shown()) === "[b=2] false mine");
+    const words = ["events", "--since", "1m", "--until", "0s", "--filter", "type=daemon", "--format", "json"];
+    let events = "";
+    await until("the event", async () => (events = await engine().ok(words)).includes("reload"));
+    expect(events).toContain('"labels":"[\\"b=2\\"]"');
+    expect(events).toContain('"live-restore":"false"');
+    expect(events).toContain('"shutdown-timeout":"3"');
+    expect(events).toContain('"max-concurrent-downloads":"3"');
+    keep("daemon.json", "{}");
+    process.kill(engine().pid, "SIGHUP");
+    await until("the defaults", async () => (await shown()) === "[] true gantry-runc");
+  });
+
+  test("a mistake is told by --validate, and changes nothing in a daemon that runs", async () => {
+    keep("daemon.json", '{"labels": ["c=3"], "hosts": [], "hosts": ["fd://"], "nope": 1}');
+    const { code, stderr } = await run([GANTRY, "daemon", "--validate", "--config-file", file]);
+    expect([code, stderr]).toEqual([
+      1,
+      `gantryd: unable to configure the daemon with file ${file}: the following directives are specified more than once: hosts\n`,
+    ]);
+    process.kill(engine().pid, "SIGHUP");
+    await until("the complaint", () =>
+      readFileSync(engine().logFile, "utf8").includes("the options stay as they are"),
+    );
+    expect(await shown()).toBe("[] true gantry-runc");
+    keep("daemon.json", "{}");
+    expect((await run([GANTRY, "daemon", "--validate", "--config-file", file])).stdout).toBe(
+      "configuration OK\n",
+    );
   });
 });
 

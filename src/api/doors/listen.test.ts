@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { NO_LOG } from "../../base/log.ts";
+import { makeAuthority } from "../../core/distribution/testing/certificates.ts";
+import { Front } from "./front.ts";
+import { type OpenDoor, openDoor } from "./listen.ts";
+
+const authority = makeAuthority();
+const stranger = makeAuthority();
+const client = authority.issue("DNS:client");
+const directory = mkdtempSync(join(tmpdir(), "gantry-doors-"));
+let server: Server;
+let front: Front;
+let door: OpenDoor;
+
+beforeAll(async () => {
+  server = createServer((_request, response) => response.end("let in"));
+  const path = join(directory, "s");
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  front = new Front(path, NO_LOG);
+  const tls = { ...authority.issue("IP:127.0.0.1"), clientAuthorities: authority.cert };
+  door = await openDoor(front, { host: "127.0.0.1", port: 0 }, tls);
+});
+
+afterAll(() => {
+  door.close();
+  front.close();
+  server.close();
+  server.closeAllConnections();
+  rmSync(directory, { recursive: true });
+  authority[Symbol.dispose]();
+  stranger[Symbol.dispose]();
+});
+
+/** What comes back, or the error's code. */
+function ask(options: object): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let text = "";
+  const socket = connect({ host: "127.0.0.1", port: door.port, ca: authority.cert, ...options }, () =>
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+  );
+  socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
+  socket.on("close", () => resolve(text));
+  socket.on("error", (error) => resolve("code" in error ? String(error.code) : error.message));
+  return promise;
+}
+
+test("a certificate of the right authority lets in", async () => {
+  expect(await ask(client)).toEndWith("let in");
+});
+
+test("none, a stranger's and an expired one do not, nor does an old version of TLS", async () => {
+  expect(await ask({})).not.toContain("let in");
+  expect(await ask(stranger.issue("DNS:client"))).not.toContain("let in");
+  expect(await ask(authority.issue("DNS:client", -1))).not.toContain("let in");
+  expect(await ask({ ...client, maxVersion: "TLSv1.1", minVersion: "TLSv1" })).not.toContain("let in");
+});
+
+test("those that failed hold no place", async () => {
+  while (front.connections > 0) await new Promise((soon) => setTimeout(soon, 5));
+});
+
+test("connections from now on see the certificate that was renewed", async () => {
+  door.renew({ ...stranger.issue("IP:127.0.0.1"), clientAuthorities: authority.cert });
+  expect(await ask(client)).not.toContain("let in");
+  expect(await ask({ ...client, ca: stranger.cert })).toEndWith("let in");
+});
+
+test("an address that is taken is named", async () => {
+  const again = openDoor(front, { host: "127.0.0.1", port: door.port ?? 0 }, undefined);
+  expect(await again.then(String, String)).toContain(`cannot listen on 127.0.0.1:${door.port}`);
+});
