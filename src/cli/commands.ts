@@ -294,6 +294,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "container",
+    names: ["recreate"],
+    top: "recreate",
+    summary: "Put a new container in the place of one, with another image or environment",
+    load: () => import("./container/recreate.ts"),
+  },
+  {
+    parent: "container",
     names: ["rename"],
     top: "rename",
     summary: "Rename a container",
