@@ -6,7 +6,7 @@ import type { Command } from "./command.ts";
 
 export interface CommandEntry {
   /** The management command it belongs to, "" for a top-level one. */
-  readonly parent: "" | "container" | "context" | "image" | "manifest" | "network" | "system";
+  readonly parent: "" | "container" | "context" | "execs" | "image" | "manifest" | "network" | "system";
   /** Its spellings below the parent, the main one first. */
   readonly names: readonly string[];
   /** Its spelling at the top level, "" for none. */
@@ -24,6 +24,7 @@ export interface CommandEntry {
 export const MANAGEMENT: ReadonlyMap<string, string> = new Map([
   ["container", "Manage containers"],
   ["context", "Manage contexts"],
+  ["execs", "Manage processes that exec has started"],
   ["image", "Manage images"],
   ["manifest", "Manage image manifests and manifest lists"],
   ["network", "Manage networks"],
@@ -185,6 +186,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "events",
     summary: "Get real time events from the server",
     load: () => import("./system/events.ts"),
+  },
+  {
+    parent: "execs",
+    names: ["ls", "list"],
+    top: "",
+    summary: "List processes that exec has started",
+    load: () => import("./execs/list.ts"),
+  },
+  {
+    parent: "execs",
+    names: ["kill"],
+    top: "",
+    summary: "Kill one or more processes that exec has started",
+    load: () => import("./execs/kill.ts"),
   },
   {
     parent: "container",
