@@ -146,6 +146,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./container/copy.ts"),
   },
   {
+    parent: "",
+    names: ["completion"],
+    top: "completion",
+    summary: "Print a script that completes this program's command lines in a shell",
+    load: () => import("./completion/command.ts"),
+  },
+  {
     parent: "container",
     names: ["create"],
     top: "create",
