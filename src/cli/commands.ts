@@ -161,6 +161,14 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     parent: "container",
+    names: ["debug"],
+    top: "debug",
+    summary: "Run the tools of an image beside the processes of a running container",
+    connections: 3,
+    load: () => import("./container/debug.ts"),
+  },
+  {
+    parent: "container",
     names: ["diff"],
     top: "diff",
     summary: "Inspect changes to files or directories on a container's filesystem",
