@@ -6,7 +6,7 @@ import type { Command } from "./command.ts";
 
 export interface CommandEntry {
   /** The management command it belongs to, "" for a top-level one. */
-  readonly parent: "" | "container" | "context" | "image" | "manifest" | "network" | "system";
+  readonly parent: "" | "container" | "context" | "execs" | "image" | "manifest" | "network" | "system";
   /** Its spellings below the parent, the main one first. */
   readonly names: readonly string[];
   /** Its spelling at the top level, "" for none. */
@@ -24,6 +24,7 @@ export interface CommandEntry {
 export const MANAGEMENT: ReadonlyMap<string, string> = new Map([
   ["container", "Manage containers"],
   ["context", "Manage contexts"],
+  ["execs", "Manage processes that exec has started"],
   ["image", "Manage images"],
   ["manifest", "Manage image manifests and manifest lists"],
   ["network", "Manage networks"],
@@ -145,11 +146,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./container/copy.ts"),
   },
   {
+    parent: "",
+    names: ["completion"],
+    top: "completion",
+    summary: "Print a script that completes this program's command lines in a shell",
+    load: () => import("./completion/command.ts"),
+  },
+  {
     parent: "container",
     names: ["create"],
     top: "create",
     summary: "Create a new container",
     load: () => import("./container/create.ts"),
+  },
+  {
+    parent: "container",
+    names: ["debug"],
+    top: "debug",
+    summary: "Run the tools of an image beside the processes of a running container",
+    connections: 3,
+    load: () => import("./container/debug.ts"),
   },
   {
     parent: "container",
@@ -185,6 +201,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "events",
     summary: "Get real time events from the server",
     load: () => import("./system/events.ts"),
+  },
+  {
+    parent: "execs",
+    names: ["ls", "list"],
+    top: "",
+    summary: "List processes that exec has started",
+    load: () => import("./execs/list.ts"),
+  },
+  {
+    parent: "execs",
+    names: ["kill"],
+    top: "",
+    summary: "Kill one or more processes that exec has started",
+    load: () => import("./execs/kill.ts"),
   },
   {
     parent: "container",
@@ -291,6 +321,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "",
     summary: "Remove unused data",
     load: () => import("./system/prune.ts"),
+  },
+  {
+    parent: "container",
+    names: ["recreate"],
+    top: "recreate",
+    summary: "Put a new container in the place of one, with another image or environment",
+    load: () => import("./container/recreate.ts"),
   },
   {
     parent: "container",

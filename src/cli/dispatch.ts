@@ -14,6 +14,10 @@ import { nearest } from "./suggest.ts";
 const FLAG_ERROR_STATUS = 125;
 const OLD_HELP = "Flag shorthand -h has been deprecated, please use --help";
 
+/** What the shell's scripts ask (completion/complete.ts); in no help. */
+const COMPLETE = "__complete";
+const COMPLETE_PLAINLY = "__completeNoDesc";
+
 /** What the configuration may have another word for. Docker's own list. */
 const ALIASES: ReadonlySet<string> = new Set(["builder"]);
 
@@ -42,6 +46,10 @@ export async function dispatch(
 
 async function dispatchGlobal(cli: Cli, words: readonly string[]): Promise<number> {
   const { options, program } = cli;
+  if (words[0] === COMPLETE || words[0] === COMPLETE_PLAINLY) {
+    const { complete } = await import("./completion/complete.ts");
+    return complete(cli, words.slice(1), words[0] === COMPLETE);
+  }
   let rest: string[];
   try {
     rest = options.parse(words);

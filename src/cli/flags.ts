@@ -109,6 +109,14 @@ export class FlagSet {
     return [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  named(name: string): AnyFlag | undefined {
+    return this.#byName.get(name);
+  }
+
+  lettered(letter: string): AnyFlag | undefined {
+    return this.#byShort.get(letter);
+  }
+
   add<T>(flag: Flag<T>): Flag<T> {
     this.#byName.set(flag.name, flag);
     if (flag.short !== "") this.#byShort.set(flag.short, flag);

@@ -56,6 +56,7 @@ import type { Container } from "../engine/containers/container.ts";
 import { actOnUnhealthy } from "../engine/containers/health-action.ts";
 import { HealthChecks } from "../engine/containers/health-monitor.ts";
 import { keepLogsCompressed } from "../engine/containers/log-compression.ts";
+import { takeAllBack } from "../engine/containers/recreate.ts";
 import { restore } from "../engine/containers/restore.ts";
 import {
   buildExecProcess,
@@ -337,6 +338,7 @@ export async function startDaemon(
   );
   const bringBack = async (): Promise<void> => {
     await restore(engine);
+    await takeAllBack(engine);
     if (!current.engine.liveRestore) await stopContainers(engine, current.engine.shutdownSeconds);
   };
   Promise.all([bringBack(), mendImageMounts(engine)]).then(() => setReady(), setFailed);

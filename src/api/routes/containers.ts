@@ -10,6 +10,7 @@ import { type LogsDeps, logs, parseLogTime, parseTail } from "../../engine/conta
 import { kill } from "../../engine/containers/kill.ts";
 import { type PauseDeps, pause, unpause } from "../../engine/containers/pause.ts";
 import { PRUNE_FILTERS, prune } from "../../engine/containers/prune.ts";
+import { recreate } from "../../engine/containers/recreate.ts";
 import { type RenameDeps, rename } from "../../engine/containers/rename.ts";
 import { checkSize, resize } from "../../engine/containers/resize.ts";
 import { restart, type StopDeps, type StopRequest, stopAsAsked } from "../../engine/containers/stop.ts";
@@ -22,6 +23,7 @@ import { parseWaitCondition, wait } from "../../engine/containers/wait.ts";
 import { explain, type ExplainDeps } from "../../engine/networks/explain.ts";
 import { decodeContainerCreate } from "../../specs/engine/container.decode.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
+import { decodeRecreate } from "../../specs/engine/recreate.decode.ts";
 import { decodeContainerUpdate } from "../../specs/engine/update.decode.ts";
 import type { Call } from "../call.ts";
 import { createRequestFor } from "../compat/containers.ts";
@@ -150,6 +152,19 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       handler: async (call) => {
         const request = decodeContainerUpdate(await call.json("optional"));
         call.reply.json(200, await update(deps, found(call), request));
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/containers/:id/recreate",
+      handler: async (call) => {
+        const request = decodeRecreate(await call.json("optional"));
+        const options = {
+          stop: stopRequest(call),
+          platform: call.query.str("platform"),
+          signal: call.signal,
+        };
+        call.reply.json(201, await recreate(deps, found(call), request, options));
       },
     },
     {

@@ -5,10 +5,13 @@ import {
   type ExecDeps,
   ExecFailure,
   findExec,
+  findExecByPrefix,
   inspectExec,
+  listExecs,
   resizeExec,
   startExec,
 } from "../../engine/containers/exec.ts";
+import { killExec } from "../../engine/containers/kill-exec.ts";
 import { checkSize } from "../../engine/containers/resize.ts";
 import { fail, messageOf } from "../../base/errors.ts";
 import { decodeExecCreate, decodeExecStart } from "../../specs/engine/exec.decode.ts";
@@ -28,6 +31,23 @@ export function execRoutes(deps: ExecDeps): readonly Route[] {
         const config = decodeExecCreate(await call.json());
         parseDetachKeys(config.DetachKeys);
         call.reply.json(201, { Id: createExec(deps, container, config).id });
+      },
+    },
+    {
+      method: "GET",
+      pattern: "/containers/:id/execs",
+      handler: (call) => {
+        const container = deps.store.find(call.param(0));
+        return Promise.resolve(call.reply.json(200, listExecs(container, call.query.bool("all"))));
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/exec/:id/kill",
+      handler: async (call) => {
+        const { container, exec } = findExecByPrefix(deps.store, call.param(0));
+        await killExec(container, exec, call.query.str("signal"));
+        call.reply.empty(204);
       },
     },
     { method: "POST", pattern: "/exec/:id/start", handler: (call) => startRoute(deps, call) },

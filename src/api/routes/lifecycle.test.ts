@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { FakeTask } from "../../engine/testing/fake-tasks.ts";
-import { ApiHost } from "../testing/api-host.ts";
+import { type Answer, ApiHost } from "../testing/api-host.ts";
 
 let host: ApiHost;
 
@@ -399,4 +399,43 @@ test("exec: a size given before the start is the terminal's first one", async ()
   client.socket.write("\x10\x11");
   await client.ended();
   expect(host.actions()).toContain("exec_detach");
+});
+
+test("execs: those of a container are listed, and one is killed by the beginning of its id", async () => {
+  await running("web");
+  const task = host.tasks.only();
+  const exec = async (...Cmd: string[]): Promise<string> => {
+    await host.call("POST", "/containers/web/exec", { Cmd });
+    return [...host.store.find("web").execs.keys()].at(-1) ?? "";
+  };
+  const first = await exec("sleep", "1");
+  await exec("later");
+  await host.call("POST", `/exec/${first}/start`, { Detach: true });
+  const listed = async (query = ""): Promise<unknown> => {
+    const { json } = await host.call("GET", `/containers/web/execs${query}`);
+    return Array.isArray(json)
+      ? json.map(({ ProcessConfig, Running }) => [ProcessConfig.entrypoint, Running])
+      : json;
+  };
+  expect(await listed()).toEqual([
+    ["sleep", true],
+    ["later", false],
+  ]);
+  const kill = (id: string, query = ""): Promise<Answer> => host.call("POST", `/exec/${id}/kill${query}`);
+  expect(await kill(first.slice(0, 12), "?signal=HUP")).toMatchObject({ status: 204 });
+  expect(await kill(first)).toMatchObject({ status: 204 });
+  expect(task.execs[0]?.signals).toEqual([1, 9]);
+  expect(task.signals).toEqual([]);
+  await Promise.resolve();
+  expect(await listed()).toEqual([["later", false]]);
+  expect(await listed("?all=1")).toEqual([
+    ["sleep", false],
+    ["later", false],
+  ]);
+  expect(await kill(first)).toMatchObject({
+    status: 409,
+    json: { message: `exec process ${first} is not running` },
+  });
+  expect(await kill("nope")).toMatchObject({ status: 404 });
+  expect(await kill(first, "?signal=NOPE")).toMatchObject({ status: 400 });
 });

@@ -22,6 +22,7 @@ import { logSinkOf } from "./log-options.ts";
 import { checkBindSources } from "./mounts.ts";
 import { checkName, generateName } from "./names.ts";
 import { containerPaths } from "./paths.ts";
+import type { Replaced } from "./record.ts";
 import type { Runtimes } from "./runtimes.ts";
 import { checkSpecOptions } from "./spec.ts";
 import type { ContainerStore } from "./store.ts";
@@ -44,6 +45,13 @@ export interface CreateDeps {
 
 const HEALTH_ACTION_LABEL = "gantry.health-on-failure";
 
+export interface CreateOptions {
+  /** "" = the host's. */
+  readonly platform?: string;
+  readonly signal: AbortSignal;
+  readonly replaces?: Replaced;
+}
+
 /**
  * Makes a container; it does not run yet. Throws `not_found` for an unknown image, `conflict` for a taken name,
  * `invalid_argument`, `not_implemented`.
@@ -55,7 +63,7 @@ export async function create(
   deps: CreateDeps,
   name: string,
   request: DecodedCreate,
-  { platform = "", signal }: { readonly platform?: string; readonly signal: AbortSignal },
+  { platform = "", signal, replaces }: CreateOptions,
 ): Promise<ContainerCreateResponse> {
   const wishes = {
     ...request.host,
@@ -81,6 +89,7 @@ export async function create(
     config: request.config,
     host: wishes,
     imageConfig: image.config,
+    replaces,
   });
   const warnings = [
     ...validateCreate(request.config, container.config, wishes, deps.facts, deps.runtimes),

@@ -57,6 +57,24 @@ function checkCanExec(container: Container): void {
   if (container.task === undefined) throw notRunning(container);
 }
 
+/** In the order of their creation: what runs or will, and with `all` also what has ended, as long as that is known. */
+export function listExecs(container: Container, all: boolean): readonly ExecInspect[] {
+  return [...container.execs.values()].filter(({ phase }) => all || phase !== "ended").map(inspectExec);
+}
+
+/** By the unique beginning of its id. Throws `not_found`, or `invalid_argument` for an ambiguous one. */
+export function findExecByPrefix(store: ContainerStore, reference: string): ReturnType<typeof findExec> {
+  const found = [...store.all()].flatMap((container) =>
+    [...container.execs.values()]
+      .filter(({ id }) => reference !== "" && id.startsWith(reference))
+      .map((exec) => ({ container, exec })),
+  );
+  const [match] = found;
+  if (found.length > 1)
+    throw fail("invalid_argument", `multiple IDs found with provided prefix: ${reference.slice(0, 100)}`);
+  return match ?? findExec(store, reference);
+}
+
 /** Throws `not_found`. */
 export function findExec(
   store: ContainerStore,

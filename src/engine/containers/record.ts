@@ -19,6 +19,15 @@ export interface ContainerRecord {
   readonly config: ContainerConfig;
   readonly host: HostConfig;
   readonly imageConfig: ContainerConfig | null;
+  /** Until it has taken the place of another (`recreate.ts`). */
+  readonly replaces?: Replaced | undefined;
+}
+
+export interface Replaced {
+  readonly id: string;
+  /** What the new one is called once it has taken its place. */
+  readonly name: string;
+  readonly wasRunning: boolean;
 }
 
 export interface RuntimeState {

@@ -35,7 +35,7 @@ export async function remove(
   await deps.locks.run(container.id, async () => {
     if (deps.store.get(container.id) !== container) return;
     checkRemovable(container, options.force);
-    await end(deps, container);
+    await endForGood(deps, container);
     if (deps.store.get(container.id) === container) await removeContainer(deps, container);
   });
 }
@@ -53,8 +53,8 @@ function checkRemovable(container: Container, force: boolean): void {
     refuse("container is running: stop the container before removing or force remove");
 }
 
-/** Makes sure that nothing of it runs and nothing will. */
-async function end(deps: RemoveDeps, container: Container): Promise<void> {
+/** Makes sure that nothing of it runs and nothing will. The caller holds its lock. */
+export async function endForGood(deps: RemoveDeps, container: Container): Promise<void> {
   stopRestarting(deps, container);
   if (container.task === undefined) return;
   deps.store.setState(container, { stoppedByUser: true });

@@ -14,7 +14,7 @@ import { asString, Fields, parseJson } from "../../specs/engine/fields.decode.ts
 import { Container } from "./container.ts";
 import type { Health } from "./health.ts";
 import type { HostDefaults } from "./merge.ts";
-import { CREATED, type ContainerRecord, type RuntimeState } from "./record.ts";
+import { CREATED, type ContainerRecord, type Replaced, type RuntimeState } from "./record.ts";
 
 const MIGRATIONS = [
   `CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, document TEXT NOT NULL) WITHOUT ROWID;
@@ -158,6 +158,20 @@ export class ContainerStore {
     this.#names.delete(old);
   }
 
+  /** Each has the other's name from here on; nobody sees them without. */
+  swapNames(one: Container, other: Container): void {
+    const [first, second] = [one.name, other.name];
+    this.#metadata.transaction("durable", () => {
+      this.#rename.run("", one.id);
+      this.#rename.run(first, other.id);
+      this.#rename.run(second, one.id);
+    });
+    one.record = { ...one.record, name: second };
+    other.record = { ...other.record, name: first };
+    this.#names.set(first, other.id);
+    this.#names.set(second, one.id);
+  }
+
   /**
    * The container was asked for as `wanted` (what `build` makes of a record with its id and name) from here on; with what others
    * write of it at the same time.
@@ -194,8 +208,16 @@ export class ContainerStore {
 }
 
 function writeRecord(record: ContainerRecord): string {
-  const { createdNs, imageId, layer, config, host, imageConfig } = record;
-  return JSON.stringify({ createdNs: String(createdNs), imageId, layer, config, host, imageConfig });
+  const { createdNs, imageId, layer, config, host, imageConfig, replaces } = record;
+  return JSON.stringify({
+    createdNs: String(createdNs),
+    imageId,
+    layer,
+    config,
+    host,
+    imageConfig,
+    replaces,
+  });
 }
 
 function readRecord(id: string, name: string, document: string): ContainerRecord {
@@ -210,7 +232,13 @@ function readRecord(id: string, name: string, document: string): ContainerRecord
     config: decodeContainerConfig(new Fields(fields.raw("config"), "config")),
     host: decodeHostConfig(new Fields(fields.raw("host"), "host")),
     imageConfig: imageConfig === null ? null : decodeContainerConfig(imageConfig),
+    replaces: readReplaced(fields.object("replaces")),
   };
+}
+
+function readReplaced(fields: Fields | null): Replaced | undefined {
+  if (fields === null) return undefined;
+  return { id: fields.str("id"), name: fields.str("name"), wasRunning: fields.bool("wasRunning") };
 }
 
 function writeState(state: RuntimeState): string {

@@ -81,7 +81,10 @@ export class FakeTask implements Task {
 
   signal(signal: number, execId = ""): Promise<void> {
     if (execId !== "") {
-      this.execs.find(({ options }) => options.execId === execId)?.exit(128 + signal);
+      const exec = this.execs.find(({ options }) => options.execId === execId);
+      if (exec === undefined) return Promise.reject(fail("not_found", `no exec ${execId}`));
+      exec.signals.push(signal);
+      if (this.deadly.has(signal)) exec.exit(128 + signal);
       return Promise.resolve();
     }
     this.signals.push(signal);
@@ -160,6 +163,7 @@ export class FakeTask implements Task {
 }
 
 export class FakeExec {
+  readonly signals: number[] = [];
   readonly options: ExecOptions;
   readonly stream: FakeStream | undefined;
   readonly process: ExecProcess;

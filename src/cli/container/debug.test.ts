@@ -1,0 +1,66 @@
+import { afterEach, expect, test } from "bun:test";
+import { cleanUp, fail, FakeEngine, gantry } from "../testing/fake-engine.ts";
+
+afterEach(cleanUp);
+
+/** Answers as if the debugger's container could not be attached to, which is the end of the command. */
+function engine(target: object): Promise<FakeEngine> {
+  return new FakeEngine().start((call, response) => {
+    if (call.method === "GET") response.end(JSON.stringify({ Id: "c0ffee", Name: "/web", ...target }));
+    else if (call.url.startsWith("/containers/create")) response.end('{"Id":"dead"}');
+    else fail(response, 500, "enough");
+  });
+}
+
+test("debug runs a container with the processes and the network of another", async () => {
+  const fake = await engine({ State: { Running: true, Pid: 77 }, HostConfig: { PidMode: "" } });
+  const line = "debug --image tools -e A=1 -u 7 web ls -l /proc/1/root";
+  expect((await gantry(line.split(" "), fake.variables)).status).toBe(125);
+  const body: unknown = JSON.parse(fake.calls[1]?.body ?? "");
+  expect(body).toMatchObject({
+    Image: "tools",
+    Cmd: ["ls", "-l", "/proc/1/root"],
+    Env: ["ROOT=/proc/1/root", "A=1"],
+    User: "7",
+    Tty: false,
+    OpenStdin: true,
+    Labels: { "gantry.debug": "c0ffee" },
+    HostConfig: {
+      AutoRemove: true,
+      PidMode: "container:c0ffee",
+      NetworkMode: "container:c0ffee",
+      CapAdd: ["SYS_PTRACE"],
+      Privileged: false,
+    },
+  });
+});
+
+test("debug beside the host's processes may not look into them", async () => {
+  const fake = await engine({ State: { Running: true, Pid: 77 }, HostConfig: { PidMode: "host" } });
+  await gantry(["debug", "web"], fake.variables);
+  expect(JSON.parse(fake.calls[1]?.body ?? "")).toMatchObject({
+    Image: "busybox",
+    Env: ["ROOT=/proc/77/root"],
+    HostConfig: { CapAdd: null },
+  });
+});
+
+test("debug refuses what has no processes of its own", async () => {
+  const stopped = await engine({ State: { Running: false } });
+  expect(await gantry(["debug", "web"], stopped.variables)).toMatchObject({
+    status: 125,
+    err: "container web is not running: there are no processes to join\n",
+  });
+  const shared = await engine({
+    State: { Running: true },
+    HostConfig: { PidMode: "container:0123456789abcdef" },
+  });
+  expect(await gantry(["debug", "web"], shared.variables)).toMatchObject({
+    status: 125,
+    err: "container web has the processes of container 0123456789ab: debug that one\n",
+  });
+  expect([...stopped.urls(), ...shared.urls()]).toEqual([
+    "GET /containers/web/json",
+    "GET /containers/web/json",
+  ]);
+});
