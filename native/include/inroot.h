@@ -19,6 +19,9 @@ bool inroot_is_kernel_tree (const char *path);
 /* An O_PATH descriptor of `path`, which exists, without following any symbolic link. -1 with errno. */
 int inroot_open_plain (int root, const char *path);
 
+/* An O_PATH descriptor of `path` below `directory`: EXDEV for whatever leads out of it, links, too. -1 with errno. */
+int inroot_open_beneath (int directory, const char *path);
+
 /* An O_PATH descriptor of `path`. What is missing is made: directories above 0755, the last component as asked with
    `mode`. `made` tells whether the last one is new. A dangling link is followed, its target made. -1 with errno. */
 int inroot_reach (int root, const char *path, enum inroot_make make, mode_t mode, bool *made);

@@ -94,8 +94,9 @@ enum plan_op {
                                                       attrs: MOUNT_ATTR_*; propagation 0 = leave, | MS_REC = whole tree;
                                                       dir_mode: of a target that is made (0: 0755). op_flags: OPF_TARGET_MODE,
                                                       OPF_COPY_UP */
-  OP_BIND = 24,         /* str source, str target, u64 attr_set, u64 attr_clr, u64 tree_attr_set, u64 tree_attr_clr, u64 propagation, u32 idmap
-                                                      source: a host path. attr_*: of the top mount; tree_attr_*: of it and every
+  OP_BIND = 24,         /* str source, str target, u64 attr_set, u64 attr_clr, u64 tree_attr_set, u64 tree_attr_clr, u64 propagation, u32 idmap, str beneath
+                                                      source: a host path. beneath: "", or what to take of the directory source: looked up
+                                                      there without leaving it; a missing target becomes what that is. attr_*: of the top mount; tree_attr_*: of it and every
                                                       mount below, set first. op_flags: OPF_RECURSIVE, OPF_TARGET_FILE (create a
                                                       file, else a directory, when missing), OPF_IDMAP_TREE (of the mounts below, too) */
   OP_DEVICE = 25,       /* str path, u32 type ('c','b','p'), u32 major, u32 minor, u32 mode, u32 uid, u32 gid */

@@ -31,15 +31,18 @@ bool inroot_is_kernel_tree (const char *path) {
          (n == 3 && memcmp (path, "dev", 3) == 0);
 }
 
-static int resolve_in_root (int root, const char *path, uint64_t flags, uint64_t resolve) {
+static int look_up (int root, const char *path, uint64_t flags, uint64_t resolve) {
   int fd;
 
-  resolve |= RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   /* EAGAIN: somebody renames or mounts elsewhere while ".." is looked up; the kernel asks to try again. */
   for (int tries = 0; tries < 1000; tries++)
-    if ((fd = sys_openat2 (root, path, flags, 0, resolve)) >= 0 || errno != EAGAIN)
+    if ((fd = sys_openat2 (root, path, flags, 0, resolve | RESOLVE_NO_MAGICLINKS)) >= 0 || errno != EAGAIN)
       return fd;
   return -1;
+}
+
+static int resolve_in_root (int root, const char *path, uint64_t flags, uint64_t resolve) {
+  return look_up (root, path, flags, resolve | RESOLVE_IN_ROOT);
 }
 
 int inroot_open (int root, const char *path, uint64_t flags) {
@@ -48,6 +51,10 @@ int inroot_open (int root, const char *path, uint64_t flags) {
 
 int inroot_open_plain (int root, const char *path) {
   return resolve_in_root (root, path, O_PATH, RESOLVE_NO_SYMLINKS);
+}
+
+int inroot_open_beneath (int directory, const char *path) {
+  return look_up (directory, path, O_PATH, RESOLVE_BENEATH);
 }
 
 /* Replaces the component at `start` of `path`, a dangling link, by what it says. */

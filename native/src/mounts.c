@@ -254,6 +254,22 @@ static int set_attributes (int mount, uint64_t set, uint64_t clr, unsigned recur
   return 0;
 }
 
+/* Somebody else may be changing the directory: nothing of it is looked up twice, and nothing outside of it is ever reached. */
+static int clone_beneath (const char *directory, const char *path, unsigned recursive, struct err *e) {
+  auto_fd top = open (directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  auto_fd at = top < 0 ? -1 : inroot_open_beneath (top, path);
+  auto_fd mount = at < 0 ? -1 : open_tree (at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | recursive);
+  if (mount >= 0)
+    return fd_release (&mount);
+  return err_set (e, errno, "cannot access path \"%s/%s\"%s", directory, path,
+                  errno == EXDEV ? ": it leads out of the volume" : "");
+}
+
+static int clone_all (const char *path, unsigned recursive, struct err *e) {
+  int mount = open_tree (AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+  return mount < 0 ? err_set (e, errno, "cannot bind \"%s\"", path) : mount;
+}
+
 int bind_open (struct init *in, const struct plan_op_view *op, struct err *e) {
   struct fields f = fields_of (op->payload, op->size);
   const char *source = take_str (&f), *path = take_str (&f);
@@ -263,14 +279,24 @@ int bind_open (struct init *in, const struct plan_op_view *op, struct err *e) {
 
   take_u64 (&f);
   uint32_t idmap = take_u32 (&f);
-  auto_fd mount = open_tree (AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+  const char *beneath = take_str (&f);
+  auto_fd mount = beneath[0] != '\0' ? clone_beneath (source, beneath, recursive, e) : clone_all (source, recursive, e);
   if (mount < 0)
-    return err_set (e, errno, "cannot bind \"%s\"", source);
+    return -1;
   if (mount_map_ids (in, mount, idmap, (op->flags & OPF_IDMAP_TREE) != 0, path, e) < 0 ||
       set_attributes (mount, tree_attr_set, tree_attr_clr, AT_RECURSIVE, path, e) < 0 ||
       set_attributes (mount, attr_set, attr_clr, 0, path, e) < 0)
     return -1;
   return fd_release (&mount);
+}
+
+static int what_is_bound (int mount, bool *is_file, const char *path, struct err *e) {
+  struct stat st;
+
+  if (fstat (mount, &st) < 0)
+    return err_set (e, errno, "cannot look at what is to be bound on \"%s\"", path);
+  *is_file = !S_ISDIR (st.st_mode);
+  return 0;
 }
 
 int step_bind (struct init *in, struct fields *f, uint16_t flags, struct err *e) {
@@ -284,7 +310,11 @@ int step_bind (struct init *in, struct fields *f, uint16_t flags, struct err *e)
   auto_fd mount = source_is_staged (in) ? source_take (in, e) : bind_open (in, op_at_work (in), e);
   if (mount < 0)
     return -1;
-  auto_fd target = reach_target (in, path, (flags & OPF_TARGET_FILE) != 0 ? MAKE_FILE : MAKE_DIRECTORY, 0755, &made, e);
+  take_u32 (f);
+  bool is_file = (flags & OPF_TARGET_FILE) != 0;
+  if (take_str (f)[0] != '\0' && what_is_bound (mount, &is_file, path, e) < 0)
+    return -1;
+  auto_fd target = reach_target (in, path, is_file ? MAKE_FILE : MAKE_DIRECTORY, 0755, &made, e);
   if (target < 0 || mount_attach (mount, target, path, e) < 0)
     return -1;
   return mount_set_propagation (mount, propagation, path, e);

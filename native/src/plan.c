@@ -51,7 +51,8 @@ static const struct op_shape {
   [OP_MOUNT] = { "MOUNT", "s:fstype s:source s:Htarget v:options U:attrs U:propagation u:dir_mode u:idmap",
                  OPF_TARGET_MODE | OPF_COPY_UP },
   [OP_BIND] = { "BIND",
-                "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap",
+                "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap "
+                "s:beneath",
                 OPF_RECURSIVE | OPF_TARGET_FILE | OPF_IDMAP_TREE },
   [OP_DEVICE] = { "DEVICE", "s:Hpath u:type u:major u:minor u:mode u:uid u:gid", 0 },
   [OP_SYMLINK] = { "SYMLINK", "s:value s:Hpath", 0 },

@@ -19,6 +19,8 @@
  *     gantry-shim tree receive [--owners] DIR [FROM TO] < files.tar
  *     gantry-shim tree mount SOURCE TARGET LAYER...
  *     gantry-shim tree unmount TARGET
+ *     gantry-shim tree fill UID_MAP GID_MAP PATH VOLUME TREE
+ *     gantry-shim tree attach FSTYPE SOURCE TARGET ATTR_SET ATTR_CLR PROPAGATION [OPTION...]
  *
  * `apply` applies an uncompressed layer below DIR. For an overlayfs layer directory whiteouts become overlayfs's own; with
  * --base, for a complete tree, they delete. `image` makes the new file DIR/layer.erofs of it, an image of what `apply` would make of
@@ -33,9 +35,11 @@
  * paths that match a pattern, an archive unpacked there. look, take and put first answer what PATH is (tree_copy.c). `send` and
  * `receive` are their counterparts for files of whoever calls, with no more rights than he has; `send` answers first, too.
  *
- * `mount` attaches a read-only overlay of layers to a directory, `unmount` detaches it (tree_mount.h).
+ * `mount` attaches a read-only overlay of layers to a directory, `unmount` detaches it (tree_mount.h). `fill` copies what the
+ * image TREE has at PATH into the directory VOLUME, if that is empty (tree_fill.h); empty maps leave ids as they are. `attach`
+ * mounts a file system of the host's (tree_attach.h); numbers are decimal.
  *
- * Success: {"sizeBytes":N,"inodes":N} on stdout. Failure: one line on stderr, and exit status 1 when the archive or the tree
+ * Success: {"sizeBytes":N,"inodes":N} on stdout, of `fill` with a "found" in front. Failure: one line on stderr, and exit status 1 when the archive or the tree
  * is at fault, 2 when this host is (disk full, wrong usage); the directory is left half-done. */
 #include "btrfs.h"
 #include "erofs_apply.h"
@@ -45,7 +49,9 @@
 #include "roles.h"
 #include "tree_apply.h"
 #include "tree_copy.h"
+#include "tree_attach.h"
 #include "tree_diff.h"
+#include "tree_fill.h"
 #include "tree_input.h"
 #include "tree_mount.h"
 #include "tree_path.h"
@@ -56,6 +62,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -233,6 +240,8 @@ static int usage (void) {
          "       gantry-shim tree receive [--owners] DIR [FROM TO] < files.tar\n"
          "       gantry-shim tree mount SOURCE TARGET LAYER...\n"
          "       gantry-shim tree unmount TARGET\n"
+         "       gantry-shim tree fill UID_MAP GID_MAP PATH VOLUME TREE\n"
+         "       gantry-shim tree attach FSTYPE SOURCE TARGET ATTR_SET ATTR_CLR PROPAGATION [OPTION...]\n"
          "TREE: plain DIR | overlay LAYER... | upper DIR; BEFORE: also nothing\n"
          "OPTION: --ids UID_MAP GID_MAP | --mountpoint PATH\n",
          stderr);
@@ -267,6 +276,26 @@ static bool is_copy_command (const char *word) {
   return false;
 }
 
+static int fill (char **argv, int count) {
+  static const char *const words[] = {
+    [FILL_NOTHING] = "nothing", [FILL_DIRECTORY] = "directory", [FILL_OTHER] = "other", [FILL_FULL] = "full"
+  };
+  struct shift_maps maps = { argv[0], argv[1] };
+  char name[TREE_NAME_BYTES], line[160];
+  enum fill_found found;
+  struct tree_usage usage;
+  struct err e = { 0 };
+
+  umask (0);
+  raise_descriptor_limit ();
+  bool mapped = maps.uid[0] != 0;
+  if (tree_fill (argv[2], argv[3], argv + 4, count - 4, mapped ? &maps : NULL, &found, &usage, name, &e) < 0)
+    return report_path (name, &e);
+  int used = snprintf (line, sizeof line, "{\"found\":\"%s\",\"sizeBytes\":%lld,\"inodes\":%lld}\n", words[found],
+                       (long long) usage.bytes, (long long) usage.inodes);
+  return write (STDOUT_FILENO, line, (size_t) used) == used ? 0 : OF_HOST;
+}
+
 /* What is in the way of a mount is for the user to move. */
 static int report_mount (int result, const struct err *e) {
   if (result == 0)
@@ -275,8 +304,29 @@ static int report_mount (int result, const struct err *e) {
   return e->code == EBUSY || e->code == ENOENT || e->code == ENOTDIR ? OF_ARCHIVE : OF_HOST;
 }
 
+/* Whatever the user wished to be mounted and cannot be is his to know, not this host's failure. */
+static int attach (char **argv, int count) {
+  struct attach_wish w = { argv[0],
+                           argv[1],
+                           argv[2],
+                           strtoull (argv[3], NULL, 10),
+                           strtoull (argv[4], NULL, 10),
+                           strtoull (argv[5], NULL, 10),
+                           (const char *const *) argv + 6,
+                           (size_t) count - 6 };
+  struct err e = { 0 };
+  if (tree_attach (&w, &e) == 0)
+    return 0;
+  report_path ("", &e);
+  return OF_ARCHIVE;
+}
+
 int tree_main (int argc, char **argv) {
   struct err e = { 0 };
+  if (argc > 6 && strcmp (argv[1], "fill") == 0)
+    return fill (argv + 2, argc - 2);
+  if (argc > 7 && strcmp (argv[1], "attach") == 0)
+    return attach (argv + 2, argc - 2);
   if (argc == 3 && strcmp (argv[1], "apply") == 0)
     return apply (argv[2], true);
   if (argc == 4 && strcmp (argv[1], "apply") == 0 && strcmp (argv[2], "--base") == 0)

@@ -32,6 +32,18 @@ static const uint32_t ALLOWED_TO_READERS[] = {
   SYS_exit, SYS_exit_group,
 };
 
+/* And for who copies from one tree into another. */
+static const uint32_t ALLOWED_TO_COPIERS[] = {
+  SYS_read, SYS_write, SYS_writev, SYS_sendfile, SYS_copy_file_range, SYS_ioctl, SYS_lseek, SYS_openat, SYS_openat2,
+  SYS_close, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_fcntl, SYS_fchdir, SYS_readlinkat,
+  SYS_flistxattr, SYS_llistxattr, SYS_fgetxattr, SYS_lgetxattr, SYS_fsetxattr, SYS_lsetxattr,
+  SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_ftruncate, SYS_fchown, SYS_fchownat, SYS_fchmod,
+  SYS_fchmodat, SYS_utimensat,
+  SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_mprotect, SYS_sysinfo,
+  SYS_rt_sigreturn, SYS_restart_syscall, SYS_rt_sigprocmask, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_futex,
+  SYS_exit, SYS_exit_group,
+};
+
 #define COUNT(list) (sizeof (list) / sizeof *(list))
 
 static int confine (int root, uint64_t capabilities, struct err *e) {
@@ -56,4 +68,10 @@ int tree_sandbox_reader (int root, bool upper, struct err *e) {
   if (confine (root, (uint64_t) 1 << CAP_DAC_READ_SEARCH | (upper ? (uint64_t) 1 << CAP_SYS_ADMIN : 0), e) < 0)
     return -1;
   return confine_calls (ALLOWED_TO_READERS, COUNT (ALLOWED_TO_READERS), 0, e);
+}
+
+int tree_sandbox_copier (int root, struct err *e) {
+  if (confine (root, TREE_FILE_CAPABILITIES, e) < 0)
+    return -1;
+  return confine_calls (ALLOWED_TO_COPIERS, COUNT (ALLOWED_TO_COPIERS), 0, e);
 }

@@ -27,4 +27,7 @@ int tree_sandbox_user (bool reads, struct err *e);
    marks (trusted.overlay.*). */
 int tree_sandbox_reader (int root, bool upper, struct err *e);
 
+/* The same for a process that copies between trees by the descriptors that it has; its root is `root`. */
+int tree_sandbox_copier (int root, struct err *e);
+
 #endif

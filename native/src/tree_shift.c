@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ struct level {
 
 struct shift {
   const struct shift_maps *maps; /* NULL: ids stay */
-  bool merge;
+  bool merge, out;
   struct tree_usage *usage;
   struct level *levels; /* owned; TREE_MAX_DEPTH + 1 of them */
   size_t depth;
@@ -56,6 +57,11 @@ static int shift_owner (const struct shift *s, const struct stat *st, uid_t *uid
 
 /* ---- one inode ---- */
 
+/* Whatever says who may do what must not be lost. */
+static bool may_be_lost (const struct shift *s, const char *name) {
+  return s->out && errno == EOPNOTSUPP && (strncmp (name, "user.", 5) == 0 || strcmp (name, "security.selinux") == 0);
+}
+
 /* By name in the current directory, because attributes of links and devices have no descriptor. */
 static int copy_attribute (struct shift *s, int from, int to, const char *file, const char *name, struct err *e) {
   ssize_t n = fchdir (from) < 0 ? -1 : lgetxattr (file, name, s->value, sizeof s->value);
@@ -64,7 +70,7 @@ static int copy_attribute (struct shift *s, int from, int to, const char *file, 
   if (s->maps != NULL && strncmp (name, "system.posix_acl_", 17) == 0 &&
       ids_shift_acl (s->maps, s->value, (size_t) n, e) < 0)
     return -1;
-  if (fchdir (to) < 0 || lsetxattr (file, name, s->value, (size_t) n, 0) < 0)
+  if (fchdir (to) < 0 || (lsetxattr (file, name, s->value, (size_t) n, 0) < 0 && !may_be_lost (s, name)))
     return err_set (e, errno, "cannot set its attribute \"%.100s\"", name);
   return 0;
 }
@@ -99,8 +105,15 @@ static int copy_metadata (struct shift *s, int from, int to, const char *file, c
 /* From `at`, which holds data, to the next hole. -1 with errno. */
 static int copy_extent (int from, int to, off_t at, off_t end) {
   off_t target = at;
+  bool is_foreign = false;
   while (at < end) {
-    ssize_t n = copy_file_range (from, &at, to, &target, (size_t) (end - at), 0);
+    ssize_t n = is_foreign ? sendfile (to, from, &at, (size_t) (end - at))
+                           : copy_file_range (from, &at, to, &target, (size_t) (end - at), 0);
+    if (n < 0 && errno == EXDEV && !is_foreign) { /* another file system */
+      is_foreign = lseek (to, target, SEEK_SET) == target;
+      if (is_foreign)
+        continue;
+    }
     if (n < 0)
       return -1;
     if (n == 0) {
@@ -283,7 +296,9 @@ static int walk (struct shift *s, struct err *e) {
   return 0;
 }
 
-static int copy_tree (int from, int to, const struct shift_maps *maps, bool merge, struct tree_usage *u, char *name,
+enum purpose { SHIFT, MERGE, COPY_OUT };
+
+static int copy_tree (int from, int to, const struct shift_maps *maps, enum purpose purpose, struct tree_usage *u, char *name,
                       struct err *e) {
   struct shift *s = calloc (1, sizeof *s);
   struct level *levels = calloc (TREE_MAX_DEPTH + 1, sizeof *levels);
@@ -297,7 +312,13 @@ static int copy_tree (int from, int to, const struct shift_maps *maps, bool merg
     fd_close (&source);
     fd_close (&target);
   } else {
-    *s = (struct shift){ .maps = maps, .merge = merge, .usage = u, .levels = levels, .path = name, .top = to };
+    *s = (struct shift){ .maps = maps,
+                         .merge = purpose == MERGE,
+                         .out = purpose == COPY_OUT,
+                         .usage = u,
+                         .levels = levels,
+                         .path = name,
+                         .top = to };
     result = enter (s, source, target, e) < 0 ? -1 : walk (s, e);
     while (s->depth > 0)
       leave (s);
@@ -309,10 +330,14 @@ static int copy_tree (int from, int to, const struct shift_maps *maps, bool merg
 }
 
 int tree_shift (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e) {
-  return copy_tree (from, to, maps, false, u, name, e);
+  return copy_tree (from, to, maps, SHIFT, u, name, e);
 }
 
 int tree_merge (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e) {
   (void) maps;
-  return copy_tree (from, to, NULL, true, u, name, e);
+  return copy_tree (from, to, NULL, MERGE, u, name, e);
+}
+
+int tree_copy_out (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e) {
+  return copy_tree (from, to, maps, COPY_OUT, u, name, e);
 }

@@ -19,4 +19,9 @@ int tree_shift (int from, int to, const struct shift_maps *maps, struct tree_usa
    at; all the rest is as above. */
 int tree_merge (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e);
 
+/* Copies what is in `from`, a directory that an image shows, and the metadata of `from` itself, into the empty directory `to`,
+   perhaps of another file system: what that has no place for and nobody relies on (user attributes, labels) is lost. All the rest
+   is as with tree_shift. */
+int tree_copy_out (int from, int to, const struct shift_maps *maps, struct tree_usage *u, char *name, struct err *e);
+
 #endif

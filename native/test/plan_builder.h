@@ -136,6 +136,7 @@ static inline void put_bind (struct builder *b, const char *source, const char *
   for (int i = 0; i < 4; i++)
     put_u64 (b, 0);
   put_u32 (b, IDMAP_NONE);
+  put_str (b, "");
 }
 
 static inline void put_device (struct builder *b, const char *path, uint32_t major, uint32_t minor) {

@@ -44,6 +44,7 @@ static void put_mapped_bind (struct builder *b, const char *source, const char *
   for (int i = 0; i < 5; i++)
     put_u64 (b, 0);
   put_u32 (b, idmap);
+  put_str (b, "");
 }
 
 /* Everything a container has, in a user namespace, up to the pivot. */
@@ -330,6 +331,7 @@ TEST ("mounts come in from the host below a bind and never go out") {
     put_u64 (&b, 0);
   put_u64 (&b, MS_SHARED | MS_REC);
   put_u32 (&b, IDMAP_NONE);
+  put_str (&b, "");
   put_pivot (&b, false);
   put_command (
       &b, "busybox mount -t tmpfs none /data/out; touch /data/out/mine; echo ready; busybox sleep 1;"

@@ -6,7 +6,16 @@ import type { Command } from "./command.ts";
 
 export interface CommandEntry {
   /** The management command it belongs to, "" for a top-level one. */
-  readonly parent: "" | "container" | "context" | "execs" | "image" | "manifest" | "network" | "system";
+  readonly parent:
+    | ""
+    | "container"
+    | "context"
+    | "execs"
+    | "image"
+    | "manifest"
+    | "network"
+    | "system"
+    | "volume";
   /** Its spellings below the parent, the main one first. */
   readonly names: readonly string[];
   /** Its spelling at the top level, "" for none. */
@@ -29,6 +38,7 @@ export const MANAGEMENT: ReadonlyMap<string, string> = new Map([
   ["manifest", "Manage image manifests and manifest lists"],
   ["network", "Manage networks"],
   ["system", "Manage Gantry"],
+  ["volume", "Manage volumes"],
 ]);
 
 /** Words that make this program another one (src/cmd/main.ts): here for the help alone. */
@@ -524,6 +534,41 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "update",
     summary: "Update configuration of one or more containers",
     load: () => import("./container/update.ts"),
+  },
+  {
+    parent: "volume",
+    names: ["create"],
+    top: "",
+    summary: "Create a volume",
+    load: () => import("./volume/create.ts"),
+  },
+  {
+    parent: "volume",
+    names: ["inspect"],
+    top: "",
+    summary: "Display detailed information on one or more volumes",
+    load: () => import("./volume/inspect.ts"),
+  },
+  {
+    parent: "volume",
+    names: ["ls", "list"],
+    top: "",
+    summary: "List volumes",
+    load: () => import("./volume/list.ts"),
+  },
+  {
+    parent: "volume",
+    names: ["prune"],
+    top: "",
+    summary: "Remove unused local volumes",
+    load: () => import("./volume/prune.ts"),
+  },
+  {
+    parent: "volume",
+    names: ["rm", "remove"],
+    top: "",
+    summary: "Remove one or more volumes",
+    load: () => import("./volume/remove.ts"),
   },
   {
     parent: "container",

@@ -11,13 +11,14 @@ export interface DaemonRoots {
   readonly content: string;
   readonly snapshots: string;
   readonly events: string;
+  readonly volumes: string;
   readonly execRoot: string;
   readonly tasks: string;
 }
 
 /** What `system check` looks at: paths and the most that their modes may allow. */
 export function statePaths(
-  { dataRoot, containers, metadata, content, snapshots, events }: DaemonRoots,
+  { dataRoot, containers, metadata, content, snapshots, events, volumes }: DaemonRoots,
   driver: string,
 ): readonly { readonly path: string; readonly mode: number }[] {
   const inContent = ["blobs", "ingest", "partial"].map((name) => join(content, name));
@@ -26,6 +27,7 @@ export function statePaths(
     { path: dataRoot, mode: 0o710 },
     { path: containers, mode: 0o710 },
     { path: metadata, mode: 0o600 },
+    { path: volumes, mode: 0o701 },
     ...[events, ...inContent, ...inSnapshots].map((path) => ({ path, mode: 0o700 })),
   ];
 }
@@ -39,6 +41,7 @@ export function openRoots(native: Pick<Native, "lockFile">, dataRoot: string, ex
     content: join(dataRoot, "content"),
     snapshots: join(dataRoot, "snapshots"),
     events: join(dataRoot, "events"),
+    volumes: join(dataRoot, "volumes"),
     execRoot,
     tasks: join(execRoot, "tasks"),
   };

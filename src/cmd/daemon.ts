@@ -20,6 +20,7 @@ import { networkRoutes } from "../api/routes/networks.ts";
 import { registryRoutes } from "../api/routes/registry.ts";
 import { statsRoutes } from "../api/routes/stats.ts";
 import { systemRoutes } from "../api/routes/system.ts";
+import { volumeRoutes } from "../api/routes/volumes.ts";
 import { createApi } from "../api/server.ts";
 import { Alarms } from "../base/alarms.ts";
 import { withDeadline } from "../base/deadline.ts";
@@ -52,7 +53,10 @@ import { runtimePlanner } from "../core/tasks/runtime-planner.ts";
 import { shimSpawner } from "../core/tasks/spawn-shim.ts";
 import { DEFAULT_EXPANSION } from "../core/unpack/expansion.ts";
 import { uploadedArchive } from "../core/unpack/uploaded-archive.ts";
+import { openLocalDriver } from "../core/volumes/local-driver.ts";
+import { openVolumes } from "../core/volumes/volume-set.ts";
 import type { Container } from "../engine/containers/container.ts";
+import { volumeUser } from "../engine/containers/container-volumes.ts";
 import { actOnUnhealthy } from "../engine/containers/health-action.ts";
 import { HealthChecks } from "../engine/containers/health-monitor.ts";
 import { keepLogsCompressed } from "../engine/containers/log-compression.ts";
@@ -65,7 +69,8 @@ import {
   defaultMaskedPaths,
 } from "../engine/containers/spec.ts";
 import { chooseRuntimes, type Runtimes, runtimeTable } from "../engine/containers/runtimes.ts";
-import type { Remap } from "../engine/containers/user-namespace.ts";
+import { nowNs } from "../engine/containers/timestamp.ts";
+import { ownerOf, type Remap } from "../engine/containers/user-namespace.ts";
 import { probeLayerIds } from "../engine/containers/userns-probe.ts";
 import { startAgain } from "../engine/containers/start.ts";
 import { ContainerStore } from "../engine/containers/store.ts";
@@ -109,6 +114,7 @@ import { openNetworks } from "./open-networks.ts";
 import { registryOptions } from "./registry-settings.ts";
 import { openStorage } from "./storage-driver.ts";
 import type { DumpedParts } from "./state-dump.ts";
+import { volumeHost } from "./volume-host.ts";
 
 /** Of a socket that is no unix socket. */
 const NO_USER = 0xffff_ffff;
@@ -243,8 +249,21 @@ export async function startDaemon(
   });
   let isStopping = false;
   const warnings = doorWarnings(options.doors);
+  const volumes = openVolumes({
+    metadata,
+    driver: openLocalDriver({
+      root: roots.volumes,
+      host: volumeHost(native, nativeParts.shim),
+      owner: ownerOf(remap),
+      log,
+    }),
+    recorded: () => [...store.all()].map(volumeUser),
+    log,
+    nowNs,
+  });
 
   const engine = {
+    volumes,
     store,
     locks,
     tasks,
@@ -319,6 +338,7 @@ export async function startDaemon(
       ...registryRoutes(engine),
       ...distributionRoutes(engine),
       ...networkRoutes(engine),
+      ...volumeRoutes(engine),
       ...checkRoutes({ ...engine, partialMaxAgeMs, statePaths: statePaths(roots, snapshots.driver) }),
     ],
   });
@@ -381,9 +401,11 @@ export async function startDaemon(
       stopReconciling();
       doors.close();
       registries.close();
-      await withDeadline("background deletions", SHUTDOWN_MS, snapshots.settled()).catch((error: unknown) =>
-        log.warn("left for the next start", { error: messageOf(error) }),
-      );
+      await withDeadline(
+        "background deletions",
+        SHUTDOWN_MS,
+        Promise.all([snapshots.settled(), volumes.settled()]),
+      ).catch((error: unknown) => log.warn("left for the next start", { error: messageOf(error) }));
       await eventLog.close();
       metadata.close();
     },

@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, readlinkSync, readdirSync, rmdirSync } from "node:fs";
 import { errnoOf, fail } from "../base/errors.ts";
 import { runProgram } from "../base/process.ts";
+import { unescapeMountPath } from "./mounted-directories.ts";
 import type { TreeView } from "./native.ts";
 
 const LIMITS = { timeoutMs: 30_000, maxBytes: 64 << 10 };
@@ -30,15 +31,8 @@ export function listImageMounts(
     const directory = front.split(" ")[4];
     return hex === undefined || directory === undefined
       ? []
-      : [{ id: `sha256:${hex}`, directory: unescape(directory) }];
+      : [{ id: `sha256:${hex}`, directory: unescapeMountPath(directory) }];
   });
-}
-
-/** proc_pid_mountinfo(5): blanks, line ends and backslashes are octal. */
-function unescape(text: string): string {
-  return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
 }
 
 export function mountNamespace(): string {

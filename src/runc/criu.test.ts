@@ -19,6 +19,7 @@ const BIND: PlanOp = {
   treeAttrClr: 0n,
   propagation: 0n,
   idmap: 0,
+  beneath: "",
 };
 const OPS: readonly PlanOp[] = [
   BIND,

@@ -138,5 +138,6 @@ function bind(source: string, target: string, attrs: bigint, propagation: bigint
     treeAttrClr: 0n,
     propagation,
     idmap: IDMAP.none,
+    beneath: "",
   };
 }

@@ -187,6 +187,7 @@ function bindStep(
     treeAttrClr: options.recursiveAttrs.clr,
     propagation: options.propagation,
     idmap,
+    beneath: mount.gantryBeneath ?? "",
   };
 }
 

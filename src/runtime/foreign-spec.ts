@@ -56,6 +56,11 @@ export function foreignSpec(spec: Spec, process: Process): Spec {
 
 /** What a missing destination of a bind mount becomes, runtimes find out by themselves. */
 function plain(mount: SpecMount): SpecMount {
-  const { gantryFile: _, ...others } = mount;
+  const { gantryFile: _, gantryBeneath, ...others } = mount;
+  if (gantryBeneath !== undefined)
+    throw fail(
+      "not_implemented",
+      `only the built-in runtime can mount a part of a volume: "${gantryBeneath}" on "${mount.destination}"`,
+    );
   return others;
 }

@@ -131,6 +131,7 @@ const PLAN: Plan = {
       treeAttrClr: 0n,
       propagation: 1n << 18n,
       idmap: 0xffffffff,
+      beneath: "a/b",
     },
     { kind: "device", path: "/dev/x", type: "b", major: 8, minor: 1, mode: 0o600, uid: 0, gid: 6 },
     { kind: "pivot", rootReadonly: true },

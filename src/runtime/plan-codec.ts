@@ -124,6 +124,7 @@ const LAYOUTS: Layouts = {
       treeAttrClr: "u64",
       propagation: "u64",
       idmap: "u32",
+      beneath: "str",
     },
     flags: ["recursive", "targetFile", "idmapTree"],
   },

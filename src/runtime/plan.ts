@@ -262,6 +262,8 @@ export interface BindOp {
   readonly treeAttrClr: bigint;
   readonly propagation: bigint;
   readonly idmap: number;
+  /** "": all of the source; else a path inside of it, which must not lead out. */
+  readonly beneath: string;
 }
 
 export interface DeviceOp {

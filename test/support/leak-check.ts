@@ -116,7 +116,7 @@ export function files(engine: Engine): Set<string> {
   const snapshots = names(join(data, "snapshots")).flatMap((driver) =>
     ["", "/active", "/staging", "/trash"].map((folder) => `snapshots/${driver}${folder}`),
   );
-  for (const folder of [".", "containers", "content", "content/ingest", ...snapshots])
+  for (const folder of [".", "containers", "content", "content/ingest", "volumes", ...snapshots])
     for (const name of names(join(data, folder)))
       if (!FOLDERS.has(name)) found.add(join("data", folder, name));
   for (const folder of [".", "tasks"])

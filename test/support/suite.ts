@@ -49,7 +49,7 @@ export function engineSuite(
     });
     afterEach(async () => {
       const ids = (await current().ok(["ps", "-aq", "--no-trunc"])).split("\n").filter((id) => id !== "");
-      if (ids.length > 0) await current().ok(["rm", "-f", ...ids]);
+      if (ids.length > 0) await current().ok(["rm", "-f", "-v", ...ids]);
       if (before !== undefined)
         await expectNoLeaks(current(), before, options.registries === true ? IDLE_CONNECTIONS : []);
     }, 60_000);

@@ -43,8 +43,10 @@ test("create names an unknown image and a taken name as Docker does", async () =
 
 test("create refuses what it does not offer by name and leaves nothing", async () => {
   const refused: readonly (readonly [Record<string, unknown>, string])[] = [
-    [{ HostConfig: { Binds: ["data:/data"] } }, "named volumes are not supported"],
-    [{ HostConfig: { VolumesFrom: ["x"] } }, "HostConfig.VolumesFrom"],
+    [
+      { HostConfig: { Mounts: [{ Type: "image", Source: "x", Target: "/x" }] } },
+      'mounts of type \\"image\\"',
+    ],
     [{ HostConfig: { DeviceRequests: [{ Count: 1 }] } }, "HostConfig.DeviceRequests"],
     [{ HostConfig: { LogConfig: { Type: "syslog" } } }, 'log driver \\"syslog\\"'],
   ];

@@ -210,7 +210,8 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       handler: async (call) => {
         if (call.query.bool("link"))
           throw fail("not_implemented", "links between containers are not supported by this engine yet");
-        await remove(deps, found(call), { force: call.query.bool("force") });
+        const { query } = call;
+        await remove(deps, found(call), { force: query.bool("force"), volumes: query.bool("v") });
         call.reply.empty(204);
       },
     },

@@ -1,5 +1,4 @@
-/** /networks; and /volumes, as far as clients ask for them while there are none. */
-import { fail } from "../../base/errors.ts";
+/** /networks. */
 import { connect, type ConnectDeps, disconnect } from "../../engine/networks/connect.ts";
 import { createNetwork } from "../../engine/networks/create-network.ts";
 import { inspectNetwork, listNetworks, NETWORK_FILTERS } from "../../engine/networks/networks.ts";
@@ -11,8 +10,6 @@ import {
   decodeNetworkDisconnect,
 } from "../../specs/engine/network.decode.ts";
 import type { Route } from "../router.ts";
-
-const VOLUME_FILTERS = ["dangling", "driver", "label", "name"];
 
 export type NetworkRouteDeps = ConnectDeps;
 
@@ -71,40 +68,6 @@ export function networkRoutes(deps: NetworkRouteDeps): readonly Route[] {
       handler: async (call) => {
         await disconnect(deps, call.param(0), decodeNetworkDisconnect(await call.json()));
         call.reply.empty(200);
-      },
-    },
-    {
-      method: "GET",
-      pattern: "/volumes",
-      handler: ({ query, reply }) => {
-        decodeFilters(query.str("filters"), VOLUME_FILTERS);
-        reply.json(200, { Volumes: [], Warnings: null });
-      },
-    },
-    {
-      method: "POST",
-      pattern: "/volumes/create",
-      handler: () => {
-        throw fail("not_implemented", "volumes are not supported by this engine yet");
-      },
-    },
-    {
-      method: "POST",
-      pattern: "/volumes/prune",
-      handler: ({ reply }) => reply.json(200, { VolumesDeleted: null, SpaceReclaimed: 0 }),
-    },
-    {
-      method: "GET",
-      pattern: "/volumes/:name",
-      handler: (call) => {
-        throw fail("not_found", `get ${call.param(0)}: no such volume`);
-      },
-    },
-    {
-      method: "DELETE",
-      pattern: "/volumes/:name",
-      handler: (call) => {
-        throw fail("not_found", `get ${call.param(0)}: no such volume`);
       },
     },
   ];

@@ -115,11 +115,6 @@ test("networks: none, host and bridge, found by name and beginning of the id, no
   expect((await host.call("DELETE", "/networks/none")).status).toBe(403);
 });
 
-test("volumes: there are none", async () => {
-  expect((await host.call("GET", "/v1.51/volumes")).json).toEqual({ Volumes: [], Warnings: null });
-  expect((await host.call("GET", "/volumes/x")).json).toEqual({ message: "get x: no such volume" });
-});
-
 test("events: the past as JSON lines with exact nanoseconds, up to a point in time", async () => {
   await host.create("web", { Labels: { a: "b" } });
   await host.create("other");

@@ -17,9 +17,14 @@ import type { ProgramResult } from "../../base/process.ts";
 import { NO_LOG } from "../../base/log.ts";
 import type { Metadata } from "../../core/metadata/metadata.ts";
 import { openMetadata } from "../../core/metadata/sqlite-metadata.ts";
+import { openLocalDriver } from "../../core/volumes/local-driver.ts";
+import { FakeVolumeHost } from "../../core/volumes/testing/fake-volume-host.ts";
+import { openVolumes } from "../../core/volumes/volume-set.ts";
+import type { Volumes } from "../../core/volumes/volumes.ts";
 import type { Container } from "../../engine/containers/container.ts";
 import { actOnUnhealthy } from "../../engine/containers/health-action.ts";
 import { HealthChecks } from "../../engine/containers/health-monitor.ts";
+import { volumeUser } from "../../engine/containers/container-volumes.ts";
 import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
@@ -41,6 +46,7 @@ import { networkRoutes } from "../routes/networks.ts";
 import { registryRoutes } from "../routes/registry.ts";
 import { type StatsRouteDeps, statsRoutes } from "../routes/stats.ts";
 import { systemRoutes } from "../routes/system.ts";
+import { volumeRoutes } from "../routes/volumes.ts";
 import { createApiServer } from "../server.ts";
 
 export const TEST_FACTS: HostFacts = {
@@ -96,6 +102,8 @@ export class ApiHost implements AsyncDisposable {
   /** Of the health checks. */
   readonly clock = new FakeClock();
   readonly healthChecks: HealthChecks;
+  readonly volumeHost = new FakeVolumeHost();
+  readonly volumes: Volumes;
   readonly logText: string[] = [];
   /** Links of every container's network namespace. */
   links: ReadonlyMap<string, LinkCounters> | undefined = new Map();
@@ -119,7 +127,20 @@ export class ApiHost implements AsyncDisposable {
       network: "bridge",
     });
     this.network = new FakeNetwork(this.metadata);
+    this.volumes = openVolumes({
+      metadata: this.metadata,
+      driver: openLocalDriver({
+        root: join(this.directory, "volumes"),
+        host: this.volumeHost,
+        owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+        log: NO_LOG,
+      }),
+      recorded: () => [...this.store.all()].map(volumeUser),
+      log: NO_LOG,
+      nowNs: () => 1_795_906_856_000_000_000n,
+    });
     const deps: ContainerRouteDeps & StatsRouteDeps = {
+      volumes: this.volumes,
       store: this.store,
       locks: new KeyedLock(),
       tasks: this.tasks,
@@ -167,6 +188,7 @@ export class ApiHost implements AsyncDisposable {
           store: this.store,
           images: this.images,
           snapshots: this.snapshots,
+          volumes: this.volumes,
           network: deps.network,
           containers: () => this.store.all(),
           facts: TEST_FACTS,
@@ -205,6 +227,7 @@ export class ApiHost implements AsyncDisposable {
         }),
         ...registryRoutes({ registries: this.registries }),
         ...networkRoutes(deps),
+        ...volumeRoutes(deps),
       ],
     });
   }

@@ -198,7 +198,7 @@ export function parseVolumes(values: readonly string[], workingDirectory: string
     const relative = source === "." || source === ".." || source.startsWith("./") || source.startsWith("../");
     binds.push([relative ? absolutePath(workingDirectory, source) : source, ...rest].join(":"));
   }
-  return { binds, anonymous };
+  return { binds: [...new Set(binds)], anonymous };
 }
 
 /** `PATH[:OPTIONS]` → path and options. */

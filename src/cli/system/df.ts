@@ -1,5 +1,5 @@
 import { formatDecimalSize } from "../../base/units.ts";
-import { children, type Fields, fieldsOf, number, text, textList } from "../../client/fields.ts";
+import { child, children, type Fields, fieldsOf, number, text, textList } from "../../client/fields.ts";
 import type { Cli } from "../cli.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { containerList } from "../container/list.ts";
@@ -9,6 +9,7 @@ import { printDocument } from "../output/inspect.ts";
 import { type ListSpec, printList } from "../output/list.ts";
 import { FORMAT_USAGE } from "../output/usage.ts";
 import { fromPairs } from "../options/values.ts";
+import { volumeList } from "../volume/list.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
@@ -70,7 +71,7 @@ export function summaryList(usage: Fields): ListSpec<UsageRow> {
       reclaimableBytes: bytesOf(idle),
       percent: true,
     },
-    { type: "Local Volumes", total: 0, active: 0, bytes: 0, reclaimableBytes: 0, percent: true },
+    volumesRow(children(usage, "Volumes")),
     { type: "Build Cache", total: 0, active: 0, bytes: 0, reclaimableBytes: 0, percent: false },
   ];
   return {
@@ -92,6 +93,20 @@ export function summaryList(usage: Fields): ListSpec<UsageRow> {
       ["size", "Size"],
       ["reclaimable", "Reclaimable"],
     ],
+  };
+}
+
+function volumesRow(volumes: readonly Fields[]): UsageRow {
+  const isUsed = (volume: Fields): boolean => number(child(volume, "UsageData"), "RefCount") > 0;
+  const bytesOf = (rows: readonly Fields[]): number =>
+    rows.reduce((sum, row) => sum + Math.max(0, number(child(row, "UsageData"), "Size")), 0);
+  return {
+    type: "Local Volumes",
+    total: volumes.length,
+    active: volumes.filter(isUsed).length,
+    bytes: bytesOf(volumes),
+    reclaimableBytes: bytesOf(volumes.filter((volume) => !isUsed(volume))),
+    percent: true,
   };
 }
 
@@ -119,13 +134,18 @@ async function printVerbose(cli: Cli, usage: Fields, format: string): Promise<vo
     ),
     columns: ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"],
   };
+  const volumes = {
+    ...volumeList(children(usage, "Volumes")),
+    columns: ["Name", "Links", "Size"],
+  };
   const columns = [...images.columns, "SharedSize", "UniqueSize", "Containers"];
   if (isTable) {
     await cli.print("Images space usage:\n");
     await printList(cli, { ...images, columns }, { format: "", quiet: false });
     await cli.print("\nContainers space usage:\n");
     await printList(cli, sized, { format: "", quiet: false });
-    await cli.print("\nLocal Volumes space usage:\n\nVOLUME NAME   LINKS     SIZE");
+    await cli.print("\nLocal Volumes space usage:\n");
+    await printList(cli, volumes, { format: "", quiet: false });
     await cli.print(
       "\nBuild cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED",
     );
@@ -134,7 +154,7 @@ async function printVerbose(cli: Cli, usage: Fields, format: string): Promise<vo
   const document = fromPairs<unknown>([
     ["Images", objectsOf(images)],
     ["Containers", objectsOf(sized)],
-    ["Volumes", []],
+    ["Volumes", objectsOf(volumes)],
     ["BuildCache", []],
   ]);
   await printDocument(cli, format === "json" ? "{{json .}}" : format, document);

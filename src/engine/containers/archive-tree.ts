@@ -1,16 +1,20 @@
 /** Where the files of a container are to who comes from outside, whether it runs or not. */
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
+import { fail } from "../../base/errors.ts";
 import type { RootfsMount, Snapshotter } from "../../core/snapshots/snapshotter.ts";
+import type { Volumes } from "../../core/volumes/volumes.ts";
 import type { ContainerTree, HostBind } from "../../linux/container-files.ts";
 import { idMapText } from "../../linux/id-maps.ts";
 import type { IdMapping } from "../../linux/native.ts";
 import type { Container } from "./container.ts";
-import { resolveMounts } from "./mounts.ts";
 import { containerPaths } from "./paths.ts";
+import { resolveMounts } from "./resolve-mounts.ts";
 import { idMapsOf, type Remap } from "./user-namespace.ts";
 
 export interface ArchiveTreeDeps {
   readonly snapshots: Pick<Snapshotter, "mount">;
+  readonly volumes: Pick<Volumes, "acquire" | "release">;
   readonly containersDir: string;
   readonly remap: Remap | undefined;
 }
@@ -19,21 +23,39 @@ export interface FoundTree {
   readonly tree: ContainerTree;
   /** What the owners of its files are on the disk, when they differ. */
   readonly ids: IdMapping | undefined;
+  /** Gives back what had to be mounted: once somebody has the tree open, or gives up. */
+  readonly letGo: () => Promise<void>;
 }
 
 /** Of a running one: its own mounts, whose files have the host's ids. */
 export function runningTree(deps: ArchiveTreeDeps, container: Container, pid: number): FoundTree {
-  return { tree: { kind: "process", pid }, ids: idsOf(deps, container) };
+  return { tree: { kind: "process", pid }, ids: idsOf(deps, container), letGo: () => Promise.resolve() };
 }
 
 /** Of one that does not run: its layers, and what a start would mount. A tmpfs has nothing in it then. */
 export async function stoppedTree(deps: ArchiveTreeDeps, container: Container): Promise<FoundTree> {
   const mount = deps.snapshots.mount(container.id);
-  const binds = [...ownFiles(deps, container), ...(await mountsOf(container))];
-  return {
-    tree: { kind: "stopped", root: rootOf(mount), readOnly: container.host.ReadonlyRootfs, binds },
-    ids: mount.shiftedBy === undefined ? undefined : idsOf(deps, container),
+  const owner = randomUUID();
+  const acquired: string[] = [];
+  const letGo = async (): Promise<void> => {
+    for (const name of acquired) await deps.volumes.release(name, owner);
   };
+  try {
+    const mounts = await mountsOf(container, async (name) => {
+      const path = await deps.volumes.acquire(name, owner);
+      acquired.push(name);
+      return path;
+    });
+    const binds = [...ownFiles(deps, container), ...mounts];
+    return {
+      tree: { kind: "stopped", root: rootOf(mount), readOnly: container.host.ReadonlyRootfs, binds },
+      ids: mount.shiftedBy === undefined ? undefined : idsOf(deps, container),
+      letGo,
+    };
+  } catch (error) {
+    await letGo();
+    throw error;
+  }
 }
 
 function idsOf({ remap }: ArchiveTreeDeps, { host }: Container): IdMapping | undefined {
@@ -47,13 +69,21 @@ function rootOf(mount: RootfsMount): Extract<ContainerTree, { kind: "stopped" }>
   return { layers: mount.lowers, upper: mount.upper, work: mount.work };
 }
 
-async function mountsOf({ mounts }: Container): Promise<readonly HostBind[]> {
-  const resolved = mounts.length === 0 ? [] : await resolveMounts(mounts);
-  return resolved.flatMap((mount) =>
-    mount.kind === "bind"
-      ? [{ source: mount.source, destination: mount.destination, readOnly: mount.readOnly }]
-      : [],
-  );
+async function mountsOf(
+  { mounts }: Container,
+  acquire: (volume: string) => Promise<string>,
+): Promise<readonly HostBind[]> {
+  const resolved = mounts.length === 0 ? [] : await resolveMounts(mounts, acquire);
+  return resolved.flatMap((mount) => {
+    if (mount.kind !== "bind") return [];
+    const { source, destination, readOnly, beneath } = mount;
+    if (beneath !== undefined)
+      throw fail(
+        "not_implemented",
+        `a container with a part of a volume on "${destination}" cannot be looked into while it does not run`,
+      );
+    return [{ source, destination, readOnly }];
+  });
 }
 
 /** The files below /etc that the daemon keeps for it, once a start has written them, unless the user mounts his own. */

@@ -62,6 +62,10 @@ beforeEach(() => {
     snapshots: {
       mount: () => ({ kind: "overlay", lowers: ["/lower"], upper: "/upper", work: "/work" }),
     },
+    volumes: {
+      acquire: (name) => Promise.resolve(`/volumes/${name}/_data`),
+      release: () => Promise.resolve(),
+    },
     containersDir: work,
     remap: undefined,
   };

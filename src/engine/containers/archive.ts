@@ -108,7 +108,7 @@ export async function writePath(
       await container.settling;
       const started = container.task; // while this waited
       if (started !== undefined) await writeRunning(deps, target, started, options, body, signal);
-      else await writeTo(deps, await stoppedTree(deps, container), target, options, body, signal);
+      else await ofStopped(deps, container, (found) => writeTo(deps, found, target, options, body, signal));
     });
   announce(deps.events, container, "extract-to-dir");
 }
@@ -185,7 +185,7 @@ async function reading<T>(
   drop?: (result: T) => Promise<void>,
 ): Promise<T> {
   const { task } = container;
-  if (task === undefined) return await work(await stoppedTree(deps, container));
+  if (task === undefined) return await ofStopped(deps, container, work);
   try {
     const result = await work(runningTree(deps, container, task.pid));
     if (container.task === task) return result;
@@ -194,7 +194,20 @@ async function reading<T>(
     if (container.task === task) throw error;
   }
   if (container.task !== undefined) throw fail("conflict", "the container was restarted meanwhile");
-  return await work(await stoppedTree(deps, container));
+  return await ofStopped(deps, container, work);
+}
+
+async function ofStopped<T>(
+  deps: ArchiveDeps,
+  container: Container,
+  work: (found: FoundTree) => Promise<T>,
+): Promise<T> {
+  const found = await stoppedTree(deps, container);
+  try {
+    return await work(found);
+  } finally {
+    await found.letGo();
+  }
 }
 
 /** How Go words them; what is not listed is said as the error's name. */

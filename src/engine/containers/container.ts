@@ -8,7 +8,8 @@ import type { ContainerConfig, HostConfig } from "../../specs/engine/container.t
 import type { Exec } from "./exec-record.ts";
 import type { HealthMonitor } from "./health-monitor.ts";
 import { defaultHostname, type HostDefaults, mergeConfig, mergeHost } from "./merge.ts";
-import { type MountRequest, parseMounts } from "./mounts.ts";
+import type { MountRequest } from "./mount-request.ts";
+import { parseMounts } from "./mounts.ts";
 import type { ContainerRecord, RuntimeState } from "./record.ts";
 
 /** Somebody who attached before the process exists. */
@@ -33,7 +34,7 @@ export class Container {
   config: ContainerConfig;
   /** Request and defaults merged. */
   host: HostConfig;
-  readonly mounts: readonly MountRequest[];
+  mounts: readonly MountRequest[];
   /** Set while the process lives. */
   task: Task | undefined;
   readonly execs = new Map<string, Exec>();
@@ -67,7 +68,13 @@ export class Container {
       record.imageConfig,
     );
     this.host = mergeHost(record.host, this.config, defaults);
-    this.mounts = parseMounts(this.host);
+    this.mounts = record.mounts ?? parseMounts(this.host);
+  }
+
+  /** Of a container that is being created. */
+  plan(mounts: readonly MountRequest[]): void {
+    this.record = { ...this.record, mounts };
+    this.mounts = mounts;
   }
 
   get name(): string {

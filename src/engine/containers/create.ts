@@ -17,24 +17,29 @@ import { planAttachments } from "../networks/attachments.ts";
 import { ratesOf } from "../networks/change-rates.ts";
 import { checkLinks } from "../networks/links.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
+import { announceVolume } from "../volumes/announce-volume.ts";
 import { announce, type EventSink } from "./announce.ts";
+import type { Container } from "./container.ts";
 import { logSinkOf } from "./log-options.ts";
-import { checkBindSources } from "./mounts.ts";
+import { bringVolumes, type BringVolumesDeps, checkVolumes } from "./bring-volumes.ts";
+import type { MountRequest } from "./mount-request.ts";
 import { checkName, generateName } from "./names.ts";
 import { containerPaths } from "./paths.ts";
+import { type Lender, parseVolumesFrom, planMounts } from "./plan-mounts.ts";
 import type { Replaced } from "./record.ts";
+import { checkBindSources } from "./resolve-mounts.ts";
 import type { Runtimes } from "./runtimes.ts";
 import { checkSpecOptions } from "./spec.ts";
-import type { ContainerStore } from "./store.ts";
+import { type ContainerStore, durabilityOf } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
 import { checkUserNamespace, idMapsOf, type Remap, shiftOf } from "./user-namespace.ts";
 import { validateCreate } from "./validate.ts";
 
-export interface CreateDeps {
+export interface CreateDeps extends BringVolumesDeps {
   readonly store: ContainerStore;
   readonly images: Pick<Images, "resolve" | "unpack">;
   readonly imageUses: Pick<ImageUses, "used">;
-  readonly snapshots: Pick<Snapshotter, "prepare" | "persist" | "remove">;
+  readonly snapshots: Pick<Snapshotter, "prepare" | "persist" | "remove" | "view">;
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
@@ -108,7 +113,12 @@ export async function create(
   });
   const paths = containerPaths(deps.containersDir, id);
   logSinkOf(container.host.LogConfig, container.config, paths.log);
-  if (container.mounts.length > 0) await checkBindSources(container.mounts);
+  const mounts = mountsOf(deps.store, container, replaces);
+  if (mounts.length > 0) {
+    checkVolumes(deps.volumes, mounts);
+    await checkBindSources(mounts);
+    container.plan(mounts);
+  }
 
   await deps.images.unpack(image, signal);
 
@@ -119,13 +129,19 @@ export async function create(
   scope.defer("remove directory", () => rmSync(paths.directory, { recursive: true, force: true }));
   await deps.snapshots.prepare(id, container.record.layer, shiftOf(remap));
   scope.defer("remove snapshot", () => deps.snapshots.remove(id));
+  const brought = await bringVolumes(deps, container, { scope, idMaps: remap });
+  if (mounts.length > 0) container.plan(brought.mounts);
   if (!container.host.AutoRemove)
     await Promise.all([deps.snapshots.persist(id), syncDirectory(deps.containersDir)]);
+  for (const volume of brought.staged) await volume.place(durabilityOf(container));
   deps.store.add(container, (durability) => {
     for (const attachment of attachments) deps.network.networks.attach(attachment, durability);
+    for (const volume of brought.staged) volume.enter(durability);
   });
   scope.release();
 
+  for (const { volume } of brought.staged) announceVolume(deps.events, volume, "create");
+  await letGo(deps.volumes, container);
   announce(deps.events, container, "create");
   return { Id: id, Warnings: warnings };
 }
@@ -136,6 +152,35 @@ export async function create(
  */
 function healthActionOf({ Labels }: ContainerConfig): HealthAction {
   return decodeHealthAction(Labels?.[HEALTH_ACTION_LABEL] ?? "");
+}
+
+/** All that it has; of one that takes another's place what that one has, anonymous volumes, too. */
+function mountsOf(
+  store: ContainerStore,
+  { mounts, config, host }: Container,
+  replaces: Replaced | undefined,
+): readonly MountRequest[] {
+  const replaced = replaces && store.get(replaces.id);
+  return replaced === undefined
+    ? planMounts(mounts, lendersOf(store, host.VolumesFrom ?? []), config, host)
+    : planMounts(replaced.mounts, [], config, host);
+}
+
+/** Throws `invalid_argument` for containers that are not there, as `sharedMode`. */
+function lendersOf(store: ContainerStore, volumesFrom: readonly string[]): readonly Lender[] {
+  return volumesFrom.map((text) => {
+    const { container, readOnly } = parseVolumesFrom(text);
+    try {
+      return { mounts: store.find(container).mounts, readOnly };
+    } catch (error) {
+      throw fail("invalid_argument", messageOf(error), error);
+    }
+  });
+}
+
+/** Its row says from here on what it has. */
+async function letGo(volumes: CreateDeps["volumes"], { id, mounts }: Container): Promise<void> {
+  for (const { mount } of mounts) if (mount.kind === "volume") await volumes.release(mount.name, id);
 }
 
 /** Docker's words. An emulator may run it all the same. */

@@ -103,7 +103,7 @@ function prepare(deps: FilterDeps, key: string, values: readonly string[]): Test
     case "volume":
       return (container) =>
         mountPoints(container).some(
-          (point) => values.includes(point.Destination) || values.includes(point.Source),
+          ({ Destination, Name, Source }) => values.includes(Destination) || values.includes(Name ?? Source),
         );
     case "expose":
       return ({ config }) =>

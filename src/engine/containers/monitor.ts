@@ -12,6 +12,7 @@ import { announceJoined, leaveNetworks } from "../networks/join.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { healthUnwatched } from "./health.ts";
+import { leaveVolumes } from "./container-volumes.ts";
 import { type RemoveDeps, removeEnded } from "./remove.ts";
 import { nextRestart } from "./restart-policy.ts";
 import { nextStatus } from "./state.ts";
@@ -104,7 +105,9 @@ function restartDelay(container: Container, exitCode: number, ranMs: number): nu
 
 /** Gives back what the task had. Nobody starts the container again before it is told of this end. */
 async function settle(deps: MonitorDeps, container: Container, tell: () => void): Promise<void> {
-  const told = leaveNetworks(deps, container, sharerOf(deps.store, container)).then(tell);
+  const told = leaveNetworks(deps, container, sharerOf(deps.store, container))
+    .then(() => leaveVolumes(deps, container))
+    .then(tell);
   const removed = deps.tasks.remove(container.id);
   await removed.catch((error: unknown) =>
     deps.log.error("cannot clean up an ended task", { id: container.id, error: messageOf(error) }),

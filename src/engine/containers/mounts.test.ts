@@ -2,9 +2,10 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isCategory } from "../../base/errors.ts";
 import { hostConfig } from "../testing/host-config.ts";
-import { checkBindSources, type MountRequest, parseMounts, resolveMounts } from "./mounts.ts";
+import type { MountRequest } from "./mount-request.ts";
+import { parseMounts } from "./mounts.ts";
+import { checkBindSources, resolveMounts } from "./resolve-mounts.ts";
 
 function bind(text: string): MountRequest {
   const [request] = parseMounts(hostConfig({ Binds: [text] }));
@@ -59,24 +60,81 @@ test("malformed binds are refused with Docker's words", () => {
       "invalid volume specification: '/a:/': invalid mount config for type \"bind\": invalid specification: destination can't be '/'",
     ],
     ["/a:/x/..", "destination can't be '/'"],
-    [
-      "x/y:/b",
-      'create x/y: "x/y" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
-    ],
   ];
   for (const [text, message] of refused) expect(() => bind(text), text).toThrow(message);
 });
 
-test("volumes are refused as not implemented", () => {
-  for (const text of ["data:/data", "/data"]) {
-    let error: unknown;
-    try {
-      bind(text);
-    } catch (thrown) {
-      error = thrown;
-    }
-    expect(isCategory(error, "not_implemented")).toBe(true);
-  }
+test("-v NAME:destination is a volume, and one path alone an anonymous one", () => {
+  expect(bind("data:/data")).toEqual({
+    point: {
+      Type: "volume",
+      Name: "data",
+      Source: "",
+      Destination: "/data",
+      Driver: "",
+      Mode: "z",
+      RW: true,
+      Propagation: "",
+    },
+    mount: {
+      kind: "volume",
+      name: "data",
+      isAnonymous: false,
+      destination: "/data",
+      readOnly: false,
+      noCopy: false,
+      subpath: "",
+      driver: "",
+      labels: null,
+      options: null,
+    },
+  });
+  expect(bind("data:/data:ro,nocopy").mount).toMatchObject({ readOnly: true, noCopy: true });
+  expect(bind("data:/data:nocopy").point?.Mode).toBe("nocopy");
+  expect(bind("/data").mount).toMatchObject({ kind: "volume", name: "", isAnonymous: true });
+});
+
+test("--mount type=volume says more, and Docker's refusals say why not", () => {
+  const parse = (fields: Readonly<Record<string, unknown>>): MountRequest | undefined =>
+    parseMounts(hostConfig({ Mounts: [{ Type: "volume", Target: "/x", ...fields }] }))[0];
+  expect(
+    parse({
+      Source: "data",
+      VolumeOptions: {
+        NoCopy: true,
+        Labels: { a: "b" },
+        DriverConfig: { Name: "local", Options: { type: "tmpfs" } },
+        Subpath: "a/./b",
+      },
+    })?.mount,
+  ).toMatchObject({
+    noCopy: true,
+    labels: { a: "b" },
+    driver: "local",
+    options: { type: "tmpfs" },
+    subpath: "a/./b",
+  });
+  const refused: readonly (readonly [Readonly<Record<string, unknown>>, string])[] = [
+    [{ ReadOnly: true }, "must not set ReadOnly mode when using anonymous volumes"],
+    [{ VolumeOptions: { Subpath: "a" } }, "must not set Subpath when using anonymous volumes"],
+    ...["/a", "../a", "a/../../b", ".."].map(
+      (Subpath) =>
+        [
+          { Source: "v1", VolumeOptions: { Subpath } },
+          "subpath must be a relative path within the volume",
+        ] as const,
+    ),
+    [{ Source: "v1", BindOptions: {} }, 'BindOptions must not be specified on mount type "volume"'],
+  ];
+  for (const [fields, message] of refused)
+    expect(() => parse(fields), JSON.stringify(fields)).toThrow(message);
+});
+
+test("a volume has no propagation, and a bind nothing to copy", () => {
+  expect(() => bind("data:/data:shared")).toThrow(
+    "invalid volume specification: 'data:/data:shared': invalid mount config for type \"volume\": field BindOptions must not be specified",
+  );
+  expect(() => bind("/a:/b:nocopy")).toThrow("field VolumeOptions must not be specified");
 });
 
 test("a destination can be used once, however it is spelled", () => {
@@ -158,10 +216,14 @@ test("resolveMounts() makes missing -v sources, tells files from directories, an
     const made = join(directory, "new", "deep");
     const file = join(directory, "file");
     writeFileSync(file, "");
-    const requests = parseMounts(hostConfig({ Binds: [`${file}:/x/y/z`, `${made}:/x`] }));
-    const resolved = await resolveMounts(requests);
-    expect(resolved.map(({ destination }) => destination)).toEqual(["/x", "/x/y/z"]);
-    expect(resolved).toMatchObject([{ isDirectory: true }, { isDirectory: false }]);
+    const requests = parseMounts(hostConfig({ Binds: [`${file}:/x/y/z`, `${made}:/x`, "data:/x/v:ro"] }));
+    const resolved = await resolveMounts(requests, (name) => Promise.resolve(`/volumes/${name}/_data`));
+    expect(resolved.map(({ destination }) => destination)).toEqual(["/x", "/x/v", "/x/y/z"]);
+    expect(resolved).toMatchObject([
+      { isDirectory: true },
+      { kind: "bind", source: "/volumes/data/_data", readOnly: true, propagation: "rprivate" },
+      { isDirectory: false },
+    ]);
     expect(statSync(made).isDirectory()).toBe(true);
   } finally {
     rmSync(directory, { recursive: true });

@@ -1,45 +1,20 @@
 /**
- * What a user asked to have mounted: `-v src:dst[:options]`, Mounts entries and `--tmpfs`. Parsing is pure and happens at
- * create; host paths are looked at when the container starts. Wording as Docker's.
+ * What a user asked to have mounted: `-v src:dst[:options]`, Mounts entries and `--tmpfs`. Pure; wording as Docker's. What
+ * images and other containers add to it: `plan-mounts.ts`.
  */
-import { mkdir, stat } from "node:fs/promises";
 import { posix } from "node:path";
-import { errnoOf, fail, type GantryError, messageOf } from "../../base/errors.ts";
-import type { HostConfig, Mount, MountPoint } from "../../specs/engine/container.ts";
-import type { ResolvedMount } from "./spec-input.ts";
-
-export interface MountRequest {
-  /** As inspect and list show it; tmpfs mounts of `--tmpfs` are not shown there. */
-  readonly point: MountPoint | undefined;
-  readonly mount: BindRequest | TmpfsRequest;
-}
-
-interface BindRequest {
-  readonly kind: "bind";
-  readonly source: string;
-  readonly destination: string;
-  readonly readOnly: boolean;
-  readonly recursiveReadOnly: boolean;
-  readonly recursive: boolean;
-  readonly propagation: string;
-  /** `-v` makes a missing source directory; `--mount` refuses. */
-  readonly createSource: boolean;
-}
-
-interface TmpfsRequest {
-  readonly kind: "tmpfs";
-  readonly destination: string;
-  readonly options: readonly string[];
-}
+import { fail, type GantryError } from "../../base/errors.ts";
+import type { HostConfig, Mount } from "../../specs/engine/container.ts";
+import type { BindRequest, MountRequest, VolumeRequest } from "./mount-request.ts";
+import { addTmpfsOption, DEFAULT_TMPFS_OPTIONS } from "./tmpfs-options.ts";
 
 const PROPAGATIONS = ["private", "rprivate", "slave", "rslave", "shared", "rshared"];
 const CONSISTENCIES = ["consistent", "cached", "delegated", "default"];
-const DEFAULT_TMPFS_OPTIONS = ["noexec", "nosuid", "nodev"];
 
-/** Throws `invalid_argument` for malformed ones, `not_implemented` for volumes. */
+/** Throws `invalid_argument` for malformed ones, `not_implemented` for kinds that are not offered. */
 export function parseMounts(host: HostConfig): readonly MountRequest[] {
   const requests = [
-    ...(host.Binds ?? []).map(parseBind),
+    ...(host.Binds ?? []).map((text) => parseBind(text, host.VolumeDriver)),
     ...(host.Mounts ?? []).map(parseMount),
     ...Object.entries(host.Tmpfs ?? {}).map(([path, options]) => parseTmpfs(path, options)),
   ];
@@ -52,75 +27,116 @@ export function parseMounts(host: HostConfig): readonly MountRequest[] {
   return requests;
 }
 
-function parseBind(text: string): MountRequest {
+function parseBind(text: string, volumeDriver: string): MountRequest {
   const invalid = (why?: string): GantryError =>
     fail("invalid_argument", `invalid volume specification: '${text}'${why === undefined ? "" : `: ${why}`}`);
   const parts = text.split(":");
-  const [source = "", destination = "", options = ""] = parts;
+  const [source = "", destination = "", mode = ""] = parts;
   if (parts.length > 3 || source === "" || (parts.length > 1 && destination === "")) throw invalid();
-  if (parts.length === 1) {
-    checkTarget(source, "volume", invalid);
-    throw fail("not_implemented", `anonymous volumes are not supported by this engine yet: '${text}'`);
+  if (parts.length === 1)
+    return volumeRequest({ destination: checkTarget(source, "volume", invalid), driver: volumeDriver });
+  if (parts.length === 2 && parseMode(destination) !== undefined) throw invalid();
+  const parsed = parseMode(mode);
+  if (parsed === undefined) throw fail("invalid_argument", `invalid mode: ${mode}`);
+  const { readOnly, noCopy, propagation } = parsed;
+  const isBind = source.startsWith("/");
+  const target = checkTarget(destination, isBind ? "bind" : "volume", invalid);
+  const refuse = (type: string, field: string): never => {
+    throw invalid(`invalid mount config for type "${type}": field ${field} must not be specified`);
+  };
+  if (!isBind) {
+    if (propagation !== undefined) refuse("volume", "BindOptions");
+    return volumeRequest({
+      name: source,
+      destination: target,
+      mode: mode === "" ? "z" : mode,
+      readOnly,
+      noCopy,
+      driver: volumeDriver,
+    });
   }
-  if (parts.length === 2 && parseBindOptions(destination) !== undefined) throw invalid();
-  const parsed = parseBindOptions(options);
-  if (parsed === undefined) throw fail("invalid_argument", `invalid mode: ${options}`);
-  const target = checkTarget(destination, source.startsWith("/") ? "bind" : "volume", invalid);
-  if (!source.startsWith("/")) {
-    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(source))
-      throw fail(
-        "invalid_argument",
-        `create ${source}: "${source}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-      );
-    throw fail("not_implemented", `named volumes are not supported by this engine yet: '${text}'`);
-  }
+  if (parsed.hasCopyMode) refuse("bind", "VolumeOptions");
   const path = cleanPath(source);
+  return bindRequest({
+    source: path,
+    destination: target,
+    mode,
+    readOnly,
+    recursiveReadOnly: readOnly,
+    recursive: true,
+    propagation: propagation ?? "rprivate",
+    createSource: true,
+  });
+}
+
+type BindFields = Omit<BindRequest, "kind"> & { readonly mode: string };
+
+function bindRequest({ mode, ...bind }: BindFields): MountRequest {
   return {
     point: {
       Type: "bind",
-      Source: path,
-      Destination: target,
-      Mode: options,
-      RW: !parsed.readOnly,
-      Propagation: parsed.propagation,
+      Source: bind.source,
+      Destination: bind.destination,
+      Mode: mode,
+      RW: !bind.readOnly,
+      Propagation: bind.propagation,
     },
-    mount: {
-      kind: "bind",
-      source: path,
-      destination: target,
-      readOnly: parsed.readOnly,
-      recursiveReadOnly: parsed.readOnly,
-      recursive: true,
-      propagation: parsed.propagation,
-      createSource: true,
-    },
+    mount: { kind: "bind", ...bind },
   };
 }
 
-/** Undefined when it is not a list of options, each kind at most once. */
-function parseBindOptions(
-  text: string,
-): { readonly readOnly: boolean; readonly propagation: string } | undefined {
-  let access: string | undefined;
-  let propagation: string | undefined;
-  let label: string | undefined;
-  let consistency: string | undefined;
+type VolumeFields = Partial<Omit<VolumeRequest, "kind">> &
+  Pick<VolumeRequest, "destination"> & { readonly mode?: string };
+
+/** Names and places of the volume on the host are added when it is there. */
+export function volumeRequest({ mode = "", ...fields }: VolumeFields): MountRequest {
+  const mount: VolumeRequest = {
+    kind: "volume",
+    name: "",
+    isAnonymous: (fields.name ?? "") === "",
+    readOnly: false,
+    noCopy: false,
+    subpath: "",
+    driver: "",
+    labels: null,
+    options: null,
+    ...fields,
+  };
+  const { name, destination, readOnly } = mount;
+  const point = { Type: "volume", Name: name, Source: "", Destination: destination, Driver: "" } as const;
+  return { point: { ...point, Mode: mode, RW: !readOnly, Propagation: "" }, mount };
+}
+
+interface Mode {
+  readonly readOnly: boolean;
+  readonly propagation: string | undefined;
+  readonly noCopy: boolean;
+  readonly hasCopyMode: boolean;
+}
+
+const MODES: readonly (readonly string[])[] = [
+  ["ro", "rw"],
+  PROPAGATIONS,
+  ["z", "Z"],
+  ["nocopy", "copy"],
+  CONSISTENCIES,
+];
+
+/** Undefined when it is not a list of options, each kind at most once. Labels mean nothing without SELinux. */
+export function parseMode(text: string): Mode | undefined {
+  const found = new Map<readonly string[], string>();
   for (const option of text === "" ? [] : text.split(",")) {
-    if (option === "ro" || option === "rw") {
-      if (access !== undefined) return undefined;
-      access = option;
-    } else if (PROPAGATIONS.includes(option)) {
-      if (propagation !== undefined) return undefined;
-      propagation = option;
-    } else if (option === "z" || option === "Z") {
-      if (label !== undefined) return undefined;
-      label = option;
-    } else if (CONSISTENCIES.includes(option)) {
-      if (consistency !== undefined) return undefined;
-      consistency = option;
-    } else return undefined;
+    const kind = MODES.find((options) => options.includes(option));
+    if (kind === undefined || found.has(kind)) return undefined;
+    found.set(kind, option);
   }
-  return { readOnly: access === "ro", propagation: propagation ?? "rprivate" };
+  const options = [...found.values()];
+  return {
+    readOnly: options.includes("ro"),
+    propagation: found.get(PROPAGATIONS),
+    noCopy: options.includes("nocopy"),
+    hasCopyMode: options.includes("nocopy") || options.includes("copy"),
+  };
 }
 
 function parseMount(entry: Mount): MountRequest {
@@ -133,6 +149,7 @@ function parseMount(entry: Mount): MountRequest {
   const target = checkTarget(entry.Target, undefined, invalid);
   if (entry.Type === "bind") return parseBindMount(entry, target, invalid);
   if (entry.Type === "tmpfs") return parseTmpfsMount(entry, target, invalid);
+  if (entry.Type === "volume") return parseVolumeMount(entry, target, invalid);
   throw fail("not_implemented", `mounts of type "${entry.Type}" are not supported by this engine yet`);
 }
 
@@ -145,27 +162,44 @@ function parseBindMount(entry: Mount, target: string, invalid: (why?: string) =>
   if (!PROPAGATIONS.includes(propagation)) throw invalid(`invalid propagation mode: ${propagation}`);
   if (options?.ReadOnlyForceRecursive && options.ReadOnlyNonRecursive)
     throw invalid("ReadOnlyForceRecursive and ReadOnlyNonRecursive must not be used together");
-  const source = cleanPath(entry.Source);
-  return {
-    point: {
-      Type: "bind",
-      Source: source,
-      Destination: target,
-      Mode: "",
-      RW: !entry.ReadOnly,
-      Propagation: propagation,
-    },
-    mount: {
-      kind: "bind",
-      source,
-      destination: target,
-      readOnly: entry.ReadOnly,
-      recursiveReadOnly: entry.ReadOnly && options?.ReadOnlyNonRecursive !== true,
-      recursive: options?.NonRecursive !== true,
-      propagation,
-      createSource: options?.CreateMountpoint === true,
-    },
-  };
+  return bindRequest({
+    source: cleanPath(entry.Source),
+    destination: target,
+    mode: "",
+    readOnly: entry.ReadOnly,
+    recursiveReadOnly: entry.ReadOnly && options?.ReadOnlyNonRecursive !== true,
+    recursive: options?.NonRecursive !== true,
+    propagation,
+    createSource: options?.CreateMountpoint === true,
+  });
+}
+
+function parseVolumeMount(
+  entry: Mount,
+  target: string,
+  invalid: (why?: string) => GantryError,
+): MountRequest {
+  const { Source: name, ReadOnly: readOnly } = entry;
+  const { NoCopy = false, Labels = null, DriverConfig = null, Subpath = "" } = entry.VolumeOptions ?? {};
+  if (Subpath !== "" && name === "") throw invalid("must not set Subpath when using anonymous volumes");
+  if (Subpath !== "" && !isLocal(Subpath)) throw invalid("subpath must be a relative path within the volume");
+  if (readOnly && name === "") throw invalid("must not set ReadOnly mode when using anonymous volumes");
+  return volumeRequest({
+    name,
+    destination: target,
+    mode: "z",
+    readOnly,
+    noCopy: NoCopy,
+    subpath: Subpath,
+    driver: DriverConfig?.Name ?? "",
+    labels: Labels,
+    options: DriverConfig?.Options ?? null,
+  });
+}
+
+/** By its words alone; where links lead is seen when it is mounted. */
+function isLocal(path: string): boolean {
+  return !path.startsWith("/") && !path.includes("\0") && !/^\.\.(?:\/|$)/.test(posix.normalize(path));
 }
 
 function parseTmpfsMount(entry: Mount, target: string, invalid: (why?: string) => GantryError): MountRequest {
@@ -197,30 +231,6 @@ function parseTmpfs(path: string, text: string): MountRequest {
   return { point: undefined, mount: { kind: "tmpfs", destination, options } };
 }
 
-const FLAG_PAIRS: readonly (readonly [string, string])[] = [
-  ["rw", "ro"],
-  ["exec", "noexec"],
-  ["suid", "nosuid"],
-  ["dev", "nodev"],
-  ["async", "sync"],
-  ["atime", "noatime"],
-  ["diratime", "nodiratime"],
-  ["relatime", "norelatime"],
-  ["strictatime", "nostrictatime"],
-];
-
-/** Adds one option; it replaces its opposite, or an earlier value of its own. */
-function addTmpfsOption(options: string[], option: string, invalid: () => GantryError): void {
-  const pair = FLAG_PAIRS.find(([on, off]) => on === option || off === option);
-  const key = /^(size|mode|uid|gid|nr_inodes|nr_blocks|mpol)=[^\0]+$/.exec(option)?.[1];
-  if (pair === undefined && key === undefined) throw invalid();
-  const isOther = (present: string): boolean =>
-    pair === undefined ? present.startsWith(`${key}=`) : pair[0] === present || pair[1] === present;
-  const at = options.findIndex(isOther);
-  if (at >= 0) options.splice(at, 1);
-  options.push(option);
-}
-
 function checkTarget(path: string, type: string | undefined, invalid: (why: string) => GantryError): string {
   const about = type === undefined ? "" : `invalid mount config for type "${type}": `;
   if (!path.startsWith("/"))
@@ -231,57 +241,7 @@ function checkTarget(path: string, type: string | undefined, invalid: (why: stri
   return clean;
 }
 
-function cleanPath(path: string): string {
+export function cleanPath(path: string): string {
   const clean = posix.normalize(path);
   return clean.length > 1 && clean.endsWith("/") ? clean.slice(0, -1) : clean;
-}
-
-/** Checks `--mount` sources at create, as Docker does. Throws `invalid_argument` for one that is missing. */
-export async function checkBindSources(requests: readonly MountRequest[]): Promise<void> {
-  for (const { mount } of requests) {
-    if (mount.kind !== "bind" || mount.createSource) continue;
-    await statSource(mount.source);
-  }
-}
-
-async function statSource(path: string): Promise<{ readonly isDirectory: boolean }> {
-  try {
-    return { isDirectory: (await stat(path)).isDirectory() };
-  } catch (cause) {
-    if (errnoOf(cause) === "ENOENT")
-      throw fail(
-        "invalid_argument",
-        `invalid mount config for type "bind": bind source path does not exist: ${path}`,
-        cause,
-      );
-    throw fail("internal", `cannot look at bind source "${path}": ${messageOf(cause)}`, cause);
-  }
-}
-
-/** Looks at the host paths, makes missing sources of `-v`. Parents come before what is mounted inside them. */
-export async function resolveMounts(requests: readonly MountRequest[]): Promise<readonly ResolvedMount[]> {
-  const resolved: ResolvedMount[] = [];
-  for (const { mount } of requests) {
-    if (mount.kind === "tmpfs") {
-      resolved.push(mount);
-      continue;
-    }
-    const { createSource, ...bind } = mount;
-    if (createSource) await makeSource(mount.source);
-    resolved.push({ ...bind, isDirectory: (await statSource(mount.source)).isDirectory });
-  }
-  return resolved.sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
-}
-
-async function makeSource(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o755 });
-  } catch (cause) {
-    if (errnoOf(cause) === "EEXIST") return;
-    throw fail("internal", `error while creating mount source path '${path}': ${messageOf(cause)}`, cause);
-  }
-}
-
-function depthOf(path: string): number {
-  return path.split("/").length;
 }

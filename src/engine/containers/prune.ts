@@ -49,7 +49,7 @@ export function prunableContainer(filters: Filters): (container: Container) => b
 /** False when somebody started or removed it in the meantime. */
 async function removed(deps: RemoveDeps, container: Container): Promise<boolean> {
   try {
-    await remove(deps, container, { force: false });
+    await remove(deps, container, { force: false, volumes: false });
     return true;
   } catch (error) {
     if (isCategory(error, "conflict")) return false;

@@ -5,6 +5,7 @@
  */
 import type { ContainerConfig, ContainerStatus, HostConfig } from "../../specs/engine/container.ts";
 import type { Health } from "./health.ts";
+import type { MountRequest } from "./mount-request.ts";
 
 export interface ContainerRecord {
   readonly id: string;
@@ -19,6 +20,8 @@ export interface ContainerRecord {
   readonly config: ContainerConfig;
   readonly host: HostConfig;
   readonly imageConfig: ContainerConfig | null;
+  /** All mounts, with the names of volumes; undefined = what the request alone asks for. */
+  readonly mounts?: readonly MountRequest[];
   /** Until it has taken the place of another (`recreate.ts`). */
   readonly replaces?: Replaced | undefined;
 }

@@ -124,7 +124,7 @@ async function takePlace(
   await old.settling;
   swapNames(deps, old, next);
   if (next.record.replaces?.wasRunning === true) await start(deps, next);
-  await removeContainer(deps, old);
+  await removeContainer(deps, old, { volumes: false });
 }
 
 function swapNames(deps: RecreateDeps, one: Container, other: Container): void {
@@ -163,7 +163,7 @@ async function takeBack(deps: RecreateDeps, next: Container): Promise<void> {
   try {
     if (replaces.wasRunning && !countsAsRunning(old.state.status)) await start(deps, old);
   } finally {
-    await remove(deps, next, { force: true });
+    await remove(deps, next, { force: true, volumes: false });
   }
 }
 

@@ -8,12 +8,13 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import { type ContainerVolumesDeps, removeOwnVolumes } from "./container-volumes.ts";
 import { containerPaths } from "./paths.ts";
 import { killAndWait, stopRestarting } from "./signal-task.ts";
 import { nextStatus } from "./state.ts";
-import type { ContainerStore } from "./store.ts";
+import { type ContainerStore, durabilityOf } from "./store.ts";
 
-export interface RemoveDeps {
+export interface RemoveDeps extends ContainerVolumesDeps {
   readonly store: ContainerStore;
   readonly locks: KeyedLock;
   readonly snapshots: Pick<Snapshotter, "remove">;
@@ -28,7 +29,7 @@ export interface RemoveDeps {
 export async function remove(
   deps: RemoveDeps,
   container: Container,
-  options: { readonly force: boolean },
+  options: { readonly force: boolean; readonly volumes: boolean },
 ): Promise<void> {
   if (container.state.status === "removing")
     throw fail("conflict", `removal of container ${container.id} is already in progress`);
@@ -36,7 +37,7 @@ export async function remove(
     if (deps.store.get(container.id) !== container) return;
     checkRemovable(container, options.force);
     await endForGood(deps, container);
-    if (deps.store.get(container.id) === container) await removeContainer(deps, container);
+    if (deps.store.get(container.id) === container) await removeContainer(deps, container, options);
   });
 }
 
@@ -64,7 +65,8 @@ export async function endForGood(deps: RemoveDeps, container: Container): Promis
 /** `--rm`: once the process has ended, in turn with whatever else is done to the container. */
 export function removeEnded(deps: RemoveDeps, container: Container): void {
   const work = async (): Promise<void> => {
-    if (deps.store.get(container.id) === container) await removeContainer(deps, container);
+    if (deps.store.get(container.id) === container)
+      await removeContainer(deps, container, { volumes: container.host.AutoRemove });
   };
   deps.locks
     .run(container.id, work)
@@ -76,10 +78,15 @@ export function removeEnded(deps: RemoveDeps, container: Container): void {
 /**
  * Removes a container that does not run; the caller holds its lock. Row and name are gone when this returns, and who
  * waits for the removal has been told; the files go in the background, and what a crash leaves of them is garbage to
- * the next start.
+ * the next start. `volumes`: those that came with it, too; they go first, because nobody would know of them afterwards.
  */
-export async function removeContainer(deps: RemoveDeps, container: Container): Promise<void> {
+export async function removeContainer(
+  deps: RemoveDeps,
+  container: Container,
+  { volumes }: { readonly volumes: boolean },
+): Promise<void> {
   deps.store.setState(container, { status: nextStatus(container.state.status, "remove") });
+  if (volumes) await removeOwnVolumes(deps, container, durabilityOf(container));
   try {
     deps.store.delete(container, (durability) => deps.network.networks.detachAll(container.id, durability));
   } catch (error) {

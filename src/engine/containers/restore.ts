@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { errnoOf, messageOf } from "../../base/errors.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task } from "../../core/tasks/tasks.ts";
+import type { Volumes } from "../../core/volumes/volumes.ts";
 import {
   adoptNetworks,
   forgetEndpoints,
@@ -29,9 +30,12 @@ import { FIRST_DELAY_MS, nextRestart } from "./restart-policy.ts";
 import { countsAsRunning } from "./state.ts";
 import { nowNs } from "./timestamp.ts";
 
-export interface RestoreDeps extends Omit<MonitorDeps, "snapshots">, Omit<RestoreNetworksDeps, "network"> {
+export interface RestoreDeps
+  extends Omit<MonitorDeps, "snapshots" | "volumes">,
+    Omit<RestoreNetworksDeps, "network"> {
   readonly health: Pick<HealthChecks, "watch">;
   readonly snapshots: Pick<Snapshotter, "active" | "remove">;
+  readonly volumes: MonitorDeps["volumes"] & Pick<Volumes, "reconcile">;
 }
 
 /** Docker's exit code for a process of which nothing is left to tell the real one. */
@@ -53,6 +57,7 @@ export async function restore(deps: RestoreDeps): Promise<void> {
     }
   }
   await settleNetworks(deps);
+  await deps.volumes.reconcile();
   await sweep(deps);
 }
 

@@ -18,6 +18,8 @@ export type ResolvedMount =
       /** "rprivate" unless asked otherwise. */
       readonly propagation: string;
       readonly isDirectory: boolean;
+      /** What of the directory `source` is mounted, file or directory: a path that is not to lead out of it. */
+      readonly beneath?: string;
     }
   | {
       readonly kind: "tmpfs";

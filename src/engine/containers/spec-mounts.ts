@@ -64,6 +64,7 @@ function userMount(mount: ResolvedMount): SpecMount {
     source: mount.source,
     options: [mount.recursive ? "rbind" : "bind", ...access, mount.propagation],
     gantryFile: !mount.isDirectory,
+    ...(mount.beneath === undefined ? {} : { gantryBeneath: mount.beneath }),
   };
 }
 

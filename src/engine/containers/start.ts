@@ -16,10 +16,10 @@ import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { healthAtStart } from "./health.ts";
 import type { HealthChecks } from "./health-monitor.ts";
+import { enterVolumes, leaveVolumes } from "./container-volumes.ts";
 import { logSinkOf } from "./log-options.ts";
 import { networkOf } from "./merge.ts";
 import { type MonitorDeps, watch } from "./monitor.ts";
-import { resolveMounts } from "./mounts.ts";
 import { writeNetworkFiles } from "./network-files.ts";
 import { type ContainerPaths, containerPaths } from "./paths.ts";
 import { removeContainer } from "./remove.ts";
@@ -104,6 +104,7 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
     task = await runTask(deps, container, places, signal);
   } catch (error) {
     await leaveNetworks(deps, container);
+    await leaveVolumes(deps, container);
     throw await recordFailure(deps, container, error);
   }
   deps.store.setState(container, {
@@ -156,7 +157,7 @@ async function runTask(
     hostname: host.UTSMode === "host" ? "" : config.Hostname,
     config,
     host,
-    mounts: container.mounts.length === 0 ? [] : await resolveMounts(container.mounts),
+    mounts: await enterVolumes(deps, container),
     files: bindableFiles(container, networkFiles(deps, container)),
     network,
     idMaps,
@@ -285,6 +286,6 @@ async function recordFailure(deps: StartDeps, container: Container, cause: unkno
   deps.store.setState(container, { status, pid: 0, exitCode: code, error: error.message });
   container.dropAttaching();
   if (status === "exited") container.tellExit();
-  if (container.host.AutoRemove) await removeContainer(deps, container);
+  if (container.host.AutoRemove) await removeContainer(deps, container, { volumes: true });
   return error;
 }

@@ -14,6 +14,7 @@ import { asString, Fields, parseJson } from "../../specs/engine/fields.decode.ts
 import { Container } from "./container.ts";
 import type { Health } from "./health.ts";
 import type { HostDefaults } from "./merge.ts";
+import { decodeMountRequest } from "./mount-record.ts";
 import { CREATED, type ContainerRecord, type Replaced, type RuntimeState } from "./record.ts";
 
 const MIGRATIONS = [
@@ -124,7 +125,7 @@ export class ContainerStore {
    * reserved.
    */
   add(container: Container, also: (durability: Durability) => void): void {
-    const durability = this.#durabilityOf(container);
+    const durability = durabilityOf(container);
     this.#metadata.transaction(durability, () => {
       also(durability);
       this.#insert.run(container.id, container.name, writeRecord(container.record));
@@ -181,7 +182,7 @@ export class ContainerStore {
     wanted: Pick<Container, "record" | "config" | "host">,
     also: () => void,
   ): void {
-    this.#metadata.transaction(this.#durabilityOf(container), () => {
+    this.#metadata.transaction(durabilityOf(container), () => {
       also();
       this.#update.run(writeRecord(wanted.record), container.id);
     });
@@ -192,7 +193,7 @@ export class ContainerStore {
 
   /** The container is gone from here on: row, id and name, and what others have written of it (`also`). */
   delete(container: Container, also: (durability: Durability) => void): void {
-    const durability = this.#durabilityOf(container);
+    const durability = durabilityOf(container);
     this.#metadata.transaction(durability, () => {
       also(durability);
       this.#delete.run(container.id);
@@ -201,23 +202,15 @@ export class ContainerStore {
     this.#byId.delete(container.id);
     this.#names.delete(container.name);
   }
+}
 
-  #durabilityOf(container: Container): Durability {
-    return container.host.AutoRemove ? "process" : "durable";
-  }
+export function durabilityOf(container: Container): Durability {
+  return container.host.AutoRemove ? "process" : "durable";
 }
 
 function writeRecord(record: ContainerRecord): string {
-  const { createdNs, imageId, layer, config, host, imageConfig, replaces } = record;
-  return JSON.stringify({
-    createdNs: String(createdNs),
-    imageId,
-    layer,
-    config,
-    host,
-    imageConfig,
-    replaces,
-  });
+  const { id: _id, name: _name, createdNs, ...document } = record;
+  return JSON.stringify({ ...document, createdNs: String(createdNs) });
 }
 
 function readRecord(id: string, name: string, document: string): ContainerRecord {
@@ -233,6 +226,7 @@ function readRecord(id: string, name: string, document: string): ContainerRecord
     host: decodeHostConfig(new Fields(fields.raw("host"), "host")),
     imageConfig: imageConfig === null ? null : decodeContainerConfig(imageConfig),
     replaces: readReplaced(fields.object("replaces")),
+    ...(fields.has("mounts") ? { mounts: fields.list("mounts", decodeMountRequest) ?? [] } : {}),
   };
 }
 

@@ -32,17 +32,13 @@ export function validateCreate(
   checkRestart(host);
   checkHealth(user, config, host);
   checkNameService(host);
-  refuseUnsupported(user, host);
+  refuseUnsupported(host);
   if (host.UTSMode === "host" && (user.Hostname !== "" || user.Domainname !== ""))
     throw fail("invalid_argument", "conflicting options: hostname and the UTS mode");
   checkSharedNetwork(user, host);
   parsePortBindings(host.PortBindings ?? {});
   checkRates(host);
   warnAboutNetwork(host, warnings);
-  for (const path of Object.keys(config.Volumes ?? {}))
-    warnings.push(
-      `no anonymous volume is made for "${path}": its content stays in the container's own layer`,
-    );
   if (host.OomKillDisable === true && host.Memory === 0)
     warnings.push(
       "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.",
@@ -205,16 +201,13 @@ function checkNameService(host: HostConfig): void {
       throw fail("invalid_argument", `invalid DNS search domain or option: ${JSON.stringify(text)}`);
 }
 
-function refuseUnsupported(user: ContainerConfig, host: HostConfig): void {
+function refuseUnsupported(host: HostConfig): void {
   const unsupported: readonly (readonly [string, boolean])[] = [
-    ["HostConfig.VolumesFrom", isFilled(host.VolumesFrom)],
-    ["HostConfig.VolumeDriver", host.VolumeDriver !== "" && host.VolumeDriver !== "local"],
     ["HostConfig.DeviceRequests", isFilled(host.DeviceRequests)],
     ["HostConfig.StorageOpt", Object.keys(host.StorageOpt ?? {}).length > 0],
     ["HostConfig.Cgroup", host.Cgroup !== ""],
     ["HostConfig.CpuRealtimePeriod", host.CpuRealtimePeriod !== 0],
     ["HostConfig.CpuRealtimeRuntime", host.CpuRealtimeRuntime !== 0],
-    ["Volumes", Object.keys(user.Volumes ?? {}).length > 0],
   ];
   for (const [name, isUsed] of unsupported)
     if (isUsed) throw fail("not_implemented", `"${name}" is not supported by this engine yet`);

@@ -1,9 +1,13 @@
-/** GET /system/df: what images and containers take of the disk. Volumes and build caches are not kept by this engine. */
-import { fail } from "../../base/errors.ts";
+/** GET /system/df: what images, containers and volumes take of the disk. Build caches are not kept by this engine. */
+import { errnoOf, fail } from "../../base/errors.ts";
+import type { Volume, Volumes } from "../../core/volumes/volumes.ts";
 import type { ContainerSummary } from "../../specs/engine/container.ts";
 import type { ImageSummary } from "../../specs/engine/image.ts";
+import type { VolumeDocument } from "../../specs/engine/volume.ts";
 import { list, type ListDeps } from "../containers/list.ts";
 import { listImages, type ListImagesDeps } from "../images/list.ts";
+import { volumeDocument } from "../volumes/volume-document.ts";
+import { volumesByName } from "../volumes/volumes.ts";
 
 /** What can be asked for; containers and their sizes take the longest. */
 export const DISK_USAGE_TYPES = ["container", "image", "volume", "build-cache"] as const;
@@ -15,11 +19,11 @@ export interface DiskUsage {
   /** null = not asked for. */
   readonly Images: readonly ImageSummary[] | null;
   readonly Containers: readonly ContainerSummary[] | null;
-  readonly Volumes: readonly never[] | null;
+  readonly Volumes: readonly VolumeDocument[] | null;
   readonly BuildCache: readonly never[] | null;
 }
 
-export type DiskUsageDeps = ListDeps & ListImagesDeps;
+export type DiskUsageDeps = ListDeps & ListImagesDeps & { readonly volumes: Volumes };
 
 /** Throws `invalid_argument` for a type that is none. No types are all types. */
 export function decodeDiskUsageTypes(texts: readonly string[]): ReadonlySet<DiskUsageType> {
@@ -45,7 +49,29 @@ export async function diskUsage(
     LayersSize: withImages ? deps.snapshots.layers().reduce((sum, { usage }) => sum + usage.sizeBytes, 0) : 0,
     Images: withImages ? listImages(deps, { filters, sharedSize: true, all: true }) : null,
     Containers: containers,
-    Volumes: types.has("volume") ? [] : null,
+    Volumes: types.has("volume") ? await volumeUsage(deps.volumes, signal) : null,
     BuildCache: types.has("build-cache") ? [] : null,
   };
+}
+
+/** Those with options are somebody else's space, as with Docker. */
+async function volumeUsage(volumes: Volumes, signal: AbortSignal): Promise<readonly VolumeDocument[]> {
+  const users = volumes.users();
+  const documents: VolumeDocument[] = [];
+  for (const volume of volumesByName(volumes)) {
+    const size = await sizeOf(volumes, volume, signal);
+    if (size === undefined) continue;
+    const UsageData = { RefCount: users.get(volume.name)?.length ?? 0, Size: size };
+    documents.push({ ...volumeDocument(volume), UsageData });
+  }
+  return documents;
+}
+
+async function sizeOf(volumes: Volumes, volume: Volume, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    return await volumes.usage(volume, signal);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined; // removed while we looked
+    throw error;
+  }
 }

@@ -3,6 +3,7 @@ import type { Registries } from "../../core/distribution/distribution.ts";
 import type { EventBus } from "../../core/events/events.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
+import type { Volumes } from "../../core/volumes/volumes.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
@@ -16,6 +17,7 @@ import { formatTime, nowNs } from "../containers/timestamp.ts";
 import type { BuildFacts } from "./version.ts";
 
 export interface InfoDeps {
+  readonly volumes: Pick<Volumes, "drivers">;
   readonly registries: Pick<Registries, "settings">;
   readonly network: Pick<NetworkParts, "options">;
   readonly store: ContainerStore;
@@ -62,7 +64,7 @@ export function info(deps: InfoDeps): SystemInfo {
     DriverStatus: deps.snapshots.status(),
     DockerRootDir: daemon.dataRoot,
     Plugins: {
-      Volume: [],
+      Volume: deps.volumes.drivers,
       Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
       Authorization: null,
       Log: ["json-file", "none"],

@@ -219,6 +219,8 @@ function decodeMount(value: unknown, path: string): Mount {
   const type = fields.str("Type");
   const bind = fields.object("BindOptions");
   const tmpfs = fields.object("TmpfsOptions");
+  const volume = fields.object("VolumeOptions");
+  const driver = volume?.object("DriverConfig") ?? null;
   for (const [option, owner] of [
     ["BindOptions", "bind"],
     ["TmpfsOptions", "tmpfs"],
@@ -246,6 +248,15 @@ function decodeMount(value: unknown, path: string): Mount {
             CreateMountpoint: bind.bool("CreateMountpoint"),
             ReadOnlyNonRecursive: bind.bool("ReadOnlyNonRecursive"),
             ReadOnlyForceRecursive: bind.bool("ReadOnlyForceRecursive"),
+          },
+    VolumeOptions:
+      volume === null
+        ? null
+        : {
+            NoCopy: volume.bool("NoCopy"),
+            Labels: volume.stringMap("Labels"),
+            DriverConfig: driver && { Name: driver.str("Name"), Options: driver.stringMap("Options") },
+            Subpath: volume.str("Subpath"),
           },
     TmpfsOptions:
       tmpfs === null

@@ -135,6 +135,15 @@ export interface Mount {
     readonly ReadOnlyNonRecursive: boolean;
     readonly ReadOnlyForceRecursive: boolean;
   } | null;
+  readonly VolumeOptions: {
+    readonly NoCopy: boolean;
+    readonly Labels: Readonly<Record<string, string>> | null;
+    readonly DriverConfig: {
+      readonly Name: string;
+      readonly Options: Readonly<Record<string, string>> | null;
+    } | null;
+    readonly Subpath: string;
+  } | null;
   readonly TmpfsOptions: {
     readonly SizeBytes: number;
     readonly Mode: number;

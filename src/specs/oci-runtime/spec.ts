@@ -128,6 +128,8 @@ export interface SpecMount {
    * becomes a file. `markFileBinds` (linux/bind-sources.ts) fills it in for documents of others.
    */
   readonly gantryFile?: boolean;
+  /** Our extension, never written by others: what to bind of the directory `source`, looked up there without leaving it. */
+  readonly gantryBeneath?: string;
 }
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";

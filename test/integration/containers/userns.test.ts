@@ -314,6 +314,21 @@ engineSuite(
       expect(user(seen(join(lower, "bin/busybox")))).toBe("700000:900000");
     });
 
+    test("volumes belong to the containers' users, and so does what the image gives them", async () => {
+      const owners = (): string[] =>
+        ["", "passwd"].map((name) => user(seen(join("/opt/data/volumes/vol/_data", name))));
+      await engine().ok(["run", "--rm", ...NONE, "-v", "vol:/etc", "busybox", "touch", "/etc/passwd"]);
+      expect(owners()).toEqual(["700000:900000", "700000:900000"]);
+      await engine().ok(["volume", "rm", "vol"]);
+      await engine().ok(["create", ...NONE, "--userns=host", "-v", "vol:/etc", "busybox", "true"]);
+      expect(owners()).toEqual(["0:0", "0:0"]);
+      await engine().ok(["rm", await engine().ok(["ps", "-aq"])]);
+      await engine().ok(["create", ...NONE, "--name", "new", "-v", "new:/none", "busybox", "true"]);
+      expect(user(seen("/opt/data/volumes/new/_data"))).toBe("700000:900000");
+      await engine().ok(["rm", "new"]);
+      await engine().ok(["volume", "rm", "vol", "new"]);
+    });
+
     test("a container with the host's users has the image's own layers", async () => {
       const id = await started("--userns=host");
       expect(await inspect(id, "{{.GraphDriver.Data.LowerDir}}")).toContain("/layers/");
