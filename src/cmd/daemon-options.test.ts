@@ -28,6 +28,7 @@ test("defaults", () => {
       shutdownSeconds: 15,
       labels: [],
     },
+    logConfig: { Type: "json-file", Config: {} },
     pidFile: "",
     runtimes: new Map(),
     defaultRuntime: "",
@@ -151,7 +152,7 @@ test("a configuration file that was named must exist", () => {
   const flags = parseDaemonFlags(["--config-file", "/etc/my.json"]);
   if (typeof flags === "string") throw new Error(flags);
   expect(configFileOf(flags)).toEqual({ path: "/etc/my.json", mustExist: true });
-  expect(configFileOf({ runtimes: {}, registry: {}, network: {}, doors: {}, engine: {} })).toEqual({
+  expect(configFileOf({ runtimes: {}, registry: {}, network: {}, doors: {}, engine: {}, logs: {} })).toEqual({
     path: "/etc/gantry/daemon.json",
     mustExist: false,
   });

@@ -46,7 +46,7 @@ test("create refuses what it does not offer by name and leaves nothing", async (
     [{ HostConfig: { Binds: ["data:/data"] } }, "named volumes are not supported"],
     [{ HostConfig: { VolumesFrom: ["x"] } }, "HostConfig.VolumesFrom"],
     [{ HostConfig: { DeviceRequests: [{ Count: 1 }] } }, "HostConfig.DeviceRequests"],
-    [{ HostConfig: { LogConfig: { Type: "syslog" } } }, 'log driver \\"syslog\\"'],
+    [{ HostConfig: { LogConfig: { Type: "awslogs" } } }, 'log driver \\"awslogs\\"'],
   ];
   for (const [body, text] of refused) {
     const answer = await host.call("POST", "/containers/create", { Image: "busybox", ...body });

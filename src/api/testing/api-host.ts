@@ -26,6 +26,7 @@ import { ContainerStore } from "../../engine/containers/store.ts";
 import { SharedStats } from "../../core/stats/shared-stats.ts";
 import { MemoryEventBus } from "../../core/events/memory-bus.ts";
 import { FakeRegistries } from "../../engine/testing/fake-registries.ts";
+import { FakeForwarding, fakeLogging } from "../../engine/testing/fake-logging.ts";
 import { FakeNetwork } from "../../engine/testing/fake-network.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
@@ -96,6 +97,8 @@ export class ApiHost implements AsyncDisposable {
   /** Of the health checks. */
   readonly clock = new FakeClock();
   readonly healthChecks: HealthChecks;
+  readonly forwarding = new FakeForwarding();
+  readonly logging = fakeLogging({ forwarding: this.forwarding });
   readonly logText: string[] = [];
   /** Links of every container's network namespace. */
   links: ReadonlyMap<string, LinkCounters> | undefined = new Map();
@@ -131,6 +134,7 @@ export class ApiHost implements AsyncDisposable {
       runtimes: TEST_RUNTIMES,
       remap: undefined,
       containersDir,
+      logging: this.logging,
       network: this.network.parts,
       log: NO_LOG,
       buildSpec: (input) => ({
@@ -163,6 +167,7 @@ export class ApiHost implements AsyncDisposable {
       log: NO_LOG,
       routes: [
         ...systemRoutes({
+          logging: this.logging,
           registries: this.registries,
           store: this.store,
           images: this.images,

@@ -18,7 +18,7 @@ import { ratesOf } from "../networks/change-rates.ts";
 import { checkLinks } from "../networks/links.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { announce, type EventSink } from "./announce.ts";
-import { logSinkOf } from "./log-options.ts";
+import { effectiveLogConfig, type LogDeps, logOf } from "./log-options.ts";
 import { checkBindSources } from "./mounts.ts";
 import { checkName, generateName } from "./names.ts";
 import { containerPaths } from "./paths.ts";
@@ -29,7 +29,7 @@ import { nowNs } from "./timestamp.ts";
 import { checkUserNamespace, idMapsOf, type Remap, shiftOf } from "./user-namespace.ts";
 import { validateCreate } from "./validate.ts";
 
-export interface CreateDeps {
+export interface CreateDeps extends LogDeps {
   readonly store: ContainerStore;
   readonly images: Pick<Images, "resolve" | "unpack">;
   readonly imageUses: Pick<ImageUses, "used">;
@@ -38,7 +38,6 @@ export interface CreateDeps {
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
   readonly remap: Remap | undefined;
-  readonly containersDir: string;
   readonly network: Pick<NetworkParts, "networks">;
 }
 
@@ -62,6 +61,7 @@ export async function create(
     NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
     PidMode: sharedMode(deps.store, request.host.PidMode),
     HealthOnFailure: request.host.HealthOnFailure || healthActionOf(request.config),
+    LogConfig: effectiveLogConfig(request.host.LogConfig, deps.logging.defaults),
   };
 
   const given = name === "" ? undefined : checkName(name);
@@ -98,7 +98,7 @@ export async function create(
     rates: ratesOf(container.host),
   });
   const paths = containerPaths(deps.containersDir, id);
-  logSinkOf(container.host.LogConfig, container.config, paths.log);
+  logOf(deps, container);
   if (container.mounts.length > 0) await checkBindSources(container.mounts);
 
   await deps.images.unpack(image, signal);

@@ -8,18 +8,18 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import type { LogDeps } from "./log-options.ts";
 import { containerPaths } from "./paths.ts";
 import { killAndWait, stopRestarting } from "./signal-task.ts";
 import { nextStatus } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
 
-export interface RemoveDeps {
+export interface RemoveDeps extends LogDeps {
   readonly store: ContainerStore;
   readonly locks: KeyedLock;
   readonly snapshots: Pick<Snapshotter, "remove">;
   readonly images: Pick<Images, "resolve" | "collect">;
   readonly events: EventSink;
-  readonly containersDir: string;
   readonly log: Logger;
   readonly network: Pick<NetworkParts, "networks">;
 }
@@ -80,6 +80,7 @@ export function removeEnded(deps: RemoveDeps, container: Container): void {
  */
 export async function removeContainer(deps: RemoveDeps, container: Container): Promise<void> {
   deps.store.setState(container, { status: nextStatus(container.state.status, "remove") });
+  await deps.logging.forwarding.release(container.id);
   try {
     deps.store.delete(container, (durability) => deps.network.networks.detachAll(container.id, durability));
   } catch (error) {

@@ -1,6 +1,7 @@
 /** GET /info. */
 import type { Registries } from "../../core/distribution/distribution.ts";
 import type { EventBus } from "../../core/events/events.ts";
+import { LOG_DRIVERS } from "../../core/logging/log-drivers.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
@@ -10,6 +11,7 @@ import type { IdMaps } from "../containers/user-namespace.ts";
 import { poolDocuments } from "../../core/network/pools.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { registryConfig } from "../registry/settings.ts";
+import type { LogSettings } from "../containers/log-options.ts";
 import { runtimeTable, type Runtimes } from "../containers/runtimes.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
@@ -34,6 +36,7 @@ export interface InfoDeps {
     /** What an operator should know about how the engine can be reached. */
     readonly warnings: readonly string[];
   };
+  readonly logging: Pick<LogSettings, "defaults">;
   readonly readHostNames: () => HostNames;
   readonly countDescriptors: () => number;
   readonly events: Pick<EventBus, "subscribers">;
@@ -65,7 +68,7 @@ export function info(deps: InfoDeps): SystemInfo {
       Volume: [],
       Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
       Authorization: null,
-      Log: ["json-file", "none"],
+      Log: LOG_DRIVERS,
     },
     MemoryLimit: has("memory"),
     SwapLimit: has("memory"),
@@ -80,7 +83,7 @@ export function info(deps: InfoDeps): SystemInfo {
     NFd: deps.countDescriptors(),
     NGoroutines: 0,
     SystemTime: formatTime(nowNs()),
-    LoggingDriver: "json-file",
+    LoggingDriver: deps.logging.defaults.Type,
     CgroupDriver: "cgroupfs",
     CgroupVersion: isV1 ? "1" : "2",
     NEventsListener: deps.events.subscribers,
