@@ -63,6 +63,7 @@ class DatagramLink implements Link {
   readonly #encoder: DatagramEncoder;
   readonly #parts: DatagramParts;
   #isOpen = true;
+  readonly #gone = Promise.withResolvers<void>();
 
   constructor(fd: number, encoder: DatagramEncoder, parts: DatagramParts) {
     this.#fd = fd;
@@ -72,6 +73,10 @@ class DatagramLink implements Link {
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  get gone(): Promise<void> {
+    return this.#gone.promise;
   }
 
   async send(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
@@ -90,6 +95,7 @@ class DatagramLink implements Link {
   destroy(): void {
     if (this.#isOpen) this.#parts.sockets.closeFd(this.#fd);
     this.#isOpen = false;
+    this.#gone.resolve();
   }
 
   async #sendOne(datagram: Uint8Array, signal: AbortSignal): Promise<void> {

@@ -49,7 +49,7 @@ export class ForwardedLogRun {
   #link: Link | undefined;
   /** How often lines were sent again from the same place on, because the connection broke. */
   #repeats = 0;
-  #repeatedFrom: Position | undefined;
+  #repeatedFrom: Position | undefined | "never" = "never";
   #ended: Promise<unknown> | undefined;
   #isEnded = false;
   #failures = 0;
@@ -154,7 +154,10 @@ export class ForwardedLogRun {
 
   async #linked(signal: AbortSignal): Promise<Link> {
     if (this.#link?.isOpen === false) throw new Error("the sink has closed the connection");
-    this.#link ??= await this.#parts.openLink(this.#log, signal);
+    if (this.#link === undefined) {
+      this.#link = await this.#parts.openLink(this.#log, signal);
+      void this.#link.gone.then(this.#changes.notify);
+    }
     return this.#link;
   }
 

@@ -7,6 +7,8 @@ import type { LogRecord } from "./records.ts";
 export interface Link {
   /** False from the moment on at which the sink is known to be gone. */
   readonly isOpen: boolean;
+  /** Settles then. */
+  readonly gone: Promise<void>;
   /** What the sink's kernel has, the sink has. */
   readonly isCertain: boolean;
   /** Of everything that was sent, and of that what is the sink's for sure; the rest may be lost with the connection. */

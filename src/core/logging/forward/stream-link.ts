@@ -108,6 +108,10 @@ class StreamLink implements Link {
     return this.#failure === undefined;
   }
 
+  get gone(): Promise<void> {
+    return this.#ended.promise;
+  }
+
   get isCertain(): boolean {
     return this.#encoder.isAcknowledged;
   }
