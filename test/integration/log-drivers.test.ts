@@ -326,10 +326,8 @@ engineSuite("journald with systemd's journal", { needs: ["journald"], host: JOUR
     expect(journal.lines.length).toBe(0);
     const big = "b".repeat(110_000);
     const labels = ["--label", `one=${big}`, "--label", `two=${big}`, "--label", `three=${big}`];
-    const id = await engine().ok([
-      ...[...RUN, "--log-driver", "journald", "--log-opt", "labels=one,two,three", ...labels],
-      ...["busybox", "echo", "large"],
-    ]);
+    const options = ["--log-driver", "journald", "--log-opt", "labels=one,two,three", ...labels];
+    const id = await engine().ok([...RUN, ...options, "busybox", "echo", "large"]);
     const query = ["journalctl", "-o", "json", "--all", "-D", "/run/log/journal", `CONTAINER_ID_FULL=${id}`];
     const { run } = await import("../support/run.ts");
     let found: unknown;

@@ -13,7 +13,7 @@ export interface Address {
 /** Throws `invalid_argument`. */
 export function parseAddress(text: string): Address {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
-  if (scheme === undefined || rest === undefined || /[\s\0-\x1f\x7f]/.test(text))
+  if (scheme === undefined || rest === undefined || /[\s\p{Cc}]/u.test(text))
     throw wrong(`parse ${JSON.stringify(text.slice(0, 200))}: invalid address`);
   const slash = rest.indexOf("/");
   const authority = slash < 0 ? rest : rest.slice(0, slash);

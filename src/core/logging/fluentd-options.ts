@@ -26,7 +26,7 @@ const RECONNECT_MAX_MS = 10_000;
 export interface FluentdOptions
   extends Pick<
     FluentdTarget,
-    "endpoint" | "retry" | "subSecond" | "requestAck" | "writeTimeoutMs" | "readTimeoutMs"
+    "endpoint" | "retry" | "subSecond" | "requestAck" | "reconnectMs" | "writeTimeoutMs" | "readTimeoutMs"
   > {
   /** What must at least be able to wait for the sink; 0 = not said. */
   readonly bufferBytes: number;
@@ -39,7 +39,6 @@ export function fluentdOptions(options: LogOptions): FluentdOptions {
     return text === "" ? absent : parse(text);
   };
   read("fluentd-async", boolean, false);
-  read("fluentd-async-reconnect-interval", reconnectInterval, 0);
   return {
     endpoint: endpointOf(options.get("fluentd-address") ?? ""),
     retry: {
@@ -47,6 +46,7 @@ export function fluentdOptions(options: LogOptions): FluentdOptions {
       maxRetries: read("fluentd-max-retries", retries, ENDLESS),
     },
     subSecond: read("fluentd-sub-second-precision", boolean, false),
+    reconnectMs: read("fluentd-async-reconnect-interval", reconnectInterval, 0),
     requestAck: read("fluentd-request-ack", boolean, false),
     writeTimeoutMs: read("fluentd-write-timeout", (text) => timeout("fluentd-write-timeout", text), 0),
     readTimeoutMs: read("fluentd-read-timeout", (text) => timeout("fluentd-read-timeout", text), 0),

@@ -55,6 +55,8 @@ export interface FluentdTarget extends Target {
   readonly attributes: ReadonlyMap<string, string>;
   readonly subSecond: boolean;
   readonly requestAck: boolean;
+  /** A connection is not used for longer, so that a name's new address is noticed; 0 = as long as it lasts. */
+  readonly reconnectMs: number;
   /** 0 = none. */
   readonly writeTimeoutMs: number;
   readonly readTimeoutMs: number;

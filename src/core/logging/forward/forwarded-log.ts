@@ -9,6 +9,7 @@ import type { Logger } from "../../../base/log.ts";
 import { ChangeWatch } from "../change-watch.ts";
 import type { ForwardedLog } from "../forwarding.ts";
 import { LogCursor, type RecordBatch } from "./cursor.ts";
+import type { RemoteLog } from "../remote-log.ts";
 import type { Link } from "./link.ts";
 import { type Position, readPosition, writePosition } from "./position.ts";
 
@@ -47,6 +48,7 @@ export class ForwardedLogRun {
   #sent: Sent[] = [];
   #writtenMs = Number.NEGATIVE_INFINITY;
   #link: Link | undefined;
+  #renewAtMs = Number.POSITIVE_INFINITY;
   /** How often lines were sent again from the same place on, because the connection broke. */
   #repeats = 0;
   #repeatedFrom: Position | undefined | "never" = "never";
@@ -154,8 +156,10 @@ export class ForwardedLogRun {
 
   async #linked(signal: AbortSignal): Promise<Link> {
     if (this.#link?.isOpen === false) throw new Error("the sink has closed the connection");
+    if (this.#link !== undefined && performance.now() > this.#renewAtMs) await this.#close();
     if (this.#link === undefined) {
       this.#link = await this.#parts.openLink(this.#log, signal);
+      this.#renewAtMs = renewalOf(this.#log.remote);
       void this.#link.gone.then(this.#changes.notify);
     }
     return this.#link;
@@ -279,4 +283,10 @@ export class ForwardedLogRun {
       this.#write();
     }
   }
+}
+
+function renewalOf(remote: RemoteLog): number {
+  return remote.kind === "fluentd" && remote.reconnectMs > 0
+    ? performance.now() + remote.reconnectMs
+    : Number.POSITIVE_INFINITY;
 }

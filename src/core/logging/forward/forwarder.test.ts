@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { builtNative } from "../../../../test/support/native.ts";
 import { Logger, NO_LOG } from "../../../base/log.ts";
-import { unlinkSync } from "node:fs";
 import { gzipHeader, identityOf } from "../log-files.ts";
 import type { RemoteLog } from "../remote-log.ts";
 import { StreamSink } from "../testing/stream-sink.ts";
@@ -155,6 +154,31 @@ test("a sink that always breaks off does not get the same lines for ever", async
   await sink.until((text) => text.split(" 1\n").length > 3);
   await pause(600);
   expect(sink.text.split(" 1\n").length - 1).toBe(4);
+});
+
+test("a connection is renewed as often as the user says", async () => {
+  const sink = await listen();
+  const remote: RemoteLog = {
+    kind: "fluentd",
+    endpoint: { kind: "tcp", host: "127.0.0.1", port: sink.port },
+    retry: { waitMs: 20, maxRetries: 9 },
+    tag: "tag",
+    containerId: TEST_ID,
+    containerName: "web",
+    attributes: new Map(),
+    subSecond: false,
+    requestAck: false,
+    reconnectMs: 100,
+    writeTimeoutMs: 0,
+    readTimeoutMs: 0,
+  };
+  forwarder.follow(log.forwarded(remote), NEVER);
+  for (const text of ["one", "two"]) {
+    log.write(text);
+    await sink.until((received) => received.includes(text));
+    await pause(150);
+  }
+  expect(sink.connections).toBe(2);
 });
 
 test("a deaf sink holds nobody up", async () => {

@@ -32,9 +32,12 @@ export class LogForwarder implements LogForwarding {
     }
     const run = new ForwardedLogRun(log, ended, this.#parts);
     this.#runs.set(log.id, run);
-    void run.finished.then(() => {
-      if (this.#runs.get(log.id) === run) this.#runs.delete(log.id);
-    });
+    void this.#forget(log.id, run);
+  }
+
+  async #forget(id: string, run: ForwardedLogRun): Promise<void> {
+    await run.finished;
+    if (this.#runs.get(id) === run) this.#runs.delete(id);
   }
 
   async release(id: string): Promise<void> {

@@ -35,7 +35,9 @@ export function endpointText(endpoint: Endpoint): string {
       return `unix://${endpoint.path}`;
     case "unixgram":
       return `unixgram://${endpoint.paths[0] ?? ""}`;
-    default: {
+    case "tcp":
+    case "tls":
+    case "udp": {
       const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
       return `${endpoint.kind}://${host}:${endpoint.port}`;
     }

@@ -154,6 +154,7 @@ function fluentd(more: Partial<FluentdTarget> = {}): FluentdTarget {
     attributes: new Map(),
     subSecond: false,
     requestAck: false,
+    reconnectMs: 0,
     writeTimeoutMs: 0,
     readTimeoutMs: 0,
     ...more,

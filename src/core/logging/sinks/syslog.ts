@@ -72,8 +72,7 @@ function headMaker(
 
 /** One word of a head: a blank or control character would begin the next field. */
 function word(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.slice(0, TAG_MAX).replace(/[\0-\x20\x7f-\x9f\u2028\u2029]/g, "_") || "-";
+  return text.slice(0, TAG_MAX).replace(/[\s\p{Cc}]/gu, "_") || "-";
 }
 
 function harmless(text: Buffer): Buffer {
