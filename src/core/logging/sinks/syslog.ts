@@ -57,16 +57,20 @@ function headMaker(
   format: SyslogTarget["format"],
   { tag, host, pid }: HeadWords,
 ): (priority: number, record: LogRecord) => string {
+  const stampOf = onceASecond(stamp);
+  const dateOf = onceASecond(dateAndTime);
+  const zoneOf = onceASecond((when) => zone(-when.getTimezoneOffset()));
   switch (format) {
     case "unix":
-      return (priority, record) => `<${priority}>${stamp(record)} ${tag}[${pid}]: `;
+      return (priority, { seconds }) => `<${priority}>${stampOf(seconds)} ${tag}[${pid}]: `;
     case "rfc3164":
-      return (priority, record) => `<${priority}>${stamp(record)} ${host} ${tag}[${pid}]: `;
+      return (priority, { seconds }) => `<${priority}>${stampOf(seconds)} ${host} ${tag}[${pid}]: `;
     case "rfc5424":
-      return (priority, record) => `<${priority}>1 ${rfc3339(record, "")} ${host} ${tag} ${pid} ${tag} - `;
+      return (priority, { seconds }) =>
+        `<${priority}>1 ${dateOf(seconds)}${zoneOf(seconds)} ${host} ${tag} ${pid} ${tag} - `;
     case "rfc5424micro":
-      return (priority, record) =>
-        `<${priority}>1 ${rfc3339(record, micro(record))} ${host} ${tag} ${pid} ${tag} - `;
+      return (priority, { seconds, nanos }) =>
+        `<${priority}>1 ${dateOf(seconds)}${micro(nanos)}${zoneOf(seconds)} ${host} ${tag} ${pid} ${tag} - `;
   }
 }
 
@@ -85,23 +89,28 @@ function harmless(text: Buffer): Buffer {
   return Buffer.from(latin1, "latin1");
 }
 
-function stamp({ seconds }: LogRecord): string {
-  const when = new Date(seconds * 1000);
-  const day = String(when.getDate()).padStart(2, " ");
-  return `${MONTHS[when.getMonth()] ?? ""} ${day} ${clock(when)}`;
+/** Most lines share their second with the one before. */
+function onceASecond(form: (when: Date) => string): (seconds: number) => string {
+  let last = { seconds: Number.NaN, text: "" };
+  return (seconds) => {
+    if (last.seconds !== seconds) last = { seconds, text: form(new Date(seconds * 1000)) };
+    return last.text;
+  };
+}
+
+function stamp(when: Date): string {
+  return `${MONTHS[when.getMonth()] ?? ""} ${String(when.getDate()).padStart(2, " ")} ${clock(when)}`;
 }
 
 function clock(when: Date): string {
   return [when.getHours(), when.getMinutes(), when.getSeconds()].map(twoDigits).join(":");
 }
 
-function rfc3339({ seconds }: LogRecord, fraction: string): string {
-  const when = new Date(seconds * 1000);
-  const date = `${when.getFullYear()}-${twoDigits(when.getMonth() + 1)}-${twoDigits(when.getDate())}`;
-  return `${date}T${clock(when)}${fraction}${zone(-when.getTimezoneOffset())}`;
+function dateAndTime(when: Date): string {
+  return `${when.getFullYear()}-${twoDigits(when.getMonth() + 1)}-${twoDigits(when.getDate())}T${clock(when)}`;
 }
 
-function micro({ nanos }: LogRecord): string {
+function micro(nanos: number): string {
   return `.${String(Math.trunc(nanos / 1000)).padStart(6, "0")}`;
 }
 
