@@ -58,7 +58,7 @@ test("the log driver and its options, from one side", () => {
   expect(() => parse(["--log-opt", "foo=1"])).toThrow(
     "failed to set log opts: unknown log opt 'foo' for json-file log driver",
   );
-  expect(() => parse(["--log-driver", "nope"])).toThrow("no log driver named 'nope' is registered");
+  expect(() => parse(["--log-driver", "nope"])).toThrow('plugin "nope" not found');
 });
 
 test("the socket lies in the exec root unless it is given", () => {

@@ -10,11 +10,10 @@ export interface Address {
   readonly path: string;
 }
 
-/** Throws `invalid_argument`. */
+/** Of a text that is no address at all the scheme is "". Throws `invalid_argument`. */
 export function parseAddress(text: string): Address {
-  const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
-  if (scheme === undefined || rest === undefined || /[\s\p{Cc}]/u.test(text))
-    throw wrong(`parse ${JSON.stringify(text.slice(0, 200))}: invalid address`);
+  const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
+  if (/[\s\p{Cc}]/u.test(text)) throw wrong(`parse ${JSON.stringify(text.slice(0, 200))}: invalid address`);
   const slash = rest.indexOf("/");
   const authority = slash < 0 ? rest : rest.slice(0, slash);
   const path = slash < 0 ? "" : rest.slice(slash);

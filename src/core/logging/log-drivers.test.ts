@@ -46,7 +46,7 @@ test("sizes of files have decimal units, those of memory binary ones", () => {
 
 test("what a driver does not take is refused in Docker's words", () => {
   const refused: readonly (readonly [string, Record<string, string>, string])[] = [
-    ["foo", {}, "logger: no log driver named 'foo' is registered"],
+    ["foo", {}, 'error looking up logging plugin foo: plugin "foo" not found'],
     ["awslogs", {}, 'log driver "awslogs" is not supported by this engine'],
     ["json-file", { foo: "x" }, "unknown log opt 'foo' for json-file log driver"],
     ["json-file", { "max-size": "x" }, "invalid size: 'x'"],
@@ -80,6 +80,8 @@ test("what a driver does not take is refused in Docker's words", () => {
     ["local", { "max-size": "x" }, "invalid value for max-size: x: invalid size: 'x'"],
     ["syslog", { foo: "x" }, "unknown log opt 'foo' for syslog log driver"],
     ["syslog", { "syslog-address": "ftp://x" }, "unsupported scheme: 'ftp'"],
+    ["syslog", { "syslog-address": "foo" }, "unsupported scheme: ''"],
+    ["gelf", { "gelf-address": "foo" }, "gelf: endpoint needs to be TCP or UDP"],
     ["syslog", { "syslog-address": "tcp://x:99999" }, "invalid port"],
     ["syslog", { "syslog-facility": "24" }, "invalid syslog facility"],
     ["syslog", { "syslog-facility": "-" }, "invalid syslog facility"],

@@ -89,7 +89,7 @@ function driverOf(type: string): Driver {
   if (driver !== undefined) return driver;
   if (OF_DOCKER.includes(type))
     throw fail("not_implemented", `log driver "${type}" is not supported by this engine`);
-  throw wrong(`logger: no log driver named '${type}' is registered`);
+  throw wrong(`error looking up logging plugin ${type}: plugin "${type}" not found`);
 }
 
 /** Throws `invalid_argument`, naming the option. */

@@ -18,7 +18,7 @@ import { ratesOf } from "../networks/change-rates.ts";
 import { checkLinks } from "../networks/links.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { announce, type EventSink } from "./announce.ts";
-import { effectiveLogConfig, type LogDeps, logOf } from "./log-options.ts";
+import { checkLogSocket, effectiveLogConfig, type LogDeps, logOf } from "./log-options.ts";
 import { checkBindSources } from "./mounts.ts";
 import { checkName, generateName } from "./names.ts";
 import { containerPaths } from "./paths.ts";
@@ -98,7 +98,7 @@ export async function create(
     rates: ratesOf(container.host),
   });
   const paths = containerPaths(deps.containersDir, id);
-  logOf(deps, container);
+  checkLogSocket(logOf(deps, container));
   if (container.mounts.length > 0) await checkBindSources(container.mounts);
 
   await deps.images.unpack(image, signal);

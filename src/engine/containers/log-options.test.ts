@@ -4,7 +4,14 @@ import type { LogConfig } from "../../specs/engine/container.ts";
 import { FakeForwarding, fakeLogging } from "../testing/fake-logging.ts";
 import { containerConfig, hostConfig } from "../testing/host-config.ts";
 import { Container } from "./container.ts";
-import { type ContainerLog, effectiveLogConfig, forwardLog, logOf } from "./log-options.ts";
+import {
+  checkLogSocket,
+  type ContainerLog,
+  effectiveLogConfig,
+  forwardLog,
+  logOf,
+  prepareLog,
+} from "./log-options.ts";
 import { CREATED } from "./record.ts";
 
 const ID = "a".repeat(64);
@@ -69,6 +76,18 @@ test("a log that is sent away has a file of its own, exact and rotated, and a pl
     positionPath: `/c/${ID}/forwarded`,
     remote: { kind: "syslog", tag: "web/app:1", endpoint: { kind: "udp", host: "192.0.2.1", port: 514 } },
   });
+});
+
+test("a socket that nobody has is refused when it is named, and where a host should have it", () => {
+  expect(() => checkLogSocket(log("syslog", { "syslog-address": "unix:///nowhere/x" }))).toThrow(
+    "stat /nowhere/x: no such file or directory",
+  );
+  expect(() => checkLogSocket(log("fluentd", { "fluentd-address": "unix:///nowhere/x" }))).not.toThrow();
+  const deps = { containersDir: "/nowhere", logging: fakeLogging() };
+  const one = container({ Type: "syslog", Config: { "syslog-address": "unixgram:///nowhere/x" } });
+  expect(() => prepareLog(deps, one)).toThrow(
+    "failed to initialize logging driver: Unix syslog delivery error",
+  );
 });
 
 test("none keeps nothing", () => {

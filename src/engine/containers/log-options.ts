@@ -1,11 +1,12 @@
 /** `--log-driver` and `--log-opt`: the container's log, as the shim is told of it and as it is read and sent away. */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { messageOf } from "../../base/errors.ts";
+import { fail, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { checkLogOptions, planLog } from "../../core/logging/log-drivers.ts";
 import type { LogFacts, RenderTemplate } from "../../core/logging/log-facts.ts";
 import type { ForwardedLog, LogForwarding } from "../../core/logging/forwarding.ts";
+import type { Endpoint, RemoteLog } from "../../core/logging/remote-log.ts";
 import type { LogSink, Task } from "../../core/tasks/tasks.ts";
 import type { LogConfig } from "../../specs/engine/container.ts";
 import { emptyMap } from "../../specs/engine/fields.decode.ts";
@@ -82,9 +83,32 @@ function factsOf({ id, name, config, record }: Container, hostname: string): Log
   };
 }
 
+/** A socket that the user names is there when he does: the word is misspelt otherwise. Throws `invalid_argument`, as Docker does. */
+export function checkLogSocket(log: ContainerLog | undefined): void {
+  const remote = log?.forwarded?.remote;
+  if (remote?.kind !== "syslog") return;
+  const { endpoint } = remote;
+  const path = endpoint.kind === "unix" ? endpoint.path : oneOf(endpoint);
+  if (path !== undefined && !existsSync(path))
+    throw fail("invalid_argument", `stat ${path}: no such file or directory`);
+}
+
+function oneOf(endpoint: Endpoint): string | undefined {
+  return endpoint.kind === "unixgram" && endpoint.paths.length === 1 ? endpoint.paths[0] : undefined;
+}
+
+/** A sink of this host that it does not have. Another one may come later: the lines wait for it. */
+function checkLocalSink({ kind, endpoint }: RemoteLog): void {
+  if (endpoint.kind !== "unixgram" || endpoint.paths.some((path) => existsSync(path))) return;
+  const what = kind === "journald" ? "journald is not enabled on this host" : "Unix syslog delivery error";
+  throw fail("internal", `failed to create task for container: failed to initialize logging driver: ${what}`);
+}
+
 /** For the shim, with the directory that the file needs. */
 export function prepareLog(deps: LogDeps, container: Container): LogSink | undefined {
-  const file = logOf(deps, container)?.file;
+  const log = logOf(deps, container);
+  const file = log?.file;
+  if (log?.forwarded !== undefined) checkLocalSink(log.forwarded.remote);
   if (file?.exact === true) mkdirSync(dirname(file.path), { recursive: true, mode: 0o700 });
   return file;
 }
