@@ -29,8 +29,13 @@ export class LogCursor implements AsyncDisposable {
   /** Without a position, and when its file is no more, from the oldest line on. */
   static async open(log: LogSink, containerId: string, from: Position | undefined): Promise<LogCursor> {
     const cursor = new LogCursor(log, new RecordReader(containerId, from?.open ?? NO_OPEN_LINES));
-    await cursor.#seek(from);
-    return cursor;
+    try {
+      await cursor.#seek(from);
+      return cursor;
+    } catch (error) {
+      await cursor[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** True once when lines are gone that nobody has seen: the log went round before they were read. */
@@ -62,10 +67,11 @@ export class LogCursor implements AsyncDisposable {
 
   async #seek(from: Position | undefined): Promise<void> {
     const files = await openLogFiles(this.#log);
+    this.#newer = files;
     const at = from === undefined ? -1 : await indexOf(files, from.file);
     if (from !== undefined && at < 0 && files.length > 0) this.#hasGap = true;
-    await closeAll(files.slice(0, Math.max(at, 0)));
     this.#newer = files.slice(Math.max(at, 0));
+    await closeAll(files.slice(0, Math.max(at, 0)));
     if (at >= 0) this.#take(from?.offset ?? 0);
   }
 

@@ -20,6 +20,8 @@ export interface ForwardedParts {
 
 /** What was sent so long ago without a complaint has arrived. */
 const SETTLE_MS = 1_000;
+/** How often the position is written down. */
+const WRITE_MS = 250;
 /** How often to look when nothing says that something has changed. */
 const LOOK_MS = 30_000;
 /** Lines that follow each other closely share a batch. */
@@ -56,6 +58,10 @@ export class ForwardedLogRun {
   #isEnded = false;
   #failures = 0;
   #isFinished = false;
+  #isDrained = false;
+  /** Settles when nobody waits for another attempt any more. */
+  readonly #released = Promise.withResolvers<void>();
+  #isReleased = false;
   readonly finished: Promise<void>;
 
   constructor(log: ForwardedLog, ended: Promise<unknown>, parts: ForwardedParts) {
@@ -88,6 +94,18 @@ export class ForwardedLogRun {
     ended.then(tell, tell);
   }
 
+  /** Everything that the log had was sent when it finished. */
+  get isDrained(): boolean {
+    return this.#isDrained;
+  }
+
+  /** The log ends here: what is left is tried once more, at once. */
+  release(): void {
+    this.#isReleased = true;
+    this.#released.resolve();
+    this.goOn(Promise.resolve());
+  }
+
   /** Ends it as soon as possible; what is not sent is told by the position. */
   async stop(): Promise<void> {
     this.#end.abort();
@@ -98,7 +116,11 @@ export class ForwardedLogRun {
   async #run(): Promise<void> {
     const { signal } = this.#end;
     try {
-      while (!(await this.#hasFinished())) await this.#pause(signal);
+      let isLast = false;
+      while (!(await this.#hasFinished()) && !isLast) {
+        if (!this.#isReleased) await Promise.race([this.#pause(signal), this.#released.promise]);
+        isLast = this.#isReleased;
+      }
     } catch (error) {
       if (!signal.aborted)
         this.#parts.log.error("a log is not sent any more", { id: this.#log.id, error: messageOf(error) });
@@ -115,6 +137,7 @@ export class ForwardedLogRun {
       await this.#pass(signal);
       // At once: a container that starts from now on gets another run.
       this.#isFinished = true;
+      this.#isDrained = true;
       return true;
     } catch (error) {
       if (signal.aborted) return true;
@@ -167,7 +190,7 @@ export class ForwardedLogRun {
 
   /**
    * What the sink has for sure is settled, and what its kernel has had for a while, which it will have read. Written down when there is
-   * something new, once a second.
+   * something new, not too often.
    */
   #settle(): void {
     const certain = this.#link?.certainBytes ?? 0;
@@ -180,7 +203,7 @@ export class ForwardedLogRun {
     }
     // Bounds the list: a batch of a moment stands for its neighbours.
     if (this.#sent.length > 64) this.#sent = this.#sent.filter((_, at) => at % 2 === 1);
-    if (performance.now() - this.#writtenMs >= SETTLE_MS) this.#write();
+    if (performance.now() - this.#writtenMs >= WRITE_MS) this.#write();
   }
 
   #write(): void {

@@ -43,12 +43,12 @@ export class LogForwarder implements LogForwarding {
   async release(id: string): Promise<void> {
     const run = this.#runs.get(id);
     if (run === undefined) return;
-    run.goOn(Promise.resolve());
+    run.release();
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, RELEASE_MS);
     await Promise.race([run.finished, late]);
     clearTimeout(timer);
-    if (run.isFinished) return;
+    if (run.isDrained) return;
     this.#parts.log.warn("a removed container's last lines could not be sent", { id });
     await run.stop();
   }

@@ -241,7 +241,8 @@ function opened(socket: Socket, event: string, signal: AbortSignal): Promise<Soc
     reject(signal.reason);
   };
   const closed = (): void => reject(fail("unavailable", "the sink has closed the connection"));
-  socket.once("error", reject);
+  // For as long as it lives: an error that nobody hears would end the daemon.
+  socket.on("error", reject);
   socket.once("close", closed);
   socket.once(event, () => resolve(socket));
   if (signal.aborted) abort();
