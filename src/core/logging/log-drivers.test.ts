@@ -180,7 +180,8 @@ test("a tag is a template over the container; json-file has one only when asked"
   expect(tag('{{index .ContainerLabels "tier"}}')).toEqual({ tag: "web" });
   expect(plan("syslog")?.remote?.tag).toBe("0123456789ab");
   expect(() => tag("{{.Nope}}")).toThrow("Nope");
-  expect(() => tag("{{")).toThrow();
+  expect(() => tag("{{")).toThrow("unclosed action");
+  expect(() => tag(`{{printf "%5000s" .Name}}`)).toThrow("the tag is longer than 4096 characters");
 });
 
 test("addresses have Docker's defaults", () => {

@@ -24,6 +24,7 @@ export type RenderTemplate = (template: string, name: string, data: unknown) => 
 export const DEFAULT_TAG = "{{.ID}}";
 
 const SHORT_ID = 12;
+const TAG_MAX = 4096;
 /** A key of a hostile image must not keep an expression busy. */
 const MATCHED_MAX = 512;
 
@@ -40,11 +41,15 @@ export function tagOf(
   const template = options.get("tag") || fallback;
   if (!template.includes("{{")) return template;
   if (template === DEFAULT_TAG) return facts.id.slice(0, SHORT_ID);
+  let tag: string;
   try {
-    return render(template, "log-tag", templateData(options, facts));
+    tag = render(template, "log-tag", templateData(options, facts));
   } catch (error) {
     throw wrong(messageOf(error), error);
   }
+  // It goes with every line.
+  if (tag.length > TAG_MAX) throw wrong(`the tag is longer than ${TAG_MAX} characters`);
+  return tag;
 }
 
 function templateData(options: LogOptions, facts: LogFacts): Readonly<Record<string, unknown>> {
