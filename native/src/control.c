@@ -471,7 +471,8 @@ static bool dispatch (struct request *r, uint16_t kind) {
     [SHIM_CREATE] = request_create,           [SHIM_START] = request_start,         [SHIM_SIGNAL] = request_signal,
     [SHIM_RESIZE] = request_resize,           [SHIM_EXEC] = request_exec,           [SHIM_ATTACH] = request_attach,
     [SHIM_CLOSE_STDIN] = request_close_stdin, [SHIM_SUBSCRIBE] = request_subscribe, [SHIM_STATE] = request_state,
-    [SHIM_KEEP] = request_keep,               [SHIM_KEPT] = request_kept,           [SHIM_CLEAR_LOG] = request_clear_log,
+    [SHIM_KEEP] = request_keep,               [SHIM_KEPT] = request_kept,
+    [SHIM_CLEAR_LOG] = request_clear_log,
   };
   if (kind == 0 || kind >= sizeof handlers / sizeof *handlers)
     return false;

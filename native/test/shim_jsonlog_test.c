@@ -135,7 +135,8 @@ TEST ("an exact log's halves of surrogate pairs count as the one byte that each 
   memcpy (data, "a\xff\xed\xb2\x80\n", 6);
   size_t size = format_all (&s, data, 6, false, 0, &used);
   fast[size] = 0;
-  CHECK_TEXT ((char *) fast, "{\"log\":\"a\\udcff\\udced\\udcb2\\udc80\\n\",\"stream\":\"stdout\",\"time\":\"1970-01-01T00:00:00Z\"}\n");
+  CHECK_TEXT ((char *) fast, "{\"log\":\"a\\udcff\\udced\\udcb2\\udc80\\n\",\"stream\":\"stdout\","
+                             "\"time\":\"1970-01-01T00:00:00Z\"}\n");
   CHECK (jsonlog_count_raw (fast, size) == 6);
   jsonlog_release (&s);
 }

@@ -230,5 +230,6 @@ test("what an image has chosen does not pass for what the engine says", () => {
   const gelf = all("gelf", { "gelf-address": "udp://h:1" })?.remote;
   if (gelf?.kind !== "gelf") throw new Error("no gelf");
   expect(gelf.fields.get("_container_id")).toBe(FACTS.id);
+  expect(gelf.fields.get("_created")).toBe("2023-11-14T22:13:20.123456789Z");
   expect(gelf.fields.has("_id")).toBe(false);
 });

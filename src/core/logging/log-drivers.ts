@@ -21,6 +21,7 @@ import {
   jsonFileLimits,
   localLimits,
 } from "./file-options.ts";
+import { momentOfNs, timeText } from "./entry-time.ts";
 import { FLUENTD_OPTIONS, fluentdOptions } from "./fluentd-options.ts";
 import { GELF_OPTIONS, gelfOptions } from "./gelf-options.ts";
 import { type LogOptions, wrong } from "./option-values.ts";
@@ -197,6 +198,6 @@ function gelfFields(
     ["_image_name", facts.imageName],
     ["_command", commandOf(facts)],
     ["_tag", tag],
-    ["_created", new Date(Number(facts.createdNs / 1_000_000n)).toISOString()],
+    ["_created", timeText(momentOfNs(facts.createdNs))],
   ]);
 }

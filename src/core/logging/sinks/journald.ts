@@ -5,6 +5,7 @@
  *
  * (systemd's JOURNAL_NATIVE_PROTOCOL.) A container's text has its length always: nothing in it is looked at.
  */
+import { timeText } from "../entry-time.ts";
 import type { LogRecord } from "../forward/records.ts";
 import type { JournaldTarget } from "../remote-log.ts";
 import type { Encoder } from "./encoder.ts";
@@ -27,7 +28,7 @@ function entry(record: LogRecord, constant: Buffer): Buffer {
     counted("MESSAGE", text),
     field("PRIORITY", String(stream === 2 ? PRIORITY_ERROR : PRIORITY_INFO)),
     constant,
-    field("SYSLOG_TIMESTAMP", timeOf(seconds, nanos)),
+    field("SYSLOG_TIMESTAMP", timeText({ seconds, nanos })),
   ];
   if (part !== undefined) {
     fields.push(
@@ -48,10 +49,4 @@ function counted(name: string, value: Buffer): Buffer {
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(value.length));
   return Buffer.concat([Buffer.from(`${name}\n`), length, value, Buffer.from("\n")]);
-}
-
-function timeOf(seconds: number, nanos: number): string {
-  const whole = new Date(seconds * 1000).toISOString().slice(0, -".000Z".length);
-  const fraction = String(nanos).padStart(9, "0").replace(/0+$/, "");
-  return `${whole}${fraction === "" ? "" : `.${fraction}`}Z`;
 }
