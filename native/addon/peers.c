@@ -1,9 +1,15 @@
-/* Unix sockets, as far as the interpreter does not know them: who is at the other end, and handing descriptors over. */
+/* Unix sockets, as far as the interpreter does not know them: who is at the other end, handing descriptors over, datagrams; and
+ * what is still on its way through any socket. */
 #include "addon.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 enum { MAX_FDS = 8 };
 
@@ -74,8 +80,49 @@ static napi_value send_descriptors (napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static int connect_to (const char *path) {
+  struct sockaddr_un to = { .sun_family = AF_UNIX };
+  if (strlen (path) >= sizeof to.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  strcpy (to.sun_path, path);
+  int fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0 && connect (fd, (struct sockaddr *) &to, sizeof to) < 0) {
+    int code = errno;
+    close (fd);
+    errno = code;
+    return -1;
+  }
+  return fd;
+}
+
+/* connectUnixDatagram(path): a descriptor */
+static napi_value connect_unix_datagram (napi_env env, napi_callback_info info) {
+  napi_value argument;
+  if (addon_arguments (env, info, 1, &argument) < 0)
+    return NULL;
+  char *path = addon_path (env, argument);
+  if (path == NULL)
+    return NULL;
+  int fd = connect_to (path), code = errno;
+  free (path);
+  return fd < 0 ? addon_throw (env, code, "connect", NULL) : addon_number (env, fd);
+}
+
+/* unsentBytes(fd): of TCP what the peer's kernel has not acknowledged, of a unix stream what the peer has not read */
+static napi_value unsent_bytes (napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int fd, bytes;
+  if (addon_arguments (env, info, 1, &argument) < 0 || addon_int (env, argument, &fd) < 0)
+    return NULL;
+  return ioctl (fd, SIOCOUTQ, &bytes) < 0 ? addon_throw (env, errno, "ioctl", NULL) : addon_number (env, bytes);
+}
+
 int addon_register_peers (napi_env env, napi_value exports) {
-  if (addon_add_function (env, exports, "peerCredentials", peer_credentials) < 0)
+  if (addon_add_function (env, exports, "peerCredentials", peer_credentials) < 0 ||
+      addon_add_function (env, exports, "connectUnixDatagram", connect_unix_datagram) < 0 ||
+      addon_add_function (env, exports, "unsentBytes", unsent_bytes) < 0)
     return -1;
   return addon_add_function (env, exports, "sendDescriptors", send_descriptors);
 }

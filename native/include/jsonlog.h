@@ -10,6 +10,9 @@
  *     < > & are \u003c \u003e \u0026, U+2028 and U+2029 are escaped, each byte that is not UTF-8 becomes \ufffd, also
  *     where the cut between two entries goes through a character;
  *   - trailing zeros of the nanoseconds are dropped, with the point when nothing is left.
+ *
+ * An exact log differs in one thing: a byte that is not UTF-8 becomes \udc80 to \udcff, half a surrogate pair that no text
+ * can hold, so its reader gets the container's own bytes back.
  */
 #ifndef GANTRY_JSONLOG_H
 #define GANTRY_JSONLOG_H
@@ -25,6 +28,7 @@
 
 struct jsonlog_stream {
   const char *name;  /* "stdout" or "stderr" */
+  bool exact;
   bool continued;    /* the entry before held an earlier part of the same line */
   uint64_t line_ns;  /* then: the time of that line's first part */
   char *tail;        /* what follows the text of an entry:  \n","stream":"stdout","time":"...Z"}  and a newline */
@@ -34,7 +38,7 @@ struct jsonlog_stream {
 };
 
 /* `attrs` is a JSON object text or "". False when there is no memory. */
-bool jsonlog_init (struct jsonlog_stream *s, const char *name, const char *attrs);
+bool jsonlog_init (struct jsonlog_stream *s, const char *name, const char *attrs, bool exact);
 void jsonlog_release (struct jsonlog_stream *s);
 
 /* The longest tail of any entry with these attributes. */

@@ -19,7 +19,8 @@ struct log_options {
   const char *path;   /* absolute */
   uint64_t max_bytes; /* 0 = never rotate */
   uint32_t max_files;
-  bool compressed_by_daemon; /* see SHIM_CREATE's log_compress */
+  bool compressed_by_daemon; /* see SHIM_CREATE's log_flags */
+  bool exact;                /* see jsonlog.h */
   const char *attrs;
 };
 
@@ -54,6 +55,10 @@ void log_flush (struct logfile *log);
 
 /* The last flush: a gap not yet told is told now, if the log works again. */
 void log_finish (struct logfile *log);
+
+/* Forgets what was logged so far: all files go, and the next entry begins a new one. A reader that has them open still finds
+   their ends. False when the daemon is just moving names. */
+bool log_clear (struct logfile *log);
 
 /* Gives the buffer back; only after log_flush. */
 void log_rest (struct logfile *log);

@@ -46,11 +46,11 @@ enum shim_kind {
   /* Creates the process, once. REPLY_OK (u32 pid, u64 start_ticks) comes when it is created, or with SHIM_RUN when execve has
      succeeded. On REPLY_ERROR nothing is left and the shim ends.
      The log is json-file, byte for byte as Docker writes it (jsonlog.h), rotated as logfile.h tells. The shim never compresses.
-     With log_compress the daemon may replace a rotated PATH.N by PATH.N.gz: it writes that aside, takes flock(LOCK_EX) on
+     With SHIM_LOG_COMPRESSED the daemon may replace a rotated PATH.N by PATH.N.gz: it writes that aside, takes flock(LOCK_EX) on
      PATH (again, if PATH is another file by then), looks where the inode it has compressed is now, renames, unlinks and
      unlocks. The shim puts rotation off while the lock is held, and moves both kinds of names.
      u32 flags, u32 rows, u32 cols, str log_path ("" = keep no log), u64 log_max_bytes (0 = no limit), u32 log_max_files,
-     u32 log_compress (0|1), str log_attrs (JSON object text or ""), blob plan */
+     u32 log_flags, str log_attrs (JSON object text or ""), blob plan */
   SHIM_CREATE = 1,
   SHIM_START = 2,       /* (nothing) -> OK when execve has succeeded; REPLY_ERROR ends the shim, too */
   SHIM_SIGNAL = 3,      /* str exec_id ("" = main process), u32 signal -> OK, or error ESRCH */
@@ -66,6 +66,8 @@ enum shim_kind {
                            number of its own, and keeps it open as long as it lives, for a daemon that comes later. A
                            descriptor of the same name is closed then. ENOSPC: SHIM_KEPT_MAX are kept */
   SHIM_KEPT = 11,       /* (nothing) -> OK u32 pid of the shim, u32 count, (str name, u32 fd)*; whoever wants one gets it as above */
+  SHIM_CLEAR_LOG = 12,  /* (nothing) -> OK: all files of the log are gone, what comes begins a new one. ENOENT: keeps no log;
+                           EAGAIN: the daemon holds the lock of log_flags */
 
   SHIM_REPLY_OK = 0x4000,
   SHIM_REPLY_ERROR = 0x4001, /* u32 errno, u32 op (as struct err), str text */
@@ -83,6 +85,11 @@ enum shim_flags {
   SHIM_STDOUT = 1u << 4,
   SHIM_STDERR = 1u << 5,
   SHIM_STREAM = 1u << 6,     /* EXEC: this connection becomes the stream; without it output is discarded */
+};
+
+enum shim_log_flags {
+  SHIM_LOG_COMPRESSED = 1u << 0, /* the daemon compresses rotated files, see SHIM_CREATE */
+  SHIM_LOG_EXACT = 1u << 1,      /* keeps bytes that are not UTF-8, see jsonlog.h */
 };
 
 enum shim_status { SHIM_NEW = 0, SHIM_CREATED = 1, SHIM_RUNNING = 2, SHIM_EXITED = 3 };

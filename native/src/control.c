@@ -297,7 +297,9 @@ static bool request_create (struct request *r) {
   log.path = wire_get_str (f);
   log.max_bytes = wire_get_u64 (f);
   log.max_files = wire_get_u32 (f);
-  log.compressed_by_daemon = wire_get_u32 (f) != 0;
+  uint32_t log_flags = wire_get_u32 (f);
+  log.compressed_by_daemon = (log_flags & SHIM_LOG_COMPRESSED) != 0;
+  log.exact = (log_flags & SHIM_LOG_EXACT) != 0;
   log.attrs = wire_get_str (f);
   spawn.plan = wire_get_blob (f, &spawn.plan_bytes);
   if (!wire_is_complete (f))
@@ -460,12 +462,25 @@ static bool request_kept (struct request *r) {
   return true;
 }
 
+static bool request_clear_log (struct request *r) {
+  struct shim *s = r->shim;
+  if (!wire_is_complete (&r->fields))
+    return false;
+  if (!s->has_log)
+    return refuse_text (r, ENOENT, "cannot clear the log: there is none");
+  if (!log_clear (&s->log))
+    return refuse_text (r, EAGAIN, "cannot clear the log: its files are being compressed");
+  reply_ok (r->conn, r->tag);
+  return true;
+}
+
 static bool dispatch (struct request *r, uint16_t kind) {
   static bool (*const handlers[]) (struct request *) = {
     [SHIM_CREATE] = request_create,           [SHIM_START] = request_start,         [SHIM_SIGNAL] = request_signal,
     [SHIM_RESIZE] = request_resize,           [SHIM_EXEC] = request_exec,           [SHIM_ATTACH] = request_attach,
     [SHIM_CLOSE_STDIN] = request_close_stdin, [SHIM_SUBSCRIBE] = request_subscribe, [SHIM_STATE] = request_state,
     [SHIM_KEEP] = request_keep,               [SHIM_KEPT] = request_kept,
+    [SHIM_CLEAR_LOG] = request_clear_log,
   };
   if (kind == 0 || kind >= sizeof handlers / sizeof *handlers)
     return false;

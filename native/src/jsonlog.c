@@ -63,8 +63,8 @@ size_t jsonlog_tail_max (const char *attrs) {
   return strlen ("\\n\",\"stream\":\"stdout\",\"attrs\":,\"time\":\"") + strlen (attrs) + TIME_TEXT_MAX;
 }
 
-bool jsonlog_init (struct jsonlog_stream *s, const char *name, const char *attrs) {
-  *s = (struct jsonlog_stream){ .name = name };
+bool jsonlog_init (struct jsonlog_stream *s, const char *name, const char *attrs, bool exact) {
+  *s = (struct jsonlog_stream){ .name = name, .exact = exact };
   s->tail = malloc (jsonlog_tail_max (attrs) + JSONLOG_SLACK);
   if (s->tail == NULL)
     return false;
@@ -170,7 +170,7 @@ static uint8_t *put_text (uint8_t *out, const char *text, size_t size) {
 }
 
 /* One character that does not stand for itself. */
-static const uint8_t *put_escaped (const uint8_t *from, const uint8_t *end, uint8_t **out) {
+static const uint8_t *put_escaped (const uint8_t *from, const uint8_t *end, bool exact, uint8_t **out) {
   static const char HEX[] = "0123456789abcdef";
   uint8_t c = *from;
   if (c == '\r')
@@ -186,8 +186,10 @@ static const uint8_t *put_escaped (const uint8_t *from, const uint8_t *end, uint
     *out = put_text (*out, text, 6);
   } else {
     size_t length = utf8_length (from, end);
-    if (length == 0)
-      *out = put_text (*out, "\\ufffd", 6);
+    if (length == 0) {
+      char text[6] = { '\\', 'u', 'd', 'c', HEX[c >> 4], HEX[c & 15] };
+      *out = put_text (*out, exact ? text : "\\ufffd", 6);
+    }
     else if (length == 3 && from[0] == 0xe2 && from[1] == 0x80 && (from[2] == 0xa8 || from[2] == 0xa9))
       *out = put_text (*out, from[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
     else
@@ -211,7 +213,7 @@ static const uint8_t *put_entry (struct jsonlog_stream *s, const uint8_t *from, 
       end_of_line = true;
       break;
     }
-    from = put_escaped (from, end, out);
+    from = put_escaped (from, end, s->exact, out);
   }
   if (!s->continued)
     s->line_ns = now_ns;

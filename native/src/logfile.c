@@ -93,6 +93,26 @@ static void rotate (struct logfile *log) {
   log->size = 0;
 }
 
+bool log_clear (struct logfile *log) {
+  size_t length = strlen (log->path);
+  char name[PATH_MAX];
+  log_flush (log);
+  if (log->fd >= 0 && !lock_names (log))
+    return false;
+  memcpy (name, log->path, length);
+  for (uint32_t n = 1; n < log->max_files; n++)
+    for (int compressed = 0; compressed < 2; compressed++) {
+      snprintf (name + length, NAME_SUFFIX_MAX, ".%u%s", n, compressed ? ".gz" : "");
+      unlink (name);
+    }
+  unlink (log->path);
+  if (log->fd >= 0)
+    close (log->fd);
+  log->fd = -1;
+  log->size = 0;
+  return true;
+}
+
 int log_open (struct logfile *log, const struct log_options *options, struct err *e) {
   *log = (struct logfile){ .fd = -1,
                            .max_bytes = options->max_bytes,
@@ -104,9 +124,9 @@ int log_open (struct logfile *log, const struct log_options *options, struct err
     if ((unsigned char) *p < 0x20)
       return err_set (e, EINVAL, "cannot use log attributes with control characters");
   log->path = strdup (options->path);
-  if (log->path == NULL || !jsonlog_init (&log->streams[0], "stdout", options->attrs) ||
-      !jsonlog_init (&log->streams[1], "stderr", options->attrs) ||
-      !jsonlog_init (&log->notices, "stderr", options->attrs)) {
+  if (log->path == NULL || !jsonlog_init (&log->streams[0], "stdout", options->attrs, options->exact) ||
+      !jsonlog_init (&log->streams[1], "stderr", options->attrs, options->exact) ||
+      !jsonlog_init (&log->notices, "stderr", options->attrs, options->exact)) {
     log_close (log);
     return err_set (e, ENOMEM, "cannot keep the log's options");
   }

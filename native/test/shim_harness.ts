@@ -33,6 +33,7 @@ export const kinds = {
   state: 9,
   keep: 10,
   kept: 11,
+  clearLog: 12,
   ok: 0x4000,
   error: 0x4001,
   exit: 0x8000,
@@ -375,6 +376,7 @@ export interface CreateOptions {
   readonly maxBytes?: bigint;
   readonly maxFiles?: number;
   readonly compress?: boolean;
+  readonly exact?: boolean;
   readonly attrs?: string;
   readonly plan: Buffer;
 }
@@ -387,7 +389,7 @@ function createFields(options: CreateOptions): Buffer[] {
     str(options.logPath ?? ""),
     u64(options.maxBytes ?? 0n),
     u32(options.maxFiles ?? 1),
-    u32(options.compress === true ? 1 : 0),
+    u32((options.compress === true ? 1 : 0) | (options.exact === true ? 2 : 0)),
     str(options.attrs ?? ""),
     blob(options.plan),
   ];

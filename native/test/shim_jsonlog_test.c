@@ -82,7 +82,7 @@ static uint8_t random_byte (void) {
 
 TEST ("jsonlog_format writes what a slow implementation writes, for random bytes") {
   struct jsonlog_stream s;
-  CHECK (jsonlog_init (&s, "stdout", ""));
+  CHECK (jsonlog_init (&s, "stdout", "", false));
   srandom (1);
   for (int round = 0; round < 3000; round++) {
     size_t size = (size_t) random () % (round % 100 == 0 ? DATA_MAX : 300), used;
@@ -104,7 +104,7 @@ TEST ("jsonlog_format writes what a slow implementation writes, for random bytes
 TEST ("jsonlog_format leaves the bytes of a line that is not complete") {
   struct jsonlog_stream s;
   size_t used;
-  CHECK (jsonlog_init (&s, "stderr", ""));
+  CHECK (jsonlog_init (&s, "stderr", "", false));
   memcpy (data, "one\ntwo", 7);
   CHECK (format_all (&s, data, 7, false, 0, &used) > 0);
   CHECK (used == 4);
@@ -116,7 +116,7 @@ TEST ("jsonlog_format leaves the bytes of a line that is not complete") {
 TEST ("jsonlog_format gives all parts of a line the time of its first part, however they arrive") {
   struct jsonlog_stream s;
   size_t used;
-  CHECK (jsonlog_init (&s, "stdout", ""));
+  CHECK (jsonlog_init (&s, "stdout", "", false));
   memset (data, 'x', JSONLOG_PART_BYTES);
   CHECK (format_all (&s, data, JSONLOG_PART_BYTES, false, 1000000000, &used) > JSONLOG_PART_BYTES);
   CHECK (used == JSONLOG_PART_BYTES);
@@ -128,9 +128,22 @@ TEST ("jsonlog_format gives all parts of a line the time of its first part, howe
   jsonlog_release (&s);
 }
 
+TEST ("an exact log's halves of surrogate pairs count as the one byte that each stands for") {
+  struct jsonlog_stream s;
+  size_t used;
+  CHECK (jsonlog_init (&s, "stdout", "", true));
+  memcpy (data, "a\xff\xed\xb2\x80\n", 6);
+  size_t size = format_all (&s, data, 6, false, 0, &used);
+  fast[size] = 0;
+  CHECK_TEXT ((char *) fast, "{\"log\":\"a\\udcff\\udced\\udcb2\\udc80\\n\",\"stream\":\"stdout\","
+                             "\"time\":\"1970-01-01T00:00:00Z\"}\n");
+  CHECK (jsonlog_count_raw (fast, size) == 6);
+  jsonlog_release (&s);
+}
+
 TEST ("jsonlog_format stops behind its limit and goes on from there") {
   struct jsonlog_stream s;
-  CHECK (jsonlog_init (&s, "stdout", "{\"a\":\"b\"}"));
+  CHECK (jsonlog_init (&s, "stdout", "{\"a\":\"b\"}", false));
   memcpy (data, "1\n2\n3\n", 6);
   uint8_t *at = fast;
   CHECK (jsonlog_format (&s, data, 6, false, 5, &at, fast) == 2);
@@ -147,7 +160,7 @@ TEST ("jsonlog_format stops behind its limit and goes on from there") {
 TEST ("an entry's time is the calendar's, its fraction without trailing zeros") {
   struct jsonlog_stream s;
   size_t used;
-  CHECK (jsonlog_init (&s, "stdout", ""));
+  CHECK (jsonlog_init (&s, "stdout", "", false));
   data[0] = '\n';
   srandom (2);
   for (int round = 0; round < 20000; round++) {

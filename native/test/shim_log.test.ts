@@ -26,13 +26,17 @@ import {
   until,
 } from "./shim_harness.ts";
 
-async function logOf(script: string, options: { terminal?: boolean; attrs?: string } = {}): Promise<string> {
+async function logOf(
+  script: string,
+  options: { terminal?: boolean; attrs?: string; exact?: boolean } = {},
+): Promise<string> {
   await using shim = new Shim({ binary });
   const terminal = options.terminal === true;
   await shim.run({
     flags: flags.run | (terminal ? flags.terminal : 0),
     logPath: shim.logPath,
     attrs: options.attrs ?? "",
+    exact: options.exact ?? false,
     plan: plan(sh(script), { terminal }),
   });
   return readFileSync(shim.logPath, "latin1");
@@ -106,6 +110,45 @@ describe("a log entry", () => {
     await using shim = new Shim({ binary });
     await shim.run({ logPath: shim.logPath, plan: plan(sh("echo")) });
     expect(statSync(shim.logPath).mode & 0o777).toBe(0o640);
+  });
+});
+
+test("an exact log keeps every byte that is not UTF-8", async () => {
+  const log = timeless(
+    await logOf(String.raw`printf 'bad \377 \303( \355\262\200 \303\251\n'`, { exact: true }),
+  );
+  expect(log).toEqual([
+    `${String.raw`{"log":"bad \udcff \udcc3( \udced\udcb2\udc80 `}${bytes("é")}${String.raw`\n","stream":"stdout"}`}`,
+  ]);
+});
+
+describe("clearing the log", () => {
+  test("deletes all of its files, and what comes begins a new one", async () => {
+    await using shim = new Shim({ binary });
+    await shim.create({
+      flags: flags.run | flags.stdin,
+      logPath: shim.logPath,
+      maxBytes: 2000n,
+      maxFiles: 3,
+      plan: plan(sh("seq 1 100; read x; echo after; read x")),
+    });
+    await until(() => existsSync(`${shim.logPath}.2`));
+    writeFileSync(`${shim.logPath}.2.gz`, "");
+    await shim.daemon.ok(kinds.clearLog);
+    for (const name of ["", ".1", ".2", ".2.gz"]) expect(existsSync(`${shim.logPath}${name}`)).toBe(false);
+    const peer = await shim.attach(flags.stdin);
+    peer.send("\n");
+    await until(() => existsSync(shim.logPath) && shim.log().length === 1);
+    expect(shim.log().map((entry) => entry.log)).toEqual(["after\n"]);
+    peer.send("\n");
+    await shim.exit();
+  });
+
+  test("is refused where none is kept", async () => {
+    await using shim = new Shim({ binary });
+    await shim.create({ plan: plan(sh("exec sleep 9")) });
+    expect(await shim.errno(kinds.clearLog)).toBe("ENOENT");
+    await shim.kill();
   });
 });
 

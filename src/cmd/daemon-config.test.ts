@@ -113,6 +113,8 @@ test.each([
   ['{"live-restore": "x"}', '"live-restore" must be true or false'],
   ['{"debug": "yes"}', '"debug" must be true or false'],
   ['{"group": 7}', '"group" must be a text'],
+  ['{"log-opts": {"max-size": 5}}', '"log-opts.max-size" must be a text'],
+  ['{"log-opts": ["a=b"]}', '"log-opts" must be an object'],
   ['{"pidfile": "a\\u0000b"}', '"pidfile" must be a text'],
   ['{"hosts": "unix:///a"}', '"hosts" must be a list'],
   ['{"runtimes": []}', '"runtimes" must be an object'],

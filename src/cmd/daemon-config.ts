@@ -11,6 +11,7 @@ import { emptyMap, parseJson } from "../specs/engine/fields.decode.ts";
 import { DOOR_READERS, type DoorSettings } from "./door-settings.ts";
 import { doubledKeys } from "./doubled-keys.ts";
 import { ENGINE_READERS, type EngineSettings } from "./engine-settings.ts";
+import { LOG_READERS, type LogSettings } from "./log-settings.ts";
 import { decodeGarbagePolicy } from "./garbage-policy.ts";
 import type { NetworkSettings } from "./network-settings.ts";
 import { NETWORK_READERS } from "./network-settings-keys.ts";
@@ -26,6 +27,7 @@ export interface DaemonConfig {
   readonly network?: NetworkSettings;
   readonly doors?: DoorSettings;
   readonly engine?: EngineSettings;
+  readonly logs?: LogSettings;
   readonly dataRoot?: string;
   readonly execRoot?: string;
   readonly group?: string;
@@ -44,7 +46,7 @@ const NOT_YET: ReadonlySet<string> = new Set(
   `authorization-plugins builder cdi-spec-dirs cgroup-parent containerd containerd-namespace
   containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime cri-containerd
   default-cgroupns-mode default-ipc-mode default-shm-size default-stop-timeout default-ulimits exec-opts
-  experimental features init init-path log-driver log-opts metrics-addr
+  experimental features init init-path metrics-addr
   min-api-version network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources
   nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled storage-opts
   swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick`.split(/\s+/),
@@ -89,7 +91,7 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
   const doubled = doubledKeys(text);
   if (doubled.length > 0)
     throw wrong(`the following directives are specified more than once: ${doubled.join(", ")}`);
-  const tables = [READERS, REGISTRY_READERS, NETWORK_READERS, DOOR_READERS, ENGINE_READERS];
+  const tables = [READERS, REGISTRY_READERS, NETWORK_READERS, DOOR_READERS, ENGINE_READERS, LOG_READERS];
   const unknown = [...entries.keys()].filter(
     (key) => !tables.some((table) => key in table) && !NOT_YET.has(key),
   );
@@ -103,12 +105,14 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
   let network: NetworkSettings = {};
   let doors: DoorSettings = {};
   let engine: EngineSettings = {};
+  let logs: LogSettings = {};
   for (const [key, value] of entries) {
     config = { ...config, ...READERS[key]?.(value) };
     registry = { ...registry, ...REGISTRY_READERS[key]?.(value) };
     network = { ...network, ...NETWORK_READERS[key]?.(value, network) };
     doors = { ...doors, ...DOOR_READERS[key]?.(value) };
     engine = { ...engine, ...ENGINE_READERS[key]?.(value) };
+    logs = { ...logs, ...LOG_READERS[key]?.(value) };
   }
   return {
     ...config,
@@ -116,6 +120,7 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
     ...(isSaid(network) ? { network } : {}),
     ...(isSaid(doors) ? { doors } : {}),
     ...(isSaid(engine) ? { engine } : {}),
+    ...(isSaid(logs) ? { logs } : {}),
   };
 }
 

@@ -28,6 +28,7 @@ test("defaults", () => {
       shutdownSeconds: 15,
       labels: [],
     },
+    logConfig: { Type: "json-file", Config: {} },
     pidFile: "",
     runtimes: new Map(),
     defaultRuntime: "",
@@ -44,6 +45,21 @@ test("defaults", () => {
 function addresses(words: readonly string[]): readonly string[] {
   return parse(words).doors.addresses.map(formatDoor);
 }
+
+test("the log driver and its options, from one side", () => {
+  expect(parse(["--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt=max-file=3"])).toMatchObject({
+    logConfig: { Type: "local", Config: { "max-size": "1m", "max-file": "3" } },
+  });
+  expect(parse([], { logs: { "log-opts": { labels: "a" } } })).toMatchObject({
+    logConfig: { Type: "json-file", Config: { labels: "a" } },
+  });
+  expect(() => parse(["--log-opt", "a=1"], { logs: { "log-opts": { b: "2" } } })).toThrow("log-opts");
+  expect(() => parse(["--log-opt", "a"])).toThrow("is not NAME=VALUE");
+  expect(() => parse(["--log-opt", "foo=1"])).toThrow(
+    "failed to set log opts: unknown log opt 'foo' for json-file log driver",
+  );
+  expect(() => parse(["--log-driver", "nope"])).toThrow('plugin "nope" not found');
+});
 
 test("the socket lies in the exec root unless it is given", () => {
   expect(addresses(["--exec-root", "/x"])).toEqual(["unix:///x/gantry.sock"]);
@@ -151,7 +167,7 @@ test("a configuration file that was named must exist", () => {
   const flags = parseDaemonFlags(["--config-file", "/etc/my.json"]);
   if (typeof flags === "string") throw new Error(flags);
   expect(configFileOf(flags)).toEqual({ path: "/etc/my.json", mustExist: true });
-  expect(configFileOf({ runtimes: {}, registry: {}, network: {}, doors: {}, engine: {} })).toEqual({
+  expect(configFileOf({ runtimes: {}, registry: {}, network: {}, doors: {}, engine: {}, logs: {} })).toEqual({
     path: "/etc/gantry/daemon.json",
     mustExist: false,
   });

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { fail } from "../base/errors.ts";
 import { DEFAULT_GARBAGE_POLICY, type GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
+import type { LogConfig } from "../specs/engine/container.ts";
 import { checkRuntime, type DaemonConfig, DEFAULT_CONFIG_FILE } from "./daemon-config.ts";
 import {
   DOOR_FLAGS,
@@ -21,6 +22,7 @@ import {
   engineOptions,
   type EngineSettings,
 } from "./engine-settings.ts";
+import { LOG_FLAGS, LOG_HELP, logConfigOf, type LogSettings } from "./log-settings.ts";
 import type { NetworkSettings } from "./network-settings.ts";
 import { NETWORK_FLAGS, NETWORK_HELP, NETWORK_KEYS, NETWORK_SWITCHES } from "./network-settings-keys.ts";
 import { REGISTRY_FLAGS, REGISTRY_HELP, type RegistrySettings } from "./registry-settings.ts";
@@ -35,6 +37,8 @@ export interface DaemonOptions {
   /** Who may use the unix sockets besides root. */
   readonly group: string;
   readonly engine: EngineOptions;
+  /** Of containers that name no log driver. */
+  readonly logConfig: LogConfig;
   /** "" = none. */
   readonly pidFile: string;
   /** Runtimes besides the built-in one, by name. */
@@ -55,7 +59,7 @@ export interface DaemonOptions {
 
 /** What the command line says. Absent = it does not say. */
 export interface DaemonFlags
-  extends Omit<DaemonConfig, "runtimes" | "garbage" | "registry" | "network" | "doors" | "engine"> {
+  extends Omit<DaemonConfig, "runtimes" | "garbage" | "registry" | "network" | "doors" | "engine" | "logs"> {
   readonly configFile?: string;
   /** Only look whether all this makes sense. */
   readonly validate?: boolean;
@@ -64,6 +68,7 @@ export interface DaemonFlags
   readonly network: NetworkSettings;
   readonly doors: DoorSettings;
   readonly engine: EngineSettings;
+  readonly logs: LogSettings;
 }
 
 export const DAEMON_HELP = `Usage: gantryd [OPTIONS]
@@ -75,7 +80,7 @@ Runs the container engine.
       --data-root PATH         state that is kept (default "/var/lib/gantry")
       --default-runtime NAME   runtime of containers that name none (default "gantry-runc")
       --exec-root PATH         state of what runs (default "/run/gantry")
-${ENGINE_HELP}${REGISTRY_HELP}      --max-concurrent-downloads N  layers that are fetched at the same time (default 3)
+${ENGINE_HELP}${LOG_HELP}${REGISTRY_HELP}      --max-concurrent-downloads N  layers that are fetched at the same time (default 3)
       --max-concurrent-uploads N  layers that are pushed at the same time (default 5)
   -p, --pidfile PATH           write the process id there
       --userns-remap USER      give containers the subordinate ids of this user ("default": of dockremap)
@@ -87,7 +92,7 @@ ${DOOR_HELP}${NETWORK_HELP}`;
 type NumberKey = "maxDownloads" | "maxUploads";
 type ValueKey = Exclude<
   keyof DaemonFlags,
-  "runtimes" | "registry" | "network" | "doors" | "engine" | "validate" | NumberKey
+  "runtimes" | "registry" | "network" | "doors" | "engine" | "logs" | "validate" | NumberKey
 >;
 
 const VALUES: ReadonlyMap<string, ValueKey> = new Map([
@@ -119,6 +124,7 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
   let network: NetworkSettings = {};
   let doors: DoorSettings = {};
   let engine: EngineSettings = {};
+  let logs: LogSettings = {};
   let validate = false;
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
@@ -134,8 +140,9 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
     const networkFlag = NETWORK_FLAGS.get(name);
     const doorFlag = DOOR_FLAGS.get(name);
     const engineFlag = ENGINE_FLAGS.get(name);
+    const logFlag = LOG_FLAGS.get(name);
     const count = COUNTS.get(name);
-    const known = key ?? registryFlag ?? networkFlag ?? doorFlag ?? engineFlag ?? count;
+    const known = key ?? registryFlag ?? networkFlag ?? doorFlag ?? engineFlag ?? logFlag ?? count;
     if (known === undefined && name !== "--add-runtime")
       throw fail("invalid_argument", `unknown option "${word}"; see gantryd --help`);
     const next = (): string | undefined => (SWITCHES.has(name) ? "true" : words[++i]);
@@ -145,6 +152,7 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
     else if (networkFlag !== undefined) network = { ...network, ...networkFlag(value, network) };
     else if (doorFlag !== undefined) doors = { ...doors, ...doorFlag(value, doors) };
     else if (engineFlag !== undefined) engine = { ...engine, ...engineFlag(value, engine) };
+    else if (logFlag !== undefined) logs = { ...logs, ...logFlag(value, logs) };
     else if (count !== undefined) counts[count] = countOf(name, value);
     else if (key === undefined) addRuntime(runtimes, value);
     else given[key] = value;
@@ -158,6 +166,7 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
     network,
     doors,
     engine,
+    logs,
   };
 }
 
@@ -210,6 +219,7 @@ export function daemonOptions(
     execRoot,
     group: given.group ?? "docker",
     engine: engineOptions({ ...config.engine, ...flags.engine }),
+    logConfig: logConfigOf({ ...config.logs, ...flags.logs }),
     pidFile: (given.pidFile ?? "") === "" ? "" : resolve(given.pidFile ?? ""),
     runtimes,
     defaultRuntime: given.defaultRuntime ?? "",
@@ -238,9 +248,11 @@ function refuseDoubled(flags: DaemonFlags, config: DaemonConfig): void {
   const network = doubledIn(flags.network, config.network).map(
     ([key, flag, file]) => `${NETWORK_KEYS.get(key) ?? key}${bothValues(flag, file)}`,
   );
-  const own = [...doubledIn(flags.engine, config.engine), ...doubledIn(flags.doors, config.doors)].map(
-    ([key, flag, file]) => `${key}${bothValues(flag, file)}`,
-  );
+  const own = [
+    ...doubledIn(flags.engine, config.engine),
+    ...doubledIn(flags.logs, config.logs),
+    ...doubledIn(flags.doors, config.doors),
+  ].map(([key, flag, file]) => `${key}${bothValues(flag, file)}`);
   const all = [...doubled, ...own, ...registry, ...network, ...runtimes.map((name) => `runtimes: ${name}`)];
   if (all.length > 0)
     throw fail(

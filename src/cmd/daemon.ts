@@ -23,6 +23,7 @@ import { systemRoutes } from "../api/routes/system.ts";
 import { volumeRoutes } from "../api/routes/volumes.ts";
 import { createApi } from "../api/server.ts";
 import { Alarms } from "../base/alarms.ts";
+import { compileTemplate } from "../cli/output/template.ts";
 import { withDeadline } from "../base/deadline.ts";
 import { messageOf } from "../base/errors.ts";
 import { KeyedLock } from "../base/keyed-lock.ts";
@@ -38,6 +39,7 @@ import { MemoryEventBus } from "../core/events/memory-bus.ts";
 import { ImageUses } from "../core/gc/image-uses.ts";
 import { helloWorldArchive } from "../core/images/hello-world.ts";
 import { openImages } from "../core/images/image-store.ts";
+import { LogForwarder } from "../core/logging/forward/forwarder.ts";
 import { compressRotated } from "../core/logging/compress.ts";
 import { jsonFileReader } from "../core/logging/json-file-reader.ts";
 import { MemoryLeases } from "../core/metadata/memory-leases.ts";
@@ -247,6 +249,7 @@ export async function startDaemon(
     runtime: runtimes.defaultName,
     network: options.network.bridge === "none" ? "none" : "bridge",
   });
+  const forwarding = new LogForwarder(log.with({ component: "logging" }), native);
   let isStopping = false;
   const warnings = doorWarnings(options.doors);
   const volumes = openVolumes({
@@ -286,6 +289,13 @@ export async function startDaemon(
     files: containerFiles(shim),
     uploadedArchive: (body: Readable, signal: AbortSignal) =>
       uploadedArchive(body, DEFAULT_EXPANSION, signal),
+    logging: {
+      defaults: options.logConfig,
+      renderTag: (template: string, name: string, data: unknown) =>
+        compileTemplate(template, name).execute(data),
+      hostname: hostname(),
+      forwarding,
+    },
     readLog: jsonFileReader(log),
     compressLog: (sink: LogSink, signal: AbortSignal) => compressRotated(sink, native, signal),
     restartDue: (container: Container): Promise<void> => startAgain(engine, container),
@@ -401,6 +411,9 @@ export async function startDaemon(
       stopReconciling();
       doors.close();
       registries.close();
+      await withDeadline("sending logs", SHUTDOWN_MS, forwarding.stop()).catch((error: unknown) =>
+        log.warn("a log's place is a little behind", { error: messageOf(error) }),
+      );
       await withDeadline(
         "background deletions",
         SHUTDOWN_MS,

@@ -39,6 +39,8 @@ interface Addon extends LoopAddon {
   ): unknown;
   peerCredentials(fd: number): unknown;
   sendDescriptors(fd: number, bytes: Uint8Array, fds: readonly number[]): unknown;
+  connectUnixDatagram(path: string): unknown;
+  unsentBytes(fd: number): unknown;
   removeTree(path: string): Promise<unknown>;
   /** `cancelled[0]` ≠ 0 stops it; the array must stay reachable until the promise is settled. */
   treeUsage(path: string, cancelled: Int32Array): Promise<unknown>;
@@ -72,6 +74,8 @@ const FUNCTIONS = [
   "replaceProcess",
   "peerCredentials",
   "sendDescriptors",
+  "connectUnixDatagram",
+  "unsentBytes",
   "removeTree",
   "treeUsage",
   "treeFingerprint",
@@ -319,6 +323,10 @@ export function loadNative(paths: NativePaths): Native {
         ),
       );
     },
+
+    connectUnixDatagram: (path) => descriptor(addon.connectUnixDatagram(absolutePath(path))),
+
+    unsentBytes: (fd) => descriptor(addon.unsentBytes(integer("descriptor", fd, 3, MAX_INT))),
 
     async removeTree(path) {
       await addon.removeTree(absolutePath(path));

@@ -48,6 +48,12 @@ export interface NativeSockets {
   /** Sends without waiting and says how many the kernel took; the others are lost, as datagrams may be. */
   sendDatagrams(fd: number, datagrams: readonly Datagram[]): number;
 
+  /** A socket whose datagrams go to the unix socket `path`, which the caller owns. Throws an errno error when nobody is there. */
+  connectUnixDatagram(path: string): number;
+
+  /** What is still on its way: of TCP, bytes that the peer's kernel has not acknowledged; of a unix stream, that the peer has not read. */
+  unsentBytes(fd: number): number;
+
   /** A connected, non-blocking socket with a port of the kernel's choice, which the caller owns. */
   connectSocket(options: ConnectOptions): Promise<number>;
 }

@@ -486,6 +486,34 @@ describeWith("becoming another program", ["native"], () => {
     server.close();
   });
 
+  test("unsentBytes() tells what the other side has not read", async () => {
+    const native = builtNative();
+    const path = join(work, "deaf.sock");
+    const server = createServer({ pauseOnConnect: true }).listen(path);
+    await once(server, "listening");
+    const client = connect({ path });
+    await once(client, "connect");
+    const fd = descriptorOf(client) ?? -1;
+    expect(native.unsentBytes(fd)).toBe(0);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    client.write(Buffer.alloc(1000), () => resolve());
+    await promise;
+    expect(native.unsentBytes(fd)).toBeGreaterThanOrEqual(1000);
+    expect(await failureOf(() => native.unsentBytes(997))).toMatchObject({ code: "EBADF" });
+    client.destroy();
+    server.close();
+  });
+
+  test("connectUnixDatagram() needs somebody at the other end", async () => {
+    const native = builtNative();
+    expect(await failureOf(() => native.connectUnixDatagram(join(work, "nobody")))).toMatchObject({
+      code: "ENOENT",
+    });
+    expect(await failureOf(() => native.connectUnixDatagram("/".padEnd(200, "x")))).toMatchObject({
+      code: "ENAMETOOLONG",
+    });
+  });
+
   test("memfd() holds the bytes, sealed", () => {
     const native = builtNative();
     const bytes = new Uint8Array(300_000).map((_, index) => index % 251);

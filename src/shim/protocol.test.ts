@@ -7,6 +7,7 @@ import {
   MAX_FRAME_BYTES,
   SHIM_FLAG,
   SHIM_KIND,
+  SHIM_LOG_FLAG,
   SHIM_STATUS,
   type ShimRequest,
   decodeDescriptor,
@@ -42,6 +43,7 @@ function frameOf(bytes: Uint8Array): ReturnType<FrameReader["next"]> {
 test("kinds, flags and statuses are those of the C header", () => {
   expect<Record<string, number>>(SHIM_KIND).toEqual(cEnum("shim_kind"));
   expect<Record<string, number>>(SHIM_FLAG).toEqual(cEnum("shim_flags"));
+  expect<Record<string, number>>(SHIM_LOG_FLAG).toEqual(cEnum("shim_log_flags"));
   expect<Record<string, number>>(SHIM_STATUS).toEqual(cEnum("shim_status"));
 });
 
@@ -58,7 +60,14 @@ const REQUESTS: readonly ShimRequest[] = [
     stdin: true,
     stdinOnce: true,
     window: { rows: 24, cols: 80 },
-    log: { path: "/l/a.log", maxBytes: 2 ** 40, maxFiles: 3, compress: true, attrs: '{"a":"b"}' },
+    log: {
+      path: "/l/a.log",
+      maxBytes: 2 ** 40,
+      maxFiles: 3,
+      compress: true,
+      exact: true,
+      attrs: '{"a":"b"}',
+    },
     plan: Buffer.from("plan"),
   },
   {
@@ -88,6 +97,7 @@ const REQUESTS: readonly ShimRequest[] = [
   { kind: "subscribe" },
   { kind: "state" },
   { kind: "keep", name: "dns", descriptor: 7 },
+  { kind: "clear-log" },
   { kind: "kept" },
 ];
 
@@ -121,7 +131,7 @@ test("a create request has the header's bytes", () => {
     stdin: false,
     stdinOnce: false,
     window: { rows: 2, cols: 3 },
-    log: { path: "/l", maxBytes: 5, maxFiles: 4, compress: false, attrs: "" },
+    log: { path: "/l", maxBytes: 5, maxFiles: 4, compress: false, exact: false, attrs: "" },
     plan: Buffer.from([9]),
   });
   expect(Buffer.from(bytes).toString("hex")).toBe(

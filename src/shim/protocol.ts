@@ -15,6 +15,7 @@
  *     state        status, pid, ticks
  *     keep         descriptor             the shim has a copy of the daemon's descriptor, under that number
  *     kept         its pid, names, descriptors
+ *     clear-log    –                      the log's files are gone, a new one begins
  *
  *     event        when
  *     exit         the main process has ended, all output is in the log, the `exit` file is written
@@ -43,6 +44,7 @@ export const SHIM_KIND = {
   STATE: 9,
   KEEP: 10,
   KEPT: 11,
+  CLEAR_LOG: 12,
   REPLY_OK: 0x4000,
   REPLY_ERROR: 0x4001,
   EVENT_EXIT: 0x8000,
@@ -60,6 +62,9 @@ export const SHIM_FLAG = {
   STDERR: 1 << 5,
   STREAM: 1 << 6,
 } as const;
+
+/** `enum shim_log_flags`. */
+export const SHIM_LOG_FLAG = { LOG_COMPRESSED: 1 << 0, LOG_EXACT: 1 << 1 } as const;
 
 /** `enum shim_status`. */
 export const SHIM_STATUS = { NEW: 0, CREATED: 1, RUNNING: 2, EXITED: 3 } as const;
@@ -87,6 +92,8 @@ export interface CreateRequest {
         readonly maxBytes: number;
         readonly maxFiles: number;
         readonly compress: boolean;
+        /** Bytes that are not UTF-8 are kept. */
+        readonly exact: boolean;
         /** A JSON object text, or "". */
         readonly attrs: string;
       }
@@ -116,7 +123,8 @@ export type ShimRequest =
   | { readonly kind: "subscribe" }
   | { readonly kind: "state" }
   | { readonly kind: "keep"; readonly name: string; readonly descriptor: number }
-  | { readonly kind: "kept" };
+  | { readonly kind: "kept" }
+  | { readonly kind: "clear-log" };
 
 /** A process that cannot be taken for another one that got its number later. */
 export interface ProcessIdentity {
@@ -188,7 +196,7 @@ function writeCreate(w: BinaryWriter, r: CreateRequest): number {
   w.str(r.log?.path ?? "")
     .u64(BigInt(r.log?.maxBytes ?? 0))
     .u32(r.log?.maxFiles ?? 0)
-    .u32(r.log?.compress ? 1 : 0)
+    .u32((r.log?.compress ? SHIM_LOG_FLAG.LOG_COMPRESSED : 0) | (r.log?.exact ? SHIM_LOG_FLAG.LOG_EXACT : 0))
     .str(r.log?.attrs ?? "");
   w.blob(r.plan);
   return SHIM_KIND.CREATE;
@@ -233,6 +241,8 @@ function writeRequest(w: BinaryWriter, r: ShimRequest): number {
       return SHIM_KIND.KEEP;
     case "kept":
       return SHIM_KIND.KEPT;
+    case "clear-log":
+      return SHIM_KIND.CLEAR_LOG;
   }
 }
 

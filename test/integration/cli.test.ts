@@ -21,7 +21,15 @@ engineSuite("the command line's own verbs", {}, (engine) => {
       const line = "run -d --name web --network front --ip 172.30.7.7 -p 127.0.0.1::80 -e A=1 -e B=2";
       await ok("network", "rm", "front");
       await ok("network", "create", "--subnet", "172.30.7.0/24", "front");
-      await ok(...line.split(" "), "-v", `${shared}:/data`, "busybox", "sh", "-c", "trap exit TERM; while :; do sleep 1; done");
+      await ok(
+        ...line.split(" "),
+        "-v",
+        `${shared}:/data`,
+        "busybox",
+        "sh",
+        "-c",
+        "trap exit TERM; while :; do sleep 1; done",
+      );
       const old = await inspected("web", "{{.Id}}");
       await ok("exec", "web", "touch", "/data/kept", "/lost");
       const id = await ok("recreate", "-e", "B=3", "-l", "tier=front", "web");
@@ -49,15 +57,26 @@ engineSuite("the command line's own verbs", {}, (engine) => {
     const failed = await engine().gantry(["recreate", "--image", "broken:1", "web"]);
     expect(failed.code).toBe(1);
     expect(failed.stderr).toContain("cannot recreate container web: ");
-    expect(await ok("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}")).toBe(`${old} web running`);
+    expect(await ok("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}")).toBe(
+      `${old} web running`,
+    );
     await ok("rmi", "broken:1");
   });
 
   test("execs ls and kill see and end what exec has started", async () => {
     await ok("run", "-d", "--name", "web", "--network", "none", "busybox", "top");
     await ok("exec", "-d", "web", "sleep", "1000");
-    const session = engine().gantry(["exec", "web", "sh", "-c", "trap 'echo told; exit 3' HUP; echo up > /up; while :; do sleep 0.1; done"]);
-    await until("the session to wait", async () => (await engine().gantry(["exec", "web", "test", "-s", "/up"])).code === 0);
+    const session = engine().gantry([
+      "exec",
+      "web",
+      "sh",
+      "-c",
+      "trap 'echo told; exit 3' HUP; echo up > /up; while :; do sleep 0.1; done",
+    ]);
+    await until(
+      "the session to wait",
+      async () => (await engine().gantry(["exec", "web", "test", "-s", "/up"])).code === 0,
+    );
     const listed = await ok("execs", "ls", "--format", "{{.ID}} {{.Container}} {{.Command}} {{.Status}}");
     const rows = listed.split("\n").filter((row) => !row.includes('"test'));
     expect(rows.map((row) => row.replace(/^\S+ /, ""))).toEqual([
@@ -77,7 +96,8 @@ engineSuite("the command line's own verbs", {}, (engine) => {
     await ok("import", "-c", 'CMD ["/sleep","1000"]', await emptyRoot(engine()), "bare:1");
     await ok("run", "-d", "--name", "bare", "--user", "1234", "--network", "none", "bare:1");
     expect((await engine().gantry(["exec", "bare", "sh"])).code).toBe(127);
-    const look = "cat $ROOT/only-here; ps -o pid,args | grep -c '[/]sleep 1000'; readlink /proc/1/ns/net; readlink /proc/self/ns/net";
+    const look =
+      "cat $ROOT/only-here; ps -o pid,args | grep -c '[/]sleep 1000'; readlink /proc/1/ns/net; readlink /proc/self/ns/net";
     const done = await engine().gantry(["debug", "bare", "sh", "-c", look], { input: "" });
     expect(done).toMatchObject({ code: 0, stderr: "" });
     const [file, count, theirs, ours] = done.stdout.trimEnd().split("\n");
@@ -108,7 +128,9 @@ engineSuite("the command line's own verbs", {}, (engine) => {
       COMP_WORDS=("$0" rm w); COMP_CWORD=2; COMP_LINE="$0 rm w"; COMP_POINT=\${#COMP_LINE}
       start=$EPOCHREALTIME; _gantry_complete; end=$EPOCHREALTIME
       echo "\${COMPREPLY[*]} $(( (\${end/./} - \${start/./}) / 1000 ))"`;
-    const answer = await must(["bash", "--norc", "-c", script, GANTRY], { env: { DOCKER_HOST: engine().host } });
+    const answer = await must(["bash", "--norc", "-c", script, GANTRY], {
+      env: { DOCKER_HOST: engine().host },
+    });
     expect(answer).toMatch(/^(?:web worker|worker web) \d+$/m);
     expect(Number(answer.trim().split(" ").at(-1))).toBeLessThan(500);
   });
@@ -141,7 +163,9 @@ describeWith("recreate and a daemon that dies", ["root", "busybox"], () => {
     const recreating = engine.gantry(["recreate", "-t", "100", "web"]);
     await until("the new container", async () => (await engine.ok(["ps", "-aq"])).split("\n").length === 2);
     await until("the stop to have begun", async () =>
-      (await engine.ok(["events", "--since", "1m", "--until", "0s", "--format", "{{.Action}}"])).includes("kill"),
+      (await engine.ok(["events", "--since", "1m", "--until", "0s", "--format", "{{.Action}}"])).includes(
+        "kill",
+      ),
     );
     await engine.kill9();
     expect((await recreating).code).not.toBe(0);

@@ -28,6 +28,8 @@ export type Requirement =
   | "strace"
   | "recorded disk"
   | "br_netfilter"
+  | "rsyslog"
+  | "journald"
   | "nft"
   | "iptables-nft"
   | "macvlan"
@@ -69,6 +71,9 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   /** As init: sd_booted(3). */
   systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
   br_netfilter: () => existsSync("/proc/sys/net/bridge"),
+  rsyslog: () => hasCommand("rsyslogd"),
+  /** Its program, to be started by the test. */
+  journald: () => existsSync("/lib/systemd/systemd-journald") && hasCommand("journalctl"),
   nft: () => hasCommand("nft"),
   "iptables-nft": () => hasCommand("iptables-nft"),
   strace: () => hasCommand("strace"),

@@ -48,7 +48,7 @@ test("create refuses what it does not offer by name and leaves nothing", async (
       'mounts of type \\"image\\"',
     ],
     [{ HostConfig: { DeviceRequests: [{ Count: 1 }] } }, "HostConfig.DeviceRequests"],
-    [{ HostConfig: { LogConfig: { Type: "syslog" } } }, 'log driver \\"syslog\\"'],
+    [{ HostConfig: { LogConfig: { Type: "awslogs" } } }, 'log driver \\"awslogs\\"'],
   ];
   for (const [body, text] of refused) {
     const answer = await host.call("POST", "/containers/create", { Image: "busybox", ...body });
@@ -212,6 +212,28 @@ test("attach without Upgrade answers 200 and raw bytes to the end of the connect
   expect(status).toBe(200);
   expect(headers["transfer-encoding"]).toBeUndefined();
   expect(text).toContain("plain");
+});
+
+test("the log of a container that runs is cleared by its shim", async () => {
+  await host.create("web");
+  await host.call("POST", "/containers/web/start");
+  expect((await host.call("DELETE", "/v1.51/containers/web/logs")).status).toBe(204);
+  expect(host.tasks.running.values().next().value?.cleared).toBe(1);
+  expect((await host.call("DELETE", "/containers/nope/logs")).status).toBe(404);
+});
+
+test("the daemon's log driver is that of containers which name none, and their runs are sent and released", async () => {
+  const defaults = { Type: "syslog", Config: { "syslog-address": "udp://192.0.2.1:514" } };
+  Object.assign(host.logging, { defaults });
+  await host.create("web");
+  await host.call("POST", "/containers/web/start");
+  const shown = await host.call("GET", "/containers/web/json");
+  expect(shown.json).toMatchObject({
+    HostConfig: { LogConfig: { Type: "syslog", Config: { "syslog-address": "udp://192.0.2.1:514" } } },
+  });
+  expect(host.forwarding.followed.map(({ remote }) => remote.kind)).toEqual(["syslog"]);
+  await host.call("DELETE", "/containers/web?force=1");
+  expect(host.forwarding.released.length).toBe(1);
 });
 
 test("logs are framed without a terminal and need a stream to be chosen", async () => {

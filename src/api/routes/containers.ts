@@ -6,6 +6,7 @@ import { type CreateDeps, create } from "../../engine/containers/create.ts";
 import { type InspectDeps, inspect } from "../../engine/containers/inspect.ts";
 import { type ListDeps, list } from "../../engine/containers/list.ts";
 import { LIST_FILTERS } from "../../engine/containers/list-filters.ts";
+import { type ClearLogsDeps, clearLogs } from "../../engine/containers/clear-logs.ts";
 import { type LogsDeps, logs, parseLogTime, parseTail } from "../../engine/containers/logs.ts";
 import { kill } from "../../engine/containers/kill.ts";
 import { type PauseDeps, pause, unpause } from "../../engine/containers/pause.ts";
@@ -36,6 +37,7 @@ import { writeAll } from "../streams/write-all.ts";
 export type ContainerRouteDeps = CreateDeps &
   StartDeps &
   ListDeps &
+  ClearLogsDeps &
   LogsDeps &
   InspectDeps &
   RemoveDeps &
@@ -204,6 +206,14 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       handler: (call) => attachRoute(deps, call, found(call)),
     },
     { method: "GET", pattern: "/containers/:id/logs", handler: (call) => logsRoute(deps, call) },
+    {
+      method: "DELETE",
+      pattern: "/containers/:id/logs",
+      handler: async (call) => {
+        await clearLogs(deps, deps.store.find(call.param(0)));
+        call.reply.empty(204);
+      },
+    },
     {
       method: "DELETE",
       pattern: "/containers/:id",

@@ -31,6 +31,7 @@ import { ContainerStore } from "../../engine/containers/store.ts";
 import { SharedStats } from "../../core/stats/shared-stats.ts";
 import { MemoryEventBus } from "../../core/events/memory-bus.ts";
 import { FakeRegistries } from "../../engine/testing/fake-registries.ts";
+import { FakeForwarding, fakeLogging } from "../../engine/testing/fake-logging.ts";
 import { FakeNetwork } from "../../engine/testing/fake-network.ts";
 import { FakeImages } from "../../engine/testing/fake-images.ts";
 import { FakeSnapshots } from "../../engine/testing/fake-snapshots.ts";
@@ -104,6 +105,8 @@ export class ApiHost implements AsyncDisposable {
   readonly healthChecks: HealthChecks;
   readonly volumeHost = new FakeVolumeHost();
   readonly volumes: Volumes;
+  readonly forwarding = new FakeForwarding();
+  readonly logging = fakeLogging({ forwarding: this.forwarding });
   readonly logText: string[] = [];
   /** Links of every container's network namespace. */
   links: ReadonlyMap<string, LinkCounters> | undefined = new Map();
@@ -152,6 +155,7 @@ export class ApiHost implements AsyncDisposable {
       runtimes: TEST_RUNTIMES,
       remap: undefined,
       containersDir,
+      logging: this.logging,
       network: this.network.parts,
       log: NO_LOG,
       buildSpec: (input) => ({
@@ -184,6 +188,7 @@ export class ApiHost implements AsyncDisposable {
       log: NO_LOG,
       routes: [
         ...systemRoutes({
+          logging: this.logging,
           registries: this.registries,
           store: this.store,
           images: this.images,

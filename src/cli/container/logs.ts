@@ -10,6 +10,7 @@ const SINCE = 'timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" f
 
 export function command(): Command {
   const flags = new FlagSet();
+  const clear = flags.bool("clear", false, "Delete what was logged so far");
   const details = flags.bool("details", false, "Show extra details provided to logs");
   const follow = flags.bool("follow", false, "Follow log output", { short: "f" });
   const since = flags.string("since", "", `Show logs since ${SINCE}`);
@@ -25,6 +26,12 @@ export function command(): Command {
     async run(cli: Cli, [name = ""]) {
       const engine = await cli.engine();
       const path = `/containers/${segment(name)}`;
+      if (clear.value) {
+        if ([details, follow, since, tail, timestamps, until].some((flag) => flag.changed))
+          throw new Error("--clear shows nothing, so it goes with no other flag");
+        await engine.call({ method: "DELETE", path: `${path}/logs` });
+        return 0;
+      }
       const logs = engine.call({
         method: "GET",
         path: `${path}/logs`,

@@ -21,12 +21,12 @@ export class ChangeWatch implements Disposable {
     this.#wake?.();
   };
 
-  /** Returns when something has changed since the last call, or when it is time to look anyway. */
-  async wait(): Promise<void> {
+  /** Returns when something has changed since the last call, or when it is time to look anyway: `lookMs` is the longest wait. */
+  async wait(lookMs = LOOK_MS): Promise<void> {
     if (!this.#hasChanged) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      const timer = setTimeout(resolve, this.#watcher === undefined ? LOOK_WITHOUT_WATCH_MS : LOOK_MS);
+      const timer = setTimeout(resolve, this.#watcher === undefined ? LOOK_WITHOUT_WATCH_MS : lookMs);
       await promise;
       clearTimeout(timer);
       this.#wake = undefined;

@@ -77,6 +77,12 @@ test("escapes that JSON.stringify does not use are understood", () => {
   expect(plain(file)).toBe("<>/é€😀\n");
 });
 
+test("half a pair that stands for a byte becomes that byte, seen the first time and again", () => {
+  const raw = (text: string): string => `{"log":"${text}","stream":"stdout","time":"${T1}"}\n`;
+  const file = raw("a\\udcff\\udc80é") + raw("\\udcc3(");
+  expect(scanned(file, { framed: false })).toEqual(Buffer.from("a\xff\x80\xc3\xa9\xc3(", "latin1"));
+});
+
 test("half a surrogate pair becomes the replacement character", () => {
   const raw = (text: string): string => `{"log":"${text}","stream":"stdout","time":"${T1}"}\n`;
   expect(plain(entry({ log: "" }) + raw("a\\ud83d|\\ude00|\\ud83dx"))).toBe("a�|�|�x");

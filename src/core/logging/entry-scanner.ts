@@ -20,7 +20,7 @@ import {
   copyFixed,
   momentOfNs,
 } from "./entry-time.ts";
-import { type Entry, type StreamNumber, parseEntry } from "./slow-entry.ts";
+import { type Entry, type StreamNumber, bytesOfText, isExactByte, parseEntry } from "./slow-entry.ts";
 
 export interface ScanOptions {
   readonly stdout: boolean;
@@ -271,9 +271,8 @@ export class EntryScanner {
   #putSlow(entry: Entry): void {
     const { framed, timestamps, details } = this.#options;
     this.#cutPart();
-    const payload = Buffer.from(
+    const payload = bytesOfText(
       (timestamps ? entry.timestamp : "") + (details ? entry.details : "") + entry.text,
-      "utf8",
     );
     if (framed) {
       const header = Buffer.alloc(FRAME_HEADER_BYTES);
@@ -333,8 +332,15 @@ function hex4(input: Uint8Array, at: number): number {
   return value;
 }
 
-/** Returns the offset behind the character. Half of a surrogate pair becomes U+FFFD, as with every decoder. */
+/**
+ * Returns the offset behind the character. Half of a surrogate pair stands for a byte that is no UTF-8 (native/include/jsonlog.h);
+ * the others become U+FFFD, as with every decoder.
+ */
 function putUtf8(out: Uint8Array, at: number, codePoint: number): number {
+  if (isExactByte(codePoint)) {
+    out[at] = codePoint & 0xff;
+    return at + 1;
+  }
   const point = codePoint >= 0xd800 && codePoint <= 0xdfff ? 0xfffd : codePoint;
   let o = at;
   if (point < 0x80) {

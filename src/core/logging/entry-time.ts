@@ -23,6 +23,13 @@ export function momentOfNs(ns: bigint): Moment {
   return { seconds: Number((ns - nanos) / 1_000_000_000n), nanos: Number(nanos) };
 }
 
+/** In UTC, without trailing zeros: Go's RFC3339Nano. */
+export function timeText({ seconds, nanos }: Moment): string {
+  const whole = new Date(seconds * 1000).toISOString().slice(0, SECONDS_BYTES);
+  const fraction = String(nanos).padStart(9, "0").replace(/0+$/, "");
+  return `${whole}${fraction === "" ? "" : `.${fraction}`}Z`;
+}
+
 /** Negative, 0 or positive, as `a` is before, at or after `b`. */
 export function compareMoments(a: Moment, b: Moment): number {
   return a.seconds - b.seconds || a.nanos - b.nanos;

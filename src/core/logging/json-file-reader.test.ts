@@ -46,7 +46,7 @@ function read(
   options: Partial<LogReadOptions> = {},
   { maxFiles = 1, log = NO_LOG }: { maxFiles?: number; log?: Logger } = {},
 ): AsyncIterable<Uint8Array> {
-  const sink = { path, maxBytes: 0, maxFiles, compress: false, attrs: "" };
+  const sink = { path, maxBytes: 0, maxFiles, compress: false, exact: false, attrs: "" };
   return jsonFileReader(log)(sink, {
     stdout: true,
     stderr: true,

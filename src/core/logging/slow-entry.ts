@@ -36,6 +36,21 @@ export function parseEntry(line: string): Entry | undefined {
   };
 }
 
+/** Half of a surrogate pair that stands for a byte which is no UTF-8: native/include/jsonlog.h. */
+export function isExactByte(codePoint: number): boolean {
+  return codePoint >= 0xdc80 && codePoint <= 0xdcff;
+}
+
+export function bytesOfText(text: string): Buffer {
+  if (text.isWellFormed()) return Buffer.from(text, "utf8");
+  return Buffer.concat(
+    Array.from(text, (character) => {
+      const point = character.codePointAt(0) ?? 0;
+      return isExactByte(point) ? Buffer.of(point & 0xff) : Buffer.from(character, "utf8");
+    }),
+  );
+}
+
 /** "a=1,b=2", sorted by name, both sides escaped as in a form: Docker's way. */
 function printAttributes(attrs: unknown): string {
   if (typeof attrs !== "object" || attrs === null) return "";

@@ -230,6 +230,16 @@ export class ShimTask implements Task {
     return this.foreign?.cgroupDirs(this.spec) ?? this.#deps.planner.cgroupDirs(this.id, this.spec);
   }
 
+  async clearLog(): Promise<void> {
+    this.#mustLive("conflict");
+    try {
+      await this.control.request({ kind: "clear-log" }, REQUEST_TIMEOUT_MS);
+    } catch (error) {
+      if (error instanceof ShimRefusal) throw fail("conflict", error.message, error);
+      throw this.#refined(error, "conflict", this.control);
+    }
+  }
+
   async keep(name: string, descriptor: number): Promise<void> {
     this.#mustLive("conflict");
     await this.control.request({ kind: "keep", name, descriptor }, REQUEST_TIMEOUT_MS);

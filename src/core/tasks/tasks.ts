@@ -29,6 +29,8 @@ export interface LogSink {
   readonly maxBytes: number;
   readonly maxFiles: number;
   readonly compress: boolean;
+  /** Bytes that are not UTF-8 are kept; Docker's json-file replaces them. */
+  readonly exact: boolean;
   /** A JSON object text for every line's "attrs", or "". */
   readonly attrs: string;
 }
@@ -135,6 +137,8 @@ export interface Task {
   keep(name: string, descriptor: number): Promise<void>;
   /** Copies of what is kept, by name; the caller closes them. */
   kept(): Promise<ReadonlyMap<string, number>>;
+  /** Deletes all files of the log while its shim goes on writing. `conflict` when the task has ended or its names are in use. */
+  clearLog(): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   /**

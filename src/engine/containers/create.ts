@@ -20,8 +20,8 @@ import type { NetworkParts } from "../networks/network-parts.ts";
 import { announceVolume } from "../volumes/announce-volume.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
-import { logSinkOf } from "./log-options.ts";
 import { bringVolumes, type BringVolumesDeps, checkVolumes } from "./bring-volumes.ts";
+import { checkLogSocket, effectiveLogConfig, type LogDeps, logOf } from "./log-options.ts";
 import type { MountRequest } from "./mount-request.ts";
 import { checkName, generateName } from "./names.ts";
 import { containerPaths } from "./paths.ts";
@@ -35,7 +35,7 @@ import { nowNs } from "./timestamp.ts";
 import { checkUserNamespace, idMapsOf, type Remap, shiftOf } from "./user-namespace.ts";
 import { validateCreate } from "./validate.ts";
 
-export interface CreateDeps extends BringVolumesDeps {
+export interface CreateDeps extends BringVolumesDeps, LogDeps {
   readonly store: ContainerStore;
   readonly images: Pick<Images, "resolve" | "unpack">;
   readonly imageUses: Pick<ImageUses, "used">;
@@ -44,7 +44,6 @@ export interface CreateDeps extends BringVolumesDeps {
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
   readonly remap: Remap | undefined;
-  readonly containersDir: string;
   readonly network: Pick<NetworkParts, "networks">;
 }
 
@@ -75,6 +74,7 @@ export async function create(
     NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
     PidMode: sharedMode(deps.store, request.host.PidMode),
     HealthOnFailure: request.host.HealthOnFailure || healthActionOf(request.config),
+    LogConfig: effectiveLogConfig(request.host.LogConfig, deps.logging.defaults),
   };
 
   const given = name === "" ? undefined : checkName(name);
@@ -112,7 +112,7 @@ export async function create(
     rates: ratesOf(container.host),
   });
   const paths = containerPaths(deps.containersDir, id);
-  logSinkOf(container.host.LogConfig, container.config, paths.log);
+  checkLogSocket(logOf(deps, container));
   const mounts = mountsOf(deps.store, container, replaces);
   if (mounts.length > 0) {
     checkVolumes(deps.volumes, mounts);

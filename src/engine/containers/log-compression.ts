@@ -1,14 +1,12 @@
-/** Compresses what `--log-opt compress=true` containers have rotated. The shim only rotates: this work is nobody's hurry. */
+/** Compresses the rotated files of logs that ask for it (`--log-opt compress=true`, and all but json-file by themselves). The shim only rotates: this work is nobody's hurry. */
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { LogSink } from "../../core/tasks/tasks.ts";
 import type { Container } from "./container.ts";
-import { logSinkOf } from "./log-options.ts";
-import { containerPaths } from "./paths.ts";
+import { type LogDeps, logOf } from "./log-options.ts";
 
-export interface LogCompressionDeps {
+export interface LogCompressionDeps extends LogDeps {
   readonly containers: () => Iterable<Container>;
-  readonly containersDir: string;
   readonly compressLog: (log: LogSink, signal: AbortSignal) => Promise<void>;
   readonly log: Logger;
 }
@@ -36,12 +34,11 @@ export function keepLogsCompressed(deps: LogCompressionDeps): () => void {
 export async function compressLogs(deps: LogCompressionDeps, signal: AbortSignal): Promise<void> {
   for (const container of deps.containers()) {
     if (signal.aborted) return;
-    if (container.host.LogConfig.Config?.["compress"] === undefined) continue;
-    const { log } = containerPaths(deps.containersDir, container.id);
-    const sink = logSinkOf(container.host.LogConfig, container.config, log);
-    if (sink === undefined || !sink.compress) continue;
+    const { Type, Config } = container.host.LogConfig;
+    if (Type === "none" || (Type === "json-file" && Config?.["compress"] === undefined)) continue;
     try {
-      await deps.compressLog(sink, signal);
+      const file = logOf(deps, container)?.file;
+      if (file?.compress === true) await deps.compressLog(file, signal);
     } catch (error) {
       deps.log.warn("cannot compress a log", { id: container.id, error: messageOf(error) });
     }

@@ -1,46 +1,127 @@
 import { expect, test } from "bun:test";
-import type { LogSink } from "../../core/tasks/tasks.ts";
-import { containerConfig } from "../testing/host-config.ts";
-import { logSinkOf } from "./log-options.ts";
+import { NO_LOG } from "../../base/log.ts";
+import type { LogConfig } from "../../specs/engine/container.ts";
+import { FakeForwarding, fakeLogging } from "../testing/fake-logging.ts";
+import { containerConfig, hostConfig } from "../testing/host-config.ts";
+import { Container } from "./container.ts";
+import {
+  checkLogSocket,
+  type ContainerLog,
+  effectiveLogConfig,
+  forwardLog,
+  logOf,
+  prepareLog,
+} from "./log-options.ts";
+import { CREATED } from "./record.ts";
 
-const CONFIG = containerConfig({ Labels: { tier: "web", other: "x" }, Env: ["A=1", "B=2=3"] });
+const ID = "a".repeat(64);
+const JSON_FILE: LogConfig = { Type: "json-file", Config: {} };
 
-function sink(options: Record<string, string> | null, type = "json-file"): LogSink | undefined {
-  return logSinkOf({ Type: type, Config: options }, CONFIG, "/log");
+function container(log: LogConfig): Container {
+  const record = {
+    id: ID,
+    name: "web",
+    createdNs: 0n,
+    imageId: `sha256:${"b".repeat(64)}`,
+    layer: undefined,
+    config: containerConfig({ Image: "app:1", Cmd: ["run", "it"], Labels: { tier: "web" } }),
+    host: hostConfig({ LogConfig: log }),
+    imageConfig: null,
+  };
+  return new Container(record, CREATED, {
+    cgroupVersion: 2,
+    maskedPaths: [],
+    readonlyPaths: [],
+    hostname: "h",
+    runtime: "gantry-runc",
+    network: "none",
+  });
 }
 
-test("json-file without options never rotates", () => {
-  expect(sink(null)).toEqual({ path: "/log", maxBytes: 0, maxFiles: 1, compress: false, attrs: "" });
+function log(type: string, config: Record<string, string> = {}): ContainerLog | undefined {
+  return logOf({ containersDir: "/c", logging: fakeLogging() }, container({ Type: type, Config: config }));
+}
+
+test("json-file is Docker's file in Docker's place, never rotated by itself", () => {
+  expect(log("json-file")).toEqual({
+    file: {
+      path: `/c/${ID}/${ID}-json.log`,
+      maxBytes: 0,
+      maxFiles: 1,
+      compress: false,
+      exact: false,
+      attrs: "",
+    },
+    isReadable: true,
+    forwarded: undefined,
+  });
 });
 
-test("sizes have Docker's binary units", () => {
-  const sizes = { "10": 10, "10b": 10, "2k": 2048, "1m": 1 << 20, "1.5g": 1.5 * 2 ** 30, "-1": 0 };
-  for (const [text, bytes] of Object.entries(sizes)) expect(sink({ "max-size": text })?.maxBytes).toBe(bytes);
-  for (const text of ["x", "0", "-5", "1e9", "10mm"])
-    expect(() => sink({ "max-size": text })).toThrow("max-size");
-});
-
-test("files and compression depend on a size", () => {
-  expect(sink({ "max-size": "1m", "max-file": "3", compress: "true" })).toMatchObject({
-    maxFiles: 3,
+test("a log that is sent away has a file of its own, exact and rotated, and a place for the position", () => {
+  const sent = log("syslog", {
+    "syslog-address": "udp://192.0.2.1",
+    labels: "tier",
+    tag: "{{.Name}}/{{.ImageName}}",
+  });
+  expect(sent?.file).toEqual({
+    path: `/c/${ID}/local-logs/container.log`,
+    maxBytes: 20 << 20,
+    maxFiles: 5,
     compress: true,
+    exact: true,
+    attrs: '{"tier":"web"}',
   });
-  expect(() => sink({ "max-file": "3" })).toThrow("max-file cannot be used without max-size");
-  expect(() => sink({ "max-size": "1m", compress: "true" })).toThrow("compress cannot be true");
-  expect(() => sink({ "max-file": "0" })).toThrow("max-file cannot be less than 1");
-});
-
-test("labels and variables become attributes", () => {
-  expect(JSON.parse(sink({ labels: "tier,missing", env: "B,C" })?.attrs ?? "")).toEqual({
-    tier: "web",
-    B: "2=3",
+  expect(sent?.forwarded).toMatchObject({
+    id: ID,
+    positionPath: `/c/${ID}/forwarded`,
+    remote: { kind: "syslog", tag: "web/app:1", endpoint: { kind: "udp", host: "192.0.2.1", port: 514 } },
   });
 });
 
-test("driver none keeps no log; unknown options and drivers are refused by name", () => {
-  expect(sink(null, "none")).toBeUndefined();
-  expect(() => sink({ foo: "x" })).toThrow("unknown log opt 'foo' for json-file log driver");
-  expect(() => sink({ mode: "non-blocking" })).toThrow("log opt 'mode' is not supported");
-  expect(() => sink(null, "syslog")).toThrow('log driver "syslog" is not supported');
-  expect(() => sink(null, "foo")).toThrow("logger: no log driver named 'foo' is registered");
+test("a socket that nobody has is refused when it is named, and where a host should have it", () => {
+  expect(() => checkLogSocket(log("syslog", { "syslog-address": "unix:///nowhere/x" }))).toThrow(
+    "stat /nowhere/x: no such file or directory",
+  );
+  expect(() => checkLogSocket(log("fluentd", { "fluentd-address": "unix:///nowhere/x" }))).not.toThrow();
+  const deps = { containersDir: "/nowhere", logging: fakeLogging() };
+  const one = container({ Type: "syslog", Config: { "syslog-address": "unixgram:///nowhere/x" } });
+  expect(() => prepareLog(deps, one)).toThrow(
+    "failed to initialize logging driver: Unix syslog delivery error",
+  );
+});
+
+test("none keeps nothing", () => {
+  expect(log("none")).toBeUndefined();
+});
+
+test("forwardLog() follows what is to be sent, and nothing else", () => {
+  const forwarding = new FakeForwarding();
+  const deps = { containersDir: "/c", logging: fakeLogging({ forwarding }), log: NO_LOG };
+  forwardLog(deps, container(JSON_FILE), undefined);
+  forwardLog(deps, container({ Type: "journald", Config: {} }), undefined);
+  expect(forwarding.followed.map(({ remote }) => remote.kind)).toEqual(["journald"]);
+});
+
+test("the daemon's options are those of its driver; the cache's are everybody's", () => {
+  const defaults = {
+    Type: "fluentd",
+    Config: { "fluentd-address": "h:1", labels: "a", "cache-max-file": "9" },
+  };
+  expect(effectiveLogConfig({ Type: "", Config: null }, defaults)).toEqual(defaults);
+  expect(effectiveLogConfig({ Type: "fluentd", Config: { labels: "b" } }, defaults).Config).toEqual({
+    "fluentd-address": "h:1",
+    labels: "b",
+    "cache-max-file": "9",
+  });
+  expect(effectiveLogConfig({ Type: "local", Config: {} }, defaults)).toEqual({
+    Type: "local",
+    Config: { "cache-max-file": "9" },
+  });
+  expect(effectiveLogConfig({ Type: "none", Config: null }, defaults)).toEqual({ Type: "none", Config: {} });
+});
+
+test("a wish that makes no sense is refused by name", () => {
+  expect(() => effectiveLogConfig({ Type: "local", Config: { foo: "x" } }, JSON_FILE)).toThrow(
+    "unknown log opt 'foo' for log driver local",
+  );
 });

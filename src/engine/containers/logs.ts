@@ -2,24 +2,25 @@
 import { fail } from "../../base/errors.ts";
 import type { LogReadOptions, ReadLog } from "../../core/logging/log-reader.ts";
 import type { Container } from "./container.ts";
-import { logSinkOf } from "./log-options.ts";
-import { containerPaths } from "./paths.ts";
+import { type LogDeps, logOf } from "./log-options.ts";
 import { countsAsRunning } from "./state.ts";
 
-export interface LogsDeps {
+export interface LogsDeps extends LogDeps {
   readonly readLog: ReadLog;
-  readonly containersDir: string;
 }
 
 export type LogsRequest = Omit<LogReadOptions, "framed" | "follow"> & { readonly follow: boolean };
 
 /** What the container wrote, ready for the wire. Throws `invalid_argument` when no stream was chosen, `not_implemented` without a log. */
 export function logs(deps: LogsDeps, container: Container, request: LogsRequest): AsyncIterable<Uint8Array> {
-  const { config, host, id } = container;
-  const sink = logSinkOf(host.LogConfig, config, containerPaths(deps.containersDir, id).log);
-  if (sink === undefined) throw fail("not_implemented", "configured logging driver does not support reading");
+  const { config, state } = container;
+  if (state.status === "removing" || state.status === "dead")
+    throw fail("conflict", "can not get logs from container which is dead or marked for removal");
+  const log = logOf(deps, container);
+  if (log === undefined || !log.isReadable)
+    throw fail("not_implemented", "configured logging driver does not support reading");
   const { follow, ...options } = request;
-  return deps.readLog(sink, {
+  return deps.readLog(log.file, {
     ...options,
     framed: !config.Tty,
     follow: follow && countsAsRunning(container.state.status) ? { ended: nextExit(container) } : undefined,

@@ -3,7 +3,12 @@ import { join } from "node:path";
 
 export interface ContainerPaths {
   readonly directory: string;
+  /** Of the driver json-file. */
   readonly log: string;
+  /** Of all others that keep one. */
+  readonly localLog: string;
+  /** How far that one has been sent away. */
+  readonly forwarded: string;
   readonly hosts: string;
   readonly hostname: string;
   readonly resolvConf: string;
@@ -14,6 +19,8 @@ export function containerPaths(containersDir: string, id: string): ContainerPath
   return {
     directory,
     log: join(directory, `${id}-json.log`),
+    localLog: join(directory, "local-logs", "container.log"),
+    forwarded: join(directory, "forwarded"),
     hosts: join(directory, "hosts"),
     hostname: join(directory, "hostname"),
     resolvConf: join(directory, "resolv.conf"),

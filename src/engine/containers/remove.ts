@@ -9,18 +9,18 @@ import type { NetworkParts } from "../networks/network-parts.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { type ContainerVolumesDeps, removeOwnVolumes } from "./container-volumes.ts";
+import type { LogDeps } from "./log-options.ts";
 import { containerPaths } from "./paths.ts";
 import { killAndWait, stopRestarting } from "./signal-task.ts";
 import { nextStatus } from "./state.ts";
 import { type ContainerStore, durabilityOf } from "./store.ts";
 
-export interface RemoveDeps extends ContainerVolumesDeps {
+export interface RemoveDeps extends ContainerVolumesDeps, LogDeps {
   readonly store: ContainerStore;
   readonly locks: KeyedLock;
   readonly snapshots: Pick<Snapshotter, "remove">;
   readonly images: Pick<Images, "resolve" | "collect">;
   readonly events: EventSink;
-  readonly containersDir: string;
   readonly log: Logger;
   readonly network: Pick<NetworkParts, "networks">;
 }
@@ -87,6 +87,7 @@ export async function removeContainer(
 ): Promise<void> {
   deps.store.setState(container, { status: nextStatus(container.state.status, "remove") });
   if (volumes) await removeOwnVolumes(deps, container, durabilityOf(container));
+  await deps.logging.forwarding.release(container.id);
   try {
     deps.store.delete(container, (durability) => deps.network.networks.detachAll(container.id, durability));
   } catch (error) {

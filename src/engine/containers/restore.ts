@@ -24,6 +24,7 @@ import { mendLimits } from "./change-limits.ts";
 import type { Container } from "./container.ts";
 import { healthUnwatched } from "./health.ts";
 import type { HealthChecks } from "./health-monitor.ts";
+import { forwardLog } from "./log-options.ts";
 import { type MonitorDeps, scheduleRestart, watch } from "./monitor.ts";
 import { removeEnded } from "./remove.ts";
 import { FIRST_DELAY_MS, nextRestart } from "./restart-policy.ts";
@@ -68,6 +69,7 @@ async function restoreOne(deps: RestoreDeps, container: Container, task: Task | 
     removeEnded(deps, container);
     return;
   }
+  if (task !== undefined || container.state.startedNs !== 0n) forwardLog(deps, container, task);
   if (task !== undefined) {
     await adopt(deps, container, task);
     return;

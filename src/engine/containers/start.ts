@@ -17,7 +17,7 @@ import type { Container } from "./container.ts";
 import { healthAtStart } from "./health.ts";
 import type { HealthChecks } from "./health-monitor.ts";
 import { enterVolumes, leaveVolumes } from "./container-volumes.ts";
-import { logSinkOf } from "./log-options.ts";
+import { forwardLog, prepareLog } from "./log-options.ts";
 import { networkOf } from "./merge.ts";
 import { type MonitorDeps, watch } from "./monitor.ts";
 import { writeNetworkFiles } from "./network-files.ts";
@@ -50,7 +50,6 @@ export interface StartDeps extends MonitorDeps {
   /** The users of containers that do not ask for the host's. */
   readonly remap: Remap | undefined;
   readonly buildSpec: (input: SpecInput) => Spec;
-  readonly containersDir: string;
   readonly health: Pick<HealthChecks, "watch">;
   readonly log: Logger;
 }
@@ -121,6 +120,7 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
   announceJoined(deps, places, "connect", container);
   announce(deps.events, container, "start");
   deps.imageUses.used(container.record.imageId, Date.now());
+  forwardLog(deps, container, task);
   watch(deps, container, task);
   refreshLinks(deps, container);
   if (container.attaching.size > 0) await handOver(deps, container, task);
@@ -171,7 +171,7 @@ async function runTask(
       id,
       spec,
       rootfs: rootfsOf(deps.snapshots, id, idMaps),
-      log: logSinkOf(host.LogConfig, config, paths.log),
+      log: prepareLog(deps, container),
       stdin: config.OpenStdin,
       stdinOnce: config.StdinOnce,
       consoleSize: { rows, cols },

@@ -1,6 +1,7 @@
 /** GET /info. */
 import type { Registries } from "../../core/distribution/distribution.ts";
 import type { EventBus } from "../../core/events/events.ts";
+import { LOG_DRIVERS } from "../../core/logging/log-drivers.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Volumes } from "../../core/volumes/volumes.ts";
@@ -11,6 +12,7 @@ import type { IdMaps } from "../containers/user-namespace.ts";
 import { poolDocuments } from "../../core/network/pools.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { registryConfig } from "../registry/settings.ts";
+import type { LogSettings } from "../containers/log-options.ts";
 import { runtimeTable, type Runtimes } from "../containers/runtimes.ts";
 import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
@@ -36,6 +38,7 @@ export interface InfoDeps {
     /** What an operator should know about how the engine can be reached. */
     readonly warnings: readonly string[];
   };
+  readonly logging: Pick<LogSettings, "defaults">;
   readonly readHostNames: () => HostNames;
   readonly countDescriptors: () => number;
   readonly events: Pick<EventBus, "subscribers">;
@@ -67,7 +70,7 @@ export function info(deps: InfoDeps): SystemInfo {
       Volume: deps.volumes.drivers,
       Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
       Authorization: null,
-      Log: ["json-file", "none"],
+      Log: LOG_DRIVERS,
     },
     MemoryLimit: has("memory"),
     SwapLimit: has("memory"),
@@ -82,7 +85,7 @@ export function info(deps: InfoDeps): SystemInfo {
     NFd: deps.countDescriptors(),
     NGoroutines: 0,
     SystemTime: formatTime(nowNs()),
-    LoggingDriver: "json-file",
+    LoggingDriver: deps.logging.defaults.Type,
     CgroupDriver: "cgroupfs",
     CgroupVersion: isV1 ? "1" : "2",
     NEventsListener: deps.events.subscribers,

@@ -111,6 +111,13 @@ export class FakeTask implements Task {
     return Promise.resolve(exec.process);
   }
 
+  /** How often the log was cleared. */
+  cleared = 0;
+
+  async clearLog(): Promise<void> {
+    this.cleared++;
+  }
+
   /** What was given to be kept. */
   readonly keeping = new Map<string, number>();
 

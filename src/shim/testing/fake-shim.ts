@@ -13,6 +13,7 @@ import {
   type ProcessIdentity,
   SHIM_FLAG,
   SHIM_KIND,
+  SHIM_LOG_FLAG,
   SHIM_STATUS,
   type ShimRequest,
 } from "../protocol.ts";
@@ -47,12 +48,14 @@ function decodeCreate(r: BinaryReader): ShimRequest {
   const flags = r.u32();
   const window = { rows: r.u32(), cols: r.u32() };
   const path = r.str();
+  const [maxBytes, maxFiles, logFlags, attrs] = [Number(r.u64()), r.u32(), r.u32(), r.str()];
   const log = {
     path,
-    maxBytes: Number(r.u64()),
-    maxFiles: r.u32(),
-    compress: r.u32() === 1,
-    attrs: r.str(),
+    maxBytes,
+    maxFiles,
+    compress: (logFlags & SHIM_LOG_FLAG.LOG_COMPRESSED) !== 0,
+    exact: (logFlags & SHIM_LOG_FLAG.LOG_EXACT) !== 0,
+    attrs,
   };
   return {
     kind: "create",
@@ -116,6 +119,8 @@ export function decodeRequest({ kind, payload }: Frame): ShimRequest {
         return { kind: "keep", name: r.str(), descriptor: r.u32() };
       case SHIM_KIND.KEPT:
         return { kind: "kept" };
+      case SHIM_KIND.CLEAR_LOG:
+        return { kind: "clear-log" };
       default:
         throw new Error(`unknown request ${kind}`);
     }
@@ -337,6 +342,7 @@ export class FakeShim {
       case "signal":
       case "resize":
       case "close-stdin":
+      case "clear-log":
         break;
     }
   }
