@@ -57,6 +57,10 @@ export function createApi(options: ApiOptions): (callers: Callers) => ApiServer 
     const url = request.url ?? "/";
     try {
       if (waitFor !== undefined) await waitFor;
+      if (method === "OPTIONS") {
+        reply.empty(200);
+        return;
+      }
       const target = parseTarget(url);
       const match = target === undefined ? undefined : router.match(method, target.segments);
       if (target === undefined || match === undefined) {

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { archiveRoutes } from "../api/routes/archive.ts";
 import { containerFilesRoutes } from "../api/routes/container-files.ts";
+import { checkpointRoutes } from "../api/routes/checkpoints.ts";
 import { checkRoutes } from "../api/routes/check.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { distributionRoutes } from "../api/routes/distribution.ts";
@@ -314,6 +315,7 @@ export async function startDaemon(
       ...archiveRoutes(engine),
       ...statsRoutes(engine),
       ...execRoutes(engine),
+      ...checkpointRoutes(),
       ...imageContentRoutes(engine),
       ...imageRoutes(engine),
       ...registryRoutes(engine),

@@ -33,6 +33,7 @@ import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
 import type { LinkCounters } from "../../linux/netlink/link-counters.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { EventMessage } from "../../specs/engine/system.ts";
+import { checkpointRoutes } from "../routes/checkpoints.ts";
 import type { ContainerRouteDeps } from "../routes/containers.ts";
 import { containerRoutes } from "../routes/containers.ts";
 import { execRoutes } from "../routes/exec.ts";
@@ -192,6 +193,7 @@ export class ApiHost implements AsyncDisposable {
         }),
         ...containerRoutes(deps),
         ...statsRoutes(deps),
+        ...checkpointRoutes(),
         ...execRoutes({ ...deps, buildExecProcess: fakeProcess }),
         ...imageRoutes({
           images: this.images,

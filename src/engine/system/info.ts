@@ -41,7 +41,7 @@ export interface InfoDeps {
 
 export function info(deps: InfoDeps): SystemInfo {
   const { facts, build, daemon } = deps;
-  const { addressPools } = deps.network.options;
+  const { addressPools, firewall } = deps.network.options;
   const registry = deps.registries.settings();
   const containers = [...deps.store.all()];
   const running = containers.filter(
@@ -124,6 +124,7 @@ export function info(deps: InfoDeps): SystemInfo {
       ...(isV1 ? [] : ["name=cgroupns"]),
     ],
     ...(addressPools.length === 0 ? {} : { DefaultAddressPools: poolDocuments(addressPools) }),
+    FirewallBackend: { Driver: firewall.iptables || firewall.ip6tables ? "nftables" : "none" },
     CDISpecDirs: [],
     Warnings: orNull([
       ...daemon.warnings,
