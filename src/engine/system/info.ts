@@ -30,6 +30,8 @@ export interface InfoDeps {
     readonly dataRoot: string;
     readonly debug: boolean;
     readonly labels: readonly string[];
+    /** Names of authorization plugins. */
+    readonly authorization: readonly string[];
     readonly liveRestore: boolean;
     /** What an operator should know about how the engine can be reached. */
     readonly warnings: readonly string[];
@@ -64,7 +66,7 @@ export function info(deps: InfoDeps): SystemInfo {
     Plugins: {
       Volume: [],
       Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
-      Authorization: null,
+      Authorization: orNull(daemon.authorization),
       Log: ["json-file", "none"],
     },
     MemoryLimit: has("memory"),
