@@ -12,6 +12,7 @@ import {
   decodeNetworkDisconnect,
 } from "../../specs/engine/network.decode.ts";
 import { type Schema, schemaOf } from "../../specs/engine/probe.ts";
+import { decodeRecreate } from "../../specs/engine/recreate.decode.ts";
 import { decodeContainerUpdate } from "../../specs/engine/update.decode.ts";
 
 export interface Operation {
@@ -81,6 +82,17 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["POST /containers/:id/resize", { summary: "Resize its terminal", query: "h:integer,w:integer" }],
   ["POST /containers/:id/update", { summary: "Change it while it runs", decode: decodeContainerUpdate }],
   ["GET /containers/:id/ports/explain", { summary: "Who reaches which port, and why" }],
+  ["GET /containers/:id/stats", { summary: "What it uses", query: "stream:boolean,one-shot:boolean" }],
+  ["GET /containers/:id/execs", { summary: "Processes that were started in it", query: "all:boolean" }],
+  [
+    "POST /containers/:id/recreate",
+    {
+      summary: "Put another in its place, from a newer image",
+      query: "signal,t:integer,platform",
+      decode: decodeRecreate,
+      status: 201,
+    },
+  ],
   ["POST /containers/:id/wait", { summary: "Wait for its end", query: "condition" }],
   [
     "POST /containers/:id/attach",
@@ -126,6 +138,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
     { summary: "Start a prepared process", decode: decodeExecStart, status: 101, type: STREAM },
   ],
   ["POST /exec/:id/resize", { summary: "Resize its terminal", query: "h:integer,w:integer" }],
+  ["POST /exec/:id/kill", { summary: "Send it a signal", query: "signal", status: 204 }],
   ["GET /exec/:id/json", { summary: "Inspect it" }],
 
   [

@@ -194,10 +194,7 @@ export function asInt(value: unknown, path: string): number {
 }
 
 export function asList<T>(value: unknown, path: string, item: (value: unknown, path: string) => T): T[] {
-  if (value instanceof Probe) {
-    const one = value.item((inner) => item(inner, `${path}[]`));
-    return [one, one];
-  }
+  if (value instanceof Probe) return value.items((inner) => item(inner, `${path}[]`));
   if (!Array.isArray(value)) throw wrongType(path, "a list", value);
   return value.map((entry: unknown, index) => item(entry, `${path}[${index}]`));
 }

@@ -37,10 +37,16 @@ export class Probe {
     return property;
   }
 
-  item<T>(read: (inner: Probe) => T): T {
+  /** Two items, enough for whoever reads pairs; none where the reader wants more of one than a probe can be. */
+  items<T>(read: (inner: Probe) => T): T[] {
     this.is({ type: "array" });
     this.#items = new Probe();
-    return read(this.#items);
+    try {
+      const one = read(this.#items);
+      return [one, one];
+    } catch {
+      return []; // what it reads it has said by then
+    }
   }
 
   value<T>(read: (inner: Probe) => T): T {
