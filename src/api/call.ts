@@ -18,12 +18,15 @@ export class Call {
   readonly query: Query;
   /** 51 for API 1.51. */
   readonly minor: number;
+  readonly #body: string | undefined;
 
+  /** `body`: of the request, when somebody has read it already. */
   constructor(
     id: number,
     request: IncomingMessage,
     reply: Reply,
     route: { readonly params: readonly string[]; readonly query: Query; readonly minor: number },
+    body?: string,
   ) {
     this.id = id;
     this.request = request;
@@ -31,6 +34,7 @@ export class Call {
     this.params = route.params;
     this.query = route.query;
     this.minor = route.minor;
+    this.#body = body;
   }
 
   /** Aborted when the client goes away before the answer is complete. */
@@ -44,7 +48,7 @@ export class Call {
 
   /** The body as JSON; undefined when there is none and `optional` is set. Throws `invalid_argument`. */
   async json(optional: "optional" | "required" = "required"): Promise<unknown> {
-    const text = await readText(this.request, JSON_BODY_LIMIT);
+    const text = this.#body ?? (await readText(this.request, JSON_BODY_LIMIT));
     if (text.trim() === "") {
       if (optional === "optional") return undefined;
       throw fail("invalid_argument", "invalid JSON: got EOF while reading request body");

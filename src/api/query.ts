@@ -4,23 +4,31 @@ import { fail } from "../base/errors.ts";
 export class Query {
   readonly #values: URLSearchParams;
 
-  constructor(text: string) {
+  readonly #onRead: ((name: string) => void) | undefined;
+
+  /** `onRead` is told every name that is asked for. */
+  constructor(text: string, onRead?: (name: string) => void) {
     this.#values = new URLSearchParams(text);
+    this.#onRead = onRead;
   }
 
   str(name: string): string {
+    this.#onRead?.(name);
     return this.#values.get(name) ?? "";
   }
 
   all(name: string): readonly string[] {
+    this.#onRead?.(name);
     return this.#values.getAll(name);
   }
 
   has(name: string): boolean {
+    this.#onRead?.(name);
     return this.#values.has(name);
   }
 
   bool(name: string, fallback = false): boolean {
+    this.#onRead?.(name);
     const text = this.#values.get(name);
     if (text === null) return fallback;
     return !["", "0", "no", "false", "none"].includes(text.trim().toLowerCase());

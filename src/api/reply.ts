@@ -21,6 +21,8 @@ export interface Reply {
   readonly begun: boolean;
   /** Whether the client has gone away, so that nobody minds what becomes of its request. */
   readonly isAbandoned: boolean;
+  /** Of the answer that has begun; 0 = none has. */
+  readonly status: number;
   json(status: number, value: unknown): void;
   /** Text that is JSON already. */
   jsonText(status: number, text: string): void;
@@ -83,6 +85,10 @@ export class PlainReply implements Reply {
 
   get isAbandoned(): boolean {
     return this.#response.destroyed && !this.#response.writableFinished;
+  }
+
+  get status(): number {
+    return this.#response.headersSent ? this.#response.statusCode : 0;
   }
 
   json(status: number, value: unknown): void {
@@ -149,7 +155,7 @@ export class UpgradeReply implements Reply {
   readonly #socket: Duplex;
   readonly #banner: Banner;
   readonly #disconnect = new DisconnectSignal();
-  #begun = false;
+  #status = 0;
 
   /** `head`: bytes of the stream that came with the request. */
   constructor(socket: Duplex, head: Buffer, banner: Banner) {
@@ -166,11 +172,15 @@ export class UpgradeReply implements Reply {
   }
 
   get begun(): boolean {
-    return this.#begun;
+    return this.#status !== 0;
   }
 
   get isAbandoned(): boolean {
     return this.#socket.destroyed;
+  }
+
+  get status(): number {
+    return this.#status;
   }
 
   json(status: number, value: unknown): void {
@@ -207,7 +217,7 @@ export class UpgradeReply implements Reply {
   }
 
   error(error: unknown): void {
-    if (this.#begun) {
+    if (this.begun) {
       this.#socket.destroy();
       return;
     }
@@ -217,7 +227,7 @@ export class UpgradeReply implements Reply {
   }
 
   #head(status: number, reason: string, headers: Headers): void {
-    this.#begun = true;
+    this.#status = status;
     let head = `HTTP/1.1 ${status} ${reason}\r\n`;
     for (const [name, value] of Object.entries({ ...this.#banner, ...headers }))
       head += `${name}: ${value}\r\n`;

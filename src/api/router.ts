@@ -13,6 +13,8 @@ export interface Route {
 }
 
 interface Compiled {
+  /** "METHOD PATTERN". */
+  readonly name: string;
   readonly segments: readonly string[];
   readonly handler: Handler;
 }
@@ -25,8 +27,9 @@ export class Router {
       const segments = pattern.split("/").slice(1);
       const key = `${method} ${segments[0] ?? ""}`;
       const list = this.#routes.get(key);
-      if (list === undefined) this.#routes.set(key, [{ segments, handler }]);
-      else list.push({ segments, handler });
+      const compiled = { name: `${method} ${pattern}`, segments, handler };
+      if (list === undefined) this.#routes.set(key, [compiled]);
+      else list.push(compiled);
     }
   }
 
@@ -34,10 +37,10 @@ export class Router {
   match(
     method: string,
     segments: readonly string[],
-  ): { readonly handler: Handler; readonly params: readonly string[] } | undefined {
+  ): { readonly name: string; readonly handler: Handler; readonly params: readonly string[] } | undefined {
     for (const route of this.#routes.get(`${method} ${segments[0] ?? ""}`) ?? []) {
       const params = matchSegments(route.segments, segments);
-      if (params !== undefined) return { handler: route.handler, params };
+      if (params !== undefined) return { name: route.name, handler: route.handler, params };
     }
     return undefined;
   }

@@ -7,8 +7,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from "node:stream";
 import { fail, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { AuthorizationGate } from "./authz/gate.ts";
 import { Call } from "./call.ts";
 import { statusOf } from "./errors.ts";
+import type { RequestObserver } from "./metrics/metrics.ts";
 import { Query } from "./query.ts";
 import { bannerOf, PlainReply, type Reply, UpgradeReply } from "./reply.ts";
 import { type Route, Router } from "./router.ts";
@@ -20,6 +22,12 @@ export interface ApiOptions {
   /** Requests wait for it: the socket listens before the containers of an earlier run are back. */
   readonly ready: Promise<void>;
   readonly log: Logger;
+  /** Told of every request that had a route, when its handler is done. */
+  readonly observer?: RequestObserver | undefined;
+  /** Told every parameter of the query that a route's handler asks for. Tests compare it with what is documented. */
+  /** Has its say before a handler is called, and about its answer. */
+  readonly gate?: AuthorizationGate | undefined;
+  readonly onQuery?: (route: string, name: string) => void;
 }
 
 export type ApiServer = Server;
@@ -55,18 +63,33 @@ export function createApi(options: ApiOptions): (callers: Callers) => ApiServer 
     const id = ++requests;
     const method = request.method ?? "GET";
     const url = request.url ?? "/";
+    const { observer, gate } = options;
+    const began = observer === undefined ? 0 : performance.now();
+    let route: string | undefined;
     try {
       if (waitFor !== undefined) await waitFor;
+      if (method === "OPTIONS") {
+        reply.empty(200);
+        return;
+      }
       const target = parseTarget(url);
       const match = target === undefined ? undefined : router.match(method, target.segments);
       if (target === undefined || match === undefined) {
         reply.error(fail("not_found", "page not found"));
         return;
       }
+      route = match.name;
       const minor = target.version === undefined ? CURRENT_MINOR : parseVersion(target.version);
-      await match.handler(
-        new Call(id, request, reply, { params: match.params, query: new Query(target.query), minor }),
-      );
+      const { onQuery } = options;
+      const query = new Query(target.query, onQuery && ((name) => onQuery(match.name, name)));
+      const asked = { params: match.params, query, minor };
+      if (gate === undefined || !gate.isClosed) await match.handler(new Call(id, request, reply, asked));
+      else {
+        const uri = uriOf(target);
+        const { body, reply: held } = await gate.admit(request, reply, { route, uri });
+        await match.handler(new Call(id, request, held, asked, body));
+        await held.settled();
+      }
       log.debug("answered", { request: id, method, url: url.slice(0, 500) });
     } catch (error) {
       const status = statusOf(error);
@@ -81,6 +104,8 @@ export function createApi(options: ApiOptions): (callers: Callers) => ApiServer 
       else log.debug("refused", fields);
       reply.error(error);
     }
+    if (observer !== undefined && route !== undefined)
+      observer.answered(route, reply.status, (performance.now() - began) / 1000);
   };
 
   return (callers) => {
@@ -129,6 +154,12 @@ interface Target {
   readonly version: string | undefined;
   readonly segments: readonly string[];
   readonly query: string;
+}
+
+/** As the engine has understood it: whoever judges it sees no other spelling. */
+function uriOf({ version, segments, query }: Target): string {
+  const path = segments.map((segment) => `/${encodeURIComponent(segment).replaceAll("%3A", ":")}`).join("");
+  return `${version === undefined ? "" : `/v${version}`}${path}${query === "" ? "" : `?${query}`}`;
 }
 
 /** Undefined for a path that no route can have. */

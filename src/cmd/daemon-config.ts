@@ -43,10 +43,10 @@ export interface DaemonConfig {
 
 /** Docker's other keys (its configuration reference). */
 const NOT_YET: ReadonlySet<string> = new Set(
-  `authorization-plugins builder cdi-spec-dirs cgroup-parent containerd containerd-namespace
+  `builder cdi-spec-dirs cgroup-parent containerd containerd-namespace
   containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime cri-containerd
   default-cgroupns-mode default-ipc-mode default-shm-size default-stop-timeout default-ulimits exec-opts
-  experimental features init init-path metrics-addr
+  experimental features init init-path
   min-api-version network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources
   nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled storage-opts
   swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick`.split(/\s+/),

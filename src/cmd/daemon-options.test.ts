@@ -1,7 +1,7 @@
 import { DEFAULT_GARBAGE_POLICY } from "../core/gc/image-policy.ts";
 import { expect, test } from "bun:test";
 import { formatDoor } from "../api/doors/address.ts";
-import type { DaemonConfig } from "./daemon-config.ts";
+import { type DaemonConfig, decodeDaemonConfig } from "./daemon-config.ts";
 import { configFileOf, type DaemonOptions, daemonOptions, parseDaemonFlags } from "./daemon-options.ts";
 
 function parse(words: readonly string[], config: DaemonConfig = {}): DaemonOptions {
@@ -27,6 +27,8 @@ test("defaults", () => {
       liveRestore: true,
       shutdownSeconds: 15,
       labels: [],
+      metrics: undefined,
+      authorizationPlugins: [],
     },
     logConfig: { Type: "json-file", Config: {} },
     pidFile: "",
@@ -171,4 +173,21 @@ test("a configuration file that was named must exist", () => {
     path: "/etc/gantry/daemon.json",
     mustExist: false,
   });
+});
+
+test("metrics and authorization plugins, as flags and in the file", () => {
+  const options = (words: readonly string[], file: string) => parse(words, decodeDaemonConfig(file)).engine;
+  const plugins = ["--authorization-plugin=a", "--authorization-plugin", "b", "--authorization-plugin=a"];
+  expect(options(["--metrics-addr", "127.0.0.1:9323", ...plugins], "")).toMatchObject({
+    metrics: { host: "127.0.0.1", port: 9323 },
+    authorizationPlugins: ["a", "b"],
+  });
+  expect(options([], '{"metrics-addr": ":1", "authorization-plugins": ["c"]}')).toMatchObject({
+    metrics: { host: "", port: 1 },
+    authorizationPlugins: ["c"],
+  });
+  expect(() => options(["--authorization-plugin=../x"], "")).toThrow(
+    "invalid name of an authorization plugin",
+  );
+  expect(() => options(["--metrics-addr=9323"], "")).toThrow("HOST:PORT");
 });

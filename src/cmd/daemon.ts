@@ -10,6 +10,13 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { archiveRoutes } from "../api/routes/archive.ts";
 import { containerFilesRoutes } from "../api/routes/container-files.ts";
+import { Metrics, type MetricsState } from "../api/metrics/metrics.ts";
+import { serveMetrics } from "../api/metrics/serve.ts";
+import { AuthorizationGate } from "../api/authz/gate.ts";
+import { DOCKERS_PLACES } from "../api/authz/plugin.ts";
+import { openapiRoute } from "../api/openapi/document.ts";
+import type { Route } from "../api/router.ts";
+import { checkpointRoutes } from "../api/routes/checkpoints.ts";
 import { checkRoutes } from "../api/routes/check.ts";
 import { containerRoutes } from "../api/routes/containers.ts";
 import { distributionRoutes } from "../api/routes/distribution.ts";
@@ -82,6 +89,7 @@ import { keepCollecting } from "../engine/system/collect-garbage.ts";
 import { makeRoom, sharedRoom } from "../engine/system/make-room.ts";
 import { announceReload, type ReloadedOptions } from "../engine/system/announce-reload.ts";
 import { stopContainers } from "../engine/system/shut-down.ts";
+import { info } from "../engine/system/info.ts";
 import { resolveRemap } from "../engine/system/userns-remap.ts";
 import { goArchitecture } from "../engine/system/version.ts";
 import { filtersBridges } from "../linux/net-settings.ts";
@@ -133,7 +141,7 @@ export interface Daemon {
   /** Resolves when the containers of an earlier run are back and requests are answered. */
   readonly ready: Promise<void>;
   /** Takes over what can be changed while the engine runs; all of it or, when it throws, nothing. */
-  reload(options: DaemonOptions, tls: DoorTls | undefined): void;
+  reload(options: DaemonOptions, tls: DoorTls | undefined): Promise<void>;
   /** Ends everything, containers only if they are not to go on. */
   stop(): Promise<void>;
 }
@@ -251,6 +259,8 @@ export async function startDaemon(
   });
   const forwarding = new LogForwarder(log.with({ component: "logging" }), native);
   let isStopping = false;
+  const gate = new AuthorizationGate(DOCKERS_PLACES);
+  await gate.choose(options.engine.authorizationPlugins);
   const warnings = doorWarnings(options.doors);
   const volumes = openVolumes({
     metadata,
@@ -318,7 +328,8 @@ export async function startDaemon(
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
     get daemon() {
       const { debug, labels, liveRestore } = current.engine;
-      return { id: hostId, dataRoot: roots.dataRoot, debug, labels, liveRestore, warnings };
+      const authorization = gate.names;
+      return { id: hostId, dataRoot: roots.dataRoot, debug, labels, liveRestore, warnings, authorization };
     },
     readHostNames,
     countDescriptors,
@@ -331,26 +342,35 @@ export async function startDaemon(
     onUnhealthy: (container) => actOnUnhealthy(engine, container),
   });
 
+  const metrics =
+    options.engine.metrics === undefined
+      ? undefined
+      : new Metrics({ info: () => info(engine), events, process: processFacts });
   const { promise: ready, resolve: setReady, reject: setFailed } = Promise.withResolvers<void>();
+  const routes: readonly Route[] = [
+    openapiRoute(VERSION, () => routes),
+    ...systemRoutes(engine),
+    ...containerRoutes(engine),
+    ...containerFilesRoutes(engine),
+    ...archiveRoutes(engine),
+    ...statsRoutes(engine),
+    ...execRoutes(engine),
+    ...checkpointRoutes(),
+    ...imageContentRoutes(engine),
+    ...imageRoutes(engine),
+    ...registryRoutes(engine),
+    ...distributionRoutes(engine),
+    ...networkRoutes(engine),
+    ...volumeRoutes(engine),
+    ...checkRoutes({ ...engine, partialMaxAgeMs, statePaths: statePaths(roots, snapshots.driver) }),
+  ];
   const makeServer = createApi({
     version: VERSION,
     ready,
     log,
-    routes: [
-      ...systemRoutes(engine),
-      ...containerRoutes(engine),
-      ...containerFilesRoutes(engine),
-      ...archiveRoutes(engine),
-      ...statsRoutes(engine),
-      ...execRoutes(engine),
-      ...imageContentRoutes(engine),
-      ...imageRoutes(engine),
-      ...registryRoutes(engine),
-      ...distributionRoutes(engine),
-      ...networkRoutes(engine),
-      ...volumeRoutes(engine),
-      ...checkRoutes({ ...engine, partialMaxAgeMs, statePaths: statePaths(roots, snapshots.driver) }),
-    ],
+    observer: metrics,
+    routes,
+    gate,
   });
   const { addresses, isOpenOnPurpose } = options.doors;
   const doors = await openDoors(
@@ -377,6 +397,10 @@ export async function startDaemon(
     const capabilities = chooseCapabilities({ add: [], drop: [], privileged: false }, facts.capabilities);
     compileSeccomp(defaultSeccomp({ capabilities, facts }), facts.architecture);
   });
+  const metricsServer =
+    options.engine.metrics === undefined || metrics === undefined
+      ? undefined
+      : await serveMetrics(options.engine.metrics, metrics);
   await ready;
   const stopCompressing = keepLogsCompressed(engine);
   const stopReconciling = keepReconciled(engine);
@@ -391,8 +415,9 @@ export async function startDaemon(
     log,
     ready,
     parts: { store, locks, leases, subscribers: () => events.subscribers },
-    reload: (next, renewed) => {
+    reload: async (next, renewed) => {
       const nextRuntimes = chooseRuntimes(next.runtimes, next.defaultRuntime);
+      await gate.choose(next.engine.authorizationPlugins);
       registries.replaceOptions(registryOptionsOf(next));
       runtimes = nextRuntimes;
       current = next;
@@ -405,6 +430,8 @@ export async function startDaemon(
       isStopping = true;
       doors.shut();
       healthChecks.stop();
+      metricsServer?.close();
+      metricsServer?.closeAllConnections();
       if (!current.engine.liveRestore) await stopContainers(engine, current.engine.shutdownSeconds);
       stopCompressing();
       stopCollecting();
@@ -425,6 +452,16 @@ export async function startDaemon(
   };
 }
 
+/** What Prometheus asks of every process. */
+function processFacts(): ReturnType<MetricsState["process"]> {
+  const { user, system } = process.cpuUsage();
+  return {
+    residentBytes: process.memoryUsage.rss(),
+    cpuSeconds: (user + system) / 1e6,
+    startSeconds: Math.round(Date.now() / 1000 - process.uptime()),
+  };
+}
+
 function logChoice({ logLevel, logFormat }: EngineOptions): LogChoice {
   return { least: logLevel, format: logFormat };
 }
@@ -437,6 +474,7 @@ function reloadedOptions(
     ...registry,
     debug: engine.debug,
     labels: engine.labels,
+    "authorization-plugins": engine.authorizationPlugins,
     "live-restore": engine.liveRestore,
     "shutdown-timeout": engine.shutdownSeconds,
     "max-concurrent-downloads": maxDownloads,

@@ -1,7 +1,8 @@
 /**
  * What the daemon is told about itself, by flags and by daemon.json: its log, its labels, what becomes of containers when it
- * ends. All of it counts anew after a SIGHUP. The keys are dockerd's.
+ * ends, who is asked about requests. All but `metrics-addr` counts anew after a SIGHUP. The keys are dockerd's.
  */
+import { type MetricsAddress, parseMetricsAddress } from "../api/metrics/serve.ts";
 import { fail } from "../base/errors.ts";
 import { type Format, FORMATS, type Level, LEVELS } from "../base/log.ts";
 import { emptyMap } from "../specs/engine/fields.decode.ts";
@@ -15,6 +16,8 @@ export interface EngineSettings {
   readonly "live-restore"?: boolean;
   readonly "shutdown-timeout"?: number;
   readonly labels?: readonly string[];
+  readonly "metrics-addr"?: string;
+  readonly "authorization-plugins"?: readonly string[];
 }
 
 export interface EngineOptions {
@@ -26,16 +29,22 @@ export interface EngineOptions {
   /** For containers to end when they do not go on; below 0 = no limit. */
   readonly shutdownSeconds: number;
   readonly labels: readonly string[];
+  /** Undefined = there are no metrics. */
+  readonly metrics: MetricsAddress | undefined;
+  /** Names, in the order in which they are asked; each once. */
+  readonly authorizationPlugins: readonly string[];
 }
 
 /** dockerd's. */
 const DEFAULT_SHUTDOWN_SECONDS = 15;
 
-export const ENGINE_HELP = `  -D, --debug                  log everything
+export const ENGINE_HELP = `      --authorization-plugin NAME  ask this plugin about every request; can be repeated
+  -D, --debug                  log everything
       --label KEY=VALUE        tell \`info\` something about this engine; can be repeated
       --live-restore           containers go on while the daemon does not run (default true)
       --log-format FORMAT      text or json (default "text")
   -l, --log-level LEVEL        debug, info, warn, error or fatal (default "info")
+      --metrics-addr HOST:PORT  serve numbers for Prometheus at /metrics there
       --shutdown-timeout N     seconds for containers to end, with --live-restore=false (default 15)
 `;
 
@@ -52,6 +61,11 @@ export const ENGINE_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, Fla
   ["--log-format", (text) => ({ "log-format": formatOf(text) })],
   ["--live-restore", (text) => ({ "live-restore": boolOf("--live-restore", text) })],
   ["--shutdown-timeout", (text) => ({ "shutdown-timeout": secondsOf(text) })],
+  ["--metrics-addr", (text) => ({ "metrics-addr": text })],
+  [
+    "--authorization-plugin",
+    (text, before) => ({ "authorization-plugins": [...(before["authorization-plugins"] ?? []), text] }),
+  ],
   ["--label", (text, { labels = [] }) => ({ labels: withLabel(labels, text) })],
 ]);
 
@@ -67,6 +81,10 @@ export const ENGINE_READERS: Readonly<Record<string, (value: unknown) => EngineS
     "log-format": (value: unknown) => ({ "log-format": formatOf(settingText("log-format", value)) }),
     "live-restore": (value: unknown) => ({ "live-restore": settingBool("live-restore", value) }),
     "shutdown-timeout": (value: unknown) => ({ "shutdown-timeout": secondsOf(value) }),
+    "metrics-addr": (value: unknown) => ({ "metrics-addr": settingText("metrics-addr", value) }),
+    "authorization-plugins": (value: unknown) => ({
+      "authorization-plugins": settingTexts("authorization-plugins", value),
+    }),
     labels: (value: unknown) => ({
       labels: settingTexts("labels", value).reduce(withLabel, []),
     }),
@@ -82,7 +100,19 @@ export function engineOptions(settings: EngineSettings): EngineOptions {
     liveRestore: settings["live-restore"] ?? true,
     shutdownSeconds: settings["shutdown-timeout"] ?? DEFAULT_SHUTDOWN_SECONDS,
     labels: settings.labels ?? [],
+    metrics: metricsOf(settings["metrics-addr"] ?? ""),
+    authorizationPlugins: [...new Set((settings["authorization-plugins"] ?? []).map(pluginName))],
   };
+}
+
+function metricsOf(text: string): MetricsAddress | undefined {
+  return text === "" ? undefined : parseMetricsAddress(text);
+}
+
+/** What it is called becomes part of a path. */
+function pluginName(text: string): string {
+  if (/^[a-zA-Z0-9][\w.:@-]{0,127}$/.test(text)) return text;
+  throw fail("invalid_argument", `invalid name of an authorization plugin: "${text.slice(0, 140)}"`);
 }
 
 function levelOf(text: string): Level {

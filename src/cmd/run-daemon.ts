@@ -120,7 +120,7 @@ function serve(daemon: Daemon, options: DaemonOptions, readAgain: () => Promise<
 async function reload(daemon: Daemon, readAgain: () => Promise<Settings>): Promise<void> {
   try {
     const { options, tls } = await readAgain();
-    daemon.reload(options, tls);
+    await daemon.reload(options, tls);
     daemon.log.info("options loaded anew; those of networks, storage and doors count from the next start");
   } catch (error) {
     daemon.log.error("the options stay as they are", { error: messageOf(error) });

@@ -1,12 +1,14 @@
 /**
  * npm run chaos -- images [--kills N] [--driver NAME]...
  * npm run chaos -- networks [--kills N]
+ * npm run chaos -- api [--requests N]
  * npm run chaos -- powercut [--points N] [--driver NAME]... [--filesystem NAME]...
  *
  * Runs a whole campaign, which the tests run a little of: 200 kills for each storage driver, or a power cut at every flush of
- * the disk and at 200 random moments; networks are killed 200 times. Root. `--seed N` (or `GANTRY_SEED`) chooses the same moments again.
+ * the disk and at 200 random moments; networks are killed 200 times; 100,000 requests of nonsense. Root. `--seed N` (or `GANTRY_SEED`) chooses the same moments again.
  */
 import { parseArgs } from "node:util";
+import { fuzzApi } from "./api-fuzz.ts";
 import { seeded } from "../support/random.ts";
 import { killWhileImagesChange } from "./images.ts";
 import { killWhileNetworksChange } from "./networks.ts";
@@ -15,12 +17,14 @@ import { whyNotOn } from "./power-cut/recorded-disk.ts";
 
 const USAGE = `usage: npm run chaos -- images [--kills N] [--driver NAME]... [--seed N]
        npm run chaos -- networks [--kills N] [--seed N]
+       npm run chaos -- api [--requests N] [--seed N]
        npm run chaos -- powercut [--points N] [--driver NAME]... [--filesystem NAME]... [--seed N]`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     kills: { type: "string" },
+    requests: { type: "string" },
     points: { type: "string" },
     driver: { type: "string", multiple: true },
     filesystem: { type: "string", multiple: true },
@@ -39,6 +43,13 @@ if (rest.length > 0) throw new Error(USAGE);
 if (campaign === "images" && values.points === undefined && values.filesystem === undefined) await killAll();
 else if (campaign === "networks" && Object.keys(values).every((name) => ["kills", "seed"].includes(name)))
   await killNetworks();
+else if (campaign === "api" && Object.keys(values).every((name) => ["requests", "seed"].includes(name)))
+  await timed("api", async () => {
+    const requests = numberOf("requests", values.requests ?? "100000");
+    const { byStatus, grownBytes } = await fuzzApi({ requests, random: seeded("nonsense, api"), tell });
+    const told = [...byStatus].toSorted(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`);
+    tell(`${told.join(", ")}; ${grownBytes >> 20} MiB more`);
+  });
 else if (campaign === "powercut" && values.kills === undefined) await cutAll();
 else throw new Error(USAGE);
 

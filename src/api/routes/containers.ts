@@ -27,8 +27,9 @@ import { decodeFilters } from "../../specs/engine/filters.decode.ts";
 import { decodeRecreate } from "../../specs/engine/recreate.decode.ts";
 import { decodeContainerUpdate } from "../../specs/engine/update.decode.ts";
 import type { Call } from "../call.ts";
-import { createRequestFor } from "../compat/containers.ts";
+import { answerFor, createRequestFor } from "../compat/table.ts";
 import type { Route } from "../router.ts";
+import { checkNoCheckpoint } from "./checkpoints.ts";
 import { DetachScanner, parseDetachKeys } from "../streams/detach-keys.ts";
 import { closeClient, pump } from "../streams/pump.ts";
 import { streamTypeOf } from "../streams/stream-type.ts";
@@ -65,7 +66,10 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
           filters,
           signal: call.signal,
         });
-        reply.json(200, summaries);
+        reply.json(
+          200,
+          summaries.map((summary) => answerFor("containerSummary", call.minor, summary)),
+        );
       },
     },
     {
@@ -86,16 +90,15 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       handler: async (call) => {
         const container = found(call);
         const size = call.query.bool("size");
-        call.reply.json(200, await inspect(deps, container, { size, signal: call.signal }));
+        const document = await inspect(deps, container, { size, signal: call.signal });
+        call.reply.json(200, answerFor("container", call.minor, document));
       },
     },
     {
       method: "POST",
       pattern: "/containers/:id/start",
       handler: async (call) => {
-        for (const option of ["checkpoint", "checkpoint-dir"])
-          if (call.query.str(option) !== "")
-            throw fail("not_implemented", `"${option}" is not supported by this engine yet`);
+        checkNoCheckpoint(call.query);
         await start(deps, found(call));
         call.reply.empty(204);
       },

@@ -8,6 +8,7 @@ import { type PushDeps, push } from "../../engine/images/push.ts";
 import { decodeRegistryAuth, type RegistryAuth } from "../../specs/engine/auth.decode.ts";
 import { decodePlatform } from "../../specs/engine/platform.decode.ts";
 import type { Platform } from "../../specs/oci-image/manifest.ts";
+import { familiarReference, parseReference } from "../../specs/oci-image/reference.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
 import { streamProgress } from "../streams/progress.ts";
@@ -79,7 +80,15 @@ async function importRoute(deps: ImageTransferDeps, call: Call): Promise<void> {
       },
       call.signal,
     );
-    announceImage(deps.events, image.id, "import", image.id);
+    for (const name of image.tags)
+      announceImage(
+        deps.events,
+        image.id,
+        "tag",
+        familiarReference(parseReference(name)),
+        image.config?.Labels,
+      );
+    announceImage(deps.events, image.id, "import", image.id, image.config?.Labels);
     send({ status: image.id });
   });
 }
@@ -99,7 +108,7 @@ async function loadRoute(deps: ImageTransferDeps, call: Call): Promise<void> {
         // Of a name with several platforms each is an image of its own.
         if (told.has(name)) continue;
         told.add(name);
-        announceImage(deps.events, image.id, "load", name);
+        announceImage(deps.events, image.id, "load", image.id, image.config?.Labels);
         send({ stream: `Loaded image: ${name}\n` });
       }
       if (names.length === 0) send({ stream: `Loaded image ID: ${image.id}\n` });

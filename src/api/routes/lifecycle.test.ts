@@ -107,7 +107,7 @@ test("pause and unpause, each once", async () => {
   expect((await host.call("POST", "/containers/web/start")).status).toBe(409);
   expect((await host.call("POST", "/containers/web/unpause")).status).toBe(204);
   const thawed = await host.call("POST", "/containers/web/unpause");
-  expect([thawed.status, thawed.text]).toEqual([500, expect.stringContaining("is not paused")]);
+  expect([thawed.status, thawed.text]).toEqual([409, expect.stringContaining("is not paused")]);
 });
 
 test("rename frees the old name and survives a new start of the store", async () => {

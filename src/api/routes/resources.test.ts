@@ -77,7 +77,7 @@ test("images: load and import take the body and answer lines of JSON", async () 
     "Content-Type": "application/x-tar",
   });
   expect(imported.text).toBe(`${JSON.stringify({ status: host.images.resolve("root:v2").id })}\r\n`);
-  expect(host.actions()).toEqual(["load", "import"]);
+  expect(host.actions()).toEqual(["load", "tag", "import"]);
 });
 
 test("images: a pull that cannot begin is a status, but hello-world comes with the engine", async () => {

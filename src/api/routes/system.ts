@@ -1,6 +1,7 @@
 /** /_ping, /version, /info, /events. */
 import { type InfoDeps, info } from "../../engine/system/info.ts";
 import { version } from "../../engine/system/version.ts";
+import { fail } from "../../base/errors.ts";
 import type { EventBus } from "../../core/events/events.ts";
 import { nowNs } from "../../engine/containers/timestamp.ts";
 import { EVENT_FILTERS, eventLines } from "../../engine/system/events.ts";
@@ -8,6 +9,7 @@ import { parseTime } from "../../engine/system/time-filter.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
 import { diskUsageFor } from "../compat/images.ts";
 import { decodeDiskUsageTypes, diskUsage, type DiskUsageDeps } from "../../engine/system/disk-usage.ts";
+import { answerFor } from "../compat/table.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
 import { writeAll } from "../streams/write-all.ts";
@@ -37,7 +39,11 @@ export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
           version(deps.build, deps.facts, { current: API_VERSION, minimum: MINIMUM_API_VERSION }),
         ),
     },
-    { method: "GET", pattern: "/info", handler: ({ reply }) => reply.json(200, info(deps)) },
+    {
+      method: "GET",
+      pattern: "/info",
+      handler: ({ reply, minor }) => reply.json(200, answerFor("info", minor, info(deps))),
+    },
     {
       // Nothing is cached for builds, so nothing of it can go.
       method: "POST",
@@ -61,9 +67,16 @@ async function eventsRoute(bus: EventBus, call: Call): Promise<void> {
     const text = query.str(name);
     return text === "" || text === "0" ? undefined : parseTime(text, now);
   };
+  const sinceNs = time("since");
+  const untilNs = time("until");
+  if (sinceNs !== undefined && untilNs !== undefined && sinceNs > untilNs)
+    throw fail(
+      "invalid_argument",
+      `\`since\` time (${query.str("since")}) cannot be after \`until\` time (${query.str("until")})`,
+    );
   const lines = eventLines(bus, {
-    sinceNs: time("since"),
-    untilNs: time("until"),
+    sinceNs,
+    untilNs,
     filters: decodeFilters(query.str("filters"), EVENT_FILTERS),
     signal,
   });

@@ -39,6 +39,8 @@ import { FakeTasks } from "../../engine/testing/fake-tasks.ts";
 import type { LinkCounters } from "../../linux/netlink/link-counters.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { EventMessage } from "../../specs/engine/system.ts";
+import { checkpointRoutes } from "../routes/checkpoints.ts";
+import type { RequestObserver } from "../metrics/metrics.ts";
 import type { ContainerRouteDeps } from "../routes/containers.ts";
 import { containerRoutes } from "../routes/containers.ts";
 import { execRoutes } from "../routes/exec.ts";
@@ -46,8 +48,12 @@ import { imageRoutes } from "../routes/images.ts";
 import { networkRoutes } from "../routes/networks.ts";
 import { registryRoutes } from "../routes/registry.ts";
 import { type StatsRouteDeps, statsRoutes } from "../routes/stats.ts";
-import { systemRoutes } from "../routes/system.ts";
+import { type SystemRouteDeps, systemRoutes } from "../routes/system.ts";
 import { volumeRoutes } from "../routes/volumes.ts";
+import type { AuthorizationGate } from "../authz/gate.ts";
+import { openapiRoute } from "../openapi/document.ts";
+import { OPERATIONS, queryOf } from "../openapi/operations.ts";
+import type { Route } from "../router.ts";
 import { createApiServer } from "../server.ts";
 
 export const TEST_FACTS: HostFacts = {
@@ -107,6 +113,11 @@ export class ApiHost implements AsyncDisposable {
   readonly volumes: Volumes;
   readonly forwarding = new FakeForwarding();
   readonly logging = fakeLogging({ forwarding: this.forwarding });
+  readonly systemDeps: SystemRouteDeps;
+  readonly routes: readonly Route[];
+  observer: RequestObserver | undefined;
+  /** What handlers asked for that no document tells of. */
+  readonly undocumented = new Set<string>();
   readonly logText: string[] = [];
   /** Links of every container's network namespace. */
   links: ReadonlyMap<string, LinkCounters> | undefined = new Map();
@@ -115,7 +126,7 @@ export class ApiHost implements AsyncDisposable {
   readonly #server: Server;
   readonly #connections: RawConnection[] = [];
 
-  private constructor() {
+  private constructor(more: { readonly gate?: AuthorizationGate }) {
     this.directory = mkdtempSync(join(tmpdir(), "gantry-api-"));
     this.socketPath = join(this.directory, "api.sock");
     const containersDir = join(this.directory, "containers");
@@ -182,63 +193,77 @@ export class ApiHost implements AsyncDisposable {
       starts: new Limiter(16),
       onUnhealthy: (container) => actOnUnhealthy(deps, container),
     });
+    this.systemDeps = {
+      logging: this.logging,
+      registries: this.registries,
+      store: this.store,
+      images: this.images,
+      snapshots: this.snapshots,
+      volumes: this.volumes,
+      network: deps.network,
+      containers: () => this.store.all(),
+      facts: TEST_FACTS,
+      runtimes: TEST_RUNTIMES,
+      remap: undefined,
+      build: { version: "1.2.3", commit: "abc", builtAt: "", runtime: "bun" },
+      daemon: {
+        id: "test",
+        dataRoot: this.directory,
+        debug: false,
+        labels: [],
+        authorization: [],
+        liveRestore: true,
+        warnings: [],
+      },
+      readHostNames: () => ({
+        hostname: "testhost",
+        operatingSystem: "Test Linux",
+        osVersion: "1",
+        ipv4Forwarding: true,
+      }),
+      countDescriptors: () => 10,
+      events: this.hub,
+    };
+    this.routes = [
+      openapiRoute("1.2.3", () => this.routes),
+      ...systemRoutes(this.systemDeps),
+      ...containerRoutes(deps),
+      ...statsRoutes(deps),
+      ...checkpointRoutes(),
+      ...execRoutes({ ...deps, buildExecProcess: fakeProcess }),
+      ...imageRoutes({
+        images: this.images,
+        snapshots: this.snapshots,
+        content: { list: () => [] },
+        events: this.#recording,
+        containers: () => this.store.all(),
+        registries: NO_REGISTRIES,
+        architecture: "amd64",
+        helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
+      }),
+      ...registryRoutes({ registries: this.registries }),
+      ...networkRoutes(deps),
+      ...volumeRoutes(deps),
+    ];
     this.#server = createApiServer({
+      observer: { answered: (...told) => this.observer?.answered(...told) },
       version: "1.2.3",
       ready: Promise.resolve(),
       log: NO_LOG,
-      routes: [
-        ...systemRoutes({
-          logging: this.logging,
-          registries: this.registries,
-          store: this.store,
-          images: this.images,
-          snapshots: this.snapshots,
-          volumes: this.volumes,
-          network: deps.network,
-          containers: () => this.store.all(),
-          facts: TEST_FACTS,
-          runtimes: TEST_RUNTIMES,
-          remap: undefined,
-          build: { version: "1.2.3", commit: "abc", builtAt: "", runtime: "bun" },
-          daemon: {
-            id: "test",
-            dataRoot: this.directory,
-            debug: false,
-            labels: [],
-            liveRestore: true,
-            warnings: [],
-          },
-          readHostNames: () => ({
-            hostname: "testhost",
-            operatingSystem: "Test Linux",
-            osVersion: "1",
-            ipv4Forwarding: true,
-          }),
-          countDescriptors: () => 10,
-          events: this.hub,
-        }),
-        ...containerRoutes(deps),
-        ...statsRoutes(deps),
-        ...execRoutes({ ...deps, buildExecProcess: fakeProcess }),
-        ...imageRoutes({
-          images: this.images,
-          snapshots: this.snapshots,
-          content: { list: () => [] },
-          events: this.#recording,
-          containers: () => this.store.all(),
-          registries: NO_REGISTRIES,
-          architecture: "amd64",
-          helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
-        }),
-        ...registryRoutes({ registries: this.registries }),
-        ...networkRoutes(deps),
-        ...volumeRoutes(deps),
-      ],
+      routes: this.routes,
+      gate: more.gate,
+      onQuery: (route, name) => this.#checkQuery(route, name),
     });
   }
 
-  static async start(): Promise<ApiHost> {
-    const host = new ApiHost();
+  #checkQuery(route: string, name: string): void {
+    const operation = OPERATIONS.get(route);
+    if (operation !== undefined && !queryOf(operation).some((known) => known.name === name))
+      this.undocumented.add(`${route}: ${name}`);
+  }
+
+  static async start(more: { readonly gate?: AuthorizationGate } = {}): Promise<ApiHost> {
+    const host = new ApiHost(more);
     const { promise, resolve } = Promise.withResolvers<void>();
     await host.network.predefine();
     host.#server.listen(host.socketPath, resolve);
@@ -330,6 +355,8 @@ export class ApiHost implements AsyncDisposable {
     await promise;
     this.metadata.close();
     rmSync(this.directory, { recursive: true, force: true });
+    if (this.undocumented.size > 0)
+      throw new Error(`openapi/operations.ts does not tell of ${[...this.undocumented].join(", ")}`);
   }
 }
 

@@ -32,6 +32,9 @@ export interface EventBus {
    */
   subscribe(options: SubscribeOptions): AsyncIterable<EventMessage>;
 
+  /** How many since this daemon began. */
+  readonly published: number;
+
   /** NEventsListener of `info`. */
   readonly subscribers: number;
 }

@@ -18,6 +18,10 @@ export class MemoryEventBus implements EventBus {
     this.#first = (history?.last ?? 0) + 1;
   }
 
+  get published(): number {
+    return this.#next() - (this.#history?.last ?? 0) - 1;
+  }
+
   get subscribers(): number {
     return this.#subscriptions.size;
   }

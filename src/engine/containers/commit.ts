@@ -63,7 +63,7 @@ export async function commit(
 function tell(deps: CommitDeps, container: Container, image: Image, request: CommitRequest): void {
   const { reference, comment } = request;
   const name = reference === undefined ? "" : familiarReference(withDefaultTag(parseReference(reference)));
-  if (name !== "") announceImage(deps.events, image.id, "tag", name);
+  if (name !== "") announceImage(deps.events, image.id, "tag", name, image.config?.Labels);
   announce(deps.events, container, "commit", { comment, imageID: image.id, imageRef: name });
 }
 

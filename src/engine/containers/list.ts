@@ -40,7 +40,12 @@ export async function list(deps: ListDeps, request: ListRequest): Promise<readon
     if (!request.size) summaries.push(summary);
     else {
       const { rw, rootFs } = await sizeOf(deps, container, request.signal);
-      summaries.push({ ...summary, SizeRw: rw, SizeRootFs: rootFs });
+      // A size of nothing is left out, as by Go.
+      summaries.push({
+        ...summary,
+        ...(rw === 0 ? {} : { SizeRw: rw }),
+        ...(rootFs === 0 ? {} : { SizeRootFs: rootFs }),
+      });
     }
   }
   return summaries;
@@ -66,7 +71,10 @@ function summarize(deps: ListDeps, container: Container, now: bigint): Container
     Labels: config.Labels ?? {},
     State: state.status,
     Status: statusText(state, now),
-    HostConfig: { NetworkMode: host.NetworkMode },
+    HostConfig: {
+      NetworkMode: host.NetworkMode,
+      ...(host.Annotations === null ? {} : { Annotations: host.Annotations }),
+    },
     NetworkSettings: { Networks: networkSummaries(memberships) },
     Mounts: mountPoints(container),
   };

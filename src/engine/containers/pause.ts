@@ -38,7 +38,7 @@ export async function unpause(deps: PauseDeps, container: Container): Promise<vo
   await deps.locks.run(container.id, async () => {
     const { task, state } = container;
     if (state.status !== "paused" || task === undefined)
-      throw fail("internal", `Container ${container.id} is not paused`);
+      throw fail("conflict", `Container ${container.id} is not paused`);
     await task.resume();
     if (container.task !== task || container.state.status !== "paused") return;
     deps.store.setState(container, { status: nextStatus("paused", "resume"), pausedToCommit: false });

@@ -50,7 +50,8 @@ export async function expireImages(
       reason,
       freesBytes,
     });
-    for (const _ of [...image.tags, ...image.digests]) announceImage(deps.events, id, "untag", id);
+    for (const _ of [...image.tags, ...image.digests])
+      announceImage(deps.events, id, "untag", id, image.config?.Labels);
     await deleteImage(deps, image);
   }
   if (plan.missingBytes > 0)

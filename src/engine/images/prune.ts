@@ -43,7 +43,8 @@ export async function pruneImages(
     if (signal.aborted) break;
     // Others are served between one image and the next.
     if (countUses(deps.containers()).has(image.id)) continue;
-    for (const _ of namesOf(image)) announceImage(deps.events, image.id, "untag", image.id);
+    for (const _ of namesOf(image))
+      announceImage(deps.events, image.id, "untag", image.id, image.config?.Labels);
     deleted.push(...untagged(image), ...(await deleteImage(deps, image)));
   }
   const report = reportOf(deleted, sizes);

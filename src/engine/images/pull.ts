@@ -99,7 +99,7 @@ async function pullOne(
     send({
       status: `WARNING: image with reference ${familiarReference(reference)} was found but its platform (${platformText(image)}) does not match the specified platform (${platformText(wanted)})`,
     });
-  announceImage(events, familiarReference(reference), "pull", familiarName);
+  announceImage(events, familiarReference(reference), "pull", familiarName, image.config?.Labels);
   return !isUpToDate;
 }
 

@@ -152,7 +152,7 @@ function findDamaged(images: Images, reference: string): string | undefined {
 function untag(deps: RemoveImageDeps, image: Image, name: string): readonly ImageDeleteItem[] {
   const before = image.digests.filter((digest) => digest !== name);
   deps.images.untag(name);
-  announceImage(deps.events, image.id, "untag", image.id);
+  announceImage(deps.events, image.id, "untag", image.id, image.config?.Labels);
   const after = new Set(deps.images.resolve(image.id).digests);
   const gone = before.filter((digest) => !after.has(digest) && isSameRepository(digest, name));
   return [name, ...gone].map((text) => ({ Untagged: familiar(text) }));

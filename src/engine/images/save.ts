@@ -17,5 +17,6 @@ export async function* save(
 ): AsyncGenerator<Uint8Array> {
   const selected = deps.images.select(request.names, request.platform);
   yield* deps.images.save(selected, signal);
-  for (const { image } of selected) announceImage(deps.events, image.id, "save", image.id);
+  for (const { image } of selected)
+    announceImage(deps.events, image.id, "save", image.id, image.config?.Labels);
 }

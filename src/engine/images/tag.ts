@@ -16,5 +16,11 @@ export function tagImage(
   // Of a name everything is taken along that it stands for: its target, and its images for other platforms.
   const named = deps.images.name(name);
   deps.images.tag(image, text, named?.images[0]?.id === image.id ? named : undefined);
-  announceImage(deps.events, image.id, "tag", familiarReference(withDefaultTag(parseReference(text))));
+  announceImage(
+    deps.events,
+    image.id,
+    "tag",
+    familiarReference(withDefaultTag(parseReference(text))),
+    image.config?.Labels,
+  );
 }

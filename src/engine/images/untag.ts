@@ -14,6 +14,6 @@ export function untagImage(
   if (name === undefined)
     throw fail("not_found", `No such image: ${familiarReference(parseReference(reference))}`);
   deps.images.untag(name.reference);
-  for (const { id } of name.images) announceImage(deps.events, id, "untag", id);
+  for (const { id, config } of name.images) announceImage(deps.events, id, "untag", id, config?.Labels);
   return [{ Untagged: familiarReference(parseReference(name.reference)) }];
 }

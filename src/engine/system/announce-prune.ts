@@ -6,7 +6,8 @@ import { nowNs } from "../containers/timestamp.ts";
 export function announcePrune(events: EventSink, type: EventMessage["Type"], reclaimedBytes: number): void {
   const timeNano = nowNs();
   events.publish({
-    status: "prune",
+    // As with Docker, the older form is there for containers and images alone.
+    ...(type === "container" || type === "image" ? { status: "prune" } : {}),
     Type: type,
     Action: "prune",
     Actor: { ID: "", Attributes: { reclaimed: String(reclaimedBytes) } },

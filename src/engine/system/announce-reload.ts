@@ -5,6 +5,7 @@ import { nowNs } from "../containers/timestamp.ts";
 export interface ReloadedOptions {
   readonly debug: boolean;
   readonly labels: readonly string[];
+  readonly "authorization-plugins": readonly string[];
   readonly "live-restore": boolean;
   readonly "shutdown-timeout": number;
   readonly "max-concurrent-downloads": number;
@@ -32,6 +33,7 @@ export function announceReload(
         name: engine.name,
         debug: String(options.debug),
         labels: list(options.labels),
+        "authorization-plugins": list(options["authorization-plugins"]),
         "live-restore": String(options["live-restore"]),
         "shutdown-timeout": String(options["shutdown-timeout"]),
         "max-concurrent-downloads": String(options["max-concurrent-downloads"]),

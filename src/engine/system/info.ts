@@ -34,6 +34,8 @@ export interface InfoDeps {
     readonly dataRoot: string;
     readonly debug: boolean;
     readonly labels: readonly string[];
+    /** Names of authorization plugins. */
+    readonly authorization: readonly string[];
     readonly liveRestore: boolean;
     /** What an operator should know about how the engine can be reached. */
     readonly warnings: readonly string[];
@@ -46,7 +48,7 @@ export interface InfoDeps {
 
 export function info(deps: InfoDeps): SystemInfo {
   const { facts, build, daemon } = deps;
-  const { addressPools } = deps.network.options;
+  const { addressPools, firewall } = deps.network.options;
   const registry = deps.registries.settings();
   const containers = [...deps.store.all()];
   const running = containers.filter(
@@ -69,7 +71,7 @@ export function info(deps: InfoDeps): SystemInfo {
     Plugins: {
       Volume: deps.volumes.drivers,
       Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
-      Authorization: null,
+      Authorization: orNull(daemon.authorization),
       Log: LOG_DRIVERS,
     },
     MemoryLimit: has("memory"),
@@ -129,6 +131,7 @@ export function info(deps: InfoDeps): SystemInfo {
       ...(isV1 ? [] : ["name=cgroupns"]),
     ],
     ...(addressPools.length === 0 ? {} : { DefaultAddressPools: poolDocuments(addressPools) }),
+    FirewallBackend: { Driver: firewall.iptables || firewall.ip6tables ? "nftables" : "none" },
     CDISpecDirs: [],
     Warnings: orNull([
       ...daemon.warnings,

@@ -1,9 +1,11 @@
 /**
  * Reading untrusted JSON as Docker does: absent and null are a field's default, unknown fields are ignored, keys match
  * exactly or else by case-folding (Go's decoder). Two keys that differ only in case are refused: which of them counts
- * would depend on the reader. Wrong types are refused with the field's path.
+ * would depend on the reader. Wrong types are refused with the field's path. A `Probe` is read as a document that has
+ * everything: so decoders tell what they read (probe.ts).
  */
 import { fail, type GantryError } from "../../base/errors.ts";
+import { Probe } from "./probe.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -63,8 +65,15 @@ export function emptyMap<T>(): Record<string, T> {
 export class Fields {
   readonly path: string;
   readonly #values = new Map<string, unknown>();
+  readonly #probe: Probe | undefined;
 
   constructor(value: unknown, path: string) {
+    if (value instanceof Probe) {
+      value.is({ type: "object" });
+      this.path = path;
+      this.#probe = value;
+      return;
+    }
     if (!isObject(value)) throw wrongType(path === "" ? "(document)" : path, "an object", value);
     this.path = path;
     for (const key of Object.keys(value)) {
@@ -83,11 +92,12 @@ export class Fields {
 
   /** The raw value; undefined when absent or null. */
   raw(key: string): unknown {
+    if (this.#probe !== undefined) return this.#probe.property(key);
     return this.#values.get(key.toLowerCase()) ?? undefined;
   }
 
   has(key: string): boolean {
-    return this.raw(key) !== undefined;
+    return this.#probe === undefined && this.raw(key) !== undefined;
   }
 
   str(key: string, fallback = ""): string {
@@ -102,6 +112,7 @@ export class Fields {
   boolOrNull(key: string): boolean | null {
     const value = this.raw(key);
     if (value === undefined) return null;
+    if (value instanceof Probe) return value.answer({ type: "boolean" }, false);
     if (typeof value !== "boolean") throw wrongType(this.at(key), "true or false", value);
     return value;
   }
@@ -134,7 +145,10 @@ export class Fields {
   stringsOrOne(key: string): string[] | null {
     const value = this.raw(key);
     if (typeof value === "string") return [value];
-    return this.strings(key);
+    const strings = this.strings(key);
+    if (value instanceof Probe)
+      value.is({ oneOf: [{ type: "array", items: { type: "string" } }, { type: "string" }] });
+    return strings;
   }
 
   /** Keys are the user's: kept as they are, no case-folding. */
@@ -154,6 +168,10 @@ export class Fields {
 
   oneOf<T extends string>(key: string, allowed: readonly T[], message: (value: string) => string): T {
     const value = this.str(key);
+    const [first] = allowed;
+    const raw = this.raw(key);
+    if (raw instanceof Probe && first !== undefined)
+      return raw.answer({ type: "string", enum: allowed }, first);
     for (const candidate of allowed) if (candidate === value) return candidate;
     throw fail("invalid_argument", message(value));
   }
@@ -161,12 +179,14 @@ export class Fields {
 
 export function asString(value: unknown, path: string): string {
   if (value === null) return "";
+  if (value instanceof Probe) return value.answer({ type: "string" }, "");
   if (typeof value !== "string") throw wrongType(path, "a string", value);
   return value;
 }
 
 export function asInt(value: unknown, path: string): number {
   if (value === null) return 0;
+  if (value instanceof Probe) return value.answer({ type: "integer" }, 0);
   if (typeof value !== "number") throw wrongType(path, "an integer", value);
   if (!Number.isSafeInteger(value))
     throw fail("invalid_argument", `invalid JSON: field "${path}" must be an integer of at most 53 bits`);
@@ -174,6 +194,7 @@ export function asInt(value: unknown, path: string): number {
 }
 
 export function asList<T>(value: unknown, path: string, item: (value: unknown, path: string) => T): T[] {
+  if (value instanceof Probe) return value.items((inner) => item(inner, `${path}[]`));
   if (!Array.isArray(value)) throw wrongType(path, "a list", value);
   return value.map((entry: unknown, index) => item(entry, `${path}[${index}]`));
 }
@@ -183,8 +204,12 @@ export function asMap<T>(
   path: string,
   item: (value: unknown, path: string) => T,
 ): Record<string, T> {
-  if (!isObject(value)) throw wrongType(path, "an object", value);
   const map = emptyMap<T>();
+  if (value instanceof Probe) {
+    value.value((inner) => item(inner, `${path}[]`));
+    return map;
+  }
+  if (!isObject(value)) throw wrongType(path, "an object", value);
   for (const [key, entry] of Object.entries(value)) map[key] = item(entry, `${path}["${key}"]`);
   return map;
 }

@@ -127,6 +127,7 @@ export interface SystemInfo {
   readonly SecurityOptions: readonly string[];
   /** Absent = Docker's. */
   readonly DefaultAddressPools?: readonly { readonly Base: string; readonly Size: number }[];
+  readonly FirewallBackend: { readonly Driver: string };
   readonly CDISpecDirs: readonly string[] | null;
   readonly Warnings: readonly string[] | null;
 }
