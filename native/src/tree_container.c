@@ -94,7 +94,8 @@ static int attach_bind (int root, const struct bind *b, const struct view_place 
   return 0;
 }
 
-/* Attaches the root where every host has a directory and nobody here looks, because only there something can be mounted in it. */
+/* Attaches the root where every host has a directory and nobody here looks, because only there something can be mounted
+   in it. */
 static int finish (struct view *v, int tree, bool makes, struct err *e) {
   struct mount_attr attr = { .attr_set = INERT | (v->read_only || !v->writes ? MOUNT_ATTR_RDONLY : 0) };
   if (move_mount (tree, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0)

@@ -129,8 +129,9 @@ static int read_container (int argc, char **argv, char *name, struct err *e) {
     return 1;
   if (root < 0 || tree_sandbox_reader (root, false, e) < 0)
     return -1;
-  int result = is (argv[0], "match") ? tree_match (root, INSIDE, view[used], &o, e)
-                                     : answer (root, INSIDE, view[used], takes ? view[used + 1] : NULL, &r, &o, name, e);
+  const char *path = view[used], *base = takes ? view[used + 1] : NULL;
+  int result = is (argv[0], "match") ? tree_match (root, INSIDE, path, &o, e)
+                                     : answer (root, INSIDE, path, base, &r, &o, name, e);
   output_close (&o);
   return result;
 }
@@ -172,8 +173,8 @@ static int unpack_into (int root, const char *path, const struct request *r, str
   return done;
 }
 
-/* What is made through a mapped mount has to be somebody's there: the host's root is nobody. Capabilities that leaving user 0 takes from
-   the effective set come back with those that the sandbox leaves. */
+/* What is made through a mapped mount has to be somebody's there: the host's root is nobody. Capabilities that leaving
+   user 0 takes from the effective set come back with those that the sandbox leaves. */
 static int act_as_root_of (const struct shift_maps *ids, struct err *e) {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -223,7 +224,8 @@ static int send_path (const char *path, const char *base, char *name, struct err
   return result;
 }
 
-/* receive [--owners] DIRECTORY [FROM TO]: an interrupt is for who sends; here the archive just ends early, and no half of a file stays. */
+/* receive [--owners] DIRECTORY [FROM TO]: an interrupt is for who sends; here the archive just ends early, and no half
+   of a file stays. */
 static int receive (int argc, char **argv, struct apply_result *result, struct err *e) {
   struct input in;
   struct unpack u = { .below = "", .how = OPEN_ACROSS | OPEN_BENEATH, .keeps_kinds = true, .is_own = true };

@@ -129,11 +129,12 @@ static int check_kind (struct unpacking *a, const struct tar_entry *t, struct pl
     return parent == -1 ? -1 : 0;
   if (fstatat (parent, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR (st.st_mode) == (t->type == TAR_DIRECTORY))
     return 0;
-  const char *what = S_ISDIR (st.st_mode) ? "cannot overwrite directory \"%.200s%s%.200s\" with non-directory \"%.200s\""
-                                          : "cannot overwrite non-directory \"%.200s%s%.200s\" with directory \"%.200s\"";
+  bool is_directory = S_ISDIR (st.st_mode);
   const char *name = place_whole (p) + strlen (a->u->below), *shown = a->u->shown;
   name += strspn (name, "/");
-  err_set (e, 0, what, shown, strcmp (shown, "/") == 0 ? "" : "/", name, shown);
+  err_set (e, 0, "cannot overwrite %sdirectory \"%.200s%s%.200s\" with %sdirectory \"%.200s\"",
+           is_directory ? "" : "non-", shown, strcmp (shown, "/") == 0 ? "" : "/", name,
+           is_directory ? "non-" : "", shown);
   place_split (p);
   return -1;
 }

@@ -186,6 +186,17 @@ describe("EngineClient", () => {
     expect(urls.filter((url) => url === "/v1.45/info")).toHaveLength(3);
   });
 
+  test("knows the engine's version before it asks with HEAD, whose answer could not tell it", async () => {
+    const { path } = await serve((request, response) => {
+      if (request.url?.startsWith("/v1.51/") === true) {
+        response.writeHead(400, { "Content-Type": "application/json" });
+        response.end('{"message":"client version 1.51 is too new. Maximum supported API version is 1.45"}');
+      } else response.end();
+    });
+    const response = await clientOf(path).run({ method: "HEAD", path: "/containers/c/archive" });
+    expect(response.status).toBe(200);
+  });
+
   test("does not fall back from a version that the user chose", async () => {
     const { path } = await serve((_, response) => {
       response.writeHead(400, { "Content-Type": "application/json" });

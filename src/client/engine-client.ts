@@ -85,8 +85,9 @@ export class EngineClient {
 
   /** Makes a call and reads the head of its answer. Throws ResponseError for any status from 400 on. */
   async call(request: EngineRequest): Promise<HttpResponse> {
-    if (request.upload !== undefined && !this.#versionKnown)
-      await this.drain(await this.call({ method: "GET", path: "/_ping" }));
+    // A body cannot be sent twice, and the answer to a HEAD cannot say that another version is wanted.
+    const isOnce = request.upload !== undefined || request.method === "HEAD";
+    if (isOnce && !this.#versionKnown) await this.drain(await this.call({ method: "GET", path: "/_ping" }));
     const { response } = await this.#send(request, new Map());
     return response;
   }
