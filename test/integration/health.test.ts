@@ -1,5 +1,6 @@
 /** Health checks and restart policies on real processes; what needs no kernel is in src/api/routes/health.test.ts. */
 import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { engineSuite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
 
@@ -169,5 +170,27 @@ engineSuite("health checks", {}, (engine) => {
           (restarts ? "running 1" : "exited 0"),
       );
     }
+  });
+
+  test("what ended while there was no daemon is started again as its policy says", async () => {
+    const script = "test -e /up || { touch /up; exec sleep 1; }; exec sleep 1000";
+    const ids = new Map<string, string>();
+    for (const policy of ["no", "always", "unless-stopped", "on-failure"])
+      ids.set(policy, await run(`--restart ${policy}`, "sh", "-c", script));
+    for (const policy of ["always", "unless-stopped"]) {
+      const id = await run(`--restart ${policy} --stop-signal KILL`, "sleep", "1000");
+      await ok("stop", id);
+      ids.set(`${policy}, stopped`, id);
+    }
+    const pids = await Promise.all([...ids.values()].map((id) => inspect(id, "{{.State.Pid}}")));
+    await engine().kill9();
+    await until("all to end", () => pids.every((pid) => pid === "0" || !existsSync(`/proc/${pid}`)));
+    await engine().launch();
+    const found = (name: string) => inspect(ids.get(name) ?? "", "{{.State.Status}} {{.State.ExitCode}}");
+    for (const name of ["always", "unless-stopped", "always, stopped"])
+      await until(name, async () => (await found(name)) === "running 0");
+    expect(await found("no")).toBe("exited 0");
+    expect(await found("on-failure")).toBe("exited 0");
+    expect(await found("unless-stopped, stopped")).toBe("exited 137");
   });
 });

@@ -45,6 +45,13 @@ test("what does not fit together is refused before anybody is asked", async () =
   }
 });
 
+test("flags of engines on windows are refused by name", async () => {
+  const { status, err, body } = await create("--cpu-count 1 --io-maxiops 2");
+  expect([status, body]).toEqual([1, {}]);
+  expect(err).toContain('"--cpu-count" is only supported on a Docker daemon running on windows');
+  expect(err).toContain('"--io-maxiops" is only supported');
+});
+
 test("an ID file that is there, and one whose directory is not, end create with status 1", async () => {
   const directory = mkdtempSync(join(tmpdir(), "gantry-cid-"));
   try {

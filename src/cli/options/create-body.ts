@@ -1,6 +1,7 @@
 /** From the flags of `run` and `create` to the body of `POST /containers/create`, field for field as Docker's CLI sends it. */
 import { readSmallFile } from "../../base/bun-stdio.ts";
 import { type Fields, text } from "../../client/fields.ts";
+import { Exit } from "../exit.ts";
 import type { ContainerFlags } from "./container-flags.ts";
 import { cdiRequest, isCdiDevice, parseDevice } from "./devices.ts";
 import { readEnvironment, readLabels } from "./environment.ts";
@@ -44,6 +45,7 @@ function marks(names: Iterable<string>): Record<string, object> {
 /** Throws an Error with Docker's words for values that do not fit together. */
 export async function createBody(input: CreateInput): Promise<CreateBody> {
   const { flags } = input;
+  refuseForeignFlags(flags);
   checkModes(flags);
   const ports = publishedPorts(flags);
   const volumes = parseVolumes(flags.volume.value, input.workingDirectory);
@@ -100,6 +102,18 @@ function attachedStreams(
     AttachStdout: asked.includes("stdout"),
     AttachStderr: asked.includes("stderr"),
   };
+}
+
+/** Flags that only engines on another system have, in the words of Docker's CLI. */
+function refuseForeignFlags(flags: ContainerFlags): void {
+  const { cpuCount, cpuPercent, ioMaxBandwidth, ioMaxIops } = flags;
+  const wrongs = [cpuCount, cpuPercent, ioMaxBandwidth, ioMaxIops]
+    .filter(({ changed }) => changed)
+    .map(
+      ({ name }) =>
+        `"--${name}" is only supported on a Docker daemon running on windows, but the Docker daemon is running on linux`,
+    );
+  if (wrongs.length > 0) throw new Exit(1, wrongs.join("\n"));
 }
 
 function checkModes(flags: ContainerFlags): void {
