@@ -163,7 +163,8 @@ function namesText(row: Fields, truncate: boolean): string {
 }
 
 function labelsText(row: Fields): string {
-  return [...textMap(row, "Labels")].map(([name, value]) => `${name}=${value}`).join(",");
+  const labels = [...textMap(row, "Labels")].map(([name, value]) => `${name}=${value}`);
+  return labels.sort().join(",");
 }
 
 function mountsText(row: Fields, truncate: boolean): string {

@@ -4,7 +4,7 @@ import { TemplateError } from "./template-error.ts";
 import { callFunction, isTrue } from "./template-functions.ts";
 import type { Node, Operand, Pipe, Place } from "./template-parse.ts";
 import { printValue } from "./template-print.ts";
-import { isOpenMap, isRecord } from "./template-value.ts";
+import { isOpenMap, isRecord, ownName } from "./template-value.ts";
 
 export interface EvaluateOptions {
   readonly name: string;
@@ -219,7 +219,13 @@ class Run {
 
   #fields(start: unknown, names: readonly string[], place: Place): unknown {
     let value = start;
-    for (const name of names) value = this.#field(value, name, place);
+    // Go names the place where a chain of fields begins, behind the first name.
+    const chain = { ...place, column: place.column + chainStart(place.source) };
+    for (const [at, name] of names.entries()) {
+      const next = isRecord(value) ? names[at + 1] : undefined;
+      value = this.#field(value, name, names.length > 1 ? chain : place);
+      if (next !== undefined) throw this.#fail(chain, `can't evaluate field ${next} in type string`);
+    }
     return value;
   }
 
@@ -231,7 +237,8 @@ class Run {
       throw this.#fail(place, `can't evaluate field ${name} in type ${owner.typeName}`);
     }
     if (isFields(owner)) {
-      if (Object.hasOwn(owner, name)) return owner[name];
+      const own = ownName(owner, name);
+      if (own !== undefined) return owner[own];
       if (isOpenMap(owner)) return undefined;
       throw this.#fail(place, `map has no entry for key ${JSON.stringify(name)}`);
     }
@@ -239,6 +246,10 @@ class Run {
       throw this.#fail(place, `nil pointer evaluating interface {}.${name}`);
     throw this.#fail(place, `can't evaluate field ${name} in type interface {}`);
   }
+}
+
+function chainStart(source: string): number {
+  return Math.max(0, source.indexOf(".", 1));
 }
 
 /** Lists and maps of the engine's documents that may be null; Go prints those without their type's name as empty ones. */

@@ -3,6 +3,15 @@ import { isFields } from "../../client/fields.ts";
 import { goJson, goQuote } from "./text.ts";
 import { isRecord } from "./template-value.ts";
 
+/** Documents that Docker's templates print by the order of their fields, not as maps: published ports and mounts. */
+const STRUCTS = [
+  { marks: ["HostIp", "HostPort"], names: ["HostIp", "HostPort"] },
+  {
+    marks: ["Type", "Destination", "RW", "Propagation"],
+    names: ["Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation"],
+  },
+] as const;
+
 export function printValue(value: unknown): string {
   if (value === undefined) return "<no value>";
   if (value === null) return "<nil>";
@@ -12,6 +21,9 @@ export function printValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(printValue).join(" ")}]`;
   if (isRecord(value)) return `{${[...value.fields.values()].map((field) => field()).join(" ")}}`;
   if (isFields(value)) {
+    const struct = STRUCTS.find(({ marks }) => marks.every((name) => Object.hasOwn(value, name)));
+    if (struct !== undefined)
+      return `{${struct.names.map((name) => printValue(value[name] ?? "")).join(" ")}}`;
     const keys = Object.keys(value).sort();
     return `map[${keys.map((key) => `${key}:${printValue(value[key])}`).join(" ")}]`;
   }

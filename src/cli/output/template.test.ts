@@ -83,7 +83,7 @@ const FAILING: [string, string][] = [
   ],
   [
     "{{.Config.Image.Foo}}",
-    'execute: template: :1:2: executing "" at <.Config.Image.Foo>: can\'t evaluate field Foo in type interface {}',
+    'execute: template: :1:9: executing "" at <.Config.Image.Foo>: can\'t evaluate field Foo in type interface {}',
   ],
   ["{{", "parse: template: :1: unclosed action"],
   ["{{.A", "parse: template: :1: unclosed action"],
@@ -99,6 +99,23 @@ const FAILING: [string, string][] = [
   ["{{break}}", "parse: template: :1: {{break}} outside {{range}}"],
   ['{{"a}}', "parse: template: :1: unclosed action"],
 ];
+
+test("fields answer to Go's names, too, and ports and mounts print as Go's structs", () => {
+  const document = {
+    Id: "0e9f",
+    ApiVersion: "1.51",
+    Ports: { "80/tcp": [{ HostIp: "::", HostPort: "8080" }] },
+    Mounts: [{ Type: "bind", Source: "/a", Destination: "/b", Mode: "", RW: true, Propagation: "rprivate" }],
+    Other: { Type: "x", More: 1 },
+  };
+  expect(render("{{.ID}} {{.Id}} {{.APIVersion}} {{.Ports}}", document)).toBe(
+    "0e9f 0e9f 1.51 map[80/tcp:[{:: 8080}]]",
+  );
+  expect(render('{{(index (index .Ports "80/tcp") 0).HostIP}}', document)).toBe("::");
+  expect(render("{{.Mounts}} {{.Other}}", document)).toBe(
+    "[{bind  /a /b   true rprivate}] map[More:1 Type:x]",
+  );
+});
 
 describe("templates", () => {
   for (const [source, expected] of [...GOLDEN, ...FAILING])
@@ -120,6 +137,9 @@ describe("templates", () => {
     expect(render("{{json .}}", row)).toBe('{"ID":"0e9f","Names":"web"}');
     expect(render("{{.Foo}}", row)).toBe(
       'execute: template: :1:2: executing "" at <.Foo>: can\'t evaluate field Foo in type *formatter.ContainerContext',
+    );
+    expect(render("{{.ID.Foo}}", row)).toBe(
+      'execute: template: :1:5: executing "" at <.ID.Foo>: can\'t evaluate field Foo in type string',
     );
     expect(compileTemplate("{{upper .Names}}\t{{.ID}}", "").header(row)).toBe("web\t0e9f");
   });

@@ -1,3 +1,4 @@
+import { COMMIT } from "../../base/version.ts";
 import { CLIENT_API_VERSION } from "../../client/engine-client.ts";
 import { child, children, type Fields, fieldsOf, text, textMap } from "../../client/fields.ts";
 import type { Cli } from "../cli.ts";
@@ -31,17 +32,24 @@ async function showVersion(cli: Cli, format: string): Promise<number> {
   const client = clientVersion(cli, apiVersion, await currentContextName(cli));
   if (format === "") await cli.out.write(plainText(versionText(client, server)));
   else {
-    const document = fromPairs<unknown>([
-      ["Client", client],
-      ["Server", server ?? null],
-    ]);
-    if (format === "json") await cli.print(goJson(document));
-    else await printDocument(cli, format, document);
+    const document = (shown: Fields | undefined): Record<string, unknown> =>
+      fromPairs<unknown>([
+        ["Client", client],
+        ["Server", shown ?? null],
+      ]);
+    if (format === "json") await cli.print(goJson(document(server)));
+    else
+      await printDocument(cli, format, document(server === undefined ? undefined : { ...UNSAID, ...server }));
   }
   if (failure === undefined) return 0;
   await cli.warn(describe(failure));
   return 1;
 }
+
+/** What a document leaves out when it is false, and a template may ask for. */
+const UNSAID: Fields = { Experimental: false };
+const RUNTIME =
+  process.versions.bun === undefined ? `node${process.versions.node}` : `bun${process.versions.bun}`;
 
 const ARCHITECTURES: ReadonlyMap<string, string> = new Map([
   ["x64", "amd64"],
@@ -53,6 +61,8 @@ function clientVersion(cli: Cli, apiVersion: string, context: string): Record<st
     ["Version", cli.invocation.version],
     ["ApiVersion", apiVersion],
     ["DefaultAPIVersion", CLIENT_API_VERSION],
+    ["GitCommit", COMMIT],
+    ["GoVersion", RUNTIME],
     ["Os", process.platform],
     ["Arch", ARCHITECTURES.get(process.arch) ?? process.arch],
     ["Context", context],

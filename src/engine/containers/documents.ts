@@ -2,12 +2,14 @@
 import type { ContainerConfig, HostConfig, MountPoint } from "../../specs/engine/container.ts";
 import { healthConfigDocument } from "../../specs/engine/health.encode.ts";
 import type { Container } from "./container.ts";
+import { sortedMap } from "../networks/sorted-map.ts";
 
 /** ContainerConfig without the fields that Docker leaves out when they are empty. */
 export function configDocument(config: ContainerConfig): Readonly<Record<string, unknown>> {
   const { ExposedPorts, Healthcheck, NetworkDisabled, StopSignal, StopTimeout, Shell, ...always } = config;
   return {
     ...always,
+    Labels: sortedMap(Object.entries(config.Labels ?? {})),
     ...(isEmpty(ExposedPorts) ? {} : { ExposedPorts }),
     ...(Healthcheck === null ? {} : { Healthcheck: healthConfigDocument(Healthcheck) }),
     ...(NetworkDisabled ? { NetworkDisabled } : {}),

@@ -10,6 +10,7 @@ import { countsAsRunning } from "./state.ts";
 import { statusText } from "./status-text.ts";
 import type { ContainerStore } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
+import { sortedMap } from "../networks/sorted-map.ts";
 
 export interface ListDeps extends Pick<InspectDeps, "images" | "snapshots" | "network"> {
   readonly store: ContainerStore;
@@ -68,7 +69,7 @@ function summarize(deps: ListDeps, container: Container, now: bigint): Container
     Command: [path, ...args.map(quoteArgument)].join(" "),
     Created: Number(record.createdNs / 1_000_000_000n),
     Ports: portSummaries(endpoints),
-    Labels: config.Labels ?? {},
+    Labels: sortedMap(Object.entries(config.Labels ?? {})),
     State: state.status,
     Status: statusText(state, now),
     HostConfig: {
