@@ -52,10 +52,7 @@ function operationOf(method: string, pattern: string): Json {
   ];
   const body = operation === undefined ? undefined : requestBody(route, operation);
   return {
-    operationId: `${method} ${pattern}`
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]+/g, "_")
-      .replace(/_$/, ""),
+    operationId: `${method} ${pattern}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_"),
     ...(operation === undefined ? {} : { summary: operation.summary }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: body }),

@@ -178,6 +178,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ],
   ["DELETE /images/*name", { summary: "Remove it", query: "force:boolean,platforms[]" }],
 
+  ["GET /networks/", { summary: "List networks", query: "filters" }],
   ["GET /networks", { summary: "List networks", query: "filters" }],
   ["POST /networks/create", { summary: "Create a network", decode: decodeNetworkCreate, status: 201 }],
   ["POST /networks/prune", { summary: "Delete networks that nobody uses", query: "filters,dry-run:boolean" }],

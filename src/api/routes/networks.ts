@@ -15,13 +15,15 @@ export type NetworkRouteDeps = ConnectDeps;
 
 export function networkRoutes(deps: NetworkRouteDeps): readonly Route[] {
   return [
-    {
-      method: "GET",
-      pattern: "/networks",
-      handler: ({ query, reply }) => {
-        reply.json(200, listNetworks(deps, decodeFilters(query.str("filters"), NETWORK_FILTERS)));
-      },
-    },
+    // Some clients end the path with a slash, which Docker takes.
+    ...["/networks", "/networks/"].map(
+      (pattern): Route => ({
+        method: "GET",
+        pattern,
+        handler: ({ query, reply }) =>
+          reply.json(200, listNetworks(deps, decodeFilters(query.str("filters"), NETWORK_FILTERS))),
+      }),
+    ),
     {
       method: "POST",
       pattern: "/networks/create",

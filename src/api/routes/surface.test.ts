@@ -31,6 +31,12 @@ test("OPTIONS is answered wherever it asks", async () => {
   expect([answer.status, answer.text, answer.headers["api-version"]]).toEqual([200, "", "1.51"]);
 });
 
+test("the list of networks may be asked for with a slash at its end, other lists not", async () => {
+  const { text } = await host.call("GET", "/networks");
+  expect((await host.call("GET", "/v1.40/networks/")).text).toBe(text);
+  expect((await host.call("GET", "/info/")).status).toBe(404);
+});
+
 test("events cannot end before they begin", async () => {
   const answer = await host.call("GET", "/events?since=20&until=10");
   expect([answer.status, answer.json]).toEqual([
