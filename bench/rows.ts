@@ -104,7 +104,7 @@ export const ROWS: readonly Row[] = [
     after: "$CLI rm -f c0 >/dev/null",
     command: "$CLI stats --no-stream >/dev/null",
     rounds: 5,
-    podman: true,
+    podman: false,
   },
   {
     name: "ps, empty",

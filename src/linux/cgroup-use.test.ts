@@ -53,6 +53,13 @@ test("readCgroupUse() reads each file of v1 in the hierarchy of its controller",
   });
 });
 
+test("readCgroupUse() does not take a parent of that name for a hierarchy", async () => {
+  const dirs = ["memory", "pids", "freezer", "cpu"].map((name) =>
+    group(`${name}/pids`, { "cgroup.procs": "7\n", "pids.current": name === "pids" ? "3\n" : "99\n" }),
+  );
+  expect((await readCgroupUse(dirs))?.pids.current).toBe(3n);
+});
+
 test("readCgroupUse() knows v2 by its files, and how often memory ran out", async () => {
   const dir = group("unified", {
     "cgroup.controllers": "cpu memory\n",

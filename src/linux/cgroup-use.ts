@@ -31,7 +31,7 @@ export async function readCgroupUse(dirs: readonly string[]): Promise<CgroupSamp
     const events = parseCounters(readNow(first, "memory.events"));
     return { ...use, version: 2, outOfMemory: events.get("oom") ?? 0n };
   }
-  const hierarchies = new Map(dirs.flatMap((dir) => controllersOf(dir).map((name) => [name, dir])));
+  const hierarchies = hierarchiesOf(dirs);
   const own = [...hierarchies].find(([, dir]) => readNow(dir, "cgroup.procs") !== undefined);
   if (own === undefined) return undefined;
   const use = await useV1((name) => {
@@ -41,12 +41,23 @@ export async function readCgroupUse(dirs: readonly string[]): Promise<CgroupSamp
   return { ...use, version: 1, outOfMemory: 0n };
 }
 
-/** "/sys/fs/cgroup/cpu,cpuacct/gantry/ID" → cpu, cpuacct */
-function controllersOf(dir: string): readonly string[] {
-  return dir
-    .split("/")
-    .flatMap((part) => part.split(","))
-    .filter((part) => CONTROLLERS.has(part));
+/**
+ * The directory of each controller: "/sys/fs/cgroup/cpu,cpuacct/gantry/ID" has cpu and cpuacct. What all paths end in is the
+ * cgroup's own, whatever its parts are called.
+ */
+function hierarchiesOf(dirs: readonly string[]): ReadonlyMap<string, string> {
+  const paths = dirs.map((dir) => dir.split("/"));
+  const isShared = (fromEnd: number): boolean =>
+    paths.every((parts) => parts.length > fromEnd && parts.at(-fromEnd) === paths[0]?.at(-fromEnd));
+  let shared = 0;
+  if (dirs.length > 1) while (isShared(shared + 1)) shared++;
+  const hierarchies = new Map<string, string>();
+  for (const [at, parts] of paths.entries()) {
+    const names = dirs.length > 1 ? [parts.at(-shared - 1) ?? ""] : parts;
+    for (const name of names.flatMap((part) => part.split(",")))
+      if (CONTROLLERS.has(name)) hierarchies.set(name, dirs[at] ?? "");
+  }
+  return hierarchies;
 }
 
 const CONTROLLERS: ReadonlySet<string> = new Set(["cpu", "cpuacct", "memory", "pids", "blkio"]);
