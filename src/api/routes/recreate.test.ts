@@ -125,6 +125,24 @@ describe("recreate", () => {
     expect(host.tasks.only().id).toBe(old);
   });
 
+  test("keeps the volumes of the old container, and leaves none of a new one that could not start", async () => {
+    host.images.add("more", { Cmd: ["run"], Volumes: { "/extra": {} } });
+    await started("web", { Volumes: { "/data": {} } });
+    const volumes = (): string[] => host.volumes.all().map(({ name }) => name);
+    const [data = ""] = volumes();
+    host.tasks.failures.push(new Error("no room"));
+    expect(await recreate("web", { Image: "more" })).toMatchObject({ status: 500 });
+    await host.volumes.settled();
+    expect(volumes()).toEqual([data]);
+    expect(await recreate("web", { Image: "more" })).toMatchObject({ status: 201 });
+    const mounted = host.store.find("web").mounts.map(({ mount }) => [mount.destination, volumes().length]);
+    expect(mounted).toEqual([
+      ["/data", 2],
+      ["/extra", 2],
+    ]);
+    expect(volumes()).toContain(data);
+  });
+
   test("says so when the old one cannot be put back either, and keeps it", async () => {
     const old = await started("web");
     host.tasks.failures.push(new Error("no room"), new Error("still none"));

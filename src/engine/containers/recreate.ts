@@ -163,7 +163,7 @@ async function takeBack(deps: RecreateDeps, next: Container): Promise<void> {
   try {
     if (replaces.wasRunning && !countsAsRunning(old.state.status)) await start(deps, old);
   } finally {
-    await remove(deps, next, { force: true, volumes: false });
+    await remove(deps, next, { force: true, volumes: true });
   }
 }
 
