@@ -17,7 +17,7 @@
 enum { MAX_BINDS = 256, NO_VIEW = -2 };
 
 struct bind {
-  const char *source, *target;
+  const char *source, *beneath, *target; /* `beneath` is what of a directory is meant; NULL = all */
   bool read_only;
   int tree; /* owned, attached nowhere */
 };
@@ -54,11 +54,21 @@ static int open_process (const char *number, bool writes, struct err *e) {
 
 /* ---- of a container that does not run ---- */
 
+/* As a start has it: what lies beneath a source may have been written by containers. */
+static int clone_source (const struct bind *b) {
+  unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
+  if (b->beneath == NULL)
+    return open_tree (AT_FDCWD, b->source, flags);
+  auto_fd source = open (b->source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  auto_fd part = source < 0 ? -1 : inroot_open_beneath (source, b->beneath);
+  return part < 0 ? -1 : open_tree (part, "", flags | AT_EMPTY_PATH);
+}
+
 static int clone_bind (struct view *v, struct bind *b, struct view_place *place, struct err *e) {
   struct stat st;
   bool is_closed = b->read_only || !v->writes;
   struct mount_attr attr = { .attr_set = INERT | (is_closed ? MOUNT_ATTR_RDONLY : 0) };
-  b->tree = open_tree (AT_FDCWD, b->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  b->tree = clone_source (b);
   if (b->tree < 0 || fstat (b->tree, &st) < 0)
     return err_set (e, errno, "cannot bind \"%.300s\"", b->source);
   if (mount_setattr (b->tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0)
@@ -143,8 +153,12 @@ static int take_options (struct view *v, int argc, char **argv) {
       used++;
     } else if (is (w[0], "--bind") && argc - used >= 4 && v->bind_count < MAX_BINDS && w[1][0] == '/' &&
                w[2][0] == '/') {
-      v->binds[v->bind_count++] = (struct bind){ w[1], w[2], is (w[3], "ro"), -1 };
+      v->binds[v->bind_count++] = (struct bind){ w[1], NULL, w[2], is (w[3], "ro"), -1 };
       used += 4;
+    } else if (is (w[0], "--bind-part") && argc - used >= 5 && v->bind_count < MAX_BINDS && w[1][0] == '/' &&
+               w[3][0] == '/') {
+      v->binds[v->bind_count++] = (struct bind){ w[1], w[2], w[3], is (w[4], "ro"), -1 };
+      used += 5;
     } else {
       return -1;
     }

@@ -5,7 +5,8 @@
  *     writable UPPER WORK LAYER...  the same, to be written to: nobody else may use UPPER meanwhile
  *     plain DIR                     the same of a single directory
  *
- * In front of the latter three, as often as need be: "--bind SOURCE TARGET ro|rw" mounts a directory or file of the host's, and
+ * In front of the latter three, as often as need be: "--bind SOURCE TARGET ro|rw" mounts a directory or file of the host's,
+ * "--bind-part SOURCE PART TARGET ro|rw" only what of the directory is at the relative path PART, and
  * "--read-only" makes the root so. All of it is a mount namespace of this process's own: nothing stays when it ends, and what the
  * container mounts meanwhile is not seen.
  */

@@ -5,6 +5,7 @@ import { PipedChild } from "../base/piped-child.ts";
 import type {
   ContainerFiles,
   ContainerTree,
+  HostBind,
   PathAnswer,
   PathFacts,
   PutOptions,
@@ -33,16 +34,16 @@ export function containerFiles(shim: string): ContainerFiles {
   };
 }
 
+function bindWords({ source, beneath, destination, readOnly }: HostBind): readonly string[] {
+  const front = beneath === undefined ? ["--bind", source] : ["--bind-part", source, beneath];
+  return [...front, destination, readOnly ? "ro" : "rw"];
+}
+
 /** Who only reads has the writable layer as the topmost of all. */
 export function viewWords(tree: ContainerTree, writes: boolean): readonly string[] {
   if (tree.kind === "process") return ["process", String(tree.pid), "--"];
   const { root, binds, readOnly } = tree;
-  const words = binds.flatMap((bind) => [
-    "--bind",
-    bind.source,
-    bind.destination,
-    bind.readOnly ? "ro" : "rw",
-  ]);
+  const words = binds.flatMap(bindWords);
   if (readOnly) words.push("--read-only");
   if ("directory" in root) return [...words, "plain", root.directory, "--"];
   const { layers, upper, work } = root;

@@ -22,7 +22,7 @@ import { TarBuilder } from "../../test/support/tar-builder.ts";
 import { isCategory, messageOf } from "../base/errors.ts";
 import { PipedChild } from "../base/piped-child.ts";
 import { containerFiles, decodeAnswer, viewWords } from "./container-files-child.ts";
-import type { ContainerTree, PathAnswer, PathFacts } from "./container-files.ts";
+import type { ContainerTree, HostBind, PathAnswer, PathFacts } from "./container-files.ts";
 
 const files = containerFiles(NATIVE_PATHS.shim);
 const signal = new AbortController().signal;
@@ -39,7 +39,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(work, { recursive: true, force: true }));
 
-const plain = (binds: readonly { source: string; destination: string; readOnly: boolean }[] = []) =>
+const plain = (binds: readonly HostBind[] = []) =>
   ({ kind: "stopped", root: { directory: root }, readOnly: false, binds }) as const;
 
 async function* one(archive: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -139,6 +139,19 @@ describeWith("the files of a container", ["root", "native"], () => {
     await putInto(tree, "/", new TarBuilder().file("top", "y").end());
     expect(readFileSync(join(work, "volume", "new"), "utf8")).toBe("x");
     expect(readFileSync(join(work, "upper", "top"), "utf8")).toBe("y");
+  });
+
+  test("have a part of a directory, which no link leads out of", async () => {
+    mkdirSync(join(work, "volume", "part"));
+    writeFileSync(join(work, "volume", "part", "v"), "");
+    symlinkSync("part", join(work, "volume", "inside"));
+    symlinkSync("../../root", join(work, "volume", "outside"));
+    const source = join(work, "volume");
+    const part = (beneath: string) => plain([{ source, beneath, destination: "/p", readOnly: true }]);
+    for (const beneath of ["part", "inside"])
+      expect(await list(part(beneath), "/p", "p")).toEqual(["p/", "p/v"]);
+    const says = await files.look(part("outside"), "/p", signal).then(String, messageOf);
+    expect(says).toContain(`cannot bind "${source}"`);
   });
 
   test("cannot be written to where they are read-only", async () => {

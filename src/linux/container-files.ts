@@ -15,6 +15,8 @@ export interface HostBind {
   readonly source: string;
   readonly destination: string;
   readonly readOnly: boolean;
+  /** What of the source is mounted, a relative path; links do not lead out of the source. */
+  readonly beneath?: string | undefined;
 }
 
 /** Where a container's files are. */

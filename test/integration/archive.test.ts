@@ -103,6 +103,37 @@ engineSuite("cp", {}, (engine) => {
     expect(await sh(id, "cat /root/paused /root/stopped")).toBe("oneone");
   });
 
+  test("volumes are there, whole or in part, whether the container runs or not", async () => {
+    const here = directory();
+    writeFileSync(join(here, "f"), "one");
+    await engine().ok(["volume", "create", "vol"]);
+    const seed = [
+      "run",
+      "--rm",
+      ...NONE,
+      "-v",
+      "vol:/v",
+      "busybox",
+      "sh",
+      "-c",
+      "mkdir /v/part; echo in > /v/part/f",
+    ];
+    await engine().ok(seed);
+    const part = "type=volume,src=vol,dst=/part,volume-subpath=part";
+    const create = ["create", ...NONE, "-v", "vol:/whole", "--mount", part, "busybox", "sleep", "1000"];
+    const id = await engine().ok(create);
+    const check = async (name: string): Promise<void> => {
+      await cp(join(here, "f"), `${id}:/whole/part/${name}`);
+      await cp(`${id}:/part/${name}`, join(here, name));
+      expect(readFileSync(join(here, name), "utf8")).toBe("one");
+    };
+    await check("created");
+    await engine().ok(["start", id]);
+    await check("running");
+    await engine().ok(["rm", "-f", id]);
+    await engine().ok(["volume", "rm", "vol"]);
+  });
+
   test("the stock client sees what it is used to", async () => {
     const here = directory();
     mkdirSync(join(here, "d", "sub"), { recursive: true });

@@ -1,7 +1,6 @@
 /** Where the files of a container are to who comes from outside, whether it runs or not. */
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { fail } from "../../base/errors.ts";
 import type { RootfsMount, Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Volumes } from "../../core/volumes/volumes.ts";
 import type { ContainerTree, HostBind } from "../../linux/container-files.ts";
@@ -77,12 +76,7 @@ async function mountsOf(
   return resolved.flatMap((mount) => {
     if (mount.kind !== "bind") return [];
     const { source, destination, readOnly, beneath } = mount;
-    if (beneath !== undefined)
-      throw fail(
-        "not_implemented",
-        `a container with a part of a volume on "${destination}" cannot be looked into while it does not run`,
-      );
-    return [{ source, destination, readOnly }];
+    return [{ source, destination, readOnly, beneath }];
   });
 }
 
