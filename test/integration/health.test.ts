@@ -37,7 +37,7 @@ engineSuite("health checks", {}, (engine) => {
       "--since",
       since,
       "--until",
-      (Date.now() / 1000 + 1).toFixed(3),
+      (Date.now() / 1000 + 0.1).toFixed(3),
       "--format",
       "{{.Action}}",
     );
