@@ -95,6 +95,15 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ],
   ["POST /containers/:id/wait", { summary: "Wait for its end", query: "condition" }],
   [
+    "GET /containers/:id/attach/ws",
+    {
+      summary: "Join its streams by WebSocket",
+      query: "detachKeys,stream:boolean,stdin:boolean,stdout:boolean,stderr:boolean,logs:boolean",
+      status: 101,
+      type: STREAM,
+    },
+  ],
+  [
     "POST /containers/:id/attach",
     {
       summary: "Join its streams",
