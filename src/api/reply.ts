@@ -2,9 +2,12 @@
  * Answers. `PlainReply` answers through the HTTP server; `UpgradeReply` owns the raw connection of a request that asked
  * for `Upgrade: tcp`, and can either turn it into a byte stream or still answer in plain HTTP.
  */
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { type Duplex, Readable, type Writable } from "node:stream";
+import { fail } from "../base/errors.ts";
 import { errorBody, statusOf } from "./errors.ts";
+import { webSocketStream } from "./streams/web-socket.ts";
+import { acceptKey } from "./streams/web-socket-frames.ts";
 import { API_VERSION } from "./version.ts";
 
 export type Headers = Readonly<Record<string, string>>;
@@ -32,6 +35,8 @@ export interface Reply {
   stream(status: number, headers: Headers): Writable;
   /** Turns the connection into a byte stream: after `101 UPGRADED` if the client asked for it, else after `200 OK`. */
   hijack(contentType: string): ByteStream;
+  /** The same for clients that asked for a WebSocket; `opcode` is that of our messages. Throws `invalid_argument`. */
+  webSocket(opcode: number): ByteStream;
   error(error: unknown): void;
 }
 
@@ -127,6 +132,10 @@ export class PlainReply implements Reply {
     return { input: response.req.readableEnded ? Readable.from([]) : response.req, output };
   }
 
+  webSocket(): never {
+    throw fail("invalid_argument", "the request is no WebSocket handshake");
+  }
+
   error(error: unknown): void {
     if (this.begun) {
       this.#response.destroy();
@@ -155,10 +164,12 @@ export class UpgradeReply implements Reply {
   readonly #socket: Duplex;
   readonly #banner: Banner;
   readonly #disconnect = new DisconnectSignal();
+  readonly #headers: IncomingHttpHeaders;
   #status = 0;
 
   /** `head`: bytes of the stream that came with the request. */
-  constructor(socket: Duplex, head: Buffer, banner: Banner) {
+  constructor(request: Pick<IncomingMessage, "headers">, socket: Duplex, head: Buffer, banner: Banner) {
+    this.#headers = request.headers;
     this.#socket = socket;
     this.#banner = banner;
     if (head.length > 0) socket.unshift(head);
@@ -214,6 +225,19 @@ export class UpgradeReply implements Reply {
   hijack(contentType: string): ByteStream {
     this.#head(101, "UPGRADED", { "Content-Type": contentType, Connection: "Upgrade", Upgrade: "tcp" });
     return { input: this.#socket, output: this.#socket };
+  }
+
+  webSocket(opcode: number): ByteStream {
+    const { upgrade = "", "sec-websocket-key": key = "", "sec-websocket-version": version } = this.#headers;
+    if (upgrade.toLowerCase() !== "websocket" || version !== "13")
+      throw fail("invalid_argument", "the request is no WebSocket handshake");
+    const accept = acceptKey(key);
+    this.#head(101, "Switching Protocols", {
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Accept": accept,
+    });
+    return webSocketStream(this.#socket, opcode);
   }
 
   error(error: unknown): void {

@@ -131,7 +131,7 @@ export function createApi(options: ApiOptions): (callers: Callers) => ApiServer 
         answer(request, new PlainReply(response, banner)),
     );
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-      answer(request, new UpgradeReply(socket, head, banner)),
+      answer(request, new UpgradeReply(request, socket, head, banner)),
     );
     server.on("clientError", (_error: Error, socket: Duplex) => {
       if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");

@@ -65,6 +65,10 @@ export class HeldReply implements Reply {
     return this.#reply.hijack(contentType);
   }
 
+  webSocket(opcode: number): ByteStream {
+    return this.#reply.webSocket(opcode);
+  }
+
   /** What went wrong is no answer that could be forbidden. */
   error(error: unknown): void {
     this.#reply.error(error);

@@ -26,6 +26,12 @@ test("the document has every route that is served, and no other", async () => {
   expect(told.toSorted()).toEqual(served.toSorted());
 });
 
+test("every route that is served is described", async () => {
+  await using host = await ApiHost.start();
+  const routes = host.routes.map(({ method, pattern }) => `${method} ${pattern}`);
+  expect(routes.filter((route) => !OPERATIONS.has(route))).toEqual([]);
+});
+
 test("a body is what its decoder reads, and parameters are those of path and query", async () => {
   await using host = await ApiHost.start();
   const { paths } = await documentOf(host);

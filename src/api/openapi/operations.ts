@@ -5,6 +5,8 @@
 import { decodeContainerConfig, decodeContainerCreate } from "../../specs/engine/container.decode.ts";
 import { decodeExecCreate, decodeExecStart } from "../../specs/engine/exec.decode.ts";
 import { Fields } from "../../specs/engine/fields.decode.ts";
+import { decodeManifestPut } from "../../specs/engine/manifest-put.decode.ts";
+import { decodeVolumeCreate } from "../../specs/engine/volume.decode.ts";
 import { decodeLogin } from "../../specs/engine/login.ts";
 import {
   decodeNetworkConnect,
@@ -70,6 +72,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
       type: STREAM,
     },
   ],
+  ["DELETE /containers/:id/logs", { summary: "Forget what it wrote", status: 204 }],
   ["GET /containers/:id/changes", { summary: "What it changed of its image" }],
   ["GET /containers/:id/export", { summary: "Its files", type: "application/octet-stream" }],
   ["POST /containers/:id/start", { summary: "Start it", query: "checkpoint,checkpoint-dir", status: 204 }],
@@ -94,6 +97,15 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
     },
   ],
   ["POST /containers/:id/wait", { summary: "Wait for its end", query: "condition" }],
+  [
+    "GET /containers/:id/attach/ws",
+    {
+      summary: "Join its streams by WebSocket",
+      query: "detachKeys,stream:boolean,stdin:boolean,stdout:boolean,stderr:boolean,logs:boolean",
+      status: 101,
+      type: STREAM,
+    },
+  ],
   [
     "POST /containers/:id/attach",
     {
@@ -187,10 +199,17 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["POST /networks/:id/connect", { summary: "Connect a container", decode: decodeNetworkConnect }],
   ["POST /networks/:id/disconnect", { summary: "Disconnect a container", decode: decodeNetworkDisconnect }],
 
+  ["GET /volumes", { summary: "List volumes", query: "filters" }],
+  ["POST /volumes/create", { summary: "Create a volume", decode: decodeVolumeCreate, status: 201 }],
+  ["POST /volumes/prune", { summary: "Delete volumes that nobody uses", query: "filters,dry-run:boolean" }],
+  ["GET /volumes/:name", { summary: "Inspect a volume" }],
+  ["PUT /volumes/:name", { summary: "Change a volume of a cluster: refused" }],
+  ["DELETE /volumes/:name", { summary: "Remove it", query: "force:boolean", status: 204 }],
+
   ["GET /distribution/*name/json", { summary: "What a registry has by a name" }],
   ["GET /distribution/*name/tags", { summary: "Tags of a repository" }],
   ["GET /distribution/*name/manifest", { summary: "A manifest" }],
-  ["POST /distribution/*name/manifest", { summary: "Put a manifest list" }],
+  ["POST /distribution/*name/manifest", { summary: "Put a manifest list", decode: decodeManifestPut }],
 ]);
 
 export interface QueryParameter {

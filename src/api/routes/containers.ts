@@ -32,6 +32,9 @@ import type { Route } from "../router.ts";
 import { checkNoCheckpoint } from "./checkpoints.ts";
 import { DetachScanner, parseDetachKeys } from "../streams/detach-keys.ts";
 import { closeClient, pump } from "../streams/pump.ts";
+import { headless } from "../streams/web-socket.ts";
+import { OPCODE } from "../streams/web-socket-frames.ts";
+import type { ByteStream } from "../reply.ts";
 import { streamTypeOf } from "../streams/stream-type.ts";
 import { writeAll } from "../streams/write-all.ts";
 
@@ -208,6 +211,11 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       pattern: "/containers/:id/attach",
       handler: (call) => attachRoute(deps, call, found(call)),
     },
+    {
+      method: "GET",
+      pattern: "/containers/:id/attach/ws",
+      handler: (call) => webSocketRoute(deps, call, found(call)),
+    },
     { method: "GET", pattern: "/containers/:id/logs", handler: (call) => logsRoute(deps, call) },
     {
       method: "DELETE",
@@ -247,7 +255,24 @@ async function waitRoute(call: Call, container: Container): Promise<void> {
   }
 }
 
-async function attachRoute(deps: ContainerRouteDeps, call: Call, container: Container): Promise<void> {
+function attachRoute(deps: ContainerRouteDeps, call: Call, container: Container): Promise<void> {
+  return attachTo(deps, call, container, () => call.reply.hijack(streamTypeOf(call, container.config.Tty)));
+}
+
+/** Messages are binary since API 1.28. */
+function webSocketRoute(deps: ContainerRouteDeps, call: Call, container: Container): Promise<void> {
+  return attachTo(deps, call, container, () => {
+    const stream = call.reply.webSocket(call.minor >= 28 ? OPCODE.binary : OPCODE.text);
+    return container.config.Tty ? stream : { input: stream.input, output: headless(stream.output) };
+  });
+}
+
+async function attachTo(
+  deps: ContainerRouteDeps,
+  call: Call,
+  container: Container,
+  open: () => ByteStream,
+): Promise<void> {
   const { query } = call;
   const detachKeys = parseDetachKeys(query.str("detachKeys"));
   checkAttachable(container);
@@ -259,7 +284,13 @@ async function attachRoute(deps: ContainerRouteDeps, call: Call, container: Cont
   };
   const { signal } = call;
   const stream = isStream ? attach(deps, container, options, signal) : Promise.resolve(undefined);
-  const client = call.reply.hijack(streamTypeOf(call, container.config.Tty));
+  let client: ByteStream;
+  try {
+    client = open();
+  } catch (error) {
+    (await stream)?.destroy();
+    throw error;
+  }
   if (query.bool("logs")) {
     const past = {
       ...options,

@@ -7,14 +7,13 @@
  *     GET  /distribution/{name}/manifest   Descriptor, Platforms, Raw (the document, base64)
  *     POST /distribution/{name}/manifest   { MediaType, Raw, Sources } puts a manifest list there: Digest, Pushed
  */
-import { fail } from "../../base/errors.ts";
 import {
   listTags,
   pushList,
   readManifest,
   type RegistryDeps,
 } from "../../engine/images/registry-documents.ts";
-import { asString, Fields } from "../../specs/engine/fields.decode.ts";
+import { decodeManifestPut } from "../../specs/engine/manifest-put.decode.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
 import { credentialsOf } from "./image-transfer.ts";
@@ -45,19 +44,10 @@ export function distributionRoutes(deps: RegistryDeps): readonly Route[] {
       method: "POST",
       pattern: "/distribution/*name/manifest",
       handler: async (call) => {
-        const fields = new Fields(await call.json(), "");
-        const list = {
-          mediaType: fields.str("MediaType"),
-          bytes: Buffer.from(fields.str("Raw"), "base64"),
-          sources: fields.list("Sources", asString) ?? [],
-        };
-        if (list.sources.length > MAX_SOURCES)
-          throw fail("invalid_argument", `a manifest list of more than ${MAX_SOURCES} images`);
+        const list = decodeManifestPut(await call.json());
         const pushed = await pushList(deps, call.param(0), list, credentialsOf(call), call.signal);
         call.reply.json(200, pushed);
       },
     },
   ];
 }
-
-const MAX_SOURCES = 200;
