@@ -93,12 +93,17 @@ export function numbered(things: readonly string[]): Set<string> {
   );
 }
 
+/** A daemon has one of them open, from the first event that it writes on, and when that is full the next one. */
+const EVENT_FILE = /\/events\/\d+\.events$/;
+
 /** Descriptors by what they point to. */
 export function descriptors(pid: number): Set<string> {
   const targets: string[] = [];
+  let eventFiles = 0;
   for (const fd of names(`/proc/${pid}/fd`)) {
     try {
-      targets.push(readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\[\d+\]/, ""));
+      const target = readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\[\d+\]/, "");
+      if (!EVENT_FILE.test(target) || ++eventFiles > 1) targets.push(target);
     } catch {
       // closed meanwhile
     }
