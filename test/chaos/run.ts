@@ -2,10 +2,12 @@
  * npm run chaos -- images [--kills N] [--driver NAME]...
  * npm run chaos -- networks [--kills N]
  * npm run chaos -- api [--requests N]
+ * npm run chaos -- soak [--runs N] [--execs N]
  * npm run chaos -- powercut [--points N] [--driver NAME]... [--filesystem NAME]...
  *
  * Runs a whole campaign, which the tests run a little of: 200 kills for each storage driver, or a power cut at every flush of
- * the disk and at 200 random moments; networks are killed 200 times; 100,000 requests of nonsense. Root. `--seed N` (or `GANTRY_SEED`) chooses the same moments again.
+ * the disk and at 200 random moments; networks are killed 200 times; 100,000 requests of nonsense; 10,000 containers and 20,000
+ * processes that come and go. Root. `--seed N` (or `GANTRY_SEED`) chooses the same moments again.
  */
 import { parseArgs } from "node:util";
 import { fuzzApi } from "./api-fuzz.ts";
@@ -14,10 +16,12 @@ import { killWhileImagesChange } from "./images.ts";
 import { killWhileNetworksChange } from "./networks.ts";
 import { cutPowerWhileImagesChange } from "./power-cut/campaign.ts";
 import { whyNotOn } from "./power-cut/recorded-disk.ts";
+import { soak } from "./soak.ts";
 
 const USAGE = `usage: npm run chaos -- images [--kills N] [--driver NAME]... [--seed N]
        npm run chaos -- networks [--kills N] [--seed N]
        npm run chaos -- api [--requests N] [--seed N]
+       npm run chaos -- soak [--runs N] [--execs N]
        npm run chaos -- powercut [--points N] [--driver NAME]... [--filesystem NAME]... [--seed N]`;
 
 const { values, positionals } = parseArgs({
@@ -25,6 +29,8 @@ const { values, positionals } = parseArgs({
   options: {
     kills: { type: "string" },
     requests: { type: "string" },
+    runs: { type: "string" },
+    execs: { type: "string" },
     points: { type: "string" },
     driver: { type: "string", multiple: true },
     filesystem: { type: "string", multiple: true },
@@ -49,6 +55,11 @@ else if (campaign === "api" && Object.keys(values).every((name) => ["requests", 
     const { byStatus, grownBytes } = await fuzzApi({ requests, random: seeded("nonsense, api"), tell });
     const told = [...byStatus].toSorted(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`);
     tell(`${told.join(", ")}; ${grownBytes >> 20} MiB more`);
+  });
+else if (campaign === "soak" && Object.keys(values).every((name) => ["runs", "execs"].includes(name)))
+  await timed("soak", async () => {
+    const [runs, execs] = [values.runs ?? "10000", values.execs ?? "20000"];
+    await soak({ runs: numberOf("containers", runs), execs: numberOf("processes", execs), tell });
   });
 else if (campaign === "powercut" && values.kills === undefined) await cutAll();
 else throw new Error(USAGE);

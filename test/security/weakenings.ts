@@ -143,9 +143,9 @@ export const WEAKENINGS: readonly Weakening[] = [
     edits: [
       {
         file: "native/src/inroot.c",
-        find: "  resolve |= RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;",
+        find: "  return look_up (root, path, flags, resolve | RESOLVE_IN_ROOT);",
         replace:
-          '  resolve |= RESOLVE_NO_MAGICLINKS;\n  path += strspn (path, "/");\n  path = *path == \'\\0\' ? "." : path;',
+          '  path += strspn (path, "/");\n  return look_up (root, *path == \'\\0\' ? "." : path, flags, resolve);',
       },
     ],
     test: { file: LINKS, name: "set-up of /dev, /proc, /sys and /etc follows no link out of the image" },
@@ -728,9 +728,9 @@ export const WEAKENINGS: readonly Weakening[] = [
       },
       {
         file: "native/src/mounts.c",
-        find: "  if (mount < 0)\n    return -1;\n  auto_fd target = reach_target (in, path, (flags",
+        find: "  if (mount < 0)\n    return -1;\n  take_u32 (f);\n  bool is_file",
         replace:
-          "  if (mount < 0 || (in->maps != NULL && set_attributes (mount, late, 0, 0, path, e) < 0))\n    return -1;\n  auto_fd target = reach_target (in, path, (flags",
+          "  if (mount < 0 || (in->maps != NULL && set_attributes (mount, late, 0, 0, path, e) < 0))\n    return -1;\n  take_u32 (f);\n  bool is_file",
       },
     ],
     test: {

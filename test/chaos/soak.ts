@@ -1,0 +1,106 @@
+/**
+ * The same again and again: containers that run and go, and processes in one that stays. What an engine keeps of each, however
+ * little, shows after thousands: in the inventory (leak-check.ts) and in the daemon's memory.
+ */
+import { readFileSync } from "node:fs";
+import { Engine } from "../support/engine.ts";
+import { busyboxArchive } from "../support/images.ts";
+import { expectNoLeaks, inventory } from "../support/leak-check.ts";
+
+export interface SoakOptions {
+  /** Containers, as `run --rm` makes them. */
+  readonly runs: number;
+  readonly execs: number;
+  readonly tell: (line: string) => void;
+}
+
+export interface SoakReport {
+  /** Of the daemon, from when it is warm to the end. */
+  readonly grownBytes: number;
+}
+
+/** At a time. */
+const CLIENTS = 4;
+/** Of all; until then a daemon fills what it keeps: compiled code, caches with a limit, a heap that has found its size. */
+const WARM_SHARE = 0.2;
+/** What the heap may be larger at one moment than at another, in which nothing was kept. */
+const GROWTH_BYTES = 32 << 20;
+
+/** Throws what is left behind, or that the daemon has grown. */
+export async function soak({ runs, execs, tell }: SoakOptions): Promise<SoakReport> {
+  const engine = await Engine.start(["--log-level", "warn"]);
+  try {
+    await engine.ok(["load", "-q", "-i", await busyboxArchive()]);
+    await engine.ok(["run", "-d", "--name", "host", "--network", "none", "busybox", "sleep", "1000000"]);
+    await both(engine, Math.ceil(runs * WARM_SHARE), Math.ceil(execs * WARM_SHARE));
+    const before = inventory(engine);
+    const warmBytes = residentBytes(engine.pid);
+    await both(engine, Math.floor(runs * (1 - WARM_SHARE)), Math.floor(execs * (1 - WARM_SHARE)));
+    await expectNoLeaks(engine, before);
+    const grownBytes = residentBytes(engine.pid) - warmBytes;
+    tell(
+      `${runs} containers, ${execs} processes: ${mebibytes(warmBytes)} when warm, ${mebibytes(grownBytes)} more`,
+    );
+    if (grownBytes > GROWTH_BYTES) throw new Error(`the daemon has grown by ${mebibytes(grownBytes)}`);
+    return { grownBytes };
+  } finally {
+    await engine.close();
+  }
+}
+
+async function both(engine: Engine, runs: number, execs: number): Promise<void> {
+  await times(runs, () => runOnce(engine));
+  await times(execs, () => execOnce(engine));
+}
+
+async function times(count: number, work: () => Promise<void>): Promise<void> {
+  let begun = 0;
+  const client = async (): Promise<void> => {
+    while (begun++ < count) await work();
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, client));
+}
+
+async function runOnce(engine: Engine): Promise<void> {
+  const made = await engine.json("POST", "/containers/create", {
+    Image: "busybox",
+    Cmd: ["true"],
+    HostConfig: { AutoRemove: true, NetworkMode: "bridge" },
+  });
+  const id = textOf(made, "Id");
+  const gone = engine.json("POST", `/containers/${id}/wait?condition=removed`);
+  await engine.json("POST", `/containers/${id}/start`);
+  expectZero(await gone, "StatusCode");
+}
+
+async function execOnce(engine: Engine): Promise<void> {
+  const id = textOf(
+    await engine.json("POST", "/containers/host/exec", { Cmd: ["true"], AttachStdout: true }),
+    "Id",
+  );
+  const { status } = await engine.api("POST", `/exec/${id}/start`, { Detach: false });
+  if (status !== 200) throw new Error(`the process was not started: ${status}`);
+  expectZero(await engine.json("GET", `/exec/${id}/json`), "ExitCode");
+}
+
+function textOf(answer: unknown, name: string): string {
+  const value = fieldOf(answer, name);
+  if (typeof value !== "string") throw new Error(`an answer without ${name}: ${JSON.stringify(answer)}`);
+  return value;
+}
+
+function expectZero(answer: unknown, name: string): void {
+  if (fieldOf(answer, name) !== 0) throw new Error(`ended otherwise: ${JSON.stringify(answer)}`);
+}
+
+function fieldOf(answer: unknown, name: string): unknown {
+  return new Map(Object.entries(answer ?? {})).get(name);
+}
+
+function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
