@@ -387,9 +387,9 @@ export async function startDaemon(
     log,
   );
   const bringBack = async (): Promise<void> => {
-    await restore(engine);
+    const found = await restore(engine);
+    if (!current.engine.liveRestore) await stopContainers(engine, found, current.engine.shutdownSeconds);
     await takeAllBack(engine);
-    if (!current.engine.liveRestore) await stopContainers(engine, current.engine.shutdownSeconds);
   };
   Promise.all([bringBack(), mendImageMounts(engine)]).then(() => setReady(), setFailed);
   // The first start would pay some milliseconds for the default filter; whoever comes that early waits for it just the same.
@@ -432,7 +432,8 @@ export async function startDaemon(
       healthChecks.stop();
       metricsServer?.close();
       metricsServer?.closeAllConnections();
-      if (!current.engine.liveRestore) await stopContainers(engine, current.engine.shutdownSeconds);
+      if (!current.engine.liveRestore)
+        await stopContainers(engine, store.all(), current.engine.shutdownSeconds);
       stopCompressing();
       stopCollecting();
       stopReconciling();

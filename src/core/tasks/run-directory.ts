@@ -11,6 +11,7 @@ import { pathBelowDescriptor } from "../../linux/descriptor-path.ts";
 import type { ProcessIdentity } from "../../shim/protocol.ts";
 import type { TaskExit } from "./tasks.ts";
 
+const CONFIG = "config.json";
 const RECORD_MAX_BYTES = 4096;
 const CONFIG_MAX_BYTES = 16 << 20;
 const LOG_TAIL_BYTES = 64 << 10;
@@ -67,11 +68,11 @@ export class RunDirectories {
   }
 
   writeConfig(id: string, text: string): void {
-    this.writeText(id, "config.json", text);
+    this.writeText(id, CONFIG, text);
   }
 
   readConfig(id: string): Promise<string | undefined> {
-    return this.readText(id, "config.json");
+    return this.readText(id, CONFIG);
   }
 
   writeText(id: string, name: string, text: string): void {
@@ -125,10 +126,15 @@ export class RunDirectories {
     return { exitCode, signal, oomKilled, exitedAtNs: BigInt(exitedAtNs), lost: false };
   }
 
-  /** Deletes the directory with all that is in it, and nothing below a mount. Missing is fine. */
+  /**
+   * Deletes the directory with all that is in it, and nothing below a mount. Missing is fine.
+   *
+   * On crash: the configuration goes first, and without it nobody takes what is left for a task, whose end would be told anew.
+   */
   async remove(id: string): Promise<void> {
     const path = this.pathOf(id);
     try {
+      await rm(join(path, CONFIG), { force: true });
       for (const entry of await readdir(path, { withFileTypes: true })) {
         const each = join(path, entry.name);
         if (!entry.isDirectory()) await unlink(each);

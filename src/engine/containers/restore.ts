@@ -42,14 +42,16 @@ export interface RestoreDeps
 /** Docker's exit code for a process of which nothing is left to tell the real one. */
 const LOST_EXIT_CODE = 255;
 
-export async function restore(deps: RestoreDeps): Promise<void> {
+/** Returns those that were found running; others that are to run are started from now on. */
+export async function restore(deps: RestoreDeps): Promise<readonly Container[]> {
   deps.store.load(deps.log);
   await restoreNetworks(deps);
   const containers = [...deps.store.all()];
   const tasks = await deps.tasks.reconnect(containers.map(({ id }) => id));
   // Who runs comes first: his addresses and ports are nobody else's when the others begin again.
   const isRunning = ({ id }: Container): boolean => tasks.has(id);
-  const inTurn = [...containers.filter(isRunning), ...containers.filter((one) => !isRunning(one))];
+  const found = containers.filter(isRunning);
+  const inTurn = [...found, ...containers.filter((one) => !isRunning(one))];
   for (const container of inTurn) {
     try {
       await restoreOne(deps, container, tasks.get(container.id));
@@ -60,6 +62,7 @@ export async function restore(deps: RestoreDeps): Promise<void> {
   await settleNetworks(deps);
   await deps.volumes.reconcile();
   await sweep(deps);
+  return found;
 }
 
 async function restoreOne(deps: RestoreDeps, container: Container, task: Task | undefined): Promise<void> {

@@ -81,6 +81,7 @@ export async function stopForShutdown(deps: StopDeps, container: Container): Pro
   if (container.task === undefined) return;
   await endGently(deps, container);
   announce(deps.events, container, "stop");
+  await container.settling;
 }
 
 async function endProcess(

@@ -4,6 +4,7 @@
  */
 import { messageOf } from "../../base/errors.ts";
 import { timerMs } from "../../base/timer-limit.ts";
+import type { Container } from "../containers/container.ts";
 import { type StopDeps, stopForShutdown, stopTimeoutOf } from "../containers/stop.ts";
 
 /** What a container may need beyond its own time. */
@@ -19,11 +20,15 @@ export function shutdownPatienceMs(seconds: number, stopTimeouts: readonly numbe
 }
 
 /**
- * Stops all that run, at the same time, each with its own signal and patience. Those that have not ended in time are named in the
- * log, and left as they are.
+ * Stops those that run, at the same time, each with its own signal and patience; what they had is given back when this returns.
+ * Those that have not ended in time are named in the log, and left as they are.
  */
-export async function stopContainers(deps: StopDeps, seconds: number): Promise<void> {
-  const running = [...deps.store.all()].filter(({ task }) => task !== undefined);
+export async function stopContainers(
+  deps: StopDeps,
+  containers: Iterable<Container>,
+  seconds: number,
+): Promise<void> {
+  const running = [...containers].filter(({ task }) => task !== undefined);
   if (running.length === 0) return;
   deps.log.info("stopping containers", { containers: running.length });
   const stopping = Promise.all(
