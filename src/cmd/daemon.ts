@@ -110,7 +110,7 @@ import { type ImageMount, mountImageTree, mountNamespace, unmountImageTree } fro
 import { linkCountersOf } from "../linux/netlink/link-counters.ts";
 import { readSystemCpu } from "../linux/system-cpu.ts";
 import { loadNative } from "../linux/native-addon.ts";
-import type { TreeView } from "../linux/native.ts";
+import type { Native, TreeView } from "../linux/native.ts";
 import { makeUser, readRanges } from "../linux/remap-user.ts";
 import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
 import type { DaemonOptions } from "./daemon-options.ts";
@@ -137,6 +137,7 @@ const PS_LIMITS = { timeoutMs: 5_000, maxBytes: 8 << 20 };
 
 export interface Daemon {
   readonly log: Logger;
+  readonly native: Native;
   readonly parts: DumpedParts;
   /** Resolves when the containers of an earlier run are back and requests are answered. */
   readonly ready: Promise<void>;
@@ -413,6 +414,7 @@ export async function startDaemon(
 
   return {
     log,
+    native,
     ready,
     parts: { store, locks, leases, subscribers: () => events.subscribers },
     reload: async (next, renewed) => {

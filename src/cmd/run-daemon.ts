@@ -16,6 +16,7 @@ import {
 } from "./daemon-options.ts";
 import { readDoorTls } from "./door-tls.ts";
 import { removePidFile, writePidFile } from "./pid-file.ts";
+import { type ServiceState, takeNotifySocket, tellManager } from "./service-manager.ts";
 import { writeStateDump } from "./state-dump.ts";
 
 /** Signals until a daemon that is ending does so at once. dockerd's number. */
@@ -59,20 +60,35 @@ async function readSettings(flags: DaemonFlags): Promise<Settings> {
 
 async function run(flags: DaemonFlags): Promise<void> {
   const activated = takeActivated(process.env, process.pid);
+  const notifySocket = takeNotifySocket(process.env, process.pid);
   const { options, tls } = await readSettings(flags);
   const { pidFile } = options;
   const own = programIdentity(process.pid);
   if (pidFile !== "") writePidFile(pidFile, process.pid, (pid) => programIdentity(pid) === own);
   try {
     const daemon = await startDaemon(options, { tls, activated });
-    serve(daemon, options, () => readSettings(flags));
+    const tell = (state: ServiceState): void => {
+      if (notifySocket === undefined) return;
+      tellManager(notifySocket, state, daemon.native).catch((error: unknown) =>
+        daemon.log.error("the service manager is not told", { error: messageOf(error) }),
+      );
+    };
+    serve(daemon, { options, readAgain: () => readSettings(flags), tell });
+    tell("READY=1");
   } catch (error) {
     if (pidFile !== "") removePidFile(pidFile, process.pid);
     throw error;
   }
 }
 
-function serve(daemon: Daemon, options: DaemonOptions, readAgain: () => Promise<Settings>): void {
+interface Around {
+  readonly options: DaemonOptions;
+  readonly readAgain: () => Promise<Settings>;
+  /** The service manager, if there is one. */
+  readonly tell: (state: ServiceState) => void;
+}
+
+function serve(daemon: Daemon, { options, readAgain, tell }: Around): void {
   const { log } = daemon;
   // Requests are isolated from each other, and state is written before it is believed: going on is safer than a restart.
   process.on("uncaughtException", (error) =>
@@ -90,6 +106,7 @@ function serve(daemon: Daemon, options: DaemonOptions, readAgain: () => Promise<
     if (signals >= IMPATIENCE) process.exit(128 + SIGNAL_NUMBERS[signal]);
     if (signals > 1) return;
     log.info("ending", { signal });
+    tell("STOPPING=1");
     daemon.stop().then(
       () => {
         if (options.pidFile !== "") removePidFile(options.pidFile, process.pid);
