@@ -29,9 +29,9 @@ function cliOf(userId: number): Cli {
   );
 }
 
-async function refusal(userId: number, code: string): Promise<string> {
+async function refusal(userId: number, code: string, present: readonly string[] = []): Promise<string> {
   const cause = Object.assign(new Error("connect"), { code });
-  return startEngine(cliOf(userId), ADDRESS, cause).then(
+  return startEngine(cliOf(userId), ADDRESS, cause, (path) => present.includes(path)).then(
     () => "started",
     (error: unknown) =>
       error instanceof Error ? `${error instanceof Exit ? error.status : "?"} ${error.message}` : "",
@@ -50,6 +50,18 @@ describe("startEngine()", () => {
     expect(await refusal(1000, "EACCES")).toBe(
       "1 permission denied: the engine's socket /run/x.sock is not open to you; run this with sudo, or have an administrator add you to the docker group",
     );
+  });
+
+  test("leaves an engine that is a service to systemd, where there is systemd", async () => {
+    const manager = "/run/systemd/system";
+    for (const unit of ["/usr/lib/systemd/system/gantry.service", "/etc/systemd/system/gantry.service"]) {
+      for (const userId of [0, 1000])
+        expect(await refusal(userId, "ENOENT", [manager, unit])).toBe(
+          "1 the engine is not running; it is a service of this host: systemctl start gantry",
+        );
+      expect(await refusal(1000, "ENOENT", [unit])).toContain("only root can start it");
+    }
+    expect(await refusal(1000, "ENOENT", [manager])).toContain("only root can start it");
   });
 
   test("starts nothing when connecting failed for another reason", async () => {

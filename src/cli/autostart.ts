@@ -1,4 +1,5 @@
 /** Starting the engine for a user who has none running: one command on a fresh machine is enough. */
+import { existsSync } from "node:fs";
 import { readSmallFile } from "../base/bun-stdio.ts";
 import { spawnDetached } from "../base/detached-process.ts";
 import { errnoOf, messageOf } from "../base/errors.ts";
@@ -9,12 +10,20 @@ import { connectError, dial, type EngineAddress } from "./hosts.ts";
 const LOG_FILE = "/var/log/gantryd.log";
 const START_DEADLINE_MS = 5000;
 const POLL_MS = 5;
+/** systemd is there; a unit of ours is. */
+const MANAGER = "/run/systemd/system";
+const UNITS = ["/etc/systemd/system/gantry.service", "/usr/lib/systemd/system/gantry.service"];
 
 /**
- * Resolves when an engine accepts connections at the default address. As root it is started if need be; others are told
- * what is missing. `cause` is why connecting failed.
+ * Resolves when an engine accepts connections at the default address. As root it is started if need be, unless it is a
+ * service; others are told what is missing. `cause` is why connecting failed.
  */
-export async function startEngine(cli: Cli, address: EngineAddress, cause: unknown): Promise<void> {
+export async function startEngine(
+  cli: Cli,
+  address: EngineAddress,
+  cause: unknown,
+  exists: (path: string) => boolean = existsSync,
+): Promise<void> {
   const { program, invocation } = cli;
   const errno = errnoOf(cause);
   const path = address.endpoint.kind === "unix" ? address.endpoint.path : address.url;
@@ -24,6 +33,9 @@ export async function startEngine(cli: Cli, address: EngineAddress, cause: unkno
       `permission denied: the engine's socket ${path} is not open to you; run this with sudo, or have an administrator add you to the docker group`,
     );
   if (errno !== "ENOENT" && errno !== "ECONNREFUSED") throw connectError(address, cause);
+  // One beside the service would keep it from its data.
+  if (exists(MANAGER) && UNITS.some((unit) => exists(unit)))
+    throw new Exit(1, "the engine is not running; it is a service of this host: systemctl start gantry");
   if (invocation.userId !== 0)
     throw new Exit(
       1,
