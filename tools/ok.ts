@@ -9,11 +9,11 @@ const root = join(import.meta.dirname, "..");
 const bin = (name: string): string => join(root, "node_modules", ".bin", name);
 const checks: readonly (readonly [string, readonly string[]])[] = [
   ["format", [bin("biome"), "format", "."]],
-  ["lint", [bin("oxlint"), "--type-aware", "src", "test", "tools", "bench", "native/test"]],
+  ["lint", [bin("oxlint"), "--type-aware", "src", "test", "tools", "bench", "packaging", "native/test"]],
   ["types", [bin("tsc")]],
   ["layers", [bin("bun"), "tools/check-layers.ts"]],
   ["docs", [bin("bun"), "tools/check-docs.ts"]],
-  ["unit", [bin("bun"), "test", "--timeout", "20000", "src", "tools", "test/chaos"]],
+  ["unit", [bin("bun"), "test", "--timeout", "20000", "src", "tools", "packaging", "test/chaos"]],
 ];
 
 interface Outcome {

@@ -46,7 +46,7 @@ const steps: readonly Step[] = [
   { name: "format", command: [bin("biome"), "format", "."], count: "whole", timeoutMs: 60_000 },
   {
     name: "lint",
-    command: [bin("oxlint"), "--type-aware", "src", "test", "tools", "bench", "native/test"],
+    command: [bin("oxlint"), "--type-aware", "src", "test", "tools", "bench", "packaging", "native/test"],
     count: "whole",
     timeoutMs: 120_000,
   },
@@ -66,7 +66,7 @@ const steps: readonly Step[] = [
     timeoutMs: 5 * 60_000,
   },
   bunTest("shim", "native/test"),
-  bunTest("unit", "src", "tools", "test/chaos"),
+  bunTest("unit", "src", "tools", "packaging", "test/chaos"),
   bunTest("integration", "test/integration"),
   bunTest("conformance", "test/conformance"),
   {

@@ -19,6 +19,8 @@ import { makeWorkDirectory } from "./work-directory.ts";
 export interface Job {
   /** A shell script; it starts in the checkout's root. A report is what it leaves in /run/report.xml. */
   readonly script: string;
+  /** Names in the checkout that it needs besides what tests need. */
+  readonly files?: readonly string[];
   readonly timeoutMs: number;
   /** The job gets this process's terminal instead of the "output" port. */
   readonly terminal: boolean;
@@ -69,7 +71,7 @@ export async function runInMachine(job: Job, listener: Listener): Promise<JobRes
   const base = await baseImage((line) => listener.note(line));
   const work = makeWorkDirectory(CACHE);
   try {
-    const project = await projectImage(work, job.script);
+    const project = await projectImage(work, job);
     const problem = await boot(qemuCommand(base, project, work, job), job, listener);
     return judge(work, problem);
   } finally {

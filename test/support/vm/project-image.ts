@@ -13,6 +13,7 @@ import { dirname, join } from "node:path";
 import { ROOT } from "../engine.ts";
 import { busyboxArchive } from "../images.ts";
 import { must } from "../run.ts";
+import type { Job } from "./machine.ts";
 
 const SOURCES = ["package.json", "tsconfig.json", "src", "test", "native/test", "native/include"];
 const BUILT = ["gantry", "gantry-runc", "gantry-shim", "gantry.node", "hello"];
@@ -23,12 +24,15 @@ const OTHERS = [
   "node_modules/.bin/bun",
 ];
 
-/** Makes `project.img` in `work`. `job` is a shell script, run in the checkout's root inside the guest. */
-export async function projectImage(work: string, job: string): Promise<string> {
+/** Makes `project.img` in `work`. The script is run in the checkout's root inside the guest. */
+export async function projectImage(
+  work: string,
+  { script, files = [] }: Pick<Job, "script" | "files">,
+): Promise<string> {
   await busyboxArchive(); // made here, where it takes a second; the emulated machine would need long for it
   const stage = join(work, "stage");
-  for (const name of await projectFiles()) place(name, join(stage, "project", name));
-  layGuest(join(stage, "guest"), job);
+  for (const name of [...(await projectFiles()), ...files]) place(name, join(stage, "project", name));
+  layGuest(join(stage, "guest"), script);
   const image = join(work, "project.img");
   const kilobytes = Number((await must(["du", "-sk", stage])).split("\t")[0]);
   // A quarter on top is plenty for ext4's own tables.
