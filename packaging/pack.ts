@@ -1,6 +1,7 @@
 /**
  * One package: a tree is staged, then dpkg-deb makes a file of it. The same layout gives the same bytes, whoever makes it and
- * wherever: all times are one, everything is root's, modes do not depend on the umask, and the order is dpkg-deb's, by name.
+ * wherever: everything is root's, modes do not depend on the umask, the order is dpkg-deb's, by name, and it takes every time
+ * back to the one given, since nothing staged here is older.
  *
  * On crash: a tree or a file "….new" stays, which the next call replaces.
  */
@@ -10,7 +11,6 @@ import {
   chmodSync,
   copyFileSync,
   lstatSync,
-  lutimesSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -53,7 +53,6 @@ export function pack({ described, layout, version, seconds, root, scripts, into 
   } finally {
     process.umask(before);
   }
-  date(tree, seconds);
   const file = join(into, `${name}_${debianVersion(version)}_${architecture}.deb`);
   execFileSync("dpkg-deb", ["--root-owner-group", ...COMPRESSION, "--build", tree, `${file}.new`], {
     env: { ...process.env, ...ONE_THREAD, SOURCE_DATE_EPOCH: String(seconds) },
@@ -101,12 +100,6 @@ function checksums(tree: string, layout: Layout): string {
           .digest("hex")}  ${path}\n`,
     )
     .join("");
-}
-
-function date(tree: string, seconds: number): void {
-  for (const name of readdirSync(tree, { recursive: true, encoding: "utf8" }))
-    lutimesSync(join(tree, name), seconds, seconds);
-  lutimesSync(tree, seconds, seconds);
 }
 
 type Control = Pick<Order, "described" | "layout" | "version" | "scripts">;
