@@ -1,6 +1,7 @@
 /**
- * npm run package: builds the program, then build/gantry_VERSION_ARCH.deb and build/gantry-docker-compat_VERSION_all.deb. The
- * same commit, built with the same compiler, gives the same bytes; their times are the commit's (SOURCE_DATE_EPOCH overrides it).
+ * npm run package: build/gantry_VERSION_ARCH.deb and build/gantry-docker-compat_VERSION_all.deb, of the program that
+ * tools/setup.sh has built before. The same commit, built with the same compiler, gives the same bytes; their times are the
+ * commit's (SOURCE_DATE_EPOCH overrides it).
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -51,7 +52,6 @@ function pages(): string[] {
     .map((name) => join("docs", name));
 }
 
-execFileSync(process.execPath, [join(root, "tools", "build.ts")], { stdio: "inherit" });
 const seconds = sourceDate();
 const facts = readFacts();
 const { version } = facts;
