@@ -27,7 +27,7 @@ expect "files as they were packed" "" "$(dpkg -V gantry)"
 step "start returns when the API answers"
 systemctl stop gantry.service gantry.socket
 expect "the service" inactive "$(state)"
-expect "who asks" "gantry: the engine is not running; it is a service of this host: systemctl start gantry" \
+expect "who asks" "the engine is not running; it is a service of this host: systemctl start gantry" \
   "$(DOCKER_HOST='' gantry ps 2>&1)"
 before=$(cut -d' ' -f1 /proc/uptime)
 systemctl start gantry.service

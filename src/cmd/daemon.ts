@@ -309,7 +309,8 @@ export async function startDaemon(
     },
     readLog: jsonFileReader(log),
     compressLog: (sink: LogSink, signal: AbortSignal) => compressRotated(sink, native, signal),
-    restartDue: (container: Container): Promise<void> => startAgain(engine, container),
+    // Not while the kernel is compared with the store: links of a container that begins now would be nobody's.
+    restartDue: (container: Container): Promise<void> => ready.then(() => startAgain(engine, container)),
     health: { watch: (container: Container, task: Task): void => healthChecks.watch(container, task) },
     mayRestart: () => !isStopping,
     filtersBridges,
