@@ -8,14 +8,13 @@ import {
   number,
   text,
   textList,
-  textMap,
 } from "../../client/fields.ts";
 import type { Cli } from "../cli.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { type Flag, FlagSet } from "../flags.ts";
 import { filterQuery } from "../filters.ts";
 import { checkFilter } from "../options/values.ts";
-import { labelHeader, type ListSpec, printList } from "../output/list.ts";
+import { LABEL, labelsText, type ListSpec, printList } from "../output/list.ts";
 import { displayPorts } from "../output/port-text.ts";
 import { ago, ellipsis, goQuote, localTime, shortId } from "../output/text.ts";
 import { FORMAT_USAGE } from "../output/usage.ts";
@@ -129,9 +128,7 @@ export function containerList(
       ["ports", "Ports"],
       ...(withSize ? [["size", "Size"] as const] : []),
     ],
-    lookups: [
-      { name: "Label", header: labelHeader, text: (row, name) => textMap(row, "Labels").get(name) ?? "" },
-    ],
+    lookups: [LABEL],
   };
 }
 
@@ -160,11 +157,6 @@ function portOf(port: Fields): { IP?: string; PrivatePort: number; PublicPort?: 
 function namesText(row: Fields, truncate: boolean): string {
   const names = textList(row, "Names").map((name) => name.replace(/^\//, ""));
   return (truncate ? names.filter((name) => !name.includes("/")) : names).join(",");
-}
-
-function labelsText(row: Fields): string {
-  const labels = [...textMap(row, "Labels")].map(([name, value]) => `${name}=${value}`);
-  return labels.sort().join(",");
 }
 
 function mountsText(row: Fields, truncate: boolean): string {

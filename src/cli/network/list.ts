@@ -1,9 +1,9 @@
-import { type Fields, flag, isFields, text, textMap } from "../../client/fields.ts";
+import { type Fields, flag, isFields, text } from "../../client/fields.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { filterQuery } from "../filters.ts";
 import { FlagSet } from "../flags.ts";
 import { checkFilter } from "../options/values.ts";
-import { labelHeader, type ListSpec, printList } from "../output/list.ts";
+import { LABEL, labelsText, type ListSpec, printList } from "../output/list.ts";
 import { compareNatural } from "../output/natural-order.ts";
 import { goTime, shortId } from "../output/text.ts";
 import { FORMAT_USAGE } from "../output/usage.ts";
@@ -64,15 +64,6 @@ export function networkList(networks: readonly Fields[], truncate: boolean): Lis
       ["driver", "Driver"],
       ["scope", "Scope"],
     ],
-    lookups: [
-      { name: "Label", header: labelHeader, text: (row, name) => textMap(row, "Labels").get(name) ?? "" },
-    ],
+    lookups: [LABEL],
   };
-}
-
-function labelsText(row: Fields): string {
-  return [...textMap(row, "Labels")]
-    .map(([name, value]) => `${name}=${value}`)
-    .sort()
-    .join(",");
 }

@@ -1,4 +1,5 @@
 /** Lists of things, in the formats that `--format` chooses: a table, one document a line, or a template. */
+import { type Fields, textMap } from "../../client/fields.ts";
 import type { Cli } from "../cli.ts";
 import { Exit } from "../exit.ts";
 import { plainText } from "./plain-text.ts";
@@ -125,4 +126,17 @@ function headerRecord<Row>(spec: ListSpec<Row>): TemplateRecord {
 /** The header of `.Label "com.example.some-name"`: its last part, "some name". */
 export function labelHeader(name: string): string {
   return (name.split(".").at(-1) ?? "").replaceAll(/[-_]/g, " ");
+}
+
+/** `.Label NAME` of whatever has labels. */
+export const LABEL: Lookup<Fields> = {
+  name: "Label",
+  header: labelHeader,
+  text: (row, name) => textMap(row, "Labels").get(name) ?? "",
+};
+
+/** "NAME=VALUE,NAME=VALUE", by name. */
+export function labelsText(row: Fields): string {
+  const labels = [...textMap(row, "Labels")].map(([name, value]) => `${name}=${value}`);
+  return labels.sort().join(",");
 }

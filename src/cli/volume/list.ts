@@ -1,19 +1,10 @@
 import { formatDecimalSize } from "../../base/units.ts";
-import {
-  child,
-  children,
-  type Fields,
-  fieldsOf,
-  isFields,
-  number,
-  text,
-  textMap,
-} from "../../client/fields.ts";
+import { child, children, type Fields, fieldsOf, isFields, number, text } from "../../client/fields.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { filterQuery } from "../filters.ts";
 import { FlagSet } from "../flags.ts";
 import { checkFilter } from "../options/values.ts";
-import { labelHeader, type ListSpec, printList } from "../output/list.ts";
+import { LABEL, labelsText, type ListSpec, printList } from "../output/list.ts";
 import { compareNatural } from "../output/natural-order.ts";
 import { FORMAT_USAGE } from "../output/usage.ts";
 
@@ -69,17 +60,8 @@ export function volumeList(volumes: readonly Fields[]): ListSpec<Fields> {
       ["name", "Name"],
       ["driver", "Driver"],
     ],
-    lookups: [
-      { name: "Label", header: labelHeader, text: (row, name) => textMap(row, "Labels").get(name) ?? "" },
-    ],
+    lookups: [LABEL],
   };
-}
-
-function labelsText(row: Fields): string {
-  return [...textMap(row, "Labels")]
-    .map(([name, value]) => `${name}=${value}`)
-    .sort()
-    .join(",");
 }
 
 function linksText(row: Fields): string {
