@@ -303,6 +303,7 @@ engineSuite("cp", {}, (engine) => {
       return call;
     });
     await until("both to unpack", () => treeChildren(engine()).length === 2);
+    await until("the first file", async () => (await sh(id, "ls /root")).split("\n").includes("whole"));
     await engine().kill9();
     await until("the children to end", () => treeChildren(engine()).length === 0);
     for (const call of open) call.destroy();

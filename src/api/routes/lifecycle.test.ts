@@ -189,6 +189,27 @@ test("a container that waits for its restart can be stopped and removed", async 
   expect((await host.call("DELETE", "/containers/web")).status).toBe(204);
 });
 
+test.each([
+  ["stop", "exited"],
+  ["kill", "exited"],
+  ["restart", "running"],
+] as const)("%s is not lost on a container that its policy is just starting", async (verb, status) => {
+  await failed("web", { HostConfig: { NetworkMode: "none", RestartPolicy: { Name: "always" } } });
+  const begun = Promise.withResolvers<FakeTask>();
+  const goOn = Promise.withResolvers<void>();
+  host.tasks.onRun = (task) => {
+    begun.resolve(task);
+    return goOn.promise;
+  };
+  const task = await begun.promise;
+  const answer = host.call("POST", `/containers/web/${verb}`);
+  while (!host.store.find("web").state.stoppedByUser) await turn();
+  goOn.resolve();
+  expect((await answer).status).toBe(204);
+  expect(task.signals).toHaveLength(1);
+  expect(host.store.find("web").state.status).toBe(status);
+});
+
 /** Ended with a failure, and waiting for what its policy does. */
 async function failed(name: string, body: Readonly<Record<string, unknown>>): Promise<void> {
   const task = await running(name, body);

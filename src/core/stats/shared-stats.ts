@@ -11,8 +11,11 @@ export interface StatsTimes {
   readonly keptMs: number;
 }
 
-/** The span: rates within some percent, and an answer within a tenth of a second. */
-export const STATS_TIMES: StatsTimes = { intervalMs: 1000, spanMs: 75, keptMs: 5000 };
+/**
+ * The span is the kernel's default period of a processor limit: whatever moment it begins at, a container with half a processor
+ * has used half of it. A shorter one may hold nothing but the half in which it ran.
+ */
+export const STATS_TIMES: StatsTimes = { intervalMs: 1000, spanMs: 100, keptMs: 5000 };
 
 interface Kept {
   readonly sample: Earlier;

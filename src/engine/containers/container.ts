@@ -45,6 +45,8 @@ export class Container {
   restartTimer: NodeJS.Timeout | undefined;
   /** The pause before the last automatic restart, in milliseconds. */
   restartDelayMs = 0;
+  /** A start by the restart policy that is under way; it does not reject. */
+  startingAgain: Promise<void> | undefined;
   /** A user ended it: no policy starts it again, before a user does. Until the daemon's next start, as with Docker. */
   restartIsCancelled = false;
   /** It is being ended to be started again, whatever its policy: its health check said that it is unhealthy. */

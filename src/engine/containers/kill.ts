@@ -23,8 +23,11 @@ export async function kill(
     deps.store.setState(container, { stoppedByUser: true });
     if (meansEnd(container, signal)) container.restartIsCancelled = true;
     if (container.state.status === "restarting") {
-      if (container.restartIsCancelled) stopRestarting(deps, container);
-    } else if (signal === SIGKILL) await killAndWait(deps, container);
+      if (!container.restartIsCancelled) return;
+      await stopRestarting(deps, container);
+      if (container.task === undefined) return;
+    }
+    if (signal === SIGKILL) await killAndWait(deps, container);
     else await sendSignal(deps, container, signal);
   } catch (error) {
     const category = error instanceof GantryError ? error.category : "internal";

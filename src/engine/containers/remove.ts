@@ -56,7 +56,7 @@ function checkRemovable(container: Container, force: boolean): void {
 
 /** Makes sure that nothing of it runs and nothing will. The caller holds its lock. */
 export async function endForGood(deps: RemoveDeps, container: Container): Promise<void> {
-  stopRestarting(deps, container);
+  await stopRestarting(deps, container);
   if (container.task === undefined) return;
   deps.store.setState(container, { stoppedByUser: true });
   await killAndWait(deps, container);

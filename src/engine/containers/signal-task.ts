@@ -92,10 +92,14 @@ export async function killAndWait(deps: SignalDeps, container: Container): Promi
   await withDeadline(`end of killed container ${container.id}`, KILL_DEADLINE_MS, ended);
 }
 
-/** Ends the waiting of a container whose next start was due. */
-export function stopRestarting(deps: SignalDeps, container: Container): void {
+/**
+ * Ends the waiting of a container whose next start is due. A start that has begun is not broken off: when this returns, its process
+ * runs, and is the caller's to end.
+ */
+export async function stopRestarting(deps: SignalDeps, container: Container): Promise<void> {
   container.cancelRestart();
   container.restartIsCancelled = true;
+  await container.startingAgain;
   if (container.state.status !== "restarting") return;
   deps.store.setState(container, { status: nextStatus("restarting", "exit"), stoppedByUser: true });
   container.tellExit();

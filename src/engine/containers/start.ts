@@ -73,11 +73,11 @@ export async function start(deps: StartDeps, container: Container): Promise<void
 export async function startAgain(deps: StartDeps, container: Container): Promise<void> {
   await deps.locks.run(container.id, async () => {
     if (container.state.status !== "restarting") return;
-    try {
-      await startLocked(deps, container);
-    } catch (error) {
-      deps.log.warn("a restart failed", { id: container.id, error: messageOf(error) });
-    }
+    container.startingAgain = startLocked(deps, container).catch((error: unknown) =>
+      deps.log.warn("a restart failed", { id: container.id, error: messageOf(error) }),
+    );
+    await container.startingAgain;
+    container.startingAgain = undefined;
   });
 }
 

@@ -52,8 +52,9 @@ export async function stop(deps: StopDeps, container: Container, request: StopRe
   const signal = signalOf(container, request);
   container.restartIsCancelled = true;
   deps.store.setState(container, { stoppedByUser: true });
-  if (container.task === undefined) stopRestarting(deps, container);
-  else await endProcess(deps, container, signal, timeoutMs(container, request.timeoutSeconds));
+  if (container.task === undefined) await stopRestarting(deps, container);
+  if (container.task !== undefined)
+    await endProcess(deps, container, signal, timeoutMs(container, request.timeoutSeconds));
   announce(deps.events, container, "stop");
 }
 

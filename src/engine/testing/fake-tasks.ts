@@ -202,8 +202,8 @@ export class FakeTasks implements Tasks {
   readonly removed: string[] = [];
   /** The next runs fail with these. */
   readonly failures: Error[] = [];
-  /** Called with each new task, before its process would run. */
-  onRun: (task: FakeTask) => void = () => {};
+  /** Called with each new task, before its process would run; the run has begun when it is done. */
+  onRun: (task: FakeTask) => void | Promise<void> = () => {};
   /** What `reconnect` finds. */
   left = new Map<string, FakeTask>();
   #pid = 1000;
@@ -217,7 +217,7 @@ export class FakeTasks implements Tasks {
     task.streamsAtStart = task.streams.length;
     await options.beforeStart?.(task);
     this.running.set(options.id, task);
-    this.onRun(task);
+    await this.onRun(task);
     return task;
   }
 
