@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KeyedLock } from "../base/keyed-lock.ts";
+import { keptMemory } from "../base/bun-memory.ts";
 import type { Leases } from "../core/metadata/leases.ts";
 import type { ContainerStore } from "../engine/containers/store.ts";
 
@@ -29,7 +30,7 @@ export function writeStateDump(directory: string, parts: DumpedParts): string {
   const dump = {
     pid: process.pid,
     uptimeSeconds: Math.round(process.uptime()),
-    memory: process.memoryUsage(),
+    memory: keptMemory(),
     locksHeld: parts.locks.held(),
     leases: parts.leases.active(),
     eventSubscribers: parts.subscribers(),
