@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -80,15 +81,22 @@ static napi_value send_descriptors (napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static int connect_to (const char *path) {
+/* `name`: a path, or an abstract name after "@" */
+static int connect_to (const char *name) {
   struct sockaddr_un to = { .sun_family = AF_UNIX };
-  if (strlen (path) >= sizeof to.sun_path) {
+  size_t length = strlen (name);
+  if (length >= sizeof to.sun_path) {
     errno = ENAMETOOLONG;
     return -1;
   }
-  strcpy (to.sun_path, path);
+  memcpy (to.sun_path, name, length);
+  if (name[0] == '@')
+    to.sun_path[0] = '\0'; /* such a name is as long as the address says, without a NUL at its end */
+  else
+    length++;
+  socklen_t size = offsetof (struct sockaddr_un, sun_path) + length;
   int fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd >= 0 && connect (fd, (struct sockaddr *) &to, sizeof to) < 0) {
+  if (fd >= 0 && connect (fd, (struct sockaddr *) &to, size) < 0) {
     int code = errno;
     close (fd);
     errno = code;
@@ -97,16 +105,16 @@ static int connect_to (const char *path) {
   return fd;
 }
 
-/* connectUnixDatagram(path): a descriptor */
+/* connectUnixDatagram(name): a descriptor */
 static napi_value connect_unix_datagram (napi_env env, napi_callback_info info) {
   napi_value argument;
   if (addon_arguments (env, info, 1, &argument) < 0)
     return NULL;
-  char *path = addon_path (env, argument);
-  if (path == NULL)
+  char *name = addon_path (env, argument);
+  if (name == NULL)
     return NULL;
-  int fd = connect_to (path), code = errno;
-  free (path);
+  int fd = connect_to (name), code = errno;
+  free (name);
   return fd < 0 ? addon_throw (env, code, "connect", NULL) : addon_number (env, fd);
 }
 

@@ -35,10 +35,12 @@ test("a daemon that somebody's service started does not speak for that service",
   expect(takeNotifySocket({ NOTIFY_SOCKET: SOCKET, SYSTEMD_EXEC_PID: "6" }, 7)).toBeUndefined();
 });
 
-test("what is no path is refused", () => {
-  expect(() => takeNotifySocket({ NOTIFY_SOCKET: "@abstract" }, 7)).toThrow(
-    'NOTIFY_SOCKET is no path: "@abstract"',
-  );
+test("an abstract socket is one, too; a name that is none is refused", () => {
+  expect(takeNotifySocket({ NOTIFY_SOCKET: "@abstract" }, 7)).toBe("@abstract");
+  for (const name of ["notify", "@", "vsock:2:1234"])
+    expect(() => takeNotifySocket({ NOTIFY_SOCKET: name }, 7)).toThrow(
+      `NOTIFY_SOCKET names no socket: "${name}"`,
+    );
 });
 
 test("a manager that has no room yet is told a little later, and no descriptor stays", async () => {

@@ -13,25 +13,29 @@ const ROOM_MS = 5_000;
 const POLL_MS = 20;
 
 /**
- * The path of its socket; undefined: nobody wants to know, or it is another process's state that is asked for
+ * Its socket, a path or `@` and an abstract name; undefined: nobody wants to know, or it is another process's state that is asked for
  * (SYSTEMD_EXEC_PID). Takes the variable out of the environment, so that no child speaks in our name. Throws
- * `invalid_argument` for what is no path.
+ * `invalid_argument` for what is neither.
  */
 export function takeNotifySocket(environment: NodeJS.ProcessEnv, pid: number): string | undefined {
-  const { NOTIFY_SOCKET: path = "", SYSTEMD_EXEC_PID: meant = "" } = environment;
+  const { NOTIFY_SOCKET: socket = "", SYSTEMD_EXEC_PID: meant = "" } = environment;
   delete environment["NOTIFY_SOCKET"];
-  if (path === "" || (meant !== "" && meant !== String(pid))) return undefined;
-  if (!path.startsWith("/"))
-    throw fail("invalid_argument", `NOTIFY_SOCKET is no path: ${JSON.stringify(path.slice(0, 100))}`);
-  return path;
+  if (socket === "" || (meant !== "" && meant !== String(pid))) return undefined;
+  if (!/^(\/|@.)/.test(socket))
+    throw fail("invalid_argument", `NOTIFY_SOCKET names no socket: ${JSON.stringify(socket.slice(0, 100))}`);
+  return socket;
 }
 
 /** Resolves when the kernel keeps the state for the manager. Throws `unavailable` when it cannot, for five seconds. */
-export async function tellManager(path: string, state: ServiceState, sockets: NotifySockets): Promise<void> {
+export async function tellManager(
+  socket: string,
+  state: ServiceState,
+  sockets: NotifySockets,
+): Promise<void> {
   const giveUpAt = performance.now() + ROOM_MS;
   for (;;) {
     try {
-      sendTo(path, state, sockets);
+      sendTo(socket, state, sockets);
       return;
     } catch (error) {
       const errno = errnoOf(error);
@@ -39,7 +43,7 @@ export async function tellManager(path: string, state: ServiceState, sockets: No
       if (!isFull || performance.now() > giveUpAt)
         throw fail(
           "unavailable",
-          `cannot tell the service manager "${state}" at "${path}": ${messageOf(error)}`,
+          `cannot tell the service manager "${state}" at "${socket}": ${messageOf(error)}`,
           error,
         );
     }
@@ -47,8 +51,8 @@ export async function tellManager(path: string, state: ServiceState, sockets: No
   }
 }
 
-function sendTo(path: string, state: ServiceState, sockets: NotifySockets): void {
-  const fd = sockets.connectUnixDatagram(path);
+function sendTo(socket: string, state: ServiceState, sockets: NotifySockets): void {
+  const fd = sockets.connectUnixDatagram(socket);
   try {
     sockets.sendDescriptors(fd, new TextEncoder().encode(state), []);
   } finally {

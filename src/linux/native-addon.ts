@@ -39,7 +39,7 @@ interface Addon extends LoopAddon {
   ): unknown;
   peerCredentials(fd: number): unknown;
   sendDescriptors(fd: number, bytes: Uint8Array, fds: readonly number[]): unknown;
-  connectUnixDatagram(path: string): unknown;
+  connectUnixDatagram(name: string): unknown;
   unsentBytes(fd: number): unknown;
   removeTree(path: string): Promise<unknown>;
   /** `cancelled[0]` ≠ 0 stops it; the array must stay reachable until the promise is settled. */
@@ -108,6 +108,11 @@ function absolutePath(path: string): string {
   if (!isAbsolute(path)) throw fail("invalid_argument", `path "${path}" is not absolute`);
   if (path.includes("\0")) throw fail("invalid_argument", "a NUL byte is not allowed in a path");
   return path;
+}
+
+/** `@` begins an abstract one. */
+function socketName(name: string): string {
+  return name.startsWith("@") && !name.includes("\0") ? name : absolutePath(name);
 }
 
 function integer(what: string, value: number, least: number, most: number): number {
@@ -324,7 +329,7 @@ export function loadNative(paths: NativePaths): Native {
       );
     },
 
-    connectUnixDatagram: (path) => descriptor(addon.connectUnixDatagram(absolutePath(path))),
+    connectUnixDatagram: (name) => descriptor(addon.connectUnixDatagram(socketName(name))),
 
     unsentBytes: (fd) => descriptor(addon.unsentBytes(integer("descriptor", fd, 3, MAX_INT))),
 

@@ -48,8 +48,11 @@ export interface NativeSockets {
   /** Sends without waiting and says how many the kernel took; the others are lost, as datagrams may be. */
   sendDatagrams(fd: number, datagrams: readonly Datagram[]): number;
 
-  /** A socket whose datagrams go to the unix socket `path`, which the caller owns. Throws an errno error when nobody is there. */
-  connectUnixDatagram(path: string): number;
+  /**
+   * A socket, the caller's, whose datagrams go to the unix socket `name`: a path, or `@` and an abstract name. Throws an errno error
+   * when nobody is there.
+   */
+  connectUnixDatagram(name: string): number;
 
   /** What is still on its way: of TCP, bytes that the peer's kernel has not acknowledged; of a unix stream, that the peer has not read. */
   unsentBytes(fd: number): number;

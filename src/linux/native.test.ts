@@ -514,6 +514,23 @@ describeWith("becoming another program", ["native"], () => {
     });
   });
 
+  test("connectUnixDatagram() finds an abstract name", async () => {
+    const native = builtNative();
+    const name = `gantry-test-${process.pid}`;
+    expect(await failureOf(() => native.connectUnixDatagram(`@${name}`))).toMatchObject({
+      code: "ECONNREFUSED",
+    });
+    const script = `socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, pack_sockaddr_un("\\0${name}")) or die $!;
+      $| = 1; print "here\\n"; recv(S, $heard, 100, 0); print $heard`;
+    const manager = spawn("perl", ["-MSocket", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    expect(String((await once(manager.stdout, "data"))[0])).toBe("here\n");
+    const heard = once(manager.stdout, "data");
+    const fd = native.connectUnixDatagram(`@${name}`);
+    native.sendDescriptors(fd, Buffer.from("READY=1"), []);
+    native.closeFd(fd);
+    expect(String((await heard)[0])).toBe("READY=1");
+  });
+
   test("memfd() holds the bytes, sealed", () => {
     const native = builtNative();
     const bytes = new Uint8Array(300_000).map((_, index) => index % 251);
