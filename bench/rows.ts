@@ -89,7 +89,7 @@ export const ROWS: readonly Row[] = [
     name: "exec c true",
     budgetMs: 8,
     before:
-      "$CLI inspect c0 >/dev/null 2>&1 || $CLI run -d --name c0 --network none busybox sleep 100000 >/dev/null",
+      "$CLI container inspect c0 >/dev/null 2>&1 || $CLI run -d --name c0 --network none busybox sleep 100000 >/dev/null",
     command: "$CLI exec c0 true",
     rounds: 5,
     batch: 10,
@@ -99,7 +99,7 @@ export const ROWS: readonly Row[] = [
     name: "stats --no-stream",
     budgetMs: 150,
     before:
-      "$CLI inspect c0 >/dev/null 2>&1 || $CLI run -d --name c0 --network none busybox sleep 100000 >/dev/null",
+      "$CLI container inspect c0 >/dev/null 2>&1 || $CLI run -d --name c0 --network none busybox sleep 100000 >/dev/null",
     // Whoever has looked a moment ago is answered at once: this is the first look.
     after: "$CLI rm -f c0 >/dev/null",
     command: "$CLI stats --no-stream >/dev/null",
@@ -144,7 +144,7 @@ export const ROWS: readonly Row[] = [
     name: "logs of those 300 MB",
     budgetMs: 1000,
     before:
-      "$CLI inspect big >/dev/null 2>&1 || { $CLI run -d --name big --network none -v /tmp/gantry-bench-lines:/lines:ro busybox cat /lines >/dev/null && $CLI wait big >/dev/null; }",
+      "$CLI container inspect big >/dev/null 2>&1 || { $CLI run -d --name big --network none -v /tmp/gantry-bench-lines:/lines:ro busybox cat /lines >/dev/null && $CLI wait big >/dev/null; }",
     command: "$CLI logs big >/dev/null",
     rounds: 3,
     podman: false,
