@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
+import { collect } from "../base/collect.ts";
 import { fail } from "../base/errors.ts";
 import type { TreeUsage } from "./native.ts";
 
@@ -118,19 +119,6 @@ class Applier {
   async ended(): Promise<void> {
     await this.#exited;
   }
-}
-
-/** Keeps the first `cap` bytes of a stream and reads the rest away. */
-function collect(stream: Readable, cap: number): () => string {
-  const chunks: Buffer[] = [];
-  let used = 0;
-  stream.on("data", (chunk: Buffer) => {
-    const part = chunk.subarray(0, cap - used);
-    if (part.length === 0) return;
-    chunks.push(part);
-    used += part.length;
-  });
-  return () => Buffer.concat(chunks).toString();
 }
 
 function decodeUsage(text: string): TreeUsage {

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { isRunning, killChecked, killProcess, processesRunning, readStartTicks } from "./process-identity.ts";
+import { isRunning, killProcess, processesRunning, readStartTicks, signalIf } from "./process-identity.ts";
 
 /** Pidfds that only take notes. */
-function notes(): { readonly acts: string[]; readonly pidfds: Parameters<typeof killChecked>[0] } {
+function notes(): { readonly acts: string[]; readonly pidfds: Parameters<typeof signalIf>[0] } {
   const acts: string[] = [];
   return {
     acts,
@@ -45,20 +45,20 @@ test("killProcess() leaves one alone that has only got the number", () => {
   expect(acts).toEqual([`open ${process.pid}`, "close 77"]);
 });
 
-test("killChecked() takes a process that is gone for done, at any step", () => {
+test("signalIf() takes a process that is gone for done, at any step", () => {
   const gone = (): never => {
     throw errno("ESRCH");
   };
-  expect(killChecked({ ...notes().pidfds, pidfdOpen: gone }, 9, () => true)).toBe(false);
-  expect(killChecked({ ...notes().pidfds, pidfdSignal: gone }, 9, () => true)).toBe(false);
+  expect(signalIf({ ...notes().pidfds, pidfdOpen: gone }, 9, 9, () => true)).toBe(false);
+  expect(signalIf({ ...notes().pidfds, pidfdSignal: gone }, 9, 9, () => true)).toBe(false);
 });
 
-test("killChecked() throws what is no sign of an end, and closes", () => {
+test("signalIf() throws what is no sign of an end, and closes", () => {
   const { acts, pidfds } = notes();
   const refuse = (): never => {
     throw errno("EPERM");
   };
-  expect(() => killChecked({ ...pidfds, pidfdSignal: refuse }, 9, () => true)).toThrow("EPERM");
+  expect(() => signalIf({ ...pidfds, pidfdSignal: refuse }, 9, 9, () => true)).toThrow("EPERM");
   expect(acts).toEqual(["open 9", "close 77"]);
 });
 

@@ -8,7 +8,7 @@ import type { Native } from "./native.ts";
 
 export type Pidfds = Pick<Native, "pidfdOpen" | "pidfdSignal" | "closeFd">;
 
-const SIGKILL = 9;
+export const SIGKILL = 9;
 
 /** A file below /proc, or undefined when its process is gone. */
 function readProc(path: string): string | undefined {
@@ -29,8 +29,11 @@ export function readStartTicks(pid: number): bigint | undefined {
   return ticks === undefined || !/^\d+$/.test(ticks) ? undefined : BigInt(ticks);
 }
 
-/** Sends SIGKILL to `pid` if `isIt` still says so after its pidfd is open. True when it was sent. */
-export function killChecked(pidfds: Pidfds, pid: number, isIt: () => boolean): boolean {
+/**
+ * Sends `signal` to the process if `isIt` still says so after its pidfd is open: from then on the number cannot be given to
+ * somebody else unnoticed. True when it was sent; false when the process is gone.
+ */
+export function signalIf(pidfds: Pidfds, pid: number, signal: number, isIt: () => boolean): boolean {
   let pidfd: number;
   try {
     pidfd = pidfds.pidfdOpen(pid);
@@ -40,7 +43,7 @@ export function killChecked(pidfds: Pidfds, pid: number, isIt: () => boolean): b
   }
   try {
     if (!isIt()) return false;
-    pidfds.pidfdSignal(pidfd, SIGKILL);
+    pidfds.pidfdSignal(pidfd, signal);
     return true;
   } catch (error) {
     if (errnoOf(error) === "ESRCH") return false;
@@ -56,7 +59,7 @@ export function killProcess(
   identity: { readonly pid: number; readonly startTicks: bigint },
 ): boolean {
   const { pid, startTicks } = identity;
-  return killChecked(pidfds, pid, () => readStartTicks(pid) === startTicks);
+  return signalIf(pidfds, pid, SIGKILL, () => readStartTicks(pid) === startTicks);
 }
 
 /** Every process whose argument list is exactly `argv`. */

@@ -3,7 +3,7 @@
  * child mounts what it reads in a mount namespace of its own and confines itself before it reads the first name.
  */
 import { spawn } from "node:child_process";
-import type { Readable } from "node:stream";
+import { collect } from "../base/collect.ts";
 import { fail } from "../base/errors.ts";
 import type { IdMapping, TreeChange, TreeDifference, TreeView } from "./native.ts";
 
@@ -135,17 +135,4 @@ function failure(command: string, { code, killedBy, error }: Exit, stderr: strin
   const end = killedBy === null ? `exit status ${code}` : `killed by ${killedBy}`;
   const message = `${WHAT.get(command) ?? command}: ${said === "" ? end : said}`;
   return fail(code === TREE_AT_FAULT ? "invalid_argument" : "internal", message);
-}
-
-/** Keeps the first `cap` bytes of a stream and reads the rest away. */
-function collect(stream: Readable, cap: number): () => string {
-  const chunks: Buffer[] = [];
-  let used = 0;
-  stream.on("data", (chunk: Buffer) => {
-    const part = chunk.subarray(0, cap - used);
-    if (part.length === 0) return;
-    chunks.push(part);
-    used += part.length;
-  });
-  return () => Buffer.concat(chunks).toString();
 }

@@ -8,7 +8,7 @@ import { readFile, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { errnoOf, fail } from "../base/errors.ts";
-import { type Pidfds, killChecked } from "./process-identity.ts";
+import { type Pidfds, SIGKILL, signalIf } from "./process-identity.ts";
 
 const POLL_MS = 2;
 const FREEZE_TIMEOUT_MS = 10_000;
@@ -140,7 +140,7 @@ async function killAll(dir: string, pidfds: Pidfds): Promise<void> {
   if (await writeKnob(join(dir, "cgroup.kill"), "1")) return;
   for (const child of await children(dir)) await killAll(child, pidfds);
   // The list is read again behind each open pidfd: a number that is still in it is the process that was meant.
-  for (const pid of membersOf(dir)) killChecked(pidfds, pid, () => membersOf(dir).includes(pid));
+  for (const pid of membersOf(dir)) signalIf(pidfds, pid, SIGKILL, () => membersOf(dir).includes(pid));
 }
 
 function membersOf(dir: string): number[] {

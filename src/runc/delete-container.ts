@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { errnoOf, fail } from "../base/errors.ts";
 import { removeEmptyCgroups, thawNow } from "../linux/cgroup-now.ts";
 import { type ProcessIdentity, isAlive } from "../linux/process-state.ts";
-import { signalIf } from "../linux/signal-process.ts";
+import { signalIf } from "../linux/process-identity.ts";
 import { type Container, loadContainer, mainProcess, release } from "./container.ts";
 import type { Context } from "./context.ts";
 import { conditionOf } from "./status.ts";

@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { NO_LOG } from "../../base/log.ts";
 import { create } from "../../engine/containers/create.ts";
 import { takeAllBack } from "../../engine/containers/recreate.ts";
-import type { ContainerRecord } from "../../engine/containers/record.ts";
 import { start } from "../../engine/containers/start.ts";
-import { ContainerStore } from "../../engine/containers/store.ts";
 import { stop } from "../../engine/containers/stop.ts";
 import { decodeContainerCreate } from "../../specs/engine/container.decode.ts";
 import { type Answer, ApiHost } from "../testing/api-host.ts";
@@ -23,26 +20,6 @@ const post = (path: string, body?: unknown): Promise<Answer> => host.call("POST"
 const recreate = (name: string, body?: unknown): Promise<Answer> =>
   post(`/containers/${name}/recreate`, body);
 
-async function started(name: string, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
-  const id = await host.create(name, { HostConfig: {}, ...more });
-  expect(await post(`/containers/${name}/start`)).toMatchObject({ status: 204 });
-  return id;
-}
-
-/** What an engine that starts now would read. */
-function stored(id: string): ContainerRecord {
-  const store = new ContainerStore(host.metadata, {
-    cgroupVersion: 1,
-    maskedPaths: [],
-    readonlyPaths: [],
-    hostname: "testhost",
-    runtime: "gantry-runc",
-    network: "bridge",
-  });
-  store.load(NO_LOG);
-  return store.find(id).record;
-}
-
 const names = (): string[] => [...host.store.all()].map(({ name }) => name);
 const networksOf = (id: string): unknown =>
   host.network.parts.networks.attachments(id).map(({ network, config }) => [network, config.Aliases]);
@@ -50,7 +27,7 @@ const networksOf = (id: string): unknown =>
 describe("recreate", () => {
   test("makes a container with the same name and wishes in the place of one that runs", async () => {
     await post("/networks/create", { Name: "front" });
-    const old = await started("web", {
+    const old = await host.started("web", {
       Env: ["A=1", "B=2"],
       Labels: { a: "1" },
       HostConfig: {
@@ -75,7 +52,7 @@ describe("recreate", () => {
     expect(next.config.Env).toEqual(["B=3", "C=4"]);
     expect(next.config.Labels).toEqual({ a: "1", b: "2" });
     expect(next.record.host).toEqual(before.record.host);
-    expect(stored("web")).toEqual(next.record);
+    expect(host.stored("web").record).toEqual(next.record);
     expect(next.record.replaces).toBeUndefined();
     expect(networksOf(next.id)).toEqual([["front", ["www"]]]);
     expect(networksOf(old)).toEqual([]);
@@ -114,7 +91,7 @@ describe("recreate", () => {
   });
 
   test("puts the old container back when the new one cannot start", async () => {
-    const old = await started("web");
+    const old = await host.started("web");
     host.tasks.failures.push(new Error("no room"));
     const answer = await recreate("web", { Env: ["A=1"] });
     expect(answer).toMatchObject({ status: 500 });
@@ -127,7 +104,7 @@ describe("recreate", () => {
 
   test("keeps the volumes of the old container, and leaves none of a new one that could not start", async () => {
     host.images.add("more", { Cmd: ["run"], Volumes: { "/extra": {} } });
-    await started("web", { Volumes: { "/data": {} } });
+    await host.started("web", { Volumes: { "/data": {} } });
     const volumes = (): string[] => host.volumes.all().map(({ name }) => name);
     const [data = ""] = volumes();
     host.tasks.failures.push(new Error("no room"));
@@ -144,7 +121,7 @@ describe("recreate", () => {
   });
 
   test("says so when the old one cannot be put back either, and keeps it", async () => {
-    const old = await started("web");
+    const old = await host.started("web");
     host.tasks.failures.push(new Error("no room"), new Error("still none"));
     const answer = await recreate("web");
     expect(answer.text).toContain("what it replaces cannot be put back: ");
@@ -154,10 +131,10 @@ describe("recreate", () => {
   });
 
   test("refuses what nothing can take the place of, before anything is done", async () => {
-    const id = await started("web");
+    const id = await host.started("web");
     await host.create("side", { HostConfig: { NetworkMode: `container:${id}` } });
     await host.create("brief", { HostConfig: { AutoRemove: true } });
-    await started("still");
+    await host.started("still");
     await post("/containers/still/pause");
     const cases: [string, unknown, number, string][] = [
       ["web", {}, 409, "container side shares its namespaces"],
@@ -178,7 +155,7 @@ describe("recreate", () => {
   });
 
   test("of one container is done once at a time: the second finds it gone", async () => {
-    await started("web");
+    await host.started("web");
     const answers = await Promise.all([recreate("web"), recreate("web")]);
     expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([201, 409]);
     expect(names()).toEqual(["web"]);
@@ -188,7 +165,7 @@ describe("recreate", () => {
 describe("a recreation that a crash broke off", () => {
   /** As far as `steps` says. */
   async function brokenOff(...steps: ("stop" | "swap" | "start")[]): Promise<string> {
-    const id = await started("web");
+    const id = await host.started("web");
     const old = host.store.find("web");
     const { Id } = await create(host.deps, "", decodeContainerCreate({ Image: "busybox" }), {
       signal: AbortSignal.timeout(5000),
@@ -199,7 +176,7 @@ describe("a recreation that a crash broke off", () => {
     await old.settling;
     if (steps.includes("swap")) host.store.swapNames(old, next);
     if (steps.includes("start")) await start(host.deps, next);
-    expect(stored(Id).replaces).toEqual({ id, name: "web", wasRunning: true });
+    expect(host.stored(Id).record.replaces).toEqual({ id, name: "web", wasRunning: true });
     return id;
   }
 

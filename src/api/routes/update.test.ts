@@ -4,7 +4,7 @@ import { NO_LOG } from "../../base/log.ts";
 import { networkSettings, NO_SANDBOX } from "../../engine/networks/endpoint-documents.ts";
 import { membershipsOf } from "../../engine/networks/places.ts";
 import { mendLimits } from "../../engine/containers/change-limits.ts";
-import { ContainerStore } from "../../engine/containers/store.ts";
+import type { Container } from "../../engine/containers/container.ts";
 import type { NetworkSettings } from "../../specs/engine/container.ts";
 import { type Answer, ApiHost } from "../testing/api-host.ts";
 
@@ -22,29 +22,11 @@ const post = (path: string, body?: unknown): Promise<Answer> => host.call("POST"
 const update = (name: string, body?: unknown): Promise<Answer> => post(`/containers/${name}/update`, body);
 const networking = (name: string, Networking: unknown): Promise<Answer> => update(name, { Networking });
 
-async function started(name: string, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
-  const id = await host.create(name, { HostConfig: {}, ...more });
-  expect(await post(`/containers/${name}/start`)).toMatchObject({ status: 204 });
-  return id;
-}
-
-/** What an engine that starts now would read. */
-function stored(name: string): ContainerStore {
-  const store = new ContainerStore(host.metadata, {
-    cgroupVersion: 1,
-    maskedPaths: [],
-    readonlyPaths: [],
-    hostname: "testhost",
-    runtime: "gantry-runc",
-    network: "bridge",
-  });
-  store.load(NO_LOG);
-  expect(store.find(name).host).toEqual({
-    ...host.store.find(name).host,
-    MaskedPaths: [],
-    ReadonlyPaths: [],
-  });
-  return store;
+/** What an engine that starts now would read: the same as this one knows. */
+function stored(name: string): Container {
+  const container = host.stored(name);
+  expect(container.host).toEqual(host.store.find(name).host);
+  return container;
 }
 
 function ports(name: string): NetworkSettings["Ports"] {
@@ -61,14 +43,14 @@ const published = (HostPort: string, HostIp = "") => ({ "80/tcp": [{ HostIp, Hos
 
 describe("update", () => {
   test("of nothing is fine, and is told", async () => {
-    await started("web");
+    await host.started("web");
     for (const body of [undefined, {}, null, { Memory: 0, CpusetCpus: "", Ulimits: null, Networking: {} }])
       expect(await update("web", body)).toMatchObject({ status: 200, json: { Warnings: null } });
     expect(host.actions().slice(-1)).toEqual(["update"]);
   });
 
   test("refuses resources and wrong fields by name", async () => {
-    await started("web");
+    await host.started("web");
     const cases: [unknown, number, string][] = [
       [{ MemorySwappiness: 5 }, 501, `"MemorySwappiness" cannot be updated by this engine yet`],
       [{ CpuRealtimeRuntime: 5 }, 501, `"CpuRealtimeRuntime" cannot be updated`],
@@ -92,10 +74,10 @@ describe("update", () => {
   });
 
   test("changes the restart policy, in the store too, and says what is wrong with one", async () => {
-    const id = await started("web");
+    const id = await host.started("web");
     const policy = { Name: "on-failure", MaximumRetryCount: 3 } as const;
     expect((await update("web", { RestartPolicy: policy })).status).toBe(200);
-    expect(stored("web").find("web").host.RestartPolicy).toEqual(policy);
+    expect(stored("web").host.RestartPolicy).toEqual(policy);
     await update("web", { RestartPolicy: { Name: "", MaximumRetryCount: -4 } });
     expect(host.store.find("web").host.RestartPolicy).toEqual(policy);
     const cases: [string, number, string][] = [
@@ -127,7 +109,7 @@ describe("update", () => {
 
 describe("published ports of a running container", () => {
   test("come and go, and its next start has them", async () => {
-    await started("web", { HostConfig: { PortBindings: published("8080") } });
+    await host.started("web", { HostConfig: { PortBindings: published("8080") } });
     const changes = {
       PublishAdd: { "90/udp": [{ HostIp: "127.0.0.1", HostPort: "9090" }] },
       PublishRemove: published("8080"),
@@ -143,20 +125,20 @@ describe("published ports of a running container", () => {
     stored("web");
     await post("/containers/web/restart");
     expect(led()).toEqual(["127.0.0.1:9090->90/udp"]);
-    await started("twin", { HostConfig: { PortBindings: published("8080") } });
+    await host.started("twin", { HostConfig: { PortBindings: published("8080") } });
   });
 
   test("are given back when it ends", async () => {
-    await started("web");
+    await host.started("web");
     await networking("web", { PublishAdd: published("8080") });
     await post("/containers/web/stop");
     await host.store.find("web").settling;
     expect(led()).toEqual([]);
-    await started("twin", { HostConfig: { PortBindings: published("8080") } });
+    await host.started("twin", { HostConfig: { PortBindings: published("8080") } });
   });
 
   test("may move to another port of the container, or address of the host", async () => {
-    await started("web", { HostConfig: { PortBindings: published("8080") } });
+    await host.started("web", { HostConfig: { PortBindings: published("8080") } });
     const narrower = { PublishAdd: published("8080", "127.0.0.1"), PublishRemove: { "80/tcp": null } };
     expect((await networking("web", narrower)).text).toBe('{"Warnings":null}\n');
     expect(led()).toEqual(["127.0.0.1:8080->80/tcp"]);
@@ -170,7 +152,7 @@ describe("published ports of a running container", () => {
 
   test("are named by the port of the host that they got, too", async () => {
     const bindings = { "80/tcp": [{ HostPort: "7000-7010" }, { HostPort: "" }] };
-    await started("web", { HostConfig: { PortBindings: bindings } });
+    await host.started("web", { HostConfig: { PortBindings: bindings } });
     const [random = ""] = led().map((text) => /:(\d+)->/.exec(text)?.[1] ?? "");
     expect((await networking("web", { PublishRemove: published(random) })).status).toBe(200);
     expect(led()).toEqual(["0.0.0.0:7000->80/tcp"]);
@@ -179,8 +161,8 @@ describe("published ports of a running container", () => {
   });
 
   test("clash in Docker's words, and then nothing has changed", async () => {
-    await started("other", { HostConfig: { PortBindings: published("8081") } });
-    const id = await started("web", { HostConfig: { PortBindings: published("8080") } });
+    await host.started("other", { HostConfig: { PortBindings: published("8081") } });
+    const id = await host.started("web", { HostConfig: { PortBindings: published("8080") } });
     const before = host.store.find("web").record;
     host.network.taken.add("tcp/9090");
     const clash = (HostPort: string) =>
@@ -201,11 +183,11 @@ describe("published ports of a running container", () => {
     expect(host.store.find("web").record).toBe(before);
     await host.create("twin", { HostConfig: { PortBindings: published("8080") } });
     expect((await post("/containers/twin/start")).text).toContain("Bind for 0.0.0.0:8080 failed");
-    await started("third", { HostConfig: { PortBindings: { "1/tcp": [{ HostPort: "7070" }] } } });
+    await host.started("third", { HostConfig: { PortBindings: { "1/tcp": [{ HostPort: "7070" }] } } });
   });
 
   test("are as they were when the firewall refuses", async () => {
-    await started("web", { HostConfig: { PortBindings: published("8080") } });
+    await host.started("web", { HostConfig: { PortBindings: published("8080") } });
     const before = host.store.find("web").record;
     host.network.failing = "apply firewall";
     const changes = { PublishAdd: { "90/tcp": [{ HostPort: "9090" }] }, PublishRemove: published("8080") };
@@ -219,14 +201,14 @@ describe("published ports of a running container", () => {
         { HostIp: "::", HostPort: "8080" },
       ],
     });
-    await started("twin", { HostConfig: { PortBindings: { "1/tcp": [{ HostPort: "9090" }] } } });
+    await host.started("twin", { HostConfig: { PortBindings: { "1/tcp": [{ HostPort: "9090" }] } } });
     expect(led()).toEqual(["0.0.0.0:8080->80/tcp", "0.0.0.0:9090->1/tcp"]);
     await host.create("third", { HostConfig: { PortBindings: published("8080") } });
     expect((await post("/containers/third/start")).text).toContain("Bind for 0.0.0.0:8080 failed");
   });
 
   test("that a program serves are served anew when they change, and only then", async () => {
-    await started("web", { HostConfig: { PortBindings: published("8080") } });
+    await host.started("web", { HostConfig: { PortBindings: published("8080") } });
     const since = host.network.deeds.length;
     const forwarded = (): string[] =>
       host.network.deeds.slice(since).filter((deed) => deed.startsWith("forward"));
@@ -246,7 +228,7 @@ describe("published ports of a running container", () => {
   });
 
   test("of one that ends meanwhile are nobody's", async () => {
-    const id = await started("web", { HostConfig: { PortBindings: published("8080") } });
+    const id = await host.started("web", { HostConfig: { PortBindings: published("8080") } });
     host.network.onDeed = (deed) => {
       if (deed !== "apply firewall") return;
       host.network.onDeed = () => {};
@@ -259,11 +241,11 @@ describe("published ports of a running container", () => {
       ["twin", "8080"],
       ["third", "9090"],
     ] as const)
-      await started(name, { HostConfig: { PortBindings: published(port) } });
+      await host.started(name, { HostConfig: { PortBindings: published(port) } });
   });
 
   test("of one that ends while they are taken are nobody's, either", async () => {
-    const id = await started("web", { HostConfig: { PortBindings: published("8080") } });
+    const id = await host.started("web", { HostConfig: { PortBindings: published("8080") } });
     host.network.taken.has = () => {
       host.tasks.running.get(id)?.exit(0);
       return false;
@@ -276,13 +258,13 @@ describe("published ports of a running container", () => {
     await host.store.find("web").settling;
     expect(host.network.parts.networks.endpoints()).toEqual([]);
     expect(host.store.find("web").host.PortBindings).toEqual(changes.PublishAdd);
-    await started("twin", {
+    await host.started("twin", {
       HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "8080" }, { HostPort: "9090" }] } },
     });
   });
 
   test("without a network that leads out are for the next start, which is said", async () => {
-    await started("web", { HostConfig: { NetworkMode: "none" } });
+    await host.started("web", { HostConfig: { NetworkMode: "none" } });
     expect((await networking("web", { PublishAdd: published("8080") })).json).toEqual({
       Warnings: [
         "port 80/tcp is not published before the next start: the container is in no network that leads out by a bridge",
@@ -292,7 +274,7 @@ describe("published ports of a running container", () => {
   });
 
   test("take the place of a random one of --publish-all", async () => {
-    await started("web", { ExposedPorts: { "80/tcp": {} }, HostConfig: { PublishAllPorts: true } });
+    await host.started("web", { ExposedPorts: { "80/tcp": {} }, HostConfig: { PublishAllPorts: true } });
     expect((await networking("web", { PublishRemove: { "80/tcp": [] } })).text).toContain(
       "port 80/tcp is not published by itself: all exposed ports are",
     );
@@ -334,9 +316,9 @@ describe("published ports of a container that does not run", () => {
 });
 
 test("who shares a network has no ports of his own to publish", async () => {
-  await started("web");
-  await started("guest", { HostConfig: { NetworkMode: "container:web" } });
-  await started("bare", { HostConfig: { NetworkMode: "host" } });
+  await host.started("web");
+  await host.started("guest", { HostConfig: { NetworkMode: "container:web" } });
+  await host.started("bare", { HostConfig: { NetworkMode: "host" } });
   for (const [name, kind] of [
     ["guest", "container"],
     ["bare", "host"],
@@ -358,7 +340,7 @@ describe("limits", () => {
   const isChanging = (name: string): boolean => host.store.find(name).state.limitsChanging;
 
   test("change while it runs, only those that are asked for, and for its next start", async () => {
-    const id = await started("web", limited);
+    const id = await host.started("web", limited);
     const wish = { Memory: 32 * MB, NanoCpus: 1_500_000_000, CpusetCpus: "0-1", PidsLimit: 9 };
     expect(await update("web", wish)).toMatchObject({ status: 200, json: { Warnings: null } });
     expect(limits(id)).toEqual([
@@ -368,13 +350,13 @@ describe("limits", () => {
         pids: { limit: 9n },
       },
     ]);
-    expect(stored("web").find("web").host).toMatchObject({ ...wish, MemorySwap: 128 * MB, CpuShares: 512 });
+    expect(stored("web").host).toMatchObject({ ...wish, MemorySwap: 128 * MB, CpuShares: 512 });
     expect(host.actions().at(-1)).toBe("update");
     expect(isChanging("web")).toBe(false);
   });
 
   test("are taken away by what says so", async () => {
-    const id = await started("web", { HostConfig: { Memory: 64 * MB, PidsLimit: 5 } });
+    const id = await host.started("web", { HostConfig: { Memory: 64 * MB, PidsLimit: 5 } });
     await update("web", { MemorySwap: -1, PidsLimit: -1 });
     expect(limits(id)).toEqual([
       { memory: { limit: BigInt(64 * MB), swap: -1n }, cpu: {}, pids: { limit: -1n } },
@@ -382,7 +364,7 @@ describe("limits", () => {
   });
 
   test("that stay as they are do not bother the kernel", async () => {
-    const id = await started("web", limited);
+    const id = await host.started("web", limited);
     expect((await update("web", { Memory: 64 * MB, CpuShares: 512 })).status).toBe(200);
     expect(limits(id)).toEqual([]);
   });
@@ -392,11 +374,11 @@ describe("limits", () => {
     expect((await update("web", { CpuShares: 99, BlkioWeight: 300, MemoryReservation: 8 * MB })).status).toBe(
       200,
     );
-    expect(stored("web").find("web").host).toMatchObject({ CpuShares: 99, BlkioWeight: 300 });
+    expect(stored("web").host).toMatchObject({ CpuShares: 99, BlkioWeight: 300 });
   });
 
   test("are as they were when the kernel refuses them", async () => {
-    const id = await started("web", limited);
+    const id = await host.started("web", limited);
     const task = host.tasks.running.get(id);
     if (task === undefined) throw new Error("it does not run");
     task.failLimit = ({ memory }) =>
@@ -413,12 +395,12 @@ describe("limits", () => {
       memory: { limit: BigInt(64 * MB), swap: BigInt(128 * MB) },
       cpu: { shares: 512 },
     });
-    expect(stored("web").find("web").host).toMatchObject({ Memory: 64 * MB, CpuShares: 512 });
+    expect(stored("web").host).toMatchObject({ Memory: 64 * MB, CpuShares: 512 });
     expect(isChanging("web")).toBe(false);
   });
 
   test("go back when something else of the update fails", async () => {
-    const id = await started("web", { HostConfig: { NetRateIn: 1000 } });
+    const id = await host.started("web", { HostConfig: { NetRateIn: 1000 } });
     host.network.failing = "limit bridge 5000";
     expect((await update("web", { PidsLimit: 7, Networking: { RateIn: 5000 } })).status).toBe(500);
     expect(limits(id).map(({ pids }) => pids?.limit)).toEqual([7n, -1n]);
@@ -426,7 +408,7 @@ describe("limits", () => {
   });
 
   test("that the kernel may not have are mended by the next daemon, once", async () => {
-    const id = await started("web", limited);
+    const id = await host.started("web", limited);
     const task = host.tasks.running.get(id);
     if (task === undefined) throw new Error("it does not run");
     // Killed after the row was written, and before the kernel was told.
@@ -447,10 +429,10 @@ describe("limits", () => {
   });
 
   test("are refused in Docker's words", async () => {
-    await started("web", limited);
-    await started("free");
-    await started("slow", { HostConfig: { CpuQuota: 5000 } });
-    await started("fast", { HostConfig: { NanoCpus: 1e9 } });
+    await host.started("web", limited);
+    await host.started("free");
+    await host.started("slow", { HostConfig: { CpuQuota: 5000 } });
+    await host.started("fast", { HostConfig: { NanoCpus: 1e9 } });
     const cases: [string, unknown, number, string][] = [
       ["web", { Memory: MB }, 400, "Minimum memory limit allowed is 6MB"],
       [
@@ -517,7 +499,7 @@ describe("rates", () => {
 
   test("are a container's from its start, in every network", async () => {
     await post("/networks/create", { Name: "front" });
-    await started("web", limited);
+    await host.started("web", limited);
     await post("/networks/front/connect", { Container: "web" });
     const both = { inBits: 1_000_000, outBits: 2_000_000 };
     expect(rates("web")).toEqual([both, both]);
@@ -529,7 +511,7 @@ describe("rates", () => {
   });
 
   test("change while it runs, one by one, and for its next start", async () => {
-    await started("web");
+    await host.started("web");
     expect(rates("web")).toEqual([undefined]);
     expect((await networking("web", { RateOut: 3_000_000 })).json).toEqual({ Warnings: null });
     expect((await networking("web", { RateIn: 8 })).status).toBe(200);
@@ -549,7 +531,7 @@ describe("rates", () => {
   });
 
   test("are as they were, and ports too, when the kernel refuses", async () => {
-    await started("web", limited);
+    await host.started("web", limited);
     host.network.failing = "limit bridge 5000";
     const refused = await networking("web", { RateIn: 5000, PublishAdd: published("8080") });
     expect(refused.status).toBe(500);
@@ -557,11 +539,11 @@ describe("rates", () => {
     expect(rates("web")).toEqual([{ inBits: 1_000_000, outBits: 2_000_000 }]);
     expect(host.store.find("web").host).toMatchObject({ ...limited.HostConfig, PortBindings: null });
     expect(led()).toEqual([]);
-    await started("twin", { HostConfig: { PortBindings: published("8080") } });
+    await host.started("twin", { HostConfig: { PortBindings: published("8080") } });
   });
 
   test("of one that ends meanwhile are taken away", async () => {
-    const id = await started("web", limited);
+    const id = await host.started("web", limited);
     host.network.onDeed = (deed) => {
       if (deed.startsWith("limit")) host.tasks.running.get(id)?.exit(0);
     };
@@ -589,11 +571,11 @@ describe("rates", () => {
       expect(answer.status).toBe(status);
       expect(answer.text).toContain(message);
     }
-    await started("low", { HostConfig: { NetworkMode: "front" } });
+    await host.started("low", { HostConfig: { NetworkMode: "front" } });
     expect((await networking("low", { RateIn: 8000 })).status).toBe(501);
-    await started("web", limited);
+    await host.started("web", limited);
     expect((await post("/networks/front/connect", { Container: "web" })).status).toBe(501);
-    await started("bare", { HostConfig: { NetworkMode: "host" } });
+    await host.started("bare", { HostConfig: { NetworkMode: "host" } });
     expect((await networking("bare", { RateIn: 8000 })).text).toContain("network rates and the host type");
     expect((await networking("bare", { RateIn: 0 })).status).toBe(200);
   });

@@ -25,6 +25,7 @@ import type { Container } from "../../engine/containers/container.ts";
 import { actOnUnhealthy } from "../../engine/containers/health-action.ts";
 import { HealthChecks } from "../../engine/containers/health-monitor.ts";
 import { volumeUser } from "../../engine/containers/container-volumes.ts";
+import type { HostDefaults } from "../../engine/containers/merge.ts";
 import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
@@ -77,6 +78,15 @@ export interface Answer {
   readonly text: string;
   readonly json: unknown;
 }
+
+const HOST_DEFAULTS: HostDefaults = {
+  cgroupVersion: 1,
+  maskedPaths: ["/proc/kcore"],
+  readonlyPaths: ["/proc/sys"],
+  hostname: "testhost",
+  runtime: "gantry-runc",
+  network: "bridge",
+};
 
 const TEST_RUNTIMES = chooseRuntimes(new Map(), "");
 
@@ -132,14 +142,7 @@ export class ApiHost implements AsyncDisposable {
     const containersDir = join(this.directory, "containers");
     mkdirSync(containersDir);
     this.metadata = openMetadata({ path: join(this.directory, "meta.db"), onDamaged: () => {} });
-    this.store = new ContainerStore(this.metadata, {
-      cgroupVersion: 1,
-      maskedPaths: ["/proc/kcore"],
-      readonlyPaths: ["/proc/sys"],
-      hostname: "testhost",
-      runtime: "gantry-runc",
-      network: "bridge",
-    });
+    this.store = new ContainerStore(this.metadata, HOST_DEFAULTS);
     this.network = new FakeNetwork(this.metadata);
     this.volumes = openVolumes({
       metadata: this.metadata,
@@ -341,6 +344,21 @@ export class ApiHost implements AsyncDisposable {
     });
     if (answer.status !== 201) throw new Error(`create: ${answer.status} ${answer.text}`);
     return this.store.find(name).id;
+  }
+
+  /** The same, which runs then. */
+  async started(name: string, body: Readonly<Record<string, unknown>> = {}): Promise<string> {
+    const id = await this.create(name, { HostConfig: {}, ...body });
+    const answer = await this.call("POST", `/containers/${name}/start`);
+    if (answer.status !== 204) throw new Error(`start: ${answer.status} ${answer.text}`);
+    return id;
+  }
+
+  /** What an engine that starts now would read of a container. */
+  stored(name: string): Container {
+    const store = new ContainerStore(this.metadata, HOST_DEFAULTS);
+    store.load(NO_LOG);
+    return store.find(name);
   }
 
   actions(): readonly string[] {

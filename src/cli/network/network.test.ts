@@ -1,5 +1,6 @@
 /** `gantry network …`: what goes to the engine and what is printed, as the stock client has it. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { NO_ENDPOINT } from "../../specs/engine/container.ts";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cleanUp, fail, FakeEngine, gantry, temporaryDirectory } from "../testing/fake-engine.ts";
@@ -165,21 +166,10 @@ describe("network connect and disconnect", () => {
     expect(JSON.parse(fake.calls[0]?.body ?? "")).toEqual({
       Container: "c",
       EndpointConfig: {
+        ...NO_ENDPOINT,
         IPAMConfig: {},
-        Links: null,
         Aliases: [],
-        MacAddress: "",
         DriverOpts: {},
-        GwPriority: 0,
-        NetworkID: "",
-        EndpointID: "",
-        Gateway: "",
-        IPAddress: "",
-        IPPrefixLen: 0,
-        IPv6Gateway: "",
-        GlobalIPv6Address: "",
-        GlobalIPv6PrefixLen: 0,
-        DNSNames: null,
       },
     });
   });

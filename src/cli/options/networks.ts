@@ -1,4 +1,5 @@
 /** `--network NAME` and `--network name=…,alias=…`, joined with the older single flags (`--ip`, `--network-alias` …). */
+import { NO_ENDPOINT } from "../../specs/engine/container.ts";
 import { csvFields, fromPairs } from "./values.ts";
 
 export interface NetworkAttachment {
@@ -167,20 +168,12 @@ export function ipamBody({ ipv4, ipv6, linkLocalIps }: NetworkAttachment): Recor
 export function endpointBody(attachment: NetworkAttachment): Record<string, unknown> {
   const ipam = ipamBody(attachment);
   return {
+    ...NO_ENDPOINT,
     IPAMConfig: Object.keys(ipam).length > 0 ? ipam : null,
     Links: attachment.links.length > 0 ? attachment.links : null,
     Aliases: attachment.aliases.length > 0 ? attachment.aliases : null,
     MacAddress: attachment.macAddress,
     DriverOpts: attachment.driverOptions.length > 0 ? fromPairs(attachment.driverOptions) : null,
     GwPriority: attachment.gatewayPriority,
-    NetworkID: "",
-    EndpointID: "",
-    Gateway: "",
-    IPAddress: "",
-    IPPrefixLen: 0,
-    IPv6Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    DNSNames: null,
   };
 }

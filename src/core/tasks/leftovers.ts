@@ -8,7 +8,8 @@ import type { Native } from "../../linux/native.ts";
 import {
   type Pidfds,
   isRunning,
-  killChecked,
+  SIGKILL,
+  signalIf,
   killProcess,
   processesRunning,
 } from "../../linux/process-identity.ts";
@@ -50,7 +51,7 @@ export async function killLeftover(deps: LeftoverDeps, id: string): Promise<void
   const { directories, pidfds } = deps;
   await attempt(deps, id, "kill the shim", () => {
     const argv = shimArguments(id);
-    for (const pid of processesRunning(argv)) killChecked(pidfds, pid, () => isRunning(pid, argv));
+    for (const pid of processesRunning(argv)) signalIf(pidfds, pid, SIGKILL, () => isRunning(pid, argv));
   });
   await attempt(deps, id, "kill the main process", async () => {
     const identity = await directories.readPid(id);

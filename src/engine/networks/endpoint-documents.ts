@@ -3,7 +3,12 @@ import { addressOf, type IpPrefix, parsePrefix } from "../../base/ip-prefix.ts";
 import { formatIp } from "../../base/ip-address.ts";
 import type { AttachmentRecord, EndpointRecord } from "../../core/network/endpoint-record.ts";
 import { formatPort, parsePortKey } from "../../specs/engine/port.ts";
-import type { EndpointSettings, NetworkSettings, Port } from "../../specs/engine/container.ts";
+import {
+  type EndpointSettings,
+  NO_ENDPOINT,
+  type NetworkSettings,
+  type Port,
+} from "../../specs/engine/container.ts";
 import type { EndpointConfig, EndpointIpamDocument } from "../../specs/engine/network.ts";
 import { sortedMap } from "./sorted-map.ts";
 
@@ -75,23 +80,6 @@ function networksOf(
 }
 
 /** Of a network in which a container has nothing of its own. */
-export const NO_ENDPOINT: EndpointSettings = {
-  IPAMConfig: null,
-  Links: null,
-  Aliases: null,
-  MacAddress: "",
-  DriverOpts: null,
-  GwPriority: 0,
-  NetworkID: "",
-  EndpointID: "",
-  Gateway: "",
-  IPAddress: "",
-  IPPrefixLen: 0,
-  IPv6Gateway: "",
-  GlobalIPv6Address: "",
-  GlobalIPv6PrefixLen: 0,
-  DNSNames: null,
-};
 
 export function endpointSettings({ attachment, endpoint }: Membership): EndpointSettings {
   const { config } = attachment;

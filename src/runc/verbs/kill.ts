@@ -4,7 +4,7 @@ import { type Container, loadContainer, mainProcess } from "../container.ts";
 import type { Context, Verb } from "../context.ts";
 import { parseSignal } from "../signals.ts";
 import { conditionOf } from "../status.ts";
-import { signalIf } from "../../linux/signal-process.ts";
+import { signalIf } from "../../linux/process-identity.ts";
 import { isAlive } from "../../linux/process-state.ts";
 
 export const verb: Verb = {

@@ -292,6 +292,25 @@ export interface EndpointSettings {
   readonly DNSNames: readonly string[] | null;
 }
 
+/** Nothing is asked, and nothing is there. */
+export const NO_ENDPOINT: EndpointSettings = {
+  IPAMConfig: null,
+  Links: null,
+  Aliases: null,
+  MacAddress: "",
+  DriverOpts: null,
+  GwPriority: 0,
+  NetworkID: "",
+  EndpointID: "",
+  Gateway: "",
+  IPAddress: "",
+  IPPrefixLen: 0,
+  IPv6Gateway: "",
+  GlobalIPv6Address: "",
+  GlobalIPv6PrefixLen: 0,
+  DNSNames: null,
+};
+
 export interface NetworkSettings {
   readonly Bridge: string;
   readonly SandboxID: string;
