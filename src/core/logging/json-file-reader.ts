@@ -1,6 +1,7 @@
 /** Reads json-file logs: the implementation of `ReadLog` over the files that shims write. */
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { timerMs } from "../../base/timer-limit.ts";
 import { ChangeWatch } from "./change-watch.ts";
 import { EntryScanner } from "./entry-scanner.ts";
 import { gunzipped } from "./gunzip.ts";
@@ -128,7 +129,7 @@ class JsonFileRead {
         yield* this.#untilNow();
         if (isLast || this.#scanner.isPastUntil) return;
         this.#feed.rest();
-        await changes.wait();
+        await changes.wait(this.#untilMs());
       }
     } finally {
       signal.removeEventListener("abort", changes.notify);
@@ -138,6 +139,13 @@ class JsonFileRead {
   #isUntilOver(): boolean {
     const { untilNs } = this.#options;
     return untilNs !== undefined && BigInt(Date.now()) * 1_000_000n > untilNs;
+  }
+
+  /** How long nothing but a change can be of interest; undefined = for ever. */
+  #untilMs(): number | undefined {
+    const { untilNs } = this.#options;
+    if (untilNs === undefined) return undefined;
+    return timerMs(Math.max(0, Number(untilNs / 1_000_000n) - Date.now()) + 1);
   }
 
   /** What was written since the last look, across rotations. */

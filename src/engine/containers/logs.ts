@@ -23,13 +23,21 @@ export function logs(deps: LogsDeps, container: Container, request: LogsRequest)
   return deps.readLog(log.file, {
     ...options,
     framed: !config.Tty,
-    follow: follow && countsAsRunning(container.state.status) ? { ended: nextExit(container) } : undefined,
+    follow:
+      follow && countsAsRunning(container.state.status)
+        ? { ended: nextExit(container, request.signal) }
+        : undefined,
   });
 }
 
-function nextExit(container: Container): Promise<unknown> {
+/** Of whoever still reads: a container that runs for years has many readers, and keeps none of them. */
+function nextExit(container: Container, signal: AbortSignal): Promise<unknown> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  container.onExit(() => resolve());
+  const forget = container.onExit(() => {
+    signal.removeEventListener("abort", forget);
+    resolve();
+  });
+  signal.addEventListener("abort", forget, { once: true });
   return promise;
 }
 
