@@ -14,6 +14,7 @@ int addon_add_function (napi_env env, napi_value exports, const char *name, napi
 int addon_register_connect (napi_env env, napi_value exports);
 int addon_register_datagrams (napi_env env, napi_value exports);
 int addon_register_files (napi_env env, napi_value exports);
+int addon_register_host_paths (napi_env env, napi_value exports);
 int addon_register_netlink (napi_env env, napi_value exports);
 int addon_register_peers (napi_env env, napi_value exports);
 int addon_register_processes (napi_env env, napi_value exports);

@@ -5,6 +5,11 @@ import { fail } from "./errors.ts";
 
 const MAX_STDERR_BYTES = 64 * 1024;
 
+/** A child that neither takes nor gives anything for so long waits for a file system that does not answer. */
+const SILENT_MS = 30_000;
+/** For a killed child to be gone. One that the kernel does not let go of is left to it. */
+const KILLED_MS = 2_000;
+
 /** Exit status when what it was given is at fault, not this host. */
 const INPUT_AT_FAULT = 1;
 
@@ -23,13 +28,21 @@ export class PipedChild implements AsyncDisposable {
   readonly #signal: AbortSignal;
   readonly #closed: Promise<Exit>;
   readonly #kill = (): void => void this.#child.kill("SIGKILL");
+  readonly #silentMs: number;
   #said = "";
   #isGone = false;
   #onGone: (() => void) | undefined;
 
   /** `what` as in "cannot copy from the container". The signal kills the child. */
-  constructor(file: string, words: readonly string[], what: string, signal: AbortSignal) {
+  constructor(
+    file: string,
+    words: readonly string[],
+    what: string,
+    signal: AbortSignal,
+    silentMs = SILENT_MS,
+  ) {
     signal.throwIfAborted();
+    this.#silentMs = silentMs;
     this.#what = what;
     this.#signal = signal;
     this.#child = spawn(file, words, { stdio: ["pipe", "pipe", "pipe"], env: {} });
@@ -60,7 +73,7 @@ export class PipedChild implements AsyncDisposable {
 
   /** The next bytes of its output, undefined at the end. */
   async read(): Promise<Buffer | undefined> {
-    const next = await this.#stdout.next();
+    const next = await this.#inTime(this.#stdout.next());
     if (next.done === true) return undefined;
     if (!Buffer.isBuffer(next.value))
       throw fail("internal", `${this.#what}: it wrote something that is no bytes`);
@@ -100,7 +113,27 @@ export class PipedChild implements AsyncDisposable {
     this.#stdin.write(chunk, (error) => {
       if (error === null || error === undefined) resolve();
     });
-    await this.#whileAlive(promise);
+    await this.#inTime(this.#whileAlive(promise));
+  }
+
+  /** What only the child is waited for. Throws `unavailable` when it is silent for too long, and as soon as the signal is aborted. */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    this.#signal.throwIfAborted();
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const onAbort = (): void => reject(this.#signal.reason);
+    const timer = setTimeout(() => reject(this.#silence()), this.#silentMs);
+    this.#signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      clearTimeout(timer);
+      this.#signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #silence(): Error {
+    const seconds = this.#silentMs / 1000;
+    return fail("unavailable", `${this.#what}: the file system did not answer for ${seconds} seconds`);
   }
 
   /** Resolves with `undefined` as soon as the child is gone, whatever `work` still waits for. */
@@ -117,7 +150,7 @@ export class PipedChild implements AsyncDisposable {
 
   /** Waits for its end. Throws what went wrong: `invalid_argument` for what it was given, `internal` for this host. */
   async end(): Promise<void> {
-    const { code, killedBy, error } = await this.#closed;
+    const { code, killedBy, error } = await this.#inTime(this.#closed);
     this.#signal.throwIfAborted();
     if (code === 0) return;
     if (error !== undefined) throw fail("internal", `${this.#what}: gantry-shim cannot be started`, error);
@@ -127,11 +160,14 @@ export class PipedChild implements AsyncDisposable {
     throw fail(code === INPUT_AT_FAULT ? "invalid_argument" : "internal", message);
   }
 
-  /** Ends it, if it has not ended. */
+  /** Ends it, if it has not ended, and waits a moment for that. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#signal.removeEventListener("abort", this.#kill);
     if (!this.#isGone) this.#kill();
-    await this.#stdout.return?.();
-    await this.#closed;
+    for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream?.destroy();
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, KILLED_MS);
+    await Promise.race([this.#closed, late]);
+    clearTimeout(timer);
   }
 }

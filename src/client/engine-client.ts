@@ -195,6 +195,7 @@ export class EngineClient {
   async #errorMessage(request: EngineRequest, response: HttpResponse): Promise<string> {
     const bytes = await readAll(response.body, MAX_ERROR_BYTES);
     const text = bytes.toString();
+    if (text.trim() === "") return `request returned status ${response.status} for ${request.path}`;
     if (response.headers.get("content-type")?.startsWith("application/json") === true) {
       try {
         const parsed: unknown = JSON.parse(text);
@@ -204,9 +205,7 @@ export class EngineClient {
         return `invalid error message for status ${response.status} of ${request.method} ${request.path}`;
       }
     }
-    return text.trim() === ""
-      ? `request returned status ${response.status} for ${request.path}`
-      : text.trim();
+    return text.trim();
   }
 
   /** True when the call is worth repeating with the version that the server has. `used` is the one it refused. */

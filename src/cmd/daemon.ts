@@ -98,6 +98,7 @@ import { findAccount } from "../linux/accounts.ts";
 import { updateCgroup } from "../linux/cgroup-update.ts";
 import { readCgroupUse } from "../linux/cgroup-use.ts";
 import { processesOf } from "../linux/cgroup-processes.ts";
+import { NativeHostPaths } from "../linux/host-paths.ts";
 import { containerFiles } from "../linux/container-files-child.ts";
 import { pathOfDescriptor } from "../linux/descriptor-path.ts";
 import { loadDefaultProfile } from "../linux/apparmor-load.ts";
@@ -298,6 +299,7 @@ export async function startDaemon(
     ...networkHost,
     containersDir: roots.containers,
     files: containerFiles(shim),
+    hostPaths: new NativeHostPaths(native),
     uploadedArchive: (body: Readable, signal: AbortSignal) =>
       uploadedArchive(body, DEFAULT_EXPANSION, signal),
     logging: {

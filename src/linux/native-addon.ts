@@ -46,6 +46,7 @@ interface Addon extends LoopAddon {
   treeUsage(path: string, cancelled: Int32Array): Promise<unknown>;
   treeFingerprint(path: string, cancelled: Int32Array): Promise<unknown>;
   syncFilesystem(path: string): Promise<unknown>;
+  hostPath(path: string, makes: number): Promise<unknown>;
   sendDatagrams(fd: number, records: Uint8Array): unknown;
   connectSocket(
     like: number,
@@ -80,6 +81,7 @@ const FUNCTIONS = [
   "treeUsage",
   "treeFingerprint",
   "syncFilesystem",
+  "hostPath",
   "socketLoop",
   "watchSocket",
   "unwatchSocket",
@@ -342,6 +344,12 @@ export function loadNative(paths: NativePaths): Native {
 
     treeFingerprint: async (path, signal) =>
       fingerprint(await cancellable((stop) => addon.treeFingerprint(absolutePath(path), stop), signal)),
+
+    async hostPath(path, makes) {
+      const mode = await addon.hostPath(absolutePath(path), makes ? 1 : 0);
+      if (typeof mode !== "number") throw fail("internal", "the addon returned no mode");
+      return mode;
+    },
 
     async syncFilesystem(path) {
       await addon.syncFilesystem(absolutePath(path));

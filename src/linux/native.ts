@@ -180,6 +180,12 @@ export interface Native extends NativeSockets {
   snapshotSubvolume(from: string, to: string): Promise<void>;
   deleteSubvolume(path: string): Promise<void>;
 
+  /**
+   * The st_mode of what a path of the host leads to. `makes`: a directory, and those above it (0755), when nothing is there. On a
+   * thread of its own, which a file system that does not answer may keep: callers have a deadline. See host-paths.ts.
+   */
+  hostPath(path: string, makes: boolean): Promise<number>;
+
   /** syncfs of the filesystem that holds `path`. Runs off the event loop. */
   syncFilesystem(path: string): Promise<void>;
 

@@ -284,6 +284,8 @@ async function attachTo(
   };
   const { signal } = call;
   const stream = isStream ? attach(deps, container, options, signal) : Promise.resolve(undefined);
+  // Of one that runs: what goes wrong is still an answer then.
+  if (container.task !== undefined) await stream;
   let client: ByteStream;
   try {
     client = open();

@@ -28,6 +28,7 @@ export async function pump(
   client.output.on("close", () => resolve("gone"));
   client.output.on("error", () => resolve("gone"));
   client.input.on("error", () => resolve("gone"));
+  if (client.output.destroyed) resolve("gone"); // while the process was asked for its stream
 
   if (options.stdin) passInput(client, process, options.detach, () => resolve("detached"));
   else client.input.resume();

@@ -11,6 +11,7 @@ import { fail } from "../../base/errors.ts";
 import type { Registries } from "../../core/distribution/distribution.ts";
 import { Alarms } from "../../base/alarms.ts";
 import { Limiter } from "../../base/limiter.ts";
+import { fakeHostPaths } from "../../engine/testing/fake-host-paths.ts";
 import { FakeClock } from "../../base/testing/fake-clock.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
 import type { ProgramResult } from "../../base/process.ts";
@@ -158,6 +159,7 @@ export class ApiHost implements AsyncDisposable {
     });
     const deps: ContainerRouteDeps & StatsRouteDeps = {
       volumes: this.volumes,
+      hostPaths: fakeHostPaths,
       store: this.store,
       locks: new KeyedLock(),
       tasks: this.tasks,

@@ -45,7 +45,7 @@ async function remoteTarget(engine: EngineClient, wish: CopyWish): Promise<CopyT
       );
     return { path, kind: isRemoteDirectory(found) ? "directory" : "other" };
   } catch (error) {
-    if (!(error instanceof ResponseError)) throw error;
+    if (!(error instanceof ResponseError) || error.category === "unavailable") throw error;
     return { path, kind: "nothing" };
   }
 }

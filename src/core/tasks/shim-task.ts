@@ -178,9 +178,12 @@ export class ShimTask implements Task {
         window: consoleSize,
         plan: plan.bytes,
       } as const;
-      const answer = stream
-        ? await this.#onOwnConnection(request, START_TIMEOUT_MS)
-        : { body: await control.request(request, START_TIMEOUT_MS), stream: undefined };
+      const answer = await whileItAnswers<{ readonly body: Uint8Array; readonly stream: Duplex | undefined }>(
+        control,
+        stream
+          ? this.#onOwnConnection(request, START_TIMEOUT_MS)
+          : control.request(request, START_TIMEOUT_MS).then((body) => ({ body, stream: undefined })),
+      );
       return { pid: decodeProcess(answer.body).pid, stream: answer.stream, exited };
     } catch (error) {
       this.#execs.delete(execId);
@@ -314,6 +317,21 @@ export class ShimTask implements Task {
     const { exitCode, signal, oomKilled, exitedAtNs, lostLogBytes } = event;
     if (lostLogBytes > 0n) this.#deps.log.warn("log lacks output", { id: this.id, bytes: lostLogBytes });
     this.settle({ exitCode, signal, oomKilled, exitedAtNs, lost: false });
+  }
+}
+
+/**
+ * Waits for something that may take its time, but not on a shim that stands still: when it is late the shim is asked for what it
+ * answers from memory.
+ */
+async function whileItAnswers<T>(control: ShimConnection, work: Promise<T>): Promise<T> {
+  const { promise: silent, reject } = Promise.withResolvers<never>();
+  const ask = (): void => void control.request({ kind: "state" }, REQUEST_TIMEOUT_MS).catch(reject);
+  const timer = setTimeout(ask, REQUEST_TIMEOUT_MS);
+  try {
+    return await Promise.race([work, silent]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

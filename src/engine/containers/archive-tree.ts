@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import type { RootfsMount, Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Volumes } from "../../core/volumes/volumes.ts";
 import type { ContainerTree, HostBind } from "../../linux/container-files.ts";
+import type { HostPaths } from "../../linux/host-paths.ts";
 import { idMapText } from "../../linux/id-maps.ts";
 import type { IdMapping } from "../../linux/native.ts";
 import type { Container } from "./container.ts";
@@ -14,6 +15,7 @@ import { idMapsOf, type Remap } from "./user-namespace.ts";
 export interface ArchiveTreeDeps {
   readonly snapshots: Pick<Snapshotter, "mount">;
   readonly volumes: Pick<Volumes, "acquire" | "release">;
+  readonly hostPaths: HostPaths;
   readonly containersDir: string;
   readonly remap: Remap | undefined;
 }
@@ -40,7 +42,7 @@ export async function stoppedTree(deps: ArchiveTreeDeps, container: Container): 
     for (const name of acquired) await deps.volumes.release(name, owner);
   };
   try {
-    const mounts = await mountsOf(container, async (name) => {
+    const mounts = await mountsOf(deps, container, async (name) => {
       const path = await deps.volumes.acquire(name, owner);
       acquired.push(name);
       return path;
@@ -69,10 +71,11 @@ function rootOf(mount: RootfsMount): Extract<ContainerTree, { kind: "stopped" }>
 }
 
 async function mountsOf(
+  { hostPaths }: ArchiveTreeDeps,
   { mounts }: Container,
   acquire: (volume: string) => Promise<string>,
 ): Promise<readonly HostBind[]> {
-  const resolved = mounts.length === 0 ? [] : await resolveMounts(mounts, acquire);
+  const resolved = mounts.length === 0 ? [] : await resolveMounts(hostPaths, mounts, acquire);
   return resolved.flatMap((mount) => {
     if (mount.kind !== "bind") return [];
     const { source, destination, readOnly, beneath } = mount;

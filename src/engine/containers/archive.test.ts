@@ -7,6 +7,7 @@ import { Readable } from "node:stream";
 import { messageOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
 import type { ContainerFiles, ContainerTree, PathAnswer, PathFacts } from "../../linux/container-files.ts";
+import { fakeHostPaths } from "../testing/fake-host-paths.ts";
 import { FakeTask } from "../testing/fake-tasks.ts";
 import { type ArchiveDeps, readPath, statPath, writePath } from "./archive.ts";
 import type { Container } from "./container.ts";
@@ -67,6 +68,7 @@ beforeEach(() => {
       release: () => Promise.resolve(),
     },
     containersDir: work,
+    hostPaths: fakeHostPaths,
     remap: undefined,
   };
   // Of a container only this is looked at.

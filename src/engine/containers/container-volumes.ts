@@ -2,6 +2,7 @@
 import { isCategory, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Durability, VolumeUser, Volumes } from "../../core/volumes/volumes.ts";
+import type { HostPaths } from "../../linux/host-paths.ts";
 import { announceVolume } from "../volumes/announce-volume.ts";
 import type { EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
@@ -13,6 +14,10 @@ export interface ContainerVolumesDeps {
   readonly volumes: Pick<Volumes, "acquire" | "release" | "find" | "remove">;
   readonly events: EventSink;
   readonly log: Logger;
+}
+
+export interface EnterVolumesDeps extends ContainerVolumesDeps {
+  readonly hostPaths: HostPaths;
 }
 
 /** Every one once, however often it is mounted. */
@@ -32,11 +37,13 @@ export function volumeUser(container: Container): VolumeUser {
 
 /** Makes the mounts ready for a start; whatever becomes of it, `leaveVolumes` follows. */
 export async function enterVolumes(
-  { volumes, events }: ContainerVolumesDeps,
+  { volumes, events, hostPaths }: EnterVolumesDeps,
   container: Container,
 ): Promise<readonly ResolvedMount[]> {
   if (container.mounts.length === 0) return [];
-  const mounts = await resolveMounts(container.mounts, (name) => volumes.acquire(name, container.id));
+  const mounts = await resolveMounts(hostPaths, container.mounts, (name) =>
+    volumes.acquire(name, container.id),
+  );
   for (const { name, destination, readOnly } of volumesOf(container))
     announceVolume(events, volumes.find(name), "mount", {
       container: container.id,

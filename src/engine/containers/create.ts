@@ -11,6 +11,7 @@ import type { ImageUses } from "../../core/gc/image-uses.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import type { HostPaths } from "../../linux/host-paths.ts";
 import { decodeHealthAction, type DecodedCreate } from "../../specs/engine/container.decode.ts";
 import type { ContainerConfig, ContainerCreateResponse, HealthAction } from "../../specs/engine/container.ts";
 import { planAttachments } from "../networks/attachments.ts";
@@ -45,6 +46,7 @@ export interface CreateDeps extends BringVolumesDeps, LogDeps {
   readonly runtimes: Runtimes;
   readonly remap: Remap | undefined;
   readonly network: Pick<NetworkParts, "networks">;
+  readonly hostPaths: HostPaths;
 }
 
 const HEALTH_ACTION_LABEL = "gantry.health-on-failure";
@@ -116,7 +118,7 @@ export async function create(
   const mounts = mountsOf(deps.store, container, replaces);
   if (mounts.length > 0) {
     checkVolumes(deps.volumes, mounts);
-    await checkBindSources(mounts);
+    await checkBindSources(deps.hostPaths, mounts);
     container.plan(mounts);
   }
 

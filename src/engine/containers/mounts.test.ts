@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { messageOf } from "../../base/errors.ts";
+import { fakeHostPaths } from "../testing/fake-host-paths.ts";
 import { hostConfig } from "../testing/host-config.ts";
 import type { MountRequest } from "./mount-request.ts";
 import { parseMounts } from "./mounts.ts";
@@ -217,7 +219,9 @@ test("resolveMounts() makes missing -v sources, tells files from directories, an
     const file = join(directory, "file");
     writeFileSync(file, "");
     const requests = parseMounts(hostConfig({ Binds: [`${file}:/x/y/z`, `${made}:/x`, "data:/x/v:ro"] }));
-    const resolved = await resolveMounts(requests, (name) => Promise.resolve(`/volumes/${name}/_data`));
+    const resolved = await resolveMounts(fakeHostPaths, requests, (name) =>
+      Promise.resolve(`/volumes/${name}/_data`),
+    );
     expect(resolved.map(({ destination }) => destination)).toEqual(["/x", "/x/v", "/x/y/z"]);
     expect(resolved).toMatchObject([
       { isDirectory: true },
@@ -234,7 +238,7 @@ test("checkBindSources() refuses a missing --mount source", async () => {
   const requests = parseMounts(
     hostConfig({ Mounts: [{ Type: "bind", Source: "/no/such/path", Target: "/x" }] }),
   );
-  expect(checkBindSources(requests)).rejects.toThrow(
+  expect(await checkBindSources(fakeHostPaths, requests).then(String, messageOf)).toBe(
     'invalid mount config for type "bind": bind source path does not exist: /no/such/path',
   );
 });

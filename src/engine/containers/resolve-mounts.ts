@@ -1,29 +1,42 @@
 /** The host's side of a container's mounts: looked at when it is created, and made ready when it starts. */
-import { mkdir, stat } from "node:fs/promises";
-import { errnoOf, fail, messageOf } from "../../base/errors.ts";
+import { errnoOf, fail, isCategory, messageOf } from "../../base/errors.ts";
+import type { HostPaths } from "../../linux/host-paths.ts";
 import type { MountRequest, VolumeRequest } from "./mount-request.ts";
 import type { ResolvedMount } from "./spec-input.ts";
 
 /** Checks `--mount` sources at create, as Docker does. Throws `invalid_argument` for one that is missing. */
-export async function checkBindSources(requests: readonly MountRequest[]): Promise<void> {
-  for (const { mount } of requests) {
-    if (mount.kind !== "bind" || mount.createSource) continue;
-    await statSource(mount.source);
-  }
+export async function checkBindSources(paths: HostPaths, requests: readonly MountRequest[]): Promise<void> {
+  for (const { mount } of requests)
+    if (mount.kind === "bind" && !mount.createSource) await lookAt(paths, mount.source, false);
 }
 
-async function statSource(path: string): Promise<{ readonly isDirectory: boolean }> {
+async function lookAt(
+  paths: HostPaths,
+  source: string,
+  makes: boolean,
+): Promise<{ readonly isDirectory: boolean }> {
   try {
-    return { isDirectory: (await stat(path)).isDirectory() };
+    return await paths.look(source, makes);
   } catch (cause) {
+    if (isCategory(cause, "unavailable")) throw cause;
+    if (isMkdir(cause))
+      throw fail(
+        "internal",
+        `error while creating mount source path '${source}': ${messageOf(cause)}`,
+        cause,
+      );
     if (errnoOf(cause) === "ENOENT")
       throw fail(
         "invalid_argument",
-        `invalid mount config for type "bind": bind source path does not exist: ${path}`,
+        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
         cause,
       );
-    throw fail("internal", `cannot look at bind source "${path}": ${messageOf(cause)}`, cause);
+    throw fail("internal", `cannot look at bind source "${source}": ${messageOf(cause)}`, cause);
   }
+}
+
+function isMkdir(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && error.syscall === "mkdir";
 }
 
 /**
@@ -31,6 +44,7 @@ async function statSource(path: string): Promise<{ readonly isDirectory: boolean
  * mounted inside them.
  */
 export async function resolveMounts(
+  paths: HostPaths,
   requests: readonly MountRequest[],
   acquire: (volume: string) => Promise<string>,
 ): Promise<readonly ResolvedMount[]> {
@@ -45,8 +59,8 @@ export async function resolveMounts(
       continue;
     }
     const { createSource, ...bind } = mount;
-    if (createSource) await makeSource(mount.source);
-    resolved.push({ ...bind, isDirectory: (await statSource(mount.source)).isDirectory });
+    const { isDirectory } = await lookAt(paths, mount.source, createSource);
+    resolved.push({ ...bind, isDirectory });
   }
   return resolved.sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
 }
@@ -63,15 +77,6 @@ function volumeMount({ destination, readOnly, subpath }: VolumeRequest, source: 
     isDirectory: true,
     ...(subpath === "" ? {} : { beneath: subpath }),
   };
-}
-
-async function makeSource(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o755 });
-  } catch (cause) {
-    if (errnoOf(cause) === "EEXIST") return;
-    throw fail("internal", `error while creating mount source path '${path}': ${messageOf(cause)}`, cause);
-  }
 }
 
 function depthOf(path: string): number {

@@ -6,6 +6,7 @@ import type { ImageUses } from "../../core/gc/image-uses.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task, Tasks } from "../../core/tasks/tasks.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
+import type { HostPaths } from "../../linux/host-paths.ts";
 import { resolveDevices } from "../../linux/device-nodes.ts";
 import { networkNamespaceOf, pidNamespaceOf, userNamespaceOf } from "../../linux/namespace-path.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
@@ -49,6 +50,7 @@ export interface StartDeps extends MonitorDeps {
   readonly runtimes: Runtimes;
   /** The users of containers that do not ask for the host's. */
   readonly remap: Remap | undefined;
+  readonly hostPaths: HostPaths;
   readonly buildSpec: (input: SpecInput) => Spec;
   readonly health: Pick<HealthChecks, "watch">;
   readonly log: Logger;
