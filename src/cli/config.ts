@@ -12,6 +12,8 @@ export interface Config {
   readonly networksFormat: string;
   readonly volumesFormat: string;
   readonly statsFormat: string;
+  /** Filters of every prune: "label=…", "label!=…", "until=…". */
+  readonly pruneFilters: readonly string[];
   readonly httpHeaders: ReadonlyMap<string, string>;
   /** By engine address, or "default": proxies for what runs in containers. */
   readonly proxies: Fields;
@@ -46,6 +48,7 @@ export async function loadConfig(directory: string, warn: (line: string) => Prom
     networksFormat: text(fields, "networksFormat"),
     volumesFormat: text(fields, "volumesFormat"),
     statsFormat: text(fields, "statsFormat"),
+    pruneFilters: textList(fields, "pruneFilters"),
     httpHeaders: textMap(fields, "HttpHeaders"),
     proxies: child(fields, "proxies"),
     aliases: textMap(fields, "aliases"),

@@ -58,7 +58,7 @@ export function addressOf(host: string, tls: TlsMaterial | undefined): EngineAdd
 
 export async function openEngine(cli: Cli): Promise<EngineClient> {
   const address = await cli.address();
-  const { httpHeaders } = await cli.config();
+  const headers = await headersOf(cli);
   const { endpoint } = address;
   const pinned = cli.variable("DOCKER_API_VERSION");
   let starting: Promise<void> | undefined;
@@ -70,9 +70,17 @@ export async function openEngine(cli: Cli): Promise<EngineClient> {
     connect: () => connect(address, startOnce),
     connectEarly: () => dialEarly(address),
     host: endpoint.kind === "tcp" ? `${endpoint.host}:${endpoint.port}` : "api.gantry.localhost",
-    headers: httpHeaders,
+    headers,
     ...(pinned ? { version: pinned.replace(/^v/, "") } : {}),
   });
+}
+
+/** What the environment says instead of the configuration. */
+async function headersOf(cli: Cli): Promise<ReadonlyMap<string, string>> {
+  const text = cli.variable("DOCKER_CUSTOM_HEADERS");
+  if (!text) return (await cli.config()).httpHeaders;
+  const { parseHeaders } = await import("./custom-headers.ts");
+  return parseHeaders("DOCKER_CUSTOM_HEADERS", text);
 }
 
 /** Opens a connection, and starts nothing. */

@@ -2,6 +2,7 @@
 import { formatDecimalSize } from "../base/units.ts";
 import type { EngineClient } from "../client/engine-client.ts";
 import { children, type Fields, fieldsOf, number, text, textList } from "../client/fields.ts";
+import type { Cli } from "./cli.ts";
 import { filterQuery } from "./filters.ts";
 import type { FlagSet } from "./flags.ts";
 import { checkFilter } from "./options/values.ts";
@@ -23,6 +24,17 @@ export function pruneFlags(flags: FlagSet) {
     force: flags.bool("force", false, "Do not prompt for confirmation", { short: "f" }),
     dryRun: flags.bool("dry-run", false, "Only show what would be removed"),
   };
+}
+
+/** Those of the command line and of the configuration; a label that is asked for here is not excluded there, and the other way round. */
+export async function withConfigured(cli: Cli, filters: readonly string[]): Promise<readonly string[]> {
+  const { pruneFilters } = await cli.config();
+  const configured = pruneFilters.filter((filter) => {
+    const [, name = "", value = ""] = /^([^=]*)=(.*)$/s.exec(filter) ?? [];
+    const opposite = name === "label" ? "label!" : "label";
+    return value !== "" && !(name.startsWith("label") && filters.includes(`${opposite}=${value}`));
+  });
+  return [...filters, ...configured];
 }
 
 export async function pruneContainers(

@@ -1,7 +1,7 @@
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { FlagSet } from "../flags.ts";
-import { pruneContainers, prunedText, pruneFlags } from "../prune.ts";
+import { pruneContainers, prunedText, pruneFlags, withConfigured } from "../prune.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
@@ -13,7 +13,8 @@ export function command(): Command {
     async run(cli) {
       const warning = "WARNING! This will remove all stopped containers.";
       if (!dryRun.value && !force.value && !(await confirm(cli, warning))) return 0;
-      const result = await pruneContainers(await cli.engine(), filter.value, dryRun.value);
+      const filters = await withConfigured(cli, filter.value);
+      const result = await pruneContainers(await cli.engine(), filters, dryRun.value);
       await cli.print(prunedText([result], dryRun.value));
       return 0;
     },

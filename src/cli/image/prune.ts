@@ -1,7 +1,7 @@
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { FlagSet } from "../flags.ts";
-import { prunedText, pruneImages, pruneFlags } from "../prune.ts";
+import { prunedText, pruneImages, pruneFlags, withConfigured } from "../prune.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
@@ -22,7 +22,7 @@ export function command(): Command {
         return 0;
       }
       const engine = await cli.engine();
-      const filters = [`dangling=${!all.value}`, ...filter.value];
+      const filters = [`dangling=${!all.value}`, ...(await withConfigured(cli, filter.value))];
       const result = await pruneImages(engine, filters, dryRun.value);
       await cli.print(prunedText([result], dryRun.value));
       return 0;

@@ -1,7 +1,7 @@
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { FlagSet } from "../flags.ts";
-import { prunedLists, pruneNetworks, pruneFlags } from "../prune.ts";
+import { prunedLists, pruneNetworks, pruneFlags, withConfigured } from "../prune.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
@@ -13,7 +13,8 @@ export function command(): Command {
     async run(cli) {
       const warning = "WARNING! This will remove all custom networks not used by at least one container.";
       if (!dryRun.value && !force.value && !(await confirm(cli, warning))) return 0;
-      const result = await pruneNetworks(await cli.engine(), filter.value, dryRun.value);
+      const filters = await withConfigured(cli, filter.value);
+      const result = await pruneNetworks(await cli.engine(), filters, dryRun.value);
       for (const list of prunedLists([result], dryRun.value)) await cli.print(list);
       return 0;
     },

@@ -1,6 +1,8 @@
 /** `gantry system prune`: what it asks of the engine, in which order, and how the answers are shown. */
 import { afterEach, expect, test } from "bun:test";
-import { cleanUp, FakeEngine, gantry } from "../testing/fake-engine.ts";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { cleanUp, FakeEngine, gantry, temporaryDirectory } from "../testing/fake-engine.ts";
 
 afterEach(cleanUp);
 
@@ -39,4 +41,28 @@ test("a dry run is one of networks as well", async () => {
   const { out } = await gantry(["system", "prune", "--dry-run"], fake.variables);
   expect(out).toContain("Networks to be deleted:\nn\nm\n");
   expect(fake.urls()).toContain("POST /networks/prune?dry-run=1");
+});
+
+test("filters of the configuration count for every prune, unless the command line says the opposite of a label", async () => {
+  const fake = await engine();
+  const home = temporaryDirectory();
+  mkdirSync(join(home, ".docker"));
+  const pruneFilters = ["label!=keep", "label=old", "until=24h", "nonsense", "label="];
+  writeFileSync(join(home, ".docker/config.json"), JSON.stringify({ pruneFilters }));
+  const asked = async (...command: string[]): Promise<unknown> => {
+    const before = fake.urls().length;
+    expect(await gantry(command, fake.variables, home)).toMatchObject({ status: 0 });
+    const [, query = ""] = (fake.urls()[before] ?? "").split("?");
+    return JSON.parse(new URLSearchParams(query).get("filters") ?? "{}");
+  };
+  const all = { "label!": { keep: true }, label: { old: true }, until: { "24h": true } };
+  expect(await asked("container", "prune", "-f")).toEqual(all);
+  expect(await asked("network", "prune", "-f")).toEqual(all);
+  expect(await asked("image", "prune", "-f")).toEqual({ ...all, dangling: { true: true } });
+  expect(await asked("volume", "prune", "-f")).toEqual(all);
+  expect(await asked("system", "prune", "-f")).toEqual(all);
+  expect(await asked("container", "prune", "-f", "--filter", "label=keep")).toEqual({
+    label: { keep: true, old: true },
+    until: { "24h": true },
+  });
 });

@@ -10,6 +10,7 @@ import {
   pruneImages,
   pruneNetworks,
   pruneVolumes,
+  withConfigured,
 } from "../prune.ts";
 import { fail } from "../../base/errors.ts";
 import type { Cli } from "../cli.ts";
@@ -39,11 +40,11 @@ export function command(): Command {
       const request: SystemPrune = {
         all: all.value,
         volumes: volumes.value,
-        filters: filter.value,
+        filters: await withConfigured(cli, filter.value),
         isDryRun: dryRun.value,
       };
       // Docker's words; nothing has been removed yet.
-      if (request.volumes && request.filters.some((text) => text.startsWith("until=")))
+      if (request.volumes && filter.value.some((text) => text.startsWith("until=")))
         throw fail("invalid_argument", 'ERROR: The "until" filter is not supported with "--volumes"');
       if (!request.isDryRun && !force.value && !(await confirm(cli, warningOf(request)))) return 0;
       await cli.print(prunedText(await pruneAll(cli, request), request.isDryRun));

@@ -2,7 +2,7 @@ import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { Exit } from "../exit.ts";
 import { FlagSet } from "../flags.ts";
-import { prunedText, pruneFlags, pruneVolumes } from "../prune.ts";
+import { prunedText, pruneFlags, pruneVolumes, withConfigured } from "../prune.ts";
 
 export function command(): Command {
   const flags = new FlagSet();
@@ -21,7 +21,7 @@ export function command(): Command {
         await cli.print("Total reclaimed space: 0B");
         return 0;
       }
-      const filters = [...filter.value, ...(all.value ? ["all=true"] : [])];
+      const filters = [...(await withConfigured(cli, filter.value)), ...(all.value ? ["all=true"] : [])];
       const result = await pruneVolumes(await cli.engine(), filters, dryRun.value);
       await cli.print(prunedText([result], dryRun.value));
       return 0;
