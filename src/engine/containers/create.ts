@@ -73,6 +73,7 @@ export async function create(
     ...request.host,
     NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
     PidMode: sharedMode(deps.store, request.host.PidMode),
+    IpcMode: sharedMode(deps.store, request.host.IpcMode),
     HealthOnFailure: request.host.HealthOnFailure || healthActionOf(request.config),
     LogConfig: effectiveLogConfig(request.host.LogConfig, deps.logging.defaults),
   };

@@ -18,7 +18,7 @@ function depth(path: string): number {
   return path.split("/").length;
 }
 
-function defaultMounts({ host }: SpecInput): SpecMount[] {
+function defaultMounts({ host, join }: SpecInput): SpecMount[] {
   const readonly = host.Privileged ? [] : ["ro"];
   const safe = ["nosuid", "noexec", "nodev"];
   return [
@@ -38,13 +38,24 @@ function defaultMounts({ host }: SpecInput): SpecMount[] {
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...safe, ...readonly] },
     { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...readonly, ...safe] },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: safe },
-    ...sharedMemory(host.IpcMode, host.ShmSize),
+    ...sharedMemory(host.IpcMode, host.ShmSize, join?.ipc?.mount),
   ];
 }
 
-function sharedMemory(ipcMode: string, size: number): SpecMount[] {
+/** `elsewhere`: the mount namespace of the container whose memory it is. */
+function sharedMemory(ipcMode: string, size: number, elsewhere: string | undefined): SpecMount[] {
   const destination = "/dev/shm";
   if (ipcMode === "none") return [];
+  if (elsewhere !== undefined)
+    return [
+      {
+        destination,
+        type: "bind",
+        source: destination,
+        options: ["bind", "rprivate"],
+        gantryElsewhere: elsewhere,
+      },
+    ];
   if (ipcMode === "host")
     return [
       { destination, type: "bind", source: "/dev/shm", options: ["rbind", "rprivate"], gantryFile: false },

@@ -117,8 +117,25 @@ describe("namespaces", () => {
     expect(linuxOf(spec).namespaces).toContainEqual({ type: "network", path: "/proc/7/ns/net" });
     expect(linuxOf(spec).namespaces).toContainEqual({ type: "pid", path: "/proc/8/ns/pid" });
     expect(linuxOf(spec).sysctl).toEqual({});
-    expect(() => hostSpec({ PidMode: "container:y" })).toThrow('PID mode "container:y" is not supported');
-    expect(() => hostSpec({ IpcMode: "container:y" })).toThrow('IPC mode "container:y" is not supported');
+    expect(() => hostSpec({ PidMode: "container:y" })).toThrow('PID mode "container:y": nobody has looked');
+    expect(() => hostSpec({ IpcMode: "container:y" })).toThrow('IPC mode "container:y": nobody has looked');
+  });
+
+  test("of another's IPC come with its shared memory, unless something else is mounted there", () => {
+    const join = { ipc: { path: "/proc/9/ns/ipc", mount: "/proc/9/ns/mnt" } };
+    const spec = hostSpec({ IpcMode: "container:x" }, { join });
+    expect(linuxOf(spec).namespaces).toContainEqual({ type: "ipc", path: "/proc/9/ns/ipc" });
+    expect(mountAt(spec, "/dev/shm")).toEqual({
+      destination: "/dev/shm",
+      type: "bind",
+      source: "/dev/shm",
+      options: ["bind", "rprivate"],
+      gantryElsewhere: "/proc/9/ns/mnt",
+    });
+    const own = { kind: "tmpfs", destination: "/dev/shm", options: [] } as const;
+    expect(mountAt(hostSpec({ IpcMode: "container:x" }, { join, mounts: [own] }), "/dev/shm")).toMatchObject({
+      type: "tmpfs",
+    });
   });
 });
 

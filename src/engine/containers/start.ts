@@ -7,7 +7,13 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task, Tasks } from "../../core/tasks/tasks.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import { resolveDevices } from "../../linux/device-nodes.ts";
-import { networkNamespaceOf, pidNamespaceOf, userNamespaceOf } from "../../linux/namespace-path.ts";
+import {
+  ipcNamespaceOf,
+  mountNamespaceOf,
+  networkNamespaceOf,
+  pidNamespaceOf,
+  userNamespaceOf,
+} from "../../linux/namespace-path.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import type { Place } from "../../core/network/gateways.ts";
 import { announceJoined, enterNetworks, furnishNetworks, leaveNetworks } from "../networks/join.ts";
@@ -221,15 +227,33 @@ function joinNamespaces(
   container: Container,
   idMaps: IdMaps | undefined,
 ): NonNullable<SpecInput["join"]> {
-  const { NetworkMode, PidMode } = container.host;
-  const sharing = [NetworkMode, PidMode].filter((mode) => mode.startsWith("container:"));
+  const { NetworkMode, PidMode, IpcMode } = container.host;
+  const sharing = [NetworkMode, PidMode, IpcMode].filter((mode) => mode.startsWith("container:"));
   const user = idMaps === undefined ? undefined : sharedUsers(store, container, sharing);
   return {
     ...(PidMode.startsWith("container:")
       ? { pid: pidNamespaceOf(sharedProcess(store, container, otherOf(PidMode), "PID namespace")) }
       : {}),
+    ...(IpcMode.startsWith("container:") ? { ipc: sharedIpc(store, container, otherOf(IpcMode)) } : {}),
     ...(user === undefined ? {} : { user }),
   };
+}
+
+/** Of a container that lets others have its shared memory, or that has another's itself. Docker's words. */
+function sharedIpc(
+  store: ContainerStore,
+  container: Container,
+  reference: string,
+): NonNullable<NonNullable<SpecInput["join"]>["ipc"]> {
+  const other = store.find(reference);
+  const refuse = (category: "conflict" | "invalid_argument", why: string): never => {
+    throw fail(category, `failed to join IPC namespace: container ${other.id}${why}`);
+  };
+  if (other.id === container.id) throw fail("invalid_argument", "cannot join own IPC namespace");
+  if (other.task === undefined) return refuse("conflict", " is not running");
+  if (["private", "none"].includes(other.host.IpcMode))
+    refuse("invalid_argument", ": non-shareable IPC (hint: use IpcMode:shareable for the donor container)");
+  return { path: ipcNamespaceOf(other.task.pid), mount: mountNamespaceOf(other.task.pid) };
 }
 
 /** Namespaces belong to a user namespace, and whoever shares them has to be in it. */

@@ -69,13 +69,9 @@ function checkModes(host: HostConfig): void {
   const oneOf = (value: string, allowed: readonly string[], what: string): void => {
     if (!allowed.includes(value)) throw fail("invalid_argument", `invalid ${what} mode: ${value}`);
   };
-  if (host.IpcMode.startsWith("container:"))
-    throw fail(
-      "not_implemented",
-      `IPC mode "${host.IpcMode}" is not supported by this engine yet: an IPC namespace of another container cannot be shared`,
-    );
   if (!host.PidMode.startsWith("container:")) oneOf(host.PidMode, ["", "host", "private"], "PID");
-  oneOf(host.IpcMode, ["", "none", "private", "shareable", "host"], "IPC");
+  if (!host.IpcMode.startsWith("container:"))
+    oneOf(host.IpcMode, ["", "none", "private", "shareable", "host"], "IPC");
   oneOf(host.UTSMode, ["", "host"], "UTS");
   oneOf(host.CgroupnsMode, ["", "private", "host"], "cgroup namespace");
   oneOf(host.UsernsMode, ["", "host"], "user namespace");
