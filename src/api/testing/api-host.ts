@@ -26,6 +26,7 @@ import { actOnUnhealthy } from "../../engine/containers/health-action.ts";
 import { HealthChecks } from "../../engine/containers/health-monitor.ts";
 import { volumeUser } from "../../engine/containers/container-volumes.ts";
 import type { HostDefaults } from "../../engine/containers/merge.ts";
+import { NO_DEFAULTS } from "../../engine/containers/container-defaults.ts";
 import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
@@ -167,6 +168,7 @@ export class ApiHost implements AsyncDisposable {
       events: this.#recording,
       facts: TEST_FACTS,
       runtimes: TEST_RUNTIMES,
+      defaults: NO_DEFAULTS,
       remap: undefined,
       containersDir,
       logging: this.logging,
@@ -215,6 +217,8 @@ export class ApiHost implements AsyncDisposable {
         debug: false,
         labels: [],
         authorization: [],
+        seccompProfile: "builtin",
+        noNewPrivileges: false,
         liveRestore: true,
         warnings: [],
       },

@@ -20,6 +20,7 @@ import type { NetworkParts } from "../networks/network-parts.ts";
 import { announceVolume } from "../volumes/announce-volume.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import { atCreation, atStart, type ContainerDefaults } from "./container-defaults.ts";
 import { bringVolumes, type BringVolumesDeps, checkVolumes } from "./bring-volumes.ts";
 import { checkLogSocket, effectiveLogConfig, type LogDeps, logOf } from "./log-options.ts";
 import type { MountRequest } from "./mount-request.ts";
@@ -43,6 +44,7 @@ export interface CreateDeps extends BringVolumesDeps, LogDeps {
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
+  readonly defaults: ContainerDefaults;
   readonly remap: Remap | undefined;
   readonly network: Pick<NetworkParts, "networks">;
 }
@@ -71,9 +73,10 @@ export async function create(
 ): Promise<ContainerCreateResponse> {
   const wishes = {
     ...request.host,
+    ...atCreation(request.host, deps.facts.cgroup.version, deps.defaults),
     NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
     PidMode: sharedMode(deps.store, request.host.PidMode),
-    IpcMode: sharedMode(deps.store, request.host.IpcMode),
+    IpcMode: sharedMode(deps.store, request.host.IpcMode || deps.defaults.ipcMode),
     HealthOnFailure: request.host.HealthOnFailure || healthActionOf(request.config),
     LogConfig: effectiveLogConfig(request.host.LogConfig, deps.logging.defaults),
   };
@@ -103,7 +106,7 @@ export async function create(
   ];
   const remap = idMapsOf(container.host, deps.remap);
   checkUserNamespace(container.host, remap);
-  checkSpecOptions(container.config, container.host, deps.facts);
+  checkSpecOptions(container.config, atStart(container.host, deps.defaults), deps.facts);
   checkLinks(deps.store, container.host);
   const attachments = planAttachments(deps.network.networks, {
     container: id,

@@ -20,6 +20,7 @@ import { announceJoined, enterNetworks, furnishNetworks, leaveNetworks } from ".
 import { linkedHosts, refreshLinks } from "../networks/links.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import { atStart, type ContainerDefaults } from "./container-defaults.ts";
 import { healthAtStart } from "./health.ts";
 import type { HealthChecks } from "./health-monitor.ts";
 import { enterVolumes, leaveVolumes } from "./container-volumes.ts";
@@ -53,6 +54,7 @@ export interface StartDeps extends MonitorDeps {
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
+  readonly defaults: ContainerDefaults;
   /** The users of containers that do not ask for the host's. */
   readonly remap: Remap | undefined;
   readonly buildSpec: (input: SpecInput) => Spec;
@@ -139,7 +141,8 @@ async function runTask(
   places: readonly Place[],
   signal: AbortSignal,
 ): Promise<Task> {
-  const { id, config, host } = container;
+  const { id, config } = container;
+  const host = atStart(container.host, deps.defaults);
   const paths = containerPaths(deps.containersDir, id);
   const idMaps = idMapsOf(host, deps.remap);
   checkUserNamespace(host, idMaps);

@@ -37,6 +37,10 @@ export interface InfoDeps {
     /** Names of authorization plugins. */
     readonly authorization: readonly string[];
     readonly liveRestore: boolean;
+    /** Of containers that name none: "builtin", "unconfined" or a path. */
+    readonly seccompProfile: string;
+    /** Of containers that do not say otherwise. */
+    readonly noNewPrivileges: boolean;
     /** What an operator should know about how the engine can be reached. */
     readonly warnings: readonly string[];
   };
@@ -126,15 +130,19 @@ export function info(deps: InfoDeps): SystemInfo {
     InitCommit: { ID: build.commit },
     SecurityOptions: [
       ...(facts.apparmor ? ["name=apparmor"] : []),
-      ...(facts.seccomp ? ["name=seccomp,profile=builtin"] : []),
+      ...(facts.seccomp ? [`name=seccomp,profile=${daemon.seccompProfile}`] : []),
       ...(deps.remap === undefined ? [] : ["name=userns"]),
       ...(isV1 ? [] : ["name=cgroupns"]),
+      ...(daemon.noNewPrivileges ? ["name=no-new-privileges"] : []),
     ],
     ...(addressPools.length === 0 ? {} : { DefaultAddressPools: poolDocuments(addressPools) }),
     FirewallBackend: { Driver: firewall.iptables || firewall.ip6tables ? "nftables" : "none" },
     CDISpecDirs: [],
     Warnings: orNull([
       ...daemon.warnings,
+      ...(facts.seccomp && daemon.seccompProfile !== "builtin"
+        ? ["WARNING: daemon is not using the default seccomp profile"]
+        : []),
       ...(facts.apparmor && facts.apparmorDefault === undefined
         ? ["WARNING: AppArmor is on, but its default profile could not be loaded: containers run without it"]
         : []),
