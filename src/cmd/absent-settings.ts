@@ -4,10 +4,10 @@
  */
 import { fail } from "../base/errors.ts";
 import { emptyMap } from "../specs/engine/fields.decode.ts";
-import { boolOf, settingBool, settingText, settingTexts } from "./setting-values.ts";
+import { boolOf, settingBool, settingTexts } from "./setting-values.ts";
 
-const NO_CONTAINERD = "containers run under the engine's own shims, there is no containerd";
-const NO_SWARM = "there are no swarms";
+export const NO_CONTAINERD = "containers run under the engine's own shims, there is no containerd";
+export const NO_SWARM = "there are no swarms";
 
 /** By key. */
 const REASONS: ReadonlyMap<string, string> = new Map([
@@ -41,16 +41,6 @@ const FLAG_NAMES: ReadonlyMap<string, string> = new Map([
   ["node-generic-resources", "node-generic-resource"],
 ]);
 
-/** Of `features`: what holds of this engine anyway, and why it cannot be otherwise. */
-const FEATURES: ReadonlyMap<string, { readonly is: boolean; readonly reason: string }> = new Map([
-  ["buildkit", { is: false, reason: "there is no builder in the engine" }],
-  ["containerd-migration", { is: false, reason: NO_CONTAINERD }],
-  ["containerd-snapshotter", { is: false, reason: "images are in the engine's own store" }],
-  ["embedded-containerd", { is: false, reason: NO_CONTAINERD }],
-  ["swarm-nftables", { is: false, reason: NO_SWARM }],
-  ["time-namespaces", { is: false, reason: "containers have the host's clocks" }],
-]);
-
 type Refusal = (value: unknown) => object;
 
 /** Readers of keys of daemon.json: each throws, or says nothing. */
@@ -61,7 +51,6 @@ export const ABSENT_READERS: Readonly<Record<string, Refusal>> = Object.assign(e
   ),
   "exec-opts": (value: unknown) => checkAll(settingTexts("exec-opts", value), checkExecOption),
   "storage-opts": (value: unknown) => checkAll(settingTexts("storage-opts", value), checkStorageOption),
-  features: checkFeatures,
   // The log has neither colours nor shortened times, so both are so.
   "raw-logs": (value: unknown) => nothing(settingBool("raw-logs", value)),
 });
@@ -77,7 +66,6 @@ export const ABSENT_FLAGS: ReadonlyMap<string, (text: string) => object> = new M
   ]),
   ["--exec-opt", (text: string) => checkAll([text], checkExecOption)] as const,
   ["--storage-opt", (text: string) => checkAll([text], checkStorageOption)] as const,
-  ["--feature", (text: string) => checkFeatures(featureOf(text))] as const,
   ["--raw-logs", (text: string) => nothing(boolOf("--raw-logs", text))] as const,
 ]);
 
@@ -91,7 +79,8 @@ function nothing(_value: boolean): object {
   return {};
 }
 
-function refuse(key: string, reason: string): never {
+/** Throws `invalid_argument`. */
+export function refuse(key: string, reason: string): never {
   throw fail("invalid_argument", `${key} is not supported: ${reason}`);
 }
 
@@ -121,22 +110,4 @@ function checkStorageOption(option: string): void {
   if (key.toLowerCase() === "overlay2.size")
     throw fail("invalid_argument", "storage option overlay2.size is not supported: it needs project quotas");
   throw fail("invalid_argument", `overlay2: unknown option ${key.slice(0, 100)}`);
-}
-
-function featureOf(text: string): object {
-  const [, name = "", value = "true"] = /^([^=]+)(?:=(.*))?$/s.exec(text) ?? [];
-  if (name === "") throw fail("invalid_argument", `invalid feature "${text.slice(0, 100)}"`);
-  return Object.assign(emptyMap<boolean>(), { [name]: boolOf("--feature", value) });
-}
-
-function checkFeatures(value: unknown): object {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw fail("invalid_argument", '"features" must be an object');
-  for (const [name, wanted] of Object.entries(value)) {
-    const feature = FEATURES.get(name);
-    if (feature === undefined)
-      throw fail("invalid_argument", `unknown feature "${settingText("features", name).slice(0, 100)}"`);
-    if (settingBool(`features.${name}`, wanted) !== feature.is) refuse(`features.${name}`, feature.reason);
-  }
-  return {};
 }

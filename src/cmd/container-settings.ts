@@ -5,7 +5,8 @@ import { parseUlimit } from "../cli/options/devices.ts";
 import { type ContainerDefaults, NO_DEFAULTS } from "../engine/containers/container-defaults.ts";
 import type { Ulimit } from "../specs/engine/container.ts";
 import { emptyMap, Fields } from "../specs/engine/fields.decode.ts";
-import { boolOf, settingBool, settingText } from "./setting-values.ts";
+import { type Features, featureOf, featuresOf } from "./features.ts";
+import { boolOf, settingBool, settingText, settingTexts } from "./setting-values.ts";
 
 type Ulimits = Readonly<Record<string, Ulimit>>;
 
@@ -19,13 +20,20 @@ export interface ContainerSettings {
   readonly init?: boolean;
   readonly "no-new-privileges"?: boolean;
   readonly "seccomp-profile"?: string;
+  readonly "cdi-spec-dirs"?: readonly string[];
+  readonly features?: Features;
 }
 
-export const CONTAINER_HELP = `      --cgroup-parent PATH     cgroup of all containers' cgroups (default "/gantry")
+/** Those that count more last. */
+const DEFAULT_CDI_DIRS = ["/etc/cdi", "/var/run/cdi"];
+
+export const CONTAINER_HELP = `      --cdi-spec-dir PATH      CDI specifications of devices (default /etc/cdi and /var/run/cdi); can be repeated
+      --cgroup-parent PATH     cgroup of all containers' cgroups (default "/gantry")
       --default-cgroupns-mode MODE  host or private (default: private with cgroup v2, else host)
       --default-ipc-mode MODE  private or shareable (default "private")
       --default-shm-size BYTES  size of /dev/shm (default 64MiB)
       --default-ulimit NAME=SOFT[:HARD]  limit of containers that do not name it; can be repeated
+      --feature NAME[=BOOL]    switch a feature: cdi (default true); can be repeated
       --init                   PID 1 of containers is an init that reaps and passes on signals
       --no-new-privileges      programs of containers gain no privileges by setuid or file capabilities
       --seccomp-profile FILE   instead of the built-in profile; "unconfined" = none
@@ -42,6 +50,8 @@ export const CONTAINER_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, 
     "--default-ulimit",
     (text, before) => ({ "default-ulimits": withUlimit(before["default-ulimits"] ?? {}, text) }),
   ],
+  ["--cdi-spec-dir", (text, before) => ({ "cdi-spec-dirs": [...(before["cdi-spec-dirs"] ?? []), text] })],
+  ["--feature", (text, before) => ({ features: { ...before.features, ...featureOf(text) } })],
   ["--init", (text) => ({ init: boolOf("--init", text) })],
   ["--no-new-privileges", (text) => ({ "no-new-privileges": boolOf("--no-new-privileges", text) })],
   ["--seccomp-profile", (text) => ({ "seccomp-profile": text })],
@@ -62,6 +72,8 @@ export const CONTAINER_READERS: Readonly<Record<string, (value: unknown) => Cont
     }),
     "default-shm-size": (value: unknown) => ({ "default-shm-size": sizeOf(value) }),
     "default-ulimits": (value: unknown) => ({ "default-ulimits": ulimitsOf(value) }),
+    "cdi-spec-dirs": (value: unknown) => ({ "cdi-spec-dirs": settingTexts("cdi-spec-dirs", value) }),
+    features: (value: unknown) => ({ features: featuresOf(value) }),
     init: (value: unknown) => ({ init: settingBool("init", value) }),
     "no-new-privileges": (value: unknown) => ({
       "no-new-privileges": settingBool("no-new-privileges", value),
@@ -81,6 +93,17 @@ export function containerDefaults(settings: ContainerSettings): ContainerDefault
     noNewPrivileges: settings["no-new-privileges"] ?? NO_DEFAULTS.noNewPrivileges,
     seccomp: settings["seccomp-profile"] || NO_DEFAULTS.seccomp,
   };
+}
+
+/** None = CDI is off: by the feature, or by a list of nothing. */
+export function cdiSpecDirs({
+  "cdi-spec-dirs": dirs = DEFAULT_CDI_DIRS,
+  features,
+}: ContainerSettings): readonly string[] {
+  const given = dirs.filter((dir) => dir !== "");
+  const relative = given.find((dir) => !dir.startsWith("/"));
+  if (relative !== undefined) throw wrong(`invalid CDI directory "${relative}": it is not an absolute path`);
+  return features?.cdi === false ? [] : given;
 }
 
 function ipcOf(text: string): "private" | "shareable" {

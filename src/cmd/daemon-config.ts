@@ -45,9 +45,7 @@ export interface DaemonConfig {
 }
 
 /** Docker's other keys (its configuration reference). */
-const NOT_YET: ReadonlySet<string> = new Set(
-  "cdi-spec-dirs default-stop-timeout min-api-version resolv-conf".split(" "),
-);
+const NOT_YET: ReadonlySet<string> = new Set("default-stop-timeout min-api-version resolv-conf".split(" "));
 
 /** Throws `invalid_argument` with the file's name; a missing file is an empty one unless it `mustExist`. */
 export async function readDaemonConfig(path: string, mustExist: boolean): Promise<DaemonConfig> {

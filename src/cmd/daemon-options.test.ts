@@ -33,6 +33,7 @@ test("defaults", () => {
     },
     logConfig: { Type: "json-file", Config: {} },
     containers: NO_DEFAULTS,
+    cdiSpecDirs: ["/etc/cdi", "/var/run/cdi"],
     pidFile: "",
     runtimes: new Map(),
     defaultRuntime: "",

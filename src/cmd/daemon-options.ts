@@ -28,6 +28,7 @@ import {
   CONTAINER_FLAGS,
   CONTAINER_HELP,
   CONTAINER_SWITCHES,
+  cdiSpecDirs,
   containerDefaults,
   type ContainerSettings,
 } from "./container-settings.ts";
@@ -50,6 +51,8 @@ export interface DaemonOptions {
   readonly logConfig: LogConfig;
   /** `seccomp`: a profile's path, or "builtin" or "unconfined". */
   readonly containers: ContainerDefaults;
+  /** None = CDI is off. */
+  readonly cdiSpecDirs: readonly string[];
   /** "" = none. */
   readonly pidFile: string;
   /** Runtimes besides the built-in one, by name. */
@@ -239,6 +242,7 @@ export function daemonOptions(
   const runtimes = new Map(Object.entries({ ...config.runtimes, ...flags.runtimes }));
   const execRoot = resolve(given.execRoot ?? "/run/gantry");
   const doors = { ...config.doors, ...flags.doors };
+  const containers = { ...config.containers, ...flags.containers };
   return {
     doors: {
       ...doorOptions(doors, { socketPath: join(execRoot, "gantry.sock"), certificates }),
@@ -249,7 +253,8 @@ export function daemonOptions(
     group: given.group ?? "docker",
     engine: engineOptions({ ...config.engine, ...flags.engine }),
     logConfig: logConfigOf({ ...config.logs, ...flags.logs }),
-    containers: containerDefaults({ ...config.containers, ...flags.containers }),
+    containers: containerDefaults(containers),
+    cdiSpecDirs: cdiSpecDirs(containers),
     pidFile: (given.pidFile ?? "") === "" ? "" : resolve(given.pidFile ?? ""),
     runtimes,
     defaultRuntime: given.defaultRuntime ?? "",

@@ -294,6 +294,9 @@ export async function startDaemon(
       return runtimes;
     },
     defaults: { ...options.containers, seccomp },
+    get cdiSpecDirs() {
+      return current.cdiSpecDirs;
+    },
     remap,
     log,
     buildSpec,

@@ -169,6 +169,7 @@ export class ApiHost implements AsyncDisposable {
       facts: TEST_FACTS,
       runtimes: TEST_RUNTIMES,
       defaults: NO_DEFAULTS,
+      cdiSpecDirs: [],
       remap: undefined,
       containersDir,
       logging: this.logging,
@@ -209,6 +210,7 @@ export class ApiHost implements AsyncDisposable {
       containers: () => this.store.all(),
       facts: TEST_FACTS,
       runtimes: TEST_RUNTIMES,
+      cdiSpecDirs: [],
       remap: undefined,
       build: { version: "1.2.3", commit: "abc", builtAt: "", runtime: "bun" },
       daemon: {

@@ -24,6 +24,7 @@ import { atStart, type ContainerDefaults } from "./container-defaults.ts";
 import { healthAtStart } from "./health.ts";
 import type { HealthChecks } from "./health-monitor.ts";
 import { enterVolumes, leaveVolumes } from "./container-volumes.ts";
+import { injectDevices } from "./inject-devices.ts";
 import { forwardLog, prepareLog } from "./log-options.ts";
 import { networkOf } from "./merge.ts";
 import { type MonitorDeps, watch } from "./monitor.ts";
@@ -55,6 +56,8 @@ export interface StartDeps extends MonitorDeps {
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
   readonly defaults: ContainerDefaults;
+  /** Directories of CDI specifications, those that count more last; none = CDI is off. */
+  readonly cdiSpecDirs: readonly string[];
   /** The users of containers that do not ask for the host's. */
   readonly remap: Remap | undefined;
   readonly buildSpec: (input: SpecInput) => Spec;
@@ -161,7 +164,7 @@ async function runTask(
       linked: linkedHosts(deps.store, deps.network, container),
       owner: ownerOf(idMaps),
     });
-  const spec = deps.buildSpec({
+  const plain = deps.buildSpec({
     id,
     hostname: host.UTSMode === "host" ? "" : config.Hostname,
     config,
@@ -174,6 +177,7 @@ async function runTask(
     devices: resolveDevices(host),
     facts: deps.facts,
   });
+  const spec = injectDevices(plain, host, deps.cdiSpecDirs);
   const [rows, cols] = host.ConsoleSize;
   return deps.tasks.run(
     {

@@ -199,7 +199,6 @@ function checkNameService(host: HostConfig): void {
 
 function refuseUnsupported(host: HostConfig): void {
   const unsupported: readonly (readonly [string, boolean])[] = [
-    ["HostConfig.DeviceRequests", isFilled(host.DeviceRequests)],
     ["HostConfig.StorageOpt", Object.keys(host.StorageOpt ?? {}).length > 0],
     ["HostConfig.Cgroup", host.Cgroup !== ""],
     ["HostConfig.CpuRealtimePeriod", host.CpuRealtimePeriod !== 0],

@@ -5,6 +5,7 @@ import { LOG_DRIVERS } from "../../core/logging/log-drivers.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Volumes } from "../../core/volumes/volumes.ts";
+import { readCdiDevices } from "../../linux/cdi-devices.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
@@ -18,6 +19,8 @@ import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
 import type { BuildFacts } from "./version.ts";
 
+const MAX_CDI_WARNINGS = 10;
+
 export interface InfoDeps {
   readonly volumes: Pick<Volumes, "drivers">;
   readonly registries: Pick<Registries, "settings">;
@@ -27,6 +30,8 @@ export interface InfoDeps {
   readonly snapshots: Pick<Snapshotter, "driver" | "status">;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
+  /** None = CDI is off. */
+  readonly cdiSpecDirs: readonly string[];
   readonly remap: IdMaps | undefined;
   readonly build: BuildFacts;
   readonly daemon: {
@@ -61,6 +66,7 @@ export function info(deps: InfoDeps): SystemInfo {
   const paused = containers.filter(({ state }) => state.status === "paused");
   const host = deps.readHostNames();
   const has = (controller: string): boolean => facts.cgroup.controllers.has(controller);
+  const cdi = readCdiDevices(deps.cdiSpecDirs);
   const isV1 = facts.cgroup.version === 1;
   return {
     ID: daemon.id,
@@ -137,9 +143,11 @@ export function info(deps: InfoDeps): SystemInfo {
     ],
     ...(addressPools.length === 0 ? {} : { DefaultAddressPools: poolDocuments(addressPools) }),
     FirewallBackend: { Driver: firewall.iptables || firewall.ip6tables ? "nftables" : "none" },
-    CDISpecDirs: [],
+    CDISpecDirs: deps.cdiSpecDirs,
+    DiscoveredDevices: [...cdi.devices.keys()].map((name) => ({ Source: "cdi", ID: name })),
     Warnings: orNull([
       ...daemon.warnings,
+      ...cdi.faults.slice(0, MAX_CDI_WARNINGS).map((fault) => `WARNING: CDI: ${fault}`),
       ...(facts.seccomp && daemon.seccompProfile !== "builtin"
         ? ["WARNING: daemon is not using the default seccomp profile"]
         : []),
