@@ -37,6 +37,7 @@ export function resolveDevices(host: HostConfig, dev = "/dev"): ResolvedDevices 
     ...(host.BlkioDeviceWriteBps ?? []),
     ...(host.BlkioDeviceReadIOps ?? []),
     ...(host.BlkioDeviceWriteIOps ?? []),
+    ...(host.BlkioWeightDevice ?? []),
   ];
   return {
     all: host.Privileged ? nodesBelow(dev, "/dev") : [],

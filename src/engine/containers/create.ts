@@ -12,7 +12,12 @@ import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import { decodeHealthAction, type DecodedCreate } from "../../specs/engine/container.decode.ts";
-import type { ContainerConfig, ContainerCreateResponse, HealthAction } from "../../specs/engine/container.ts";
+import type {
+  ContainerConfig,
+  ContainerCreateResponse,
+  HealthAction,
+  HostConfig,
+} from "../../specs/engine/container.ts";
 import { planAttachments } from "../networks/attachments.ts";
 import { ratesOf } from "../networks/change-rates.ts";
 import { checkLinks } from "../networks/links.ts";
@@ -22,6 +27,7 @@ import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { atCreation, atStart, type ContainerDefaults } from "./container-defaults.ts";
 import { bringVolumes, type BringVolumesDeps, checkVolumes } from "./bring-volumes.ts";
+import { discardMissing } from "./discard-missing.ts";
 import { checkLogSocket, effectiveLogConfig, type LogDeps, logOf } from "./log-options.ts";
 import type { MountRequest } from "./mount-request.ts";
 import { checkName, generateName } from "./names.ts";
@@ -71,16 +77,7 @@ export async function create(
   request: DecodedCreate,
   { platform = "", signal, replaces }: CreateOptions,
 ): Promise<ContainerCreateResponse> {
-  const wishes = {
-    ...request.host,
-    ...atCreation(request.host, deps.facts.cgroup.version, deps.defaults),
-    NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
-    PidMode: sharedMode(deps.store, request.host.PidMode),
-    IpcMode: sharedMode(deps.store, request.host.IpcMode || deps.defaults.ipcMode),
-    HealthOnFailure: request.host.HealthOnFailure || healthActionOf(request.config),
-    LogConfig: effectiveLogConfig(request.host.LogConfig, deps.logging.defaults),
-  };
-
+  const { resources: wishes, warnings: discarded } = discardMissing(wishesOf(deps, request), deps.facts);
   const given = name === "" ? undefined : checkName(name);
   if (request.config.Image === "" && (request.config.Cmd ?? request.config.Entrypoint ?? []).length === 0)
     throw fail("invalid_argument", "no command specified");
@@ -101,6 +98,7 @@ export async function create(
     replaces,
   });
   const warnings = [
+    ...discarded,
     ...validateCreate(request.config, container.config, wishes, deps.facts, deps.runtimes),
     ...(wanted === undefined && !runsOn(image, host) ? [otherPlatform(image, host)] : []),
   ];
@@ -148,6 +146,19 @@ export async function create(
   await letGo(deps.volumes, container);
   announce(deps.events, container, "create");
   return { Id: id, Warnings: warnings };
+}
+
+/** The request with what the daemon has it mean, to be kept with the container. */
+function wishesOf(deps: CreateDeps, request: DecodedCreate): HostConfig {
+  return {
+    ...request.host,
+    ...atCreation(request.host, deps.facts.cgroup.version, deps.defaults),
+    NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
+    PidMode: sharedMode(deps.store, request.host.PidMode),
+    IpcMode: sharedMode(deps.store, request.host.IpcMode || deps.defaults.ipcMode),
+    HealthOnFailure: request.host.HealthOnFailure || healthActionOf(request.config),
+    LogConfig: effectiveLogConfig(request.host.LogConfig, deps.logging.defaults),
+  };
 }
 
 /**

@@ -353,6 +353,14 @@ describe("limits", () => {
 });
 
 describe("the cgroup", () => {
+  test("is read-only for who has no more rights, unless it is to be writable", () => {
+    const options = (host: object) => mountAt(hostSpec(host, { devices: NO_DEVICES }), "/sys/fs/cgroup");
+    expect(options({})).toMatchObject({ options: ["ro", "nosuid", "noexec", "nodev"] });
+    const writable = { options: ["nosuid", "noexec", "nodev"] };
+    expect(options({ SecurityOpt: ["writable-cgroups=true"] })).toMatchObject(writable);
+    expect(options({ Privileged: true })).toMatchObject(writable);
+  });
+
   test.each([
     ["", `/gantry/${TEST_ID}`],
     ["/teams/a", `/teams/a/${TEST_ID}`],
@@ -419,6 +427,13 @@ describe("devices", () => {
     expect(linux.resources?.devices).toEqual([{ allow: true, access: "rwm" }]);
   });
 
+  test("have their weights of block I/O by number", () => {
+    const numbers = new Map([["/dev/x", { major: 8, minor: 1 }]]);
+    const host = { BlkioWeightDevice: [{ Path: "/dev/x", Weight: 300 }] };
+    const { resources } = linuxOf(hostSpec(host, { devices: { ...NO_DEVICES, numbers } }));
+    expect(resources?.blockIO?.weightDevice).toEqual([{ major: 8, minor: 1, weight: 300 }]);
+  });
+
   test("that nobody looked up are an error, not left out", () => {
     expect(() => hostSpec({ Privileged: true })).toThrow("not looked up");
     expect(() => hostSpec({ Devices: [{ PathOnHost: "/dev/fuse" }] })).toThrow("not looked up");
@@ -428,7 +443,6 @@ describe("devices", () => {
   test.each<[object, string]>([
     [{ DeviceCgroupRules: ["foo"] }, "invalid device cgroup rule format: 'foo'"],
     [{ DeviceCgroupRules: ["c 1:3 rwx"] }, "invalid device cgroup rule format"],
-    [{ BlkioWeightDevice: [{ Path: "/dev/x", Weight: 1 }] }, "not supported"],
   ])("of %j are refused", (host, message) => {
     expect(() => hostSpec(host)).toThrow(message);
   });
