@@ -34,6 +34,10 @@ int mount_map_ids (struct init *in, int mount, uint32_t idmap, bool tree, const 
 int bind_open (struct init *in, const struct plan_op_view *op, struct err *e);
 int mount_open (struct init *in, const struct plan_op_view *op, struct err *e);
 
+/* A detached copy of what is mounted at `path` in the mount namespace `space`, "/proc/PID/ns/mnt" (elsewhere.c). The calling
+   process is in its own one, root and working directory, too, when it returns; on failure it may be lost to its own. */
+int mount_clone_elsewhere (const char *space, const char *path, unsigned recursive, struct err *e);
+
 /* The same for ROOT_OVERLAY and ROOT_BIND (root.c). Overlayfs takes its layers by path: what has to be attached for that
    is attached to the plan's staging directory in a mount namespace of this process's own. */
 int root_open (struct init *in, const struct plan_op_view *op, struct err *e);

@@ -98,7 +98,9 @@ enum plan_op {
                                                       source: a host path. beneath: "", or what to take of the directory source: looked up
                                                       there without leaving it; a missing target becomes what that is. attr_*: of the top mount; tree_attr_*: of it and every
                                                       mount below, set first. op_flags: OPF_RECURSIVE, OPF_TARGET_FILE (create a
-                                                      file, else a directory, when missing), OPF_IDMAP_TREE (of the mounts below, too) */
+                                                      file, else a directory, when missing), OPF_IDMAP_TREE (of the mounts below, too),
+                                                      OPF_ELSEWHERE (source: a mount namespace, "/proc/PID/ns/mnt"; beneath: an
+                                                      absolute path in it, without links, of what is mounted there) */
   OP_DEVICE = 25,       /* str path, u32 type ('c','b','p'), u32 major, u32 minor, u32 mode, u32 uid, u32 gid */
   OP_SYMLINK = 26,      /* str value, str path        EEXIST is fine */
   OP_DIRECTORY = 27,    /* str path, u32 mode, u32 uid, u32 gid      mkdir -p below the root; when the last component is new it gets
@@ -182,6 +184,7 @@ enum plan_op_flags {
   OPF_INHERIT = 1u << 9,
   OPF_REPORT = 1u << 10,
   OPF_IMAGES = 1u << 11,
+  OPF_ELSEWHERE = 1u << 12,
 };
 
 enum plan_hook_stage { HOOK_RUNTIME = 1, HOOK_CONTAINER = 2, HOOK_START = 3, HOOK_POSTSTART = 4, HOOK_POSTSTOP = 5 };

@@ -280,7 +280,9 @@ int bind_open (struct init *in, const struct plan_op_view *op, struct err *e) {
   take_u64 (&f);
   uint32_t idmap = take_u32 (&f);
   const char *beneath = take_str (&f);
-  auto_fd mount = beneath[0] != '\0' ? clone_beneath (source, beneath, recursive, e) : clone_all (source, recursive, e);
+  auto_fd mount = (op->flags & OPF_ELSEWHERE) != 0 ? mount_clone_elsewhere (source, beneath, recursive, e)
+                  : beneath[0] != '\0'              ? clone_beneath (source, beneath, recursive, e)
+                                                   : clone_all (source, recursive, e);
   if (mount < 0)
     return -1;
   if (mount_map_ids (in, mount, idmap, (op->flags & OPF_IDMAP_TREE) != 0, path, e) < 0 ||

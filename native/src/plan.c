@@ -53,7 +53,7 @@ static const struct op_shape {
   [OP_BIND] = { "BIND",
                 "s:Psource s:Htarget U:attr_set U:attr_clr U:tree_attr_set U:tree_attr_clr U:propagation u:idmap "
                 "s:beneath",
-                OPF_RECURSIVE | OPF_TARGET_FILE | OPF_IDMAP_TREE },
+                OPF_RECURSIVE | OPF_TARGET_FILE | OPF_IDMAP_TREE | OPF_ELSEWHERE },
   [OP_DEVICE] = { "DEVICE", "s:Hpath u:type u:major u:minor u:mode u:uid u:gid", 0 },
   [OP_SYMLINK] = { "SYMLINK", "s:value s:Hpath", 0 },
   [OP_DIRECTORY] = { "DIRECTORY", "s:Hpath u:mode u:uid u:gid", 0 },
@@ -230,7 +230,7 @@ static int check_mount (struct state *s, struct fields *f) {
   return check_idmap (s, take_u32 (f));
 }
 
-static int check_bind (struct state *s, struct fields *f) {
+static int check_bind (struct state *s, struct fields *f, uint16_t flags) {
   take_str (f);
   take_str (f);
   uint64_t attrs = 0;
@@ -242,7 +242,9 @@ static int check_bind (struct state *s, struct fields *f) {
     return refuse (s, "attrs", "have unknown bits");
   if (propagation != 0 && !propagation_is_valid (propagation))
     return refuse (s, "propagation", "is not one of private, shared, slave, unbindable");
-  return check_idmap (s, take_u32 (f));
+  if (check_idmap (s, take_u32 (f)) < 0)
+    return -1;
+  return (flags & OPF_ELSEWHERE) != 0 && take_str (f)[0] != '/' ? refuse (s, "beneath", "is not an absolute path") : 0;
 }
 
 static int check_device (struct state *s, struct fields *f) {
@@ -577,7 +579,7 @@ static int check_values (struct state *s, const struct plan_op_view *op) {
   case OP_MOUNT:
     return check_mount (s, &f);
   case OP_BIND:
-    return check_bind (s, &f);
+    return check_bind (s, &f, op->flags);
   case OP_DEVICE:
     return check_device (s, &f);
   case OP_DIRECTORY:

@@ -578,6 +578,8 @@ TEST ("plan_decode() refuses values out of range") {
   CHECK_REFUSED (&b, "invalid plan: op 3 MOUNT: attrs has unknown bits");
   IN_ROOT (put_bind (&b, "/a", "/x", 1ull << 40, 0));
   CHECK_REFUSED (&b, "invalid plan: op 3 BIND: attrs have unknown bits");
+  IN_ROOT (put_bind (&b, "/proc/1/ns/mnt", "/x", 0, OPF_ELSEWHERE));
+  CHECK_REFUSED (&b, "invalid plan: op 3 BIND: beneath is not an absolute path");
   IN_ROOT (put_device (&b, "/dev/", 1, 3));
   CHECK_REFUSED (&b, "invalid plan: op 3 DEVICE: path does not end in a name");
   IN_ROOT (put_device (&b, "/dev/x", 0x1000, 3));

@@ -102,7 +102,10 @@ test.each([
   ['{"nope": 1, "constructor": 2}', "don't match any configuration option: nope, constructor"],
   ['{"__proto__": 1}', "don't match any configuration option: __proto__"],
   ['{"Debug": true}', "don't match any configuration option: Debug"],
-  ['{"selinux-enabled": true, "init": true}', "not supported by this engine yet: selinux-enabled, init"],
+  [
+    '{"resolv-conf": "/x", "min-api-version": "1.30"}',
+    "not supported by this engine yet: resolv-conf, min-api",
+  ],
   ['{"group": "a", "hosts": [], "gr\\u006fup": "b"}', "specified more than once: group"],
   ['{"tls": "yes"}', '"tls" must be true or false'],
   ['{"labels": ["foo"]}', "bad attribute format: foo"],

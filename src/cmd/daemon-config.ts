@@ -8,6 +8,8 @@ import type { GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
 import { errnoOf, fail, messageOf } from "../base/errors.ts";
 import { emptyMap, parseJson } from "../specs/engine/fields.decode.ts";
+import { ABSENT_READERS } from "./absent-settings.ts";
+import { CONTAINER_READERS, type ContainerSettings } from "./container-settings.ts";
 import { DOOR_READERS, type DoorSettings } from "./door-settings.ts";
 import { doubledKeys } from "./doubled-keys.ts";
 import { ENGINE_READERS, type EngineSettings } from "./engine-settings.ts";
@@ -28,6 +30,7 @@ export interface DaemonConfig {
   readonly doors?: DoorSettings;
   readonly engine?: EngineSettings;
   readonly logs?: LogSettings;
+  readonly containers?: ContainerSettings;
   readonly dataRoot?: string;
   readonly execRoot?: string;
   readonly group?: string;
@@ -42,15 +45,7 @@ export interface DaemonConfig {
 }
 
 /** Docker's other keys (its configuration reference). */
-const NOT_YET: ReadonlySet<string> = new Set(
-  `builder cdi-spec-dirs cgroup-parent containerd containerd-namespace
-  containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime cri-containerd
-  default-cgroupns-mode default-ipc-mode default-shm-size default-stop-timeout default-ulimits exec-opts
-  experimental features init init-path
-  min-api-version network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources
-  nri-opts raw-logs resolv-conf rootless seccomp-profile selinux-enabled storage-opts
-  swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick`.split(/\s+/),
-);
+const NOT_YET: ReadonlySet<string> = new Set("default-stop-timeout min-api-version resolv-conf".split(" "));
 
 /** Throws `invalid_argument` with the file's name; a missing file is an empty one unless it `mustExist`. */
 export async function readDaemonConfig(path: string, mustExist: boolean): Promise<DaemonConfig> {
@@ -91,7 +86,16 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
   const doubled = doubledKeys(text);
   if (doubled.length > 0)
     throw wrong(`the following directives are specified more than once: ${doubled.join(", ")}`);
-  const tables = [READERS, REGISTRY_READERS, NETWORK_READERS, DOOR_READERS, ENGINE_READERS, LOG_READERS];
+  const tables = [
+    READERS,
+    REGISTRY_READERS,
+    NETWORK_READERS,
+    DOOR_READERS,
+    ENGINE_READERS,
+    LOG_READERS,
+    CONTAINER_READERS,
+    ABSENT_READERS,
+  ];
   const unknown = [...entries.keys()].filter(
     (key) => !tables.some((table) => key in table) && !NOT_YET.has(key),
   );
@@ -106,6 +110,7 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
   let doors: DoorSettings = {};
   let engine: EngineSettings = {};
   let logs: LogSettings = {};
+  let containers: ContainerSettings = {};
   for (const [key, value] of entries) {
     config = { ...config, ...READERS[key]?.(value) };
     registry = { ...registry, ...REGISTRY_READERS[key]?.(value) };
@@ -113,6 +118,8 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
     doors = { ...doors, ...DOOR_READERS[key]?.(value) };
     engine = { ...engine, ...ENGINE_READERS[key]?.(value) };
     logs = { ...logs, ...LOG_READERS[key]?.(value) };
+    containers = { ...containers, ...CONTAINER_READERS[key]?.(value) };
+    ABSENT_READERS[key]?.(value);
   }
   return {
     ...config,
@@ -121,6 +128,7 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
     ...(isSaid(doors) ? { doors } : {}),
     ...(isSaid(engine) ? { engine } : {}),
     ...(isSaid(logs) ? { logs } : {}),
+    ...(isSaid(containers) ? { containers } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
 import { DEFAULT_GARBAGE_POLICY } from "../core/gc/image-policy.ts";
 import { expect, test } from "bun:test";
+import { NO_DEFAULTS } from "../engine/containers/container-defaults.ts";
 import { formatDoor } from "../api/doors/address.ts";
 import { type DaemonConfig, decodeDaemonConfig } from "./daemon-config.ts";
 import { configFileOf, type DaemonOptions, daemonOptions, parseDaemonFlags } from "./daemon-options.ts";
@@ -31,6 +32,8 @@ test("defaults", () => {
       authorizationPlugins: [],
     },
     logConfig: { Type: "json-file", Config: {} },
+    containers: NO_DEFAULTS,
+    cdiSpecDirs: ["/etc/cdi", "/var/run/cdi"],
     pidFile: "",
     runtimes: new Map(),
     defaultRuntime: "",
@@ -169,7 +172,17 @@ test("a configuration file that was named must exist", () => {
   const flags = parseDaemonFlags(["--config-file", "/etc/my.json"]);
   if (typeof flags === "string") throw new Error(flags);
   expect(configFileOf(flags)).toEqual({ path: "/etc/my.json", mustExist: true });
-  expect(configFileOf({ runtimes: {}, registry: {}, network: {}, doors: {}, engine: {}, logs: {} })).toEqual({
+  expect(
+    configFileOf({
+      runtimes: {},
+      registry: {},
+      network: {},
+      doors: {},
+      engine: {},
+      logs: {},
+      containers: {},
+    }),
+  ).toEqual({
     path: "/etc/gantry/daemon.json",
     mustExist: false,
   });

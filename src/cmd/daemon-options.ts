@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { fail } from "../base/errors.ts";
 import { DEFAULT_GARBAGE_POLICY, type GarbagePolicy } from "../core/gc/image-policy.ts";
 import type { RuntimeProgram } from "../core/tasks/tasks.ts";
+import type { ContainerDefaults } from "../engine/containers/container-defaults.ts";
 import type { LogConfig } from "../specs/engine/container.ts";
 import { checkRuntime, type DaemonConfig, DEFAULT_CONFIG_FILE } from "./daemon-config.ts";
 import {
@@ -22,6 +23,15 @@ import {
   engineOptions,
   type EngineSettings,
 } from "./engine-settings.ts";
+import { ABSENT_FLAGS, ABSENT_SWITCHES } from "./absent-settings.ts";
+import {
+  CONTAINER_FLAGS,
+  CONTAINER_HELP,
+  CONTAINER_SWITCHES,
+  cdiSpecDirs,
+  containerDefaults,
+  type ContainerSettings,
+} from "./container-settings.ts";
 import { LOG_FLAGS, LOG_HELP, logConfigOf, type LogSettings } from "./log-settings.ts";
 import type { NetworkSettings } from "./network-settings.ts";
 import { NETWORK_FLAGS, NETWORK_HELP, NETWORK_KEYS, NETWORK_SWITCHES } from "./network-settings-keys.ts";
@@ -39,6 +49,10 @@ export interface DaemonOptions {
   readonly engine: EngineOptions;
   /** Of containers that name no log driver. */
   readonly logConfig: LogConfig;
+  /** `seccomp`: a profile's path, or "builtin" or "unconfined". */
+  readonly containers: ContainerDefaults;
+  /** None = CDI is off. */
+  readonly cdiSpecDirs: readonly string[];
   /** "" = none. */
   readonly pidFile: string;
   /** Runtimes besides the built-in one, by name. */
@@ -59,7 +73,10 @@ export interface DaemonOptions {
 
 /** What the command line says. Absent = it does not say. */
 export interface DaemonFlags
-  extends Omit<DaemonConfig, "runtimes" | "garbage" | "registry" | "network" | "doors" | "engine" | "logs"> {
+  extends Omit<
+    DaemonConfig,
+    "runtimes" | "garbage" | "registry" | "network" | "doors" | "engine" | "logs" | "containers"
+  > {
   readonly configFile?: string;
   /** Only look whether all this makes sense. */
   readonly validate?: boolean;
@@ -69,6 +86,7 @@ export interface DaemonFlags
   readonly doors: DoorSettings;
   readonly engine: EngineSettings;
   readonly logs: LogSettings;
+  readonly containers: ContainerSettings;
 }
 
 export const DAEMON_HELP = `Usage: gantryd [OPTIONS]
@@ -80,7 +98,7 @@ Runs the container engine.
       --data-root PATH         state that is kept (default "/var/lib/gantry")
       --default-runtime NAME   runtime of containers that name none (default "gantry-runc")
       --exec-root PATH         state of what runs (default "/run/gantry")
-${ENGINE_HELP}${LOG_HELP}${REGISTRY_HELP}      --max-concurrent-downloads N  layers that are fetched at the same time (default 3)
+${CONTAINER_HELP}${ENGINE_HELP}${LOG_HELP}${REGISTRY_HELP}      --max-concurrent-downloads N  layers that are fetched at the same time (default 3)
       --max-concurrent-uploads N  layers that are pushed at the same time (default 5)
   -p, --pidfile PATH           write the process id there
       --userns-remap USER      give containers the subordinate ids of this user ("default": of dockremap)
@@ -92,7 +110,7 @@ ${DOOR_HELP}${NETWORK_HELP}`;
 type NumberKey = "maxDownloads" | "maxUploads";
 type ValueKey = Exclude<
   keyof DaemonFlags,
-  "runtimes" | "registry" | "network" | "doors" | "engine" | "logs" | "validate" | NumberKey
+  "runtimes" | "registry" | "network" | "doors" | "engine" | "logs" | "containers" | "validate" | NumberKey
 >;
 
 const VALUES: ReadonlyMap<string, ValueKey> = new Map([
@@ -113,7 +131,13 @@ const COUNTS: ReadonlyMap<string, NumberKey> = new Map([
   ["--max-concurrent-downloads", "maxDownloads"],
   ["--max-concurrent-uploads", "maxUploads"],
 ]);
-const SWITCHES: ReadonlySet<string> = new Set([...NETWORK_SWITCHES, ...DOOR_SWITCHES, ...ENGINE_SWITCHES]);
+const SWITCHES: ReadonlySet<string> = new Set([
+  ...NETWORK_SWITCHES,
+  ...DOOR_SWITCHES,
+  ...ENGINE_SWITCHES,
+  ...CONTAINER_SWITCHES,
+  ...ABSENT_SWITCHES,
+]);
 
 /** Throws `invalid_argument` with one sentence. */
 export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help" | "version" {
@@ -125,6 +149,7 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
   let doors: DoorSettings = {};
   let engine: EngineSettings = {};
   let logs: LogSettings = {};
+  let containers: ContainerSettings = {};
   let validate = false;
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
@@ -141,8 +166,12 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
     const doorFlag = DOOR_FLAGS.get(name);
     const engineFlag = ENGINE_FLAGS.get(name);
     const logFlag = LOG_FLAGS.get(name);
+    const containerFlag = CONTAINER_FLAGS.get(name);
+    const absentFlag = ABSENT_FLAGS.get(name);
     const count = COUNTS.get(name);
-    const known = key ?? registryFlag ?? networkFlag ?? doorFlag ?? engineFlag ?? logFlag ?? count;
+    const settingFlag =
+      registryFlag ?? networkFlag ?? doorFlag ?? engineFlag ?? logFlag ?? containerFlag ?? absentFlag;
+    const known = key ?? settingFlag ?? count;
     if (known === undefined && name !== "--add-runtime")
       throw fail("invalid_argument", `unknown option "${word}"; see gantryd --help`);
     const next = (): string | undefined => (SWITCHES.has(name) ? "true" : words[++i]);
@@ -153,6 +182,8 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
     else if (doorFlag !== undefined) doors = { ...doors, ...doorFlag(value, doors) };
     else if (engineFlag !== undefined) engine = { ...engine, ...engineFlag(value, engine) };
     else if (logFlag !== undefined) logs = { ...logs, ...logFlag(value, logs) };
+    else if (containerFlag !== undefined) containers = { ...containers, ...containerFlag(value, containers) };
+    else if (absentFlag !== undefined) absentFlag(value);
     else if (count !== undefined) counts[count] = countOf(name, value);
     else if (key === undefined) addRuntime(runtimes, value);
     else given[key] = value;
@@ -167,6 +198,7 @@ export function parseDaemonFlags(words: readonly string[]): DaemonFlags | "help"
     doors,
     engine,
     logs,
+    containers,
   };
 }
 
@@ -210,6 +242,7 @@ export function daemonOptions(
   const runtimes = new Map(Object.entries({ ...config.runtimes, ...flags.runtimes }));
   const execRoot = resolve(given.execRoot ?? "/run/gantry");
   const doors = { ...config.doors, ...flags.doors };
+  const containers = { ...config.containers, ...flags.containers };
   return {
     doors: {
       ...doorOptions(doors, { socketPath: join(execRoot, "gantry.sock"), certificates }),
@@ -220,6 +253,8 @@ export function daemonOptions(
     group: given.group ?? "docker",
     engine: engineOptions({ ...config.engine, ...flags.engine }),
     logConfig: logConfigOf({ ...config.logs, ...flags.logs }),
+    containers: containerDefaults(containers),
+    cdiSpecDirs: cdiSpecDirs(containers),
     pidFile: (given.pidFile ?? "") === "" ? "" : resolve(given.pidFile ?? ""),
     runtimes,
     defaultRuntime: given.defaultRuntime ?? "",
@@ -251,6 +286,7 @@ function refuseDoubled(flags: DaemonFlags, config: DaemonConfig): void {
   const own = [
     ...doubledIn(flags.engine, config.engine),
     ...doubledIn(flags.logs, config.logs),
+    ...doubledIn(flags.containers, config.containers),
     ...doubledIn(flags.doors, config.doors),
   ].map(([key, flag, file]) => `${key}${bothValues(flag, file)}`);
   const all = [...doubled, ...own, ...registry, ...network, ...runtimes.map((name) => `runtimes: ${name}`)];

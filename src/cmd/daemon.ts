@@ -123,6 +123,7 @@ import { openDoors } from "./open-doors.ts";
 import { findNativeParts } from "./native-parts.ts";
 import { openNetworks } from "./open-networks.ts";
 import { registryOptions } from "./registry-settings.ts";
+import { readSeccomp } from "./seccomp-file.ts";
 import { openStorage } from "./storage-driver.ts";
 import type { DumpedParts } from "./state-dump.ts";
 import { volumeHost } from "./volume-host.ts";
@@ -160,6 +161,7 @@ export async function startDaemon(
   const native = loadNative(nativeParts);
   const roots = openRoots(native, options.dataRoot, options.execRoot);
   let runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
+  const seccomp = readSeccomp(options.containers.seccomp);
   const facts = await confine(readHostFacts(), roots.execRoot, log);
   const architecture = goArchitecture(facts);
   const users = await resolveRemap({ findAccount, readRanges, makeUser }, options.usernsRemap);
@@ -292,6 +294,10 @@ export async function startDaemon(
     get runtimes() {
       return runtimes;
     },
+    defaults: { ...options.containers, seccomp },
+    get cdiSpecDirs() {
+      return current.cdiSpecDirs;
+    },
     remap,
     log,
     buildSpec,
@@ -333,7 +339,18 @@ export async function startDaemon(
     get daemon() {
       const { debug, labels, liveRestore } = current.engine;
       const authorization = gate.names;
-      return { id: hostId, dataRoot: roots.dataRoot, debug, labels, liveRestore, warnings, authorization };
+      const { seccomp: seccompProfile, noNewPrivileges } = options.containers;
+      return {
+        id: hostId,
+        dataRoot: roots.dataRoot,
+        debug,
+        labels,
+        liveRestore,
+        warnings,
+        authorization,
+        seccompProfile,
+        noNewPrivileges,
+      };
     },
     readHostNames,
     countDescriptors,

@@ -37,6 +37,7 @@ export function resolveDevices(host: HostConfig, dev = "/dev"): ResolvedDevices 
     ...(host.BlkioDeviceWriteBps ?? []),
     ...(host.BlkioDeviceReadIOps ?? []),
     ...(host.BlkioDeviceWriteIOps ?? []),
+    ...(host.BlkioWeightDevice ?? []),
   ];
   return {
     all: host.Privileged ? nodesBelow(dev, "/dev") : [],
@@ -47,17 +48,13 @@ export function resolveDevices(host: HostConfig, dev = "/dev"): ResolvedDevices 
   };
 }
 
+/** The node at `path`, as `as` in a container; undefined for what is none. Throws `invalid_argument` when nothing is there. */
+export function hostNode(path: string, as: string): LinuxDevice | undefined {
+  return nodeOf(statOf(path), as);
+}
+
 function mappedNodes(path: string, inContainer: string): LinuxDevice[] {
-  let stat: BigIntStats;
-  try {
-    stat = statSync(path, { bigint: true });
-  } catch (cause) {
-    throw unusable(
-      path,
-      errnoOf(cause) === "ENOENT" ? "no such file or directory" : "cannot be looked at",
-      cause,
-    );
-  }
+  const stat = statOf(path);
   const target = inContainer === "" ? path : inContainer;
   if (!target.startsWith("/")) throw unusable(path, `"${target}" is not an absolute path`);
   const node = nodeOf(stat, target);
@@ -65,6 +62,18 @@ function mappedNodes(path: string, inContainer: string): LinuxDevice[] {
   const below = stat.isDirectory() ? nodesBelow(path, target) : [];
   if (below.length === 0) throw unusable(path, "not a device node");
   return below;
+}
+
+function statOf(path: string): BigIntStats {
+  try {
+    return statSync(path, { bigint: true });
+  } catch (cause) {
+    throw unusable(
+      path,
+      errnoOf(cause) === "ENOENT" ? "no such file or directory" : "cannot be looked at",
+      cause,
+    );
+  }
 }
 
 function unusable(path: string, why: string, cause?: unknown): Error {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { errnoOf, fail } from "../base/errors.ts";
 import { readKernelFile } from "./kernel-file.ts";
 import { parseNumberList } from "./cgroup-file.ts";
+import { findMissingLimits, type KernelLimit } from "./missing-limits.ts";
 import { findCgroupMounts, findCgroups, findOwnMemberFiles, findResctrl } from "./cgroup-facts.ts";
 
 export interface HostFacts {
@@ -13,6 +14,8 @@ export interface HostFacts {
   readonly cgroupDelegate?: readonly string[];
   /** Where the resctrl file system is mounted. */
   readonly resctrl?: string;
+  /** Of those that not every kernel has; absent = nobody has looked. */
+  readonly missingLimits?: ReadonlySet<KernelLimit>;
   readonly cpuCount: number;
   /** Their numbers; absent where the kernel does not say. */
   readonly memoryNodes?: readonly number[];
@@ -57,10 +60,12 @@ export function readHostFacts(root = "", pid: number | "self" = "self", kernel?:
   const status = read(`/proc/${pid}/status`);
   const mountinfo = read("/proc/self/mountinfo");
   const resctrl = findResctrl(mountinfo);
+  const cgroup = findCgroups(mountinfo, read(`/proc/${pid}/cgroup`), (mountPoint) =>
+    read(join(mountPoint, "cgroup.controllers")),
+  );
   return {
-    cgroup: findCgroups(mountinfo, read(`/proc/${pid}/cgroup`), (mountPoint) =>
-      read(join(mountPoint, "cgroup.controllers")),
-    ),
+    cgroup,
+    missingLimits: findMissingLimits(cgroup, root),
     ...(resctrl === undefined ? {} : { resctrl }),
     ...(kernel ?? readKernelFacts(root, status)),
     cpuCount: availableParallelism(),

@@ -15,6 +15,16 @@ export function pidNamespaceOf(pid: number): string {
   return `/proc/${pid}/ns/pid`;
 }
 
+/** A process's IPC namespace, likewise. */
+export function ipcNamespaceOf(pid: number): string {
+  return `/proc/${pid}/ns/ipc`;
+}
+
+/** A process's mount namespace, likewise. */
+export function mountNamespaceOf(pid: number): string {
+  return `/proc/${pid}/ns/mnt`;
+}
+
 /** A process's user namespace, likewise. */
 export function userNamespaceOf(pid: number): string {
   return `/proc/${pid}/ns/user`;

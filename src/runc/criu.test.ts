@@ -11,6 +11,7 @@ const BIND: PlanOp = {
   recursive: true,
   targetFile: false,
   idmapTree: false,
+  elsewhere: false,
   source: "/host/data",
   target: "/data",
   attrSet: 0n,

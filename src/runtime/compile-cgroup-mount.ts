@@ -130,6 +130,7 @@ function bind(source: string, target: string, attrs: bigint, propagation: bigint
     recursive: false,
     targetFile: false,
     idmapTree: false,
+    elsewhere: false,
     source,
     target,
     attrSet: attrs,

@@ -179,7 +179,8 @@ function bindStep(
     recursive: options.bind === "rbind",
     targetFile: mount.gantryFile === true,
     idmapTree: idmap !== IDMAP.none && options.idmap === "ridmap",
-    source: bindSource(mount, path, bundle),
+    elsewhere: mount.gantryElsewhere !== undefined,
+    source: mount.gantryElsewhere ?? bindSource(mount, path, bundle),
     target: destination,
     attrSet: options.attrs.set,
     attrClr: options.attrs.clr,
@@ -187,7 +188,7 @@ function bindStep(
     treeAttrClr: options.recursiveAttrs.clr,
     propagation: options.propagation,
     idmap,
-    beneath: mount.gantryBeneath ?? "",
+    beneath: mount.gantryElsewhere === undefined ? (mount.gantryBeneath ?? "") : (mount.source ?? ""),
   };
 }
 

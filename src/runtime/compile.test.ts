@@ -223,6 +223,12 @@ describe("mounts", () => {
     });
   });
 
+  test("that bind what another container has say where it is", () => {
+    const mount = { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["bind"] };
+    const step = only(planOf(withMount({ ...mount, gantryElsewhere: "/proc/9/ns/mnt" })), "bind");
+    expect(step).toMatchObject({ elsewhere: true, source: "/proc/9/ns/mnt", beneath: "/dev/shm" });
+  });
+
   test.each<[string, SpecMount, string]>([
     [
       "an unknown option of a bind",

@@ -126,6 +126,15 @@ test("the process gets numbers for its user, and HOME where it has none", () => 
   expect(foreignProcess({ ...PROCESS, env: ["HOME=/x"] }, IDENTITY).env).toEqual(["HOME=/x"]);
 });
 
+test("what only the built-in runtime can mount is refused by name", () => {
+  const mount = { destination: "/dev/shm", type: "bind", source: "/dev/shm" };
+  const foreign = (more: object) => foreignSpec({ ...SPEC, mounts: [{ ...mount, ...more }] }, PROCESS);
+  expect(() => foreign({ gantryElsewhere: "/proc/9/ns/mnt" })).toThrow(
+    'only the built-in runtime can share what another container has mounted on "/dev/shm"',
+  );
+  expect(() => foreign({ gantryBeneath: "a/b" })).toThrow('can mount a part of a volume: "a/b"');
+});
+
 test("nothing of our own is left in the specification", () => {
   const spec = foreignSpec(SPEC, foreignProcess(PROCESS, IDENTITY));
   expect(JSON.stringify(spec)).not.toContain("gantryFile");

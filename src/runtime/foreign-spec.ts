@@ -56,7 +56,12 @@ export function foreignSpec(spec: Spec, process: Process): Spec {
 
 /** What a missing destination of a bind mount becomes, runtimes find out by themselves. */
 function plain(mount: SpecMount): SpecMount {
-  const { gantryFile: _, gantryBeneath, ...others } = mount;
+  const { gantryFile: _, gantryBeneath, gantryElsewhere, ...others } = mount;
+  if (gantryElsewhere !== undefined)
+    throw fail(
+      "not_implemented",
+      `only the built-in runtime can share what another container has mounted on "${mount.destination}"`,
+    );
   if (gantryBeneath !== undefined)
     throw fail(
       "not_implemented",

@@ -123,6 +123,7 @@ const PLAN: Plan = {
       recursive: true,
       targetFile: true,
       idmapTree: false,
+      elsewhere: true,
       source: "/s",
       target: "/t",
       attrSet: 1n,

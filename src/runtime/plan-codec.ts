@@ -26,6 +26,7 @@ export const OP_FLAGS = {
   inherit: 1 << 9,
   report: 1 << 10,
   images: 1 << 11,
+  elsewhere: 1 << 12,
 } as const;
 
 export type OpFlag = keyof typeof OP_FLAGS;
@@ -126,7 +127,7 @@ const LAYOUTS: Layouts = {
       idmap: "u32",
       beneath: "str",
     },
-    flags: ["recursive", "targetFile", "idmapTree"],
+    flags: ["recursive", "targetFile", "idmapTree", "elsewhere"],
   },
   device: {
     number: 25,

@@ -252,6 +252,8 @@ export interface BindOp {
   readonly targetFile: boolean;
   /** The mounts below are idmapped, too. */
   readonly idmapTree: boolean;
+  /** The source is a mount namespace; what is mounted at `beneath` there is bound. */
+  readonly elsewhere: boolean;
   readonly source: string;
   readonly target: string;
   /** Of the top mount. */

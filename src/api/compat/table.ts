@@ -21,7 +21,7 @@ interface AnswerChange extends Change<JsonObject> {
 
 /** Newest first. */
 export const ANSWER_CHANGES: readonly AnswerChange[] = [
-  { since: 50, of: "info", undo: withBridgeFacts },
+  { since: 50, of: "info", undo: (info) => withBridgeFacts(without(info, "DiscoveredDevices")) },
   { since: 49, of: "info", undo: (info) => withExpectedCommits(without(info, "FirewallBackend")) },
   { since: 48, of: "container", undo: (container) => eachEndpoint(container, withoutPriority) },
   { since: 48, of: "containerSummary", undo: (summary) => eachEndpoint(summary, withoutPriority) },

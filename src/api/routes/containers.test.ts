@@ -47,7 +47,7 @@ test("create refuses what it does not offer by name and leaves nothing", async (
       { HostConfig: { Mounts: [{ Type: "image", Source: "x", Target: "/x" }] } },
       'mounts of type \\"image\\"',
     ],
-    [{ HostConfig: { DeviceRequests: [{ Count: 1 }] } }, "HostConfig.DeviceRequests"],
+    [{ HostConfig: { Cgroup: "x" } }, "HostConfig.Cgroup"],
     [{ HostConfig: { LogConfig: { Type: "awslogs" } } }, 'log driver \\"awslogs\\"'],
   ];
   for (const [body, text] of refused) {

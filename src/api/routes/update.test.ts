@@ -53,7 +53,7 @@ describe("update", () => {
     await host.started("web");
     const cases: [unknown, number, string][] = [
       [{ MemorySwappiness: 5 }, 501, `"MemorySwappiness" cannot be updated by this engine yet`],
-      [{ CpuRealtimeRuntime: 5 }, 501, `"CpuRealtimeRuntime" cannot be updated`],
+      [{ CpuRealtimePeriod: 5, CpuRealtimeRuntime: 9 }, 400, "cpu real-time runtime cannot be higher"],
       [{ BlkioDeviceReadBps: [{ Path: "/dev/sda", Rate: 1 }] }, 501, `"BlkioDeviceReadBps" cannot`],
       [{ Networking: { PublishAd: {} } }, 400, `unknown field "Networking.PublishAd"`],
       [{ Networking: { PublishAdd: [] } }, 400, `field "Networking.PublishAdd" must be an object`],

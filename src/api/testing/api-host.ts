@@ -27,6 +27,7 @@ import { actOnUnhealthy } from "../../engine/containers/health-action.ts";
 import { HealthChecks } from "../../engine/containers/health-monitor.ts";
 import { volumeUser } from "../../engine/containers/container-volumes.ts";
 import type { HostDefaults } from "../../engine/containers/merge.ts";
+import { NO_DEFAULTS } from "../../engine/containers/container-defaults.ts";
 import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
@@ -169,6 +170,8 @@ export class ApiHost implements AsyncDisposable {
       events: this.#recording,
       facts: TEST_FACTS,
       runtimes: TEST_RUNTIMES,
+      defaults: NO_DEFAULTS,
+      cdiSpecDirs: [],
       remap: undefined,
       containersDir,
       logging: this.logging,
@@ -209,6 +212,7 @@ export class ApiHost implements AsyncDisposable {
       containers: () => this.store.all(),
       facts: TEST_FACTS,
       runtimes: TEST_RUNTIMES,
+      cdiSpecDirs: [],
       remap: undefined,
       build: { version: "1.2.3", commit: "abc", builtAt: "", runtime: "bun" },
       daemon: {
@@ -217,6 +221,8 @@ export class ApiHost implements AsyncDisposable {
         debug: false,
         labels: [],
         authorization: [],
+        seccompProfile: "builtin",
+        noNewPrivileges: false,
         liveRestore: true,
         warnings: [],
       },

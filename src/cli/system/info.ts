@@ -116,6 +116,11 @@ export function serverText(info: Fields): string {
     const names = textList(plugins, kind);
     if (names.length > 0 || kind !== "Authorization") show(kind, names.join(" "), 2);
   }
+  const directories = textList(info, "CDISpecDirs");
+  if (directories.length > 0) lines.push(" CDI spec directories:", ...directories.map((path) => `  ${path}`));
+  const devices = children(info, "DiscoveredDevices");
+  if (devices.length > 0) lines.push(" Discovered Devices:");
+  for (const device of devices) show(text(device, "Source"), text(device, "ID"), 2);
   show("Swarm", text(child(info, "Swarm"), "LocalNodeState") || "inactive");
   const runtimes = Object.keys(child(info, "Runtimes")).sort();
   if (runtimes.length > 0) show("Runtimes", runtimes.join(" "));

@@ -1,4 +1,5 @@
 /** Plans from the runtime's compiler, for this host. */
+import { dirname } from "node:path";
 import { cgroupDirs } from "../../linux/cgroup-paths.ts";
 import { readyCgroupParents } from "../../linux/cgroup-parents.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
@@ -17,7 +18,9 @@ export function runtimePlanner(facts: HostFacts): Planner {
       readyCgroupParents(facts.cgroup, cgroupPathOf(spec, id));
       const sized =
         spec.process === undefined ? spec : { ...spec, process: withWindow(spec.process, consoleSize) };
-      return encoded(compile({ spec: sized, rootfs, staging, taskId: id, facts, init }));
+      // The run directory is a bundle: with config.json, and the root at its place until init turns to it.
+      const bundle = dirname(staging);
+      return encoded(compile({ spec: sized, rootfs, staging, taskId: id, facts, init, bundle }));
     },
     exec: (id, spec, { process, consoleSize }) =>
       encoded(compileExec({ process: withWindow(process, consoleSize), spec, taskId: id, facts })),

@@ -75,10 +75,11 @@ export function limitsOf(host: Limits, names: ReadonlySet<keyof Limits>): LinuxR
     ...(has("Memory", "MemorySwap") ? { limit: orNone(host.Memory), swap: orNone(host.MemorySwap) } : {}),
     ...(has("MemoryReservation") ? { reservation: orNone(host.MemoryReservation) } : {}),
   };
-  const { shares = 1024, quota = -1n, period = 100_000, cpus, mems } = cpuLimits(host);
+  const { shares = 1024, quota = -1n, period = 100_000, cpus, mems, ...realtime } = cpuLimits(host);
   const cpu = {
     ...(has("CpuShares") ? { shares } : {}),
     ...(has("NanoCpus", "CpuQuota", "CpuPeriod") ? { quota, period } : {}),
+    ...(has("CpuRealtimePeriod", "CpuRealtimeRuntime") ? realtime : {}),
     ...(has("CpusetCpus") && cpus !== undefined ? { cpus } : {}),
     ...(has("CpusetMems") && mems !== undefined ? { mems } : {}),
   };

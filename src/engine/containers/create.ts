@@ -13,7 +13,12 @@ import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostPaths } from "../../linux/host-paths.ts";
 import { decodeHealthAction, type DecodedCreate } from "../../specs/engine/container.decode.ts";
-import type { ContainerConfig, ContainerCreateResponse, HealthAction } from "../../specs/engine/container.ts";
+import type {
+  ContainerConfig,
+  ContainerCreateResponse,
+  HealthAction,
+  HostConfig,
+} from "../../specs/engine/container.ts";
 import { planAttachments } from "../networks/attachments.ts";
 import { ratesOf } from "../networks/change-rates.ts";
 import { checkLinks } from "../networks/links.ts";
@@ -21,7 +26,9 @@ import type { NetworkParts } from "../networks/network-parts.ts";
 import { announceVolume } from "../volumes/announce-volume.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import { atCreation, atStart, type ContainerDefaults } from "./container-defaults.ts";
 import { bringVolumes, type BringVolumesDeps, checkVolumes } from "./bring-volumes.ts";
+import { discardMissing } from "./discard-missing.ts";
 import { checkLogSocket, effectiveLogConfig, type LogDeps, logOf } from "./log-options.ts";
 import type { MountRequest } from "./mount-request.ts";
 import { checkName, generateName } from "./names.ts";
@@ -44,6 +51,7 @@ export interface CreateDeps extends BringVolumesDeps, LogDeps {
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
+  readonly defaults: ContainerDefaults;
   readonly remap: Remap | undefined;
   readonly network: Pick<NetworkParts, "networks">;
   readonly hostPaths: HostPaths;
@@ -71,14 +79,7 @@ export async function create(
   request: DecodedCreate,
   { platform = "", signal, replaces }: CreateOptions,
 ): Promise<ContainerCreateResponse> {
-  const wishes = {
-    ...request.host,
-    NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
-    PidMode: sharedMode(deps.store, request.host.PidMode),
-    HealthOnFailure: request.host.HealthOnFailure || healthActionOf(request.config),
-    LogConfig: effectiveLogConfig(request.host.LogConfig, deps.logging.defaults),
-  };
-
+  const { resources: wishes, warnings: discarded } = discardMissing(wishesOf(deps, request), deps.facts);
   const given = name === "" ? undefined : checkName(name);
   if (request.config.Image === "" && (request.config.Cmd ?? request.config.Entrypoint ?? []).length === 0)
     throw fail("invalid_argument", "no command specified");
@@ -99,12 +100,13 @@ export async function create(
     replaces,
   });
   const warnings = [
+    ...discarded,
     ...validateCreate(request.config, container.config, wishes, deps.facts, deps.runtimes),
     ...(wanted === undefined && !runsOn(image, host) ? [otherPlatform(image, host)] : []),
   ];
   const remap = idMapsOf(container.host, deps.remap);
   checkUserNamespace(container.host, remap);
-  checkSpecOptions(container.config, container.host, deps.facts);
+  checkSpecOptions(container.config, atStart(container.host, deps.defaults), deps.facts);
   checkLinks(deps.store, container.host);
   const attachments = planAttachments(deps.network.networks, {
     container: id,
@@ -146,6 +148,19 @@ export async function create(
   await letGo(deps.volumes, container);
   announce(deps.events, container, "create");
   return { Id: id, Warnings: warnings };
+}
+
+/** The request with what the daemon has it mean, to be kept with the container. */
+function wishesOf(deps: CreateDeps, request: DecodedCreate): HostConfig {
+  return {
+    ...request.host,
+    ...atCreation(request.host, deps.facts.cgroup.version, deps.defaults),
+    NetworkMode: sharedMode(deps.store, request.host.NetworkMode),
+    PidMode: sharedMode(deps.store, request.host.PidMode),
+    IpcMode: sharedMode(deps.store, request.host.IpcMode || deps.defaults.ipcMode),
+    HealthOnFailure: request.host.HealthOnFailure || healthActionOf(request.config),
+    LogConfig: effectiveLogConfig(request.host.LogConfig, deps.logging.defaults),
+  };
 }
 
 /**

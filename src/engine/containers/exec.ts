@@ -9,6 +9,7 @@ import type { HostFacts } from "../../linux/host-facts.ts";
 import { apparmorProfile } from "./apparmor-label.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import { atStart, type ContainerDefaults } from "./container-defaults.ts";
 import type { Exec } from "./exec-record.ts";
 import { mergeEnvironment } from "./merge.ts";
 import type { Size } from "./resize.ts";
@@ -20,6 +21,7 @@ export interface ExecDeps {
   readonly store: ContainerStore;
   readonly events: EventSink;
   readonly facts: HostFacts;
+  readonly defaults: ContainerDefaults;
   readonly buildExecProcess: (config: ContainerConfig, host: HostConfig, facts: HostFacts) => Process;
 }
 
@@ -164,7 +166,8 @@ function execError(exec: Exec, error: unknown): unknown {
 
 /** The container's own process with another command. */
 function execProcess(deps: ExecDeps, container: Container, config: ExecConfig): Process {
-  const { config: own, host } = container;
+  const { config: own } = container;
+  const host = atStart(container.host, deps.defaults);
   const process = deps.buildExecProcess(
     {
       ...own,

@@ -9,6 +9,7 @@ describe("parseSecurityOptions()", () => {
       seccomp: { kind: "default" },
       noNewPrivileges: false,
       systemPathsUnconfined: false,
+      writableCgroups: false,
       apparmor: undefined,
     });
   });
@@ -18,6 +19,8 @@ describe("parseSecurityOptions()", () => {
     ["no-new-privileges=true", { noNewPrivileges: true }],
     ["no-new-privileges:1", { noNewPrivileges: true }],
     ["no-new-privileges=false", { noNewPrivileges: false }],
+    ["writable-cgroups=true", { writableCgroups: true }],
+    ["writable-cgroups=0", { writableCgroups: false }],
     ["systempaths=unconfined", { systemPathsUnconfined: true }],
     ["seccomp=unconfined", { seccomp: { kind: "unconfined" } }],
     ["seccomp:unconfined", { seccomp: { kind: "unconfined" } }],

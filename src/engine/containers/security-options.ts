@@ -10,6 +10,8 @@ export interface SecurityOptions {
   readonly noNewPrivileges: boolean;
   /** `systempaths=unconfined`: neither masked nor read-only paths. */
   readonly systemPathsUnconfined: boolean;
+  /** /sys/fs/cgroup can be written to. */
+  readonly writableCgroups: boolean;
   /** The AppArmor profile by name; undefined = not asked for. */
   readonly apparmor: string | undefined;
 }
@@ -31,11 +33,14 @@ export function parseSecurityOptions(
   let seccomp: SecurityOptions["seccomp"] = { kind: "default" };
   let noNewPrivileges = false;
   let systemPathsUnconfined = false;
+  let writableCgroups = false;
   let apparmor: string | undefined;
   for (const option of options) {
     const [key, value] = splitOption(option);
     if (key === "no-new-privileges")
       noNewPrivileges = value === undefined ? true : parseBoolean(value, option);
+    else if (key === "writable-cgroups")
+      writableCgroups = value === undefined ? true : parseBoolean(value, option);
     else if (value === undefined) throw invalid(1, option);
     else if (key === "seccomp") seccomp = parseSeccomp(value, option);
     else if (key === "systempaths" && value === "unconfined") systemPathsUnconfined = true;
@@ -43,7 +48,7 @@ export function parseSecurityOptions(
     else if (key === "label") checkLabel(value, option, facts);
     else throw invalid(2, option);
   }
-  return { seccomp, noNewPrivileges, systemPathsUnconfined, apparmor };
+  return { seccomp, noNewPrivileges, systemPathsUnconfined, writableCgroups, apparmor };
 }
 
 /** "key=value", the old "key:value", or a word that stands alone. */

@@ -49,8 +49,13 @@ export interface SpecInput {
     | { readonly kind: "path"; readonly path: string };
   /** The container's users as the host's; absent = they are the host's. */
   readonly idMaps?: IdMaps | undefined;
-  /** Namespaces of other containers, for PidMode and NetworkMode "container:ID". */
-  readonly join?: { readonly pid?: string; readonly user?: string };
+  /** Namespaces of other containers, for PidMode, IpcMode and NetworkMode "container:ID". */
+  readonly join?: {
+    readonly pid?: string;
+    /** `mount`: that of the container whose /dev/shm is shared. */
+    readonly ipc?: { readonly path: string; readonly mount: string };
+    readonly user?: string;
+  };
   /** What `resolveDevices` (linux/device-nodes.ts) found for the host configuration; absent = nothing was looked for. */
   readonly devices?: ResolvedDevices;
   readonly facts: HostFacts;

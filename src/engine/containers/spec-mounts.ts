@@ -1,5 +1,6 @@
 /** The mounts of a container: Docker's defaults, what the user asked for, and the files that make names work. */
 import type { SpecMount } from "../../specs/oci-runtime/spec.ts";
+import { parseSecurityOptions } from "./security-options.ts";
 import type { ResolvedMount, SpecInput } from "./spec-input.ts";
 
 const DEFAULT_SHM_BYTES = 64 << 20;
@@ -18,8 +19,9 @@ function depth(path: string): number {
   return path.split("/").length;
 }
 
-function defaultMounts({ host }: SpecInput): SpecMount[] {
+function defaultMounts({ host, join, facts }: SpecInput): SpecMount[] {
   const readonly = host.Privileged ? [] : ["ro"];
+  const { writableCgroups } = parseSecurityOptions(host.SecurityOpt ?? [], facts);
   const safe = ["nosuid", "noexec", "nodev"];
   return [
     { destination: "/proc", type: "proc", source: "proc", options: safe },
@@ -36,15 +38,31 @@ function defaultMounts({ host }: SpecInput): SpecMount[] {
       options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
     },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...safe, ...readonly] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...readonly, ...safe] },
+    {
+      destination: "/sys/fs/cgroup",
+      type: "cgroup",
+      source: "cgroup",
+      options: [...(writableCgroups ? [] : readonly), ...safe],
+    },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: safe },
-    ...sharedMemory(host.IpcMode, host.ShmSize),
+    ...sharedMemory(host.IpcMode, host.ShmSize, join?.ipc?.mount),
   ];
 }
 
-function sharedMemory(ipcMode: string, size: number): SpecMount[] {
+/** `elsewhere`: the mount namespace of the container whose memory it is. */
+function sharedMemory(ipcMode: string, size: number, elsewhere: string | undefined): SpecMount[] {
   const destination = "/dev/shm";
   if (ipcMode === "none") return [];
+  if (elsewhere !== undefined)
+    return [
+      {
+        destination,
+        type: "bind",
+        source: destination,
+        options: ["bind", "rprivate"],
+        gantryElsewhere: elsewhere,
+      },
+    ];
   if (ipcMode === "host")
     return [
       { destination, type: "bind", source: "/dev/shm", options: ["rbind", "rprivate"], gantryFile: false },

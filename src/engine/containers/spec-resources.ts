@@ -1,6 +1,6 @@
 /** Limits and devices of a container, from Docker's flags. */
 import { fail } from "../../base/errors.ts";
-import type { ResolvedDevices } from "../../linux/device-nodes.ts";
+import type { DeviceNumber, ResolvedDevices } from "../../linux/device-nodes.ts";
 import type { Limits } from "./update-resources.ts";
 import type { HostConfig, Resources, ThrottleDevice } from "../../specs/engine/container.ts";
 import type { BlockIoThrottle, LinuxDeviceRule, LinuxResources } from "../../specs/oci-runtime/resources.ts";
@@ -12,7 +12,7 @@ const CPU_PERIOD_US = 100_000;
 export function buildLimits(host: Resources, devices: ResolvedDevices | undefined): LinuxResources {
   return {
     memory: memoryLimits(host),
-    cpu: { ...cpuLimits(host), ...realtimeLimits(host) },
+    cpu: cpuLimits(host),
     ...(host.PidsLimit === null || host.PidsLimit === 0 ? {} : { pids: { limit: BigInt(host.PidsLimit) } }),
     blockIO: blockIoLimits(host, devices),
   };
@@ -43,11 +43,6 @@ export function cpuLimits(host: Limits): NonNullable<LinuxResources["cpu"]> {
     ...(period === 0 ? {} : { period }),
     ...(host.CpusetCpus === "" ? {} : { cpus: host.CpusetCpus }),
     ...(host.CpusetMems === "" ? {} : { mems: host.CpusetMems }),
-  };
-}
-
-function realtimeLimits(host: Resources): NonNullable<LinuxResources["cpu"]> {
-  return {
     ...(host.CpuRealtimeRuntime === 0 ? {} : { realtimeRuntime: BigInt(host.CpuRealtimeRuntime) }),
     ...(host.CpuRealtimePeriod === 0 ? {} : { realtimePeriod: host.CpuRealtimePeriod }),
   };
@@ -57,16 +52,20 @@ function blockIoLimits(
   host: Resources,
   devices: ResolvedDevices | undefined,
 ): NonNullable<LinuxResources["blockIO"]> {
-  if ((host.BlkioWeightDevice ?? []).length > 0)
-    throw fail("not_implemented", "I/O weights of single devices are not supported");
+  const numberOf = (path: string): DeviceNumber => {
+    const number = devices?.numbers.get(path);
+    if (number === undefined) throw fail("internal", `device "${path}" was not looked up`);
+    return number;
+  };
   const throttles = (list: readonly ThrottleDevice[] | null): BlockIoThrottle[] =>
-    (list ?? []).map(({ Path, Rate }) => {
-      const number = devices?.numbers.get(Path);
-      if (number === undefined) throw fail("internal", `device "${Path}" was not looked up`);
-      return { ...number, rate: BigInt(Rate) };
-    });
+    (list ?? []).map(({ Path, Rate }) => ({ ...numberOf(Path), rate: BigInt(Rate) }));
+  const weights = (host.BlkioWeightDevice ?? []).map(({ Path, Weight }) => ({
+    ...numberOf(Path),
+    weight: Weight,
+  }));
   return {
     ...(host.BlkioWeight === 0 ? {} : { weight: host.BlkioWeight }),
+    ...(weights.length === 0 ? {} : { weightDevice: weights }),
     throttleReadBpsDevice: throttles(host.BlkioDeviceReadBps),
     throttleWriteBpsDevice: throttles(host.BlkioDeviceWriteBps),
     throttleReadIOPSDevice: throttles(host.BlkioDeviceReadIOps),

@@ -117,8 +117,25 @@ describe("namespaces", () => {
     expect(linuxOf(spec).namespaces).toContainEqual({ type: "network", path: "/proc/7/ns/net" });
     expect(linuxOf(spec).namespaces).toContainEqual({ type: "pid", path: "/proc/8/ns/pid" });
     expect(linuxOf(spec).sysctl).toEqual({});
-    expect(() => hostSpec({ PidMode: "container:y" })).toThrow('PID mode "container:y" is not supported');
-    expect(() => hostSpec({ IpcMode: "container:y" })).toThrow('IPC mode "container:y" is not supported');
+    expect(() => hostSpec({ PidMode: "container:y" })).toThrow('PID mode "container:y": nobody has looked');
+    expect(() => hostSpec({ IpcMode: "container:y" })).toThrow('IPC mode "container:y": nobody has looked');
+  });
+
+  test("of another's IPC come with its shared memory, unless something else is mounted there", () => {
+    const join = { ipc: { path: "/proc/9/ns/ipc", mount: "/proc/9/ns/mnt" } };
+    const spec = hostSpec({ IpcMode: "container:x" }, { join });
+    expect(linuxOf(spec).namespaces).toContainEqual({ type: "ipc", path: "/proc/9/ns/ipc" });
+    expect(mountAt(spec, "/dev/shm")).toEqual({
+      destination: "/dev/shm",
+      type: "bind",
+      source: "/dev/shm",
+      options: ["bind", "rprivate"],
+      gantryElsewhere: "/proc/9/ns/mnt",
+    });
+    const own = { kind: "tmpfs", destination: "/dev/shm", options: [] } as const;
+    expect(mountAt(hostSpec({ IpcMode: "container:x" }, { join, mounts: [own] }), "/dev/shm")).toMatchObject({
+      type: "tmpfs",
+    });
   });
 });
 
@@ -336,6 +353,14 @@ describe("limits", () => {
 });
 
 describe("the cgroup", () => {
+  test("is read-only for who has no more rights, unless it is to be writable", () => {
+    const options = (host: object) => mountAt(hostSpec(host, { devices: NO_DEVICES }), "/sys/fs/cgroup");
+    expect(options({})).toMatchObject({ options: ["ro", "nosuid", "noexec", "nodev"] });
+    const writable = { options: ["nosuid", "noexec", "nodev"] };
+    expect(options({ SecurityOpt: ["writable-cgroups=true"] })).toMatchObject(writable);
+    expect(options({ Privileged: true })).toMatchObject(writable);
+  });
+
   test.each([
     ["", `/gantry/${TEST_ID}`],
     ["/teams/a", `/teams/a/${TEST_ID}`],
@@ -402,6 +427,13 @@ describe("devices", () => {
     expect(linux.resources?.devices).toEqual([{ allow: true, access: "rwm" }]);
   });
 
+  test("have their weights of block I/O by number", () => {
+    const numbers = new Map([["/dev/x", { major: 8, minor: 1 }]]);
+    const host = { BlkioWeightDevice: [{ Path: "/dev/x", Weight: 300 }] };
+    const { resources } = linuxOf(hostSpec(host, { devices: { ...NO_DEVICES, numbers } }));
+    expect(resources?.blockIO?.weightDevice).toEqual([{ major: 8, minor: 1, weight: 300 }]);
+  });
+
   test("that nobody looked up are an error, not left out", () => {
     expect(() => hostSpec({ Privileged: true })).toThrow("not looked up");
     expect(() => hostSpec({ Devices: [{ PathOnHost: "/dev/fuse" }] })).toThrow("not looked up");
@@ -411,7 +443,6 @@ describe("devices", () => {
   test.each<[object, string]>([
     [{ DeviceCgroupRules: ["foo"] }, "invalid device cgroup rule format: 'foo'"],
     [{ DeviceCgroupRules: ["c 1:3 rwx"] }, "invalid device cgroup rule format"],
-    [{ BlkioWeightDevice: [{ Path: "/dev/x", Weight: 1 }] }, "not supported"],
   ])("of %j are refused", (host, message) => {
     expect(() => hostSpec(host)).toThrow(message);
   });

@@ -221,17 +221,15 @@ function buildNamespaces({
     namespaces.push({ type: "pid", path: joined("PID", host.PidMode, join?.pid) });
   else if (host.PidMode !== "host") namespaces.push({ type: "pid" });
   if (host.IpcMode.startsWith("container:"))
-    throw fail(
-      "not_implemented",
-      `IPC mode "${host.IpcMode}" is not supported: /dev/shm cannot be shared yet`,
-    );
-  if (host.IpcMode !== "host") namespaces.push({ type: "ipc" });
+    namespaces.push({ type: "ipc", path: joined("IPC", host.IpcMode, join?.ipc?.path) });
+  else if (host.IpcMode !== "host") namespaces.push({ type: "ipc" });
   if (isOwnCgroup(host, facts)) namespaces.push({ type: "cgroup" });
   return namespaces;
 }
 
 function joined(what: string, mode: string, path: string | undefined): string {
-  if (path === undefined) throw fail("not_implemented", `${what} mode "${mode}" is not supported`);
+  if (path === undefined)
+    throw fail("internal", `${what} mode "${mode}": nobody has looked for that container`);
   return path;
 }
 

@@ -8,16 +8,24 @@ import type { Task, Tasks } from "../../core/tasks/tasks.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostPaths } from "../../linux/host-paths.ts";
 import { resolveDevices } from "../../linux/device-nodes.ts";
-import { networkNamespaceOf, pidNamespaceOf, userNamespaceOf } from "../../linux/namespace-path.ts";
+import {
+  ipcNamespaceOf,
+  mountNamespaceOf,
+  networkNamespaceOf,
+  pidNamespaceOf,
+  userNamespaceOf,
+} from "../../linux/namespace-path.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import type { Place } from "../../core/network/gateways.ts";
 import { announceJoined, enterNetworks, furnishNetworks, leaveNetworks } from "../networks/join.ts";
 import { linkedHosts, refreshLinks } from "../networks/links.ts";
 import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
+import { atStart, type ContainerDefaults } from "./container-defaults.ts";
 import { healthAtStart } from "./health.ts";
 import type { HealthChecks } from "./health-monitor.ts";
 import { enterVolumes, leaveVolumes } from "./container-volumes.ts";
+import { injectDevices } from "./inject-devices.ts";
 import { forwardLog, prepareLog } from "./log-options.ts";
 import { networkOf } from "./merge.ts";
 import { type MonitorDeps, watch } from "./monitor.ts";
@@ -48,6 +56,9 @@ export interface StartDeps extends MonitorDeps {
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
+  readonly defaults: ContainerDefaults;
+  /** Directories of CDI specifications, those that count more last; none = CDI is off. */
+  readonly cdiSpecDirs: readonly string[];
   /** The users of containers that do not ask for the host's. */
   readonly remap: Remap | undefined;
   readonly hostPaths: HostPaths;
@@ -135,7 +146,8 @@ async function runTask(
   places: readonly Place[],
   signal: AbortSignal,
 ): Promise<Task> {
-  const { id, config, host } = container;
+  const { id, config } = container;
+  const host = atStart(container.host, deps.defaults);
   const paths = containerPaths(deps.containersDir, id);
   const idMaps = idMapsOf(host, deps.remap);
   checkUserNamespace(host, idMaps);
@@ -154,7 +166,7 @@ async function runTask(
       linked: linkedHosts(deps.store, deps.network, container),
       owner: ownerOf(idMaps),
     });
-  const spec = deps.buildSpec({
+  const plain = deps.buildSpec({
     id,
     hostname: host.UTSMode === "host" ? "" : config.Hostname,
     config,
@@ -167,6 +179,7 @@ async function runTask(
     devices: resolveDevices(host),
     facts: deps.facts,
   });
+  const spec = injectDevices(plain, host, deps.cdiSpecDirs);
   const [rows, cols] = host.ConsoleSize;
   return deps.tasks.run(
     {
@@ -223,15 +236,33 @@ function joinNamespaces(
   container: Container,
   idMaps: IdMaps | undefined,
 ): NonNullable<SpecInput["join"]> {
-  const { NetworkMode, PidMode } = container.host;
-  const sharing = [NetworkMode, PidMode].filter((mode) => mode.startsWith("container:"));
+  const { NetworkMode, PidMode, IpcMode } = container.host;
+  const sharing = [NetworkMode, PidMode, IpcMode].filter((mode) => mode.startsWith("container:"));
   const user = idMaps === undefined ? undefined : sharedUsers(store, container, sharing);
   return {
     ...(PidMode.startsWith("container:")
       ? { pid: pidNamespaceOf(sharedProcess(store, container, otherOf(PidMode), "PID namespace")) }
       : {}),
+    ...(IpcMode.startsWith("container:") ? { ipc: sharedIpc(store, container, otherOf(IpcMode)) } : {}),
     ...(user === undefined ? {} : { user }),
   };
+}
+
+/** Of a container that lets others have its shared memory, or that has another's itself. Docker's words. */
+function sharedIpc(
+  store: ContainerStore,
+  container: Container,
+  reference: string,
+): NonNullable<NonNullable<SpecInput["join"]>["ipc"]> {
+  const other = store.find(reference);
+  const refuse = (category: "conflict" | "invalid_argument", why: string): never => {
+    throw fail(category, `failed to join IPC namespace: container ${other.id}${why}`);
+  };
+  if (other.id === container.id) throw fail("invalid_argument", "cannot join own IPC namespace");
+  if (other.task === undefined) return refuse("conflict", " is not running");
+  if (["private", "none"].includes(other.host.IpcMode))
+    refuse("invalid_argument", ": non-shareable IPC (hint: use IpcMode:shareable for the donor container)");
+  return { path: ipcNamespaceOf(other.task.pid), mount: mountNamespaceOf(other.task.pid) };
 }
 
 /** Namespaces belong to a user namespace, and whoever shares them has to be in it. */

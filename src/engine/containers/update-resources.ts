@@ -9,6 +9,8 @@ export const LIMITS = [
   "BlkioWeight",
   "CpuPeriod",
   "CpuQuota",
+  "CpuRealtimePeriod",
+  "CpuRealtimeRuntime",
   "CpuShares",
   "CpusetCpus",
   "CpusetMems",
@@ -27,7 +29,7 @@ export type Limits = Pick<Resources, (typeof LIMITS)[number]>;
  */
 export function checkResources(
   resources: Resources,
-  facts: Pick<HostFacts, "cpuCount" | "memoryNodes">,
+  facts: Pick<HostFacts, "cpuCount" | "memoryNodes" | "missingLimits">,
 ): void {
   for (const [name, value] of Object.entries(resources))
     if (isWish(name, value) && !LIMITS.some((limit) => limit === name))
@@ -62,6 +64,8 @@ export function withResources(now: HostConfig, wish: Resources): Limits {
     BlkioWeight: wish.BlkioWeight || now.BlkioWeight,
     CpuPeriod: wish.CpuPeriod || now.CpuPeriod,
     CpuQuota: wish.CpuQuota || now.CpuQuota,
+    CpuRealtimePeriod: wish.CpuRealtimePeriod || now.CpuRealtimePeriod,
+    CpuRealtimeRuntime: wish.CpuRealtimeRuntime || now.CpuRealtimeRuntime,
     CpuShares: wish.CpuShares || now.CpuShares,
     CpusetCpus: wish.CpusetCpus || now.CpusetCpus,
     CpusetMems: wish.CpusetMems || now.CpusetMems,

@@ -9,6 +9,7 @@ import { changeRates } from "../networks/change-rates.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import { announce, type EventSink } from "./announce.ts";
+import { discardMissing } from "./discard-missing.ts";
 import { changeLimits } from "./change-limits.ts";
 import type { Container } from "./container.ts";
 import type { LiveChange } from "./live-change.ts";
@@ -21,7 +22,7 @@ export interface UpdateDeps {
   readonly store: ContainerStore;
   readonly locks: KeyedLock;
   readonly network: NetworkParts;
-  readonly facts: Pick<HostFacts, "cpuCount" | "memoryNodes">;
+  readonly facts: Pick<HostFacts, "cpuCount" | "memoryNodes" | "missingLimits">;
   readonly events: EventSink;
   readonly log: Logger;
 }
@@ -32,16 +33,18 @@ const DEADLINE_MS = 60_000;
 export async function update(
   deps: UpdateDeps,
   container: Container,
-  request: ContainerUpdateRequest,
+  asked: ContainerUpdateRequest,
 ): Promise<ContainerUpdateResponse> {
-  checkResources(request.resources, deps.facts);
+  const { resources, warnings: discarded } = discardMissing(asked.resources, deps.facts);
+  const request = { ...asked, resources };
+  checkResources(resources, deps.facts);
   checkRestartPolicy(request.RestartPolicy);
   return await deps.locks.run(container.id, async () => {
     try {
       checkUpdatable(deps, container, request);
       const wanted = deps.store.build(updatedRecord(deps, container, request));
       checkRates(wanted.host);
-      const warnings = await change(deps, container, wanted);
+      const warnings = [...discarded, ...(await change(deps, container, wanted))];
       announce(deps.events, container, "update");
       return { Warnings: warnings.length === 0 ? null : warnings };
     } catch (error) {

@@ -34,6 +34,16 @@ test("values out of range are refused with Docker's words", () => {
     [{ NanoCpus: 1e9, CpuQuota: 2000 }, "Conflicting options: Nano CPUs and CPU Quota cannot both be set"],
     [{ CpuPeriod: 1 }, "CPU cfs period can not be less than 1ms"],
     [{ CpuQuota: 1 }, "CPU cfs quota can not be less than 1ms (i.e. 1000)"],
+    [{ CpuRealtimeRuntime: -1 }, "invalid real-time limit -1"],
+    [
+      { CpuRealtimePeriod: 1000, CpuRealtimeRuntime: 2000 },
+      "cpu real-time runtime cannot be higher than cpu real-time period",
+    ],
+    [
+      { StorageOpt: { foo: "1", size: "1G" } },
+      "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+    ],
+    [{ StorageOpt: { foo: "1" } }, "Unknown option foo"],
     [{ CpusetCpus: "x" }, "Invalid value x for cpuset cpus: invalid format: x"],
     [{ CpusetCpus: "0-99" }, "Requested CPUs are not available - requested 0-99, available: 0-1"],
     [{ ShmSize: -1 }, "SHM size can not be less than 0"],
@@ -59,6 +69,16 @@ test("values out of range are refused with Docker's words", () => {
     [{ Annotations: { "": "x" } }, "the empty string is not permitted as an annotation key"],
   ];
   for (const [host, message] of refused) expect(() => validate(host), JSON.stringify(host)).toThrow(message);
+});
+
+test("real-time limits need a kernel that has them", () => {
+  const config = containerConfig({ Cmd: ["sh"] });
+  const host = hostConfig({ NetworkMode: "none", CpuRealtimePeriod: 1000 });
+  const facts = { cpuCount: 2, missingLimits: new Set(["cpu-realtime"] as const) };
+  expect(() => validateCreate(config, config, host, facts, RUNTIMES)).toThrow(
+    "kernel does not support CPU real-time scheduler",
+  );
+  expect(validate({ CpuRealtimePeriod: 1000, CpuRealtimeRuntime: 1000 })).toEqual([]);
 });
 
 test("what a process is given is checked", () => {

@@ -20,7 +20,7 @@ export function validateCreate(
   user: ContainerConfig,
   config: ContainerConfig,
   host: HostConfig,
-  facts: Pick<HostFacts, "cpuCount" | "memoryNodes">,
+  facts: CpuFacts,
   runtimes: Runtimes,
 ): readonly string[] {
   const warnings: string[] = [];
@@ -69,13 +69,9 @@ function checkModes(host: HostConfig): void {
   const oneOf = (value: string, allowed: readonly string[], what: string): void => {
     if (!allowed.includes(value)) throw fail("invalid_argument", `invalid ${what} mode: ${value}`);
   };
-  if (host.IpcMode.startsWith("container:"))
-    throw fail(
-      "not_implemented",
-      `IPC mode "${host.IpcMode}" is not supported by this engine yet: an IPC namespace of another container cannot be shared`,
-    );
   if (!host.PidMode.startsWith("container:")) oneOf(host.PidMode, ["", "host", "private"], "PID");
-  oneOf(host.IpcMode, ["", "none", "private", "shareable", "host"], "IPC");
+  if (!host.IpcMode.startsWith("container:"))
+    oneOf(host.IpcMode, ["", "none", "private", "shareable", "host"], "IPC");
   oneOf(host.UTSMode, ["", "host"], "UTS");
   oneOf(host.CgroupnsMode, ["", "private", "host"], "cgroup namespace");
   oneOf(host.UsernsMode, ["", "host"], "user namespace");
@@ -98,11 +94,10 @@ function refuse(message: string): never {
   throw fail("invalid_argument", message);
 }
 
+type CpuFacts = Pick<HostFacts, "cpuCount" | "memoryNodes" | "missingLimits">;
+
 /** What can be changed later, too, by itself. */
-export function checkLimits(
-  host: Limits,
-  { cpuCount, memoryNodes }: Pick<HostFacts, "cpuCount" | "memoryNodes">,
-): void {
+export function checkLimits(host: Limits, { cpuCount, memoryNodes, missingLimits }: CpuFacts): void {
   const { Memory, MemorySwap, MemoryReservation, NanoCpus, CpuPeriod, CpuQuota } = host;
   if (Memory !== 0 && Memory < MINIMUM_MEMORY) refuse("Minimum memory limit allowed is 6MB");
   if (Memory > 0 && MemorySwap > 0 && MemorySwap < Memory)
@@ -121,6 +116,13 @@ export function checkLimits(
   if (CpuPeriod !== 0 && (CpuPeriod < 1000 || CpuPeriod > 1_000_000))
     refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
   if (CpuQuota > 0 && CpuQuota < 1000) refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+  const { CpuRealtimePeriod, CpuRealtimeRuntime } = host;
+  if ((CpuRealtimePeriod !== 0 || CpuRealtimeRuntime !== 0) && missingLimits?.has("cpu-realtime") === true)
+    refuse("kernel does not support CPU real-time scheduler");
+  if (CpuRealtimePeriod < 0 || CpuRealtimeRuntime < 0)
+    refuse(`invalid real-time limit ${Math.min(CpuRealtimePeriod, CpuRealtimeRuntime)}`);
+  if (CpuRealtimePeriod > 0 && CpuRealtimeRuntime > CpuRealtimePeriod)
+    refuse("cpu real-time runtime cannot be higher than cpu real-time period");
   if (host.CpuShares < 0) refuse(`invalid CPU shares ${host.CpuShares}`);
   if (host.BlkioWeight !== 0 && (host.BlkioWeight < 10 || host.BlkioWeight > 1000))
     refuse("Range of blkio weight is from 10 to 1000");
@@ -202,13 +204,8 @@ function checkNameService(host: HostConfig): void {
 }
 
 function refuseUnsupported(host: HostConfig): void {
-  const unsupported: readonly (readonly [string, boolean])[] = [
-    ["HostConfig.DeviceRequests", isFilled(host.DeviceRequests)],
-    ["HostConfig.StorageOpt", Object.keys(host.StorageOpt ?? {}).length > 0],
-    ["HostConfig.Cgroup", host.Cgroup !== ""],
-    ["HostConfig.CpuRealtimePeriod", host.CpuRealtimePeriod !== 0],
-    ["HostConfig.CpuRealtimeRuntime", host.CpuRealtimeRuntime !== 0],
-  ];
+  const unsupported: readonly (readonly [string, boolean])[] = [["HostConfig.Cgroup", host.Cgroup !== ""]];
+  checkStorage(Object.keys(host.StorageOpt ?? {}));
   for (const [name, isUsed] of unsupported)
     if (isUsed) throw fail("not_implemented", `"${name}" is not supported by this engine yet`);
   if (Object.hasOwn(host.Annotations ?? {}, ""))
@@ -216,6 +213,14 @@ function refuseUnsupported(host: HostConfig): void {
       "invalid_argument",
       "invalid Annotations: the empty string is not permitted as an annotation key",
     );
+}
+
+/** Docker's words, and its status. Project quotas would be needed. */
+function checkStorage(options: readonly string[]): void {
+  if (options.includes("size"))
+    throw fail("internal", "--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
+  const [other] = options;
+  if (other !== undefined) throw fail("internal", `Unknown option ${other.slice(0, 200)}`);
 }
 
 function isFilled(list: readonly unknown[] | null): boolean {

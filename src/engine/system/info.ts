@@ -5,6 +5,7 @@ import { LOG_DRIVERS } from "../../core/logging/log-drivers.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Volumes } from "../../core/volumes/volumes.ts";
+import { readCdiDevices } from "../../linux/cdi-devices.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { HostNames } from "../../linux/host-names.ts";
 import type { SystemInfo } from "../../specs/engine/system.ts";
@@ -18,6 +19,8 @@ import type { ContainerStore } from "../containers/store.ts";
 import { formatTime, nowNs } from "../containers/timestamp.ts";
 import type { BuildFacts } from "./version.ts";
 
+const MAX_CDI_WARNINGS = 10;
+
 export interface InfoDeps {
   readonly volumes: Pick<Volumes, "drivers">;
   readonly registries: Pick<Registries, "settings">;
@@ -27,6 +30,8 @@ export interface InfoDeps {
   readonly snapshots: Pick<Snapshotter, "driver" | "status">;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
+  /** None = CDI is off. */
+  readonly cdiSpecDirs: readonly string[];
   readonly remap: IdMaps | undefined;
   readonly build: BuildFacts;
   readonly daemon: {
@@ -37,6 +42,10 @@ export interface InfoDeps {
     /** Names of authorization plugins. */
     readonly authorization: readonly string[];
     readonly liveRestore: boolean;
+    /** Of containers that name none: "builtin", "unconfined" or a path. */
+    readonly seccompProfile: string;
+    /** Of containers that do not say otherwise. */
+    readonly noNewPrivileges: boolean;
     /** What an operator should know about how the engine can be reached. */
     readonly warnings: readonly string[];
   };
@@ -57,6 +66,7 @@ export function info(deps: InfoDeps): SystemInfo {
   const paused = containers.filter(({ state }) => state.status === "paused");
   const host = deps.readHostNames();
   const has = (controller: string): boolean => facts.cgroup.controllers.has(controller);
+  const cdi = readCdiDevices(deps.cdiSpecDirs);
   const isV1 = facts.cgroup.version === 1;
   return {
     ID: daemon.id,
@@ -126,15 +136,21 @@ export function info(deps: InfoDeps): SystemInfo {
     InitCommit: { ID: build.commit },
     SecurityOptions: [
       ...(facts.apparmor ? ["name=apparmor"] : []),
-      ...(facts.seccomp ? ["name=seccomp,profile=builtin"] : []),
+      ...(facts.seccomp ? [`name=seccomp,profile=${daemon.seccompProfile}`] : []),
       ...(deps.remap === undefined ? [] : ["name=userns"]),
       ...(isV1 ? [] : ["name=cgroupns"]),
+      ...(daemon.noNewPrivileges ? ["name=no-new-privileges"] : []),
     ],
     ...(addressPools.length === 0 ? {} : { DefaultAddressPools: poolDocuments(addressPools) }),
     FirewallBackend: { Driver: firewall.iptables || firewall.ip6tables ? "nftables" : "none" },
-    CDISpecDirs: [],
+    CDISpecDirs: deps.cdiSpecDirs,
+    DiscoveredDevices: [...cdi.devices.keys()].map((name) => ({ Source: "cdi", ID: name })),
     Warnings: orNull([
       ...daemon.warnings,
+      ...cdi.faults.slice(0, MAX_CDI_WARNINGS).map((fault) => `WARNING: CDI: ${fault}`),
+      ...(facts.seccomp && daemon.seccompProfile !== "builtin"
+        ? ["WARNING: daemon is not using the default seccomp profile"]
+        : []),
       ...(facts.apparmor && facts.apparmorDefault === undefined
         ? ["WARNING: AppArmor is on, but its default profile could not be loaded: containers run without it"]
         : []),

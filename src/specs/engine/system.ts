@@ -129,5 +129,6 @@ export interface SystemInfo {
   readonly DefaultAddressPools?: readonly { readonly Base: string; readonly Size: number }[];
   readonly FirewallBackend: { readonly Driver: string };
   readonly CDISpecDirs: readonly string[] | null;
+  readonly DiscoveredDevices: readonly { readonly Source: string; readonly ID: string }[];
   readonly Warnings: readonly string[] | null;
 }

@@ -130,6 +130,8 @@ export interface SpecMount {
   readonly gantryFile?: boolean;
   /** Our extension, never written by others: what to bind of the directory `source`, looked up there without leaving it. */
   readonly gantryBeneath?: string;
+  /** Our extension, never written by others: the mount namespace that `source` is a path in, as a path on the host. */
+  readonly gantryElsewhere?: string;
 }
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { engineSuite } from "../../support/suite.ts";
 
 engineSuite("limits", { needs: ["cgroup1"] }, (engine) => {
@@ -78,5 +79,27 @@ engineSuite("limits", { needs: ["cgroup1"] }, (engine) => {
     expect((await run("busybox", "sh", "-c", "mkdir /sys/fs/cgroup/memory/x")).stderr).toContain(
       "Read-only file system",
     );
+  });
+
+  test("--cpu-rt-period is set, or refused where the kernel has no such limit, and so is --storage-opt", async () => {
+    const realtime = await run(
+      "--cpu-rt-period",
+      "500000",
+      "busybox",
+      "cat",
+      "/sys/fs/cgroup/cpu/cpu.rt_period_us",
+    );
+    if (existsSync("/sys/fs/cgroup/cpu/cpu.rt_period_us")) expect(realtime.stdout).toBe("500000\n");
+    else expect(realtime.stderr).toContain("kernel does not support CPU real-time scheduler");
+    expect((await run("--storage-opt", "size=1G", "busybox", "true")).stderr).toContain(
+      "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+    );
+  });
+
+  test("--security-opt writable-cgroups=true lets a container write to its cgroups", async () => {
+    const mounts = async (...flags: string[]): Promise<string> =>
+      (await run(...flags, "busybox", "grep", " /sys/fs/cgroup/pids ", "/proc/mounts")).stdout;
+    expect(await mounts()).toContain(" ro,");
+    expect(await mounts("--security-opt", "writable-cgroups=true")).toContain(" rw,");
   });
 });

@@ -217,12 +217,24 @@ engineSuite("userns-remap", { flags: ["--userns-remap", "remapped"], host: OWN_U
   });
 
   test("a container that shares another's network has no right over it that the other has not", async () => {
-    const id = await started("--name", "owner");
+    const id = await started("--name", "owner", "--ipc", "shareable");
     const names = async (...flags: string[]): Promise<string> =>
       await engine().ok(["run", "--rm", ...flags, "busybox", "sh", "-c", NAMESPACES]);
     const own = await engine().ok(["exec", id, "sh", "-c", NAMESPACES]);
     expect(await names("--network", "container:owner")).toBe(own);
     expect(await names("--network", "container:owner", "--pid", "container:owner")).toBe(own);
+    await engine().ok(["exec", id, "sh", "-c", "echo shared > /dev/shm/f"]);
+    const memory = await engine().ok([
+      "run",
+      "--rm",
+      "--ipc",
+      "container:owner",
+      "busybox",
+      "sh",
+      "-c",
+      "cat /dev/shm/f; stat -c %u /dev/shm/f",
+    ]);
+    expect(memory).toBe("shared\n0");
     expect((await names("--network", "container:owner", "--userns=host")).split("\n")[1]).toBe(
       own.split("\n")[1],
     );
