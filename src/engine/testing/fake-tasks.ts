@@ -81,7 +81,7 @@ export class FakeTask implements Task {
 
   signal(signal: number, execId = ""): Promise<void> {
     if (execId !== "") {
-      const exec = this.execs.find(({ options }) => options.execId === execId);
+      const exec = this.execs.find(({ options, isEnded }) => options.execId === execId && !isEnded);
       if (exec === undefined) return Promise.reject(fail("not_found", `no exec ${execId}`));
       exec.signals.push(signal);
       if (this.deadly.has(signal)) exec.exit(128 + signal);
@@ -174,6 +174,7 @@ export class FakeExec {
   readonly options: ExecOptions;
   readonly stream: FakeStream | undefined;
   readonly process: ExecProcess;
+  isEnded = false;
   readonly #resolve: (exit: { exitCode: number; signal: number }) => void;
 
   constructor(options: ExecOptions) {
@@ -193,6 +194,7 @@ export class FakeExec {
 
   /** A child of it holds its streams open. */
   endProcess(exitCode: number): void {
+    this.isEnded = true;
     this.#resolve({ exitCode, signal: 0 });
   }
 }
