@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { Duplex } from "node:stream";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fail } from "../../base/errors.ts";
 import { exampleUse } from "../../linux/testing/example-use.ts";
@@ -389,7 +397,9 @@ test("reconnect() tells the recorded exit of a task that ended meanwhile", async
 test("reconnect() takes a task without a living shim for killed", async () => {
   await world.leftover("c1");
   writeFileSync(join(world.directory("c1"), "pid"), '{"pid":5000000,"startTicks":7}\n');
+  utimesSync(join(world.directory("c1"), "pid"), 1000, 1000);
   const found = await world.manager().reconnect(["c1"]);
+  expect(found.get("c1")?.madeAtNs).toBe(1_000_000_000_000n);
   expect(await found.get("c1")?.exited).toMatchObject({ exitCode: 137, lost: true });
   expect(world.acts).toEqual(["clear /cg/test/c1"]);
 });
@@ -398,7 +408,9 @@ test("reconnect() survives a damaged exit record", async () => {
   await world.leftover("c1");
   writeFileSync(join(world.directory("c1"), "pid"), '{"pid":5000000,"startTicks":7}\n');
   writeFileSync(join(world.directory("c1"), "exit"), '{"exitCode":4');
+  utimesSync(join(world.directory("c1"), "pid"), 1000, 1000);
   const found = await world.manager().reconnect(["c1"]);
+  expect(found.get("c1")?.madeAtNs).toBe(1_000_000_000_000n);
   expect(await found.get("c1")?.exited).toMatchObject({ exitCode: 137, lost: true });
 });
 

@@ -44,7 +44,7 @@ async function findTask(deps: LeftoverDeps, id: string): Promise<ShimTask | unde
   if (spec === undefined) return undefined;
   const task = new ShimTask(deps, id, spec, await deps.foreign.find(id));
   const identity = await readIdentity(deps, id);
-  if (identity !== undefined) task.setProcess(identity);
+  if (identity !== undefined) task.setProcess(identity, await directories.madeAtNs(id));
   if ((await readExit(deps, id)) !== undefined) {
     task.settle(await settleLeftover(deps, id));
     return task;

@@ -3,7 +3,7 @@
  * files.) Nothing here is synced: the directory lies on a tmpfs, and a task does not survive the machine.
  */
 import { constants, mkdirSync, openSync, writeFileSync } from "node:fs";
-import { type FileHandle, access, open, readdir, rm, rmdir, unlink } from "node:fs/promises";
+import { type FileHandle, access, open, readdir, rm, rmdir, stat, unlink } from "node:fs/promises";
 import { type Socket, connect } from "node:net";
 import { join } from "node:path";
 import { errnoOf, fail } from "../../base/errors.ts";
@@ -113,6 +113,11 @@ export class RunDirectories {
     const { pid, startTicks } = record;
     if (!isCount(pid) || pid === 0 || !isCount(startTicks)) throw damaged(id, "pid");
     return { pid, startTicks: BigInt(startTicks) };
+  }
+
+  /** When the record of the main process was written, Unix nanoseconds. */
+  async madeAtNs(id: string): Promise<bigint> {
+    return (await stat(join(this.pathOf(id), "pid"), { bigint: true })).mtimeNs;
   }
 
   /** How the main process ended, or undefined when it was not recorded. Throws `internal` for a damaged record. */

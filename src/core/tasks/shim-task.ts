@@ -47,6 +47,7 @@ export class ShimTask implements Task {
   readonly #execs = new Map<string, (exit: ExecExit) => void>();
   #control: ShimConnection | undefined;
   #pid = 0;
+  #madeAtNs = 0n;
   #isEnded = false;
   #isPaused = false;
 
@@ -87,8 +88,14 @@ export class ShimTask implements Task {
     return this.#control;
   }
 
-  setProcess(identity: ProcessIdentity): void {
+  get madeAtNs(): bigint {
+    return this.#madeAtNs;
+  }
+
+  /** `madeAtNs`: of one that was made before. */
+  setProcess(identity: ProcessIdentity, madeAtNs = BigInt(Date.now()) * 1_000_000n): void {
     this.#pid = identity.pid;
+    if (this.#madeAtNs === 0n) this.#madeAtNs = madeAtNs;
   }
 
   get isPaused(): boolean {

@@ -115,6 +115,8 @@ export interface ExecProcess {
 export interface Task {
   readonly id: string;
   readonly pid: number;
+  /** When its process was made, Unix nanoseconds; of one that was found again, too. */
+  readonly madeAtNs: bigint;
   readonly terminal: boolean;
   /** Settles once, never rejects. */
   readonly exited: Promise<TaskExit>;

@@ -54,6 +54,7 @@ export class FakeTask implements Task {
   isPaused = false;
   /** Signals that end it. */
   deadly = new Set([2, 9, 15]);
+  madeAtNs = BigInt(Date.now()) * 1_000_000n;
   failExec: (StartFailure & { readonly message: string }) | undefined;
   readonly #resolve: (exit: TaskExit) => void;
 
