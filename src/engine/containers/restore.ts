@@ -110,7 +110,7 @@ async function restoreOne(deps: RestoreDeps, container: Container, task: Task | 
 /** Whether the row has the end of this task, and not of the one before. */
 async function hasItsExit({ state }: Container, task: Task): Promise<boolean> {
   if (!["exited", "restarting"].includes(state.status) || task.madeAtNs > state.finishedNs) return false;
-  return (await Promise.race([task.exited, undefined])) !== undefined;
+  return (await Promise.race([task.exited, Promise.resolve()])) !== undefined;
 }
 
 /** The daemon died after it had written the row: its end may have been told, or not. */
