@@ -93,7 +93,7 @@ async function killContainers(): Promise<void> {
       kills: values.kills === undefined ? undefined : numberOf("kills", values.kills),
       writers: 10,
       measures: 5,
-      countEvery: 5,
+      countEvery: 10,
       longStops: numberOf("long stops", values["long-stops"] ?? "3"),
       random: seeded("kills, containers"),
       tell,
