@@ -12,6 +12,8 @@ export interface ContainerFacts {
   readonly status: string;
   readonly pid: number;
   readonly exitCode: number;
+  /** Why its last start has failed, which gave it its exit code; "" = it has not. */
+  readonly startError: string;
   /** Milliseconds since 1970, 0 = never; these two. */
   readonly startedMs: number;
   readonly finishedMs: number;
@@ -50,6 +52,7 @@ interface InspectDocument {
     readonly Status: string;
     readonly Pid: number;
     readonly ExitCode: number;
+    readonly Error: string;
     readonly StartedAt: string;
     readonly FinishedAt: string;
     readonly Health?: {
@@ -107,6 +110,7 @@ function containerOf(document: InspectDocument, members: ReadonlyMap<string, Mem
     status: State.Status,
     pid: State.Pid,
     exitCode: State.ExitCode,
+    startError: State.Error,
     startedMs: momentOf(State.StartedAt),
     finishedMs: momentOf(State.FinishedAt),
     memory: HostConfig.Memory,

@@ -20,6 +20,7 @@ const RUNNING: ContainerFacts = {
   status: "running",
   pid: 10,
   exitCode: 0,
+  startError: "",
   startedMs: 100_000,
   finishedMs: 0,
   memory: 64 << 20,

@@ -103,7 +103,10 @@ export function deathViolations(
     .filter(({ id, finishedMs }) => !told.has(id) && !isExcused(finishedMs, blow))
     .map(({ name, finishedMs }) => `no death was told of ${name}, ${relative(finishedMs, blow)}`);
   const otherwise = victims
-    .filter(({ id, exitCode }) => told.has(id) && told.get(id)?.at(-1) !== String(exitCode))
+    .filter(
+      ({ id, exitCode, startError }) =>
+        startError === "" && told.has(id) && told.get(id)?.at(-1) !== String(exitCode),
+    )
     .map(
       ({ id, name, exitCode }) =>
         `${name} has ended with ${exitCode}, and its death was told with ${told.get(id)?.at(-1) ?? ""}`,

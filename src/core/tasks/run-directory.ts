@@ -12,6 +12,7 @@ import type { ProcessIdentity } from "../../shim/protocol.ts";
 import type { TaskExit } from "./tasks.ts";
 
 const CONFIG = "config.json";
+const GIVEN_UP = "given-up";
 const RECORD_MAX_BYTES = 4096;
 const CONFIG_MAX_BYTES = 16 << 20;
 const LOG_TAIL_BYTES = 64 << 10;
@@ -95,6 +96,19 @@ export class RunDirectories {
 
   async has(id: string, name: string): Promise<boolean> {
     return isThere(join(this.pathOf(id), name));
+  }
+
+  /** It is no task's from here on. One without a directory is fine. */
+  markGivenUp(id: string): void {
+    try {
+      this.writeText(id, GIVEN_UP, "");
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
+  }
+
+  isGivenUp(id: string): Promise<boolean> {
+    return this.has(id, GIVEN_UP);
   }
 
   /** Missing ones are fine. */

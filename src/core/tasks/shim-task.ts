@@ -219,7 +219,7 @@ export class ShimTask implements Task {
 
   async use(): Promise<CgroupSample> {
     this.#mustLive("conflict");
-    const use = await this.#deps.cgroups.use(this.#cgroupDirs());
+    const use = await this.#deps.cgroups.use(this.cgroupDirs());
     if (use === undefined) throw this.#notRunning("conflict");
     return use;
   }
@@ -227,13 +227,13 @@ export class ShimTask implements Task {
   async limit(resources: LinuxResources): Promise<void> {
     this.#mustLive("conflict");
     try {
-      await this.#deps.cgroups.update(this.#cgroupDirs(), resources);
+      await this.#deps.cgroups.update(this.cgroupDirs(), resources);
     } catch (error) {
       throw this.#isEnded || isCategory(error, "not_found") ? this.#notRunning("conflict", error) : error;
     }
   }
 
-  #cgroupDirs(): readonly string[] {
+  cgroupDirs(): readonly string[] {
     return this.foreign?.cgroupDirs(this.spec) ?? this.#deps.planner.cgroupDirs(this.id, this.spec);
   }
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ApiHost } from "../../api/testing/api-host.ts";
+import { until } from "../../../test/support/until.ts";
 import { FakeNetwork } from "../testing/fake-network.ts";
 import { FakeTask } from "../testing/fake-tasks.ts";
 import type { Container } from "./container.ts";
@@ -267,6 +268,25 @@ test("a half-removed one is removed", async () => {
   await container("web", { status: "removing" });
   const { store } = await restart();
   expect([...store.all()]).toEqual([]);
+});
+
+test("a half-removed one goes with its task, and with its volumes if they were to go", async () => {
+  const tasks: FakeTask[] = [];
+  for (const removesVolumes of [true, false]) {
+    const name = `web-${removesVolumes}`;
+    const id = await host.create(name, { HostConfig: { NetworkMode: "none" }, Volumes: { "/scratch": {} } });
+    const finishedNs = BigInt(Date.now()) * 1_000_000n;
+    host.store.setState(host.store.find(name), { status: "removing", finishedNs, removesVolumes });
+    const task = new FakeTask(id, 77, undefined);
+    task.exit(0);
+    tasks.push(task);
+  }
+  const { store } = await restart(...tasks);
+  await until("the removals", () => [...store.all()].length === 0);
+  expect(host.tasks.removed.toSorted()).toEqual(tasks.map(({ id }) => id).toSorted());
+  expect(deaths()).toHaveLength(2);
+  const { json } = await host.call("GET", "/volumes");
+  expect(json).toMatchObject({ Volumes: [{ Name: expect.any(String) }] });
 });
 
 test("snapshots and directories without a container are deleted, others kept", async () => {

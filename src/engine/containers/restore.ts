@@ -77,6 +77,7 @@ async function restoreOne(deps: RestoreDeps, container: Container, task: Task | 
   const { status } = container.state;
   if (status === "removing" || status === "dead") {
     deps.store.setState(container, { status: "dead", pid: 0 });
+    if (task !== undefined) await finishExit(deps, container);
     removeEnded(deps, container);
     return;
   }
