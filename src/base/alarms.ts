@@ -14,7 +14,7 @@ export interface Clock {
 export const SYSTEM_CLOCK: Clock = {
   now: () => performance.now(),
   after: (ms, ring) => {
-    const timer = setTimeout(ring, timerMs(ms));
+    const timer = setTimeout(ring, timerMs(Math.max(ms, 0)));
     return () => clearTimeout(timer);
   },
 };

@@ -113,7 +113,7 @@ import { readSystemCpu } from "../linux/system-cpu.ts";
 import { loadNative } from "../linux/native-addon.ts";
 import type { Native, TreeView } from "../linux/native.ts";
 import { makeUser, readRanges } from "../linux/remap-user.ts";
-import { clear, freeze, isFrozen, thaw } from "../linux/task-cgroup.ts";
+import { clear, freeze, isFrozen, isLeft, thaw } from "../linux/task-cgroup.ts";
 import type { DaemonOptions } from "./daemon-options.ts";
 import { openRoots, statePaths } from "./daemon-roots.ts";
 import type { DoorTls } from "../api/doors/listen.ts";
@@ -219,7 +219,7 @@ export async function startDaemon(
       runProgram,
       log,
     }),
-    cgroups: { freeze, thaw, isFrozen, clear, use: readCgroupUse, update: updateCgroup },
+    cgroups: { freeze, thaw, isFrozen, isLeft, clear, use: readCgroupUse, update: updateCgroup },
     pidfds: native,
     log,
     answerTimeoutMs: SHIM_ANSWER_MS,

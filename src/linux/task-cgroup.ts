@@ -3,7 +3,7 @@
  * `dirs` are the directories that the task's plan creates: one on cgroup v2, one for each controller on v1. The knobs
  * that a directory has tell which it is. https://docs.kernel.org/admin-guide/cgroup-v2.html, cgroup-v1/freezer-subsystem.html
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { readFile, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -61,6 +61,11 @@ async function freezerState(freezer: Freezer): Promise<"frozen" | "other"> {
 export async function isFrozen(dirs: readonly string[]): Promise<boolean> {
   const freezer = await findFreezer(dirs);
   return freezer !== undefined && (await freezerState(freezer)) === "frozen";
+}
+
+/** Cheap enough for every end of a task. */
+export function isLeft(dirs: readonly string[]): boolean {
+  return dirs.some((dir) => existsSync(dir));
 }
 
 /**

@@ -9,6 +9,7 @@ import { ownInventory } from "../support/own-inventory.ts";
 import { expectNothingLeft, expectWholeImages } from "./image-truth.ts";
 import { expectItRuns, expectResumed, listed, missingBytes } from "./image-use.ts";
 import { ImageWorld, type RemoteImage } from "./image-world.ts";
+import { killedStart } from "./killed-start.ts";
 
 export interface ImageCampaign {
   readonly driver: string;
@@ -102,7 +103,7 @@ export async function killWhileImagesChange(campaign: ImageCampaign): Promise<vo
     const again = campaign.random() < 0.2 ? campaign.random() * 150 : undefined;
     try {
       await interrupted(world, verb, delayMs);
-      if (again !== undefined) await killedStart(world, again);
+      if (again !== undefined) await killedStart(engine, again);
       // As the kill left it: the next start may lose nothing of it.
       const missing =
         verb.pulls?.(world).map((image) => ({ image, bytes: missingBytes(engine, image) })) ?? [];
@@ -143,14 +144,6 @@ async function interrupted(world: ImageWorld, verb: Verb, delayMs: number): Prom
   await new Promise((resolve) => setTimeout(resolve, delayMs));
   await world.engine.kill9();
   await Promise.all(clients);
-}
-
-/** A daemon that is killed while it starts. */
-async function killedStart({ engine }: ImageWorld, afterMs: number): Promise<void> {
-  const starting = engine.launch().catch(() => undefined);
-  await new Promise((resolve) => setTimeout(resolve, afterMs));
-  await engine.kill9();
-  await starting;
 }
 
 async function expectOneRuns({ engine }: ImageWorld, chance: number): Promise<void> {

@@ -10,6 +10,7 @@ import { busyboxArchive } from "../support/images.ts";
 import { expectNoLeaks, type Inventory, inventory } from "../support/leak-check.ts";
 import { ownInventory } from "../support/own-inventory.ts";
 import { SLOWNESS } from "../support/until.ts";
+import { killedStart } from "./killed-start.ts";
 import { CONTAINERS, type Deed, Ledger, NETWORKS, PARENT, randomDeed, type Seen } from "./network-deeds.ts";
 import { type NetworkFacts, networkFacts } from "./network-facts.ts";
 import { HOST_ADDRESSES, unreachable } from "./network-reach.ts";
@@ -127,14 +128,6 @@ async function interrupted(
   await new Promise((resolve) => setTimeout(resolve, killAtMs));
   await engine.kill9();
   return Promise.all(clients);
-}
-
-/** A daemon that is killed while it starts. */
-async function killedStart(engine: Engine, afterMs: number): Promise<void> {
-  const starting = engine.launch().catch(() => undefined);
-  await new Promise((resolve) => setTimeout(resolve, afterMs));
-  await engine.kill9();
-  await starting;
 }
 
 /** Looks again for as long as something may still be on its way; then throws all that is wrong. */

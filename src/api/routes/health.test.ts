@@ -94,7 +94,7 @@ test("a probe is an exec: its events are told in order, and it is not kept", asy
   const exec = await nextProbe(task);
   expect(exec.options).toMatchObject({ stdin: false, stream: true });
   expect(exec.options.process).toMatchObject({ args: ["/bin/sh", "-c", "check"], terminal: false });
-  expect(await inspect("ExecIDs")).toEqual([exec.options.execId]);
+  expect(await inspect("ExecIDs")).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
   await end(exec, 0);
   expect(await inspect("ExecIDs")).toBeNull();
   expect(host.store.find("web").execs.size).toBe(0);
@@ -295,6 +295,18 @@ test("what was found outlives the daemon, and probing goes on", async () => {
   expect(host.store.find("web").state.health).toEqual(stored);
   await end(await nextProbe(task), 1);
   expect(await health()).toMatchObject({ Status: "unhealthy", FailingStreak: 2 });
+});
+
+test("a probe that a killed daemon has begun is ended, and the next one is not in its way", async () => {
+  const task = await running();
+  const first = await nextProbe(task);
+  host.healthChecks.stop();
+  const left = await task.exec(first.options);
+  host.healthChecks.watch(host.store.find("web"), task);
+  expect(await left.exited).toMatchObject({ exitCode: 137 });
+  await host.clock.pass(20);
+  await end(await nextProbe(task, 9_980), 0);
+  expect(await health()).toMatchObject({ Status: "healthy" });
 });
 
 test("a daemon that ends kills the probe that runs, and begins no other", async () => {

@@ -32,6 +32,7 @@ import { chooseRuntimes } from "../../engine/containers/runtimes.ts";
 import { startAgain } from "../../engine/containers/start.ts";
 import { ContainerStore } from "../../engine/containers/store.ts";
 import { SharedStats } from "../../core/stats/shared-stats.ts";
+import type { SubscribeOptions } from "../../core/events/events.ts";
 import { MemoryEventBus } from "../../core/events/memory-bus.ts";
 import { FakeRegistries } from "../../engine/testing/fake-registries.ts";
 import { FakeForwarding, fakeLogging } from "../../engine/testing/fake-logging.ts";
@@ -107,11 +108,12 @@ export class ApiHost implements AsyncDisposable {
   readonly stats = new SharedStats({ intervalMs: 10, spanMs: 1, keptMs: 5000 });
   readonly images = new FakeImages();
   readonly published: EventMessage[] = [];
-  readonly #recording = {
+  readonly events = {
     publish: (event: EventMessage): void => {
       this.published.push(event);
       this.hub.publish(event);
     },
+    subscribe: (options: SubscribeOptions): AsyncIterable<EventMessage> => this.hub.subscribe(options),
   };
   readonly hub = new MemoryEventBus();
   readonly metadata: Metadata;
@@ -167,7 +169,7 @@ export class ApiHost implements AsyncDisposable {
       snapshots: this.snapshots,
       images: this.images,
       imageUses: { used: () => {} },
-      events: this.#recording,
+      events: this.events,
       facts: TEST_FACTS,
       runtimes: TEST_RUNTIMES,
       defaults: NO_DEFAULTS,
@@ -246,7 +248,7 @@ export class ApiHost implements AsyncDisposable {
         images: this.images,
         snapshots: this.snapshots,
         content: { list: () => [] },
-        events: this.#recording,
+        events: this.events,
         containers: () => this.store.all(),
         registries: NO_REGISTRIES,
         architecture: "amd64",

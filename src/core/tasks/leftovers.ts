@@ -29,6 +29,8 @@ export interface TaskCgroups {
   freeze(dirs: readonly string[]): Promise<void>;
   thaw(dirs: readonly string[]): Promise<void>;
   isFrozen(dirs: readonly string[]): Promise<boolean>;
+  /** Whether one of them is there. */
+  isLeft(dirs: readonly string[]): boolean;
   clear(dirs: readonly string[], pidfds: Pidfds): Promise<void>;
 }
 
@@ -58,6 +60,17 @@ export async function killLeftover(deps: LeftoverDeps, id: string): Promise<void
     if (identity !== undefined) killProcess(pidfds, identity);
   });
   await clearTask(deps, id);
+}
+
+/**
+ * Of a start that was cut short or has failed, and of what nobody knows: as if it had never been.
+ *
+ * On crash: marked first, so that nobody takes what is left of it for a task whose shim was killed.
+ */
+export async function giveUp(deps: LeftoverDeps, id: string): Promise<void> {
+  deps.directories.markGivenUp(id);
+  await killLeftover(deps, id);
+  await deps.directories.remove(id);
 }
 
 /** Undefined when config.json is missing or cut short: then the shim was never told what to make. */

@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { Duplex } from "node:stream";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fail } from "../../base/errors.ts";
 import { exampleUse } from "../../linux/testing/example-use.ts";
@@ -389,7 +397,9 @@ test("reconnect() tells the recorded exit of a task that ended meanwhile", async
 test("reconnect() takes a task without a living shim for killed", async () => {
   await world.leftover("c1");
   writeFileSync(join(world.directory("c1"), "pid"), '{"pid":5000000,"startTicks":7}\n');
+  utimesSync(join(world.directory("c1"), "pid"), 1000, 1000);
   const found = await world.manager().reconnect(["c1"]);
+  expect(found.get("c1")?.madeAtNs).toBe(1_000_000_000_000n);
   expect(await found.get("c1")?.exited).toMatchObject({ exitCode: 137, lost: true });
   expect(world.acts).toEqual(["clear /cg/test/c1"]);
 });
@@ -410,6 +420,37 @@ test("reconnect() clears away a start that was cut short", async () => {
   const found = await world.manager().reconnect(["created", "nothing", "empty", "never-made"]);
   expect(found.size).toBe(0);
   expect(readdirSync(join(world.root, "tasks"))).toEqual([]);
+});
+
+test("reconnect() goes on clearing away what was given up, whatever is left of it", async () => {
+  await world.leftover("c1");
+  writeFileSync(join(world.directory("c1"), "pid"), '{"pid":5000000,"startTicks":7}\n');
+  writeFileSync(join(world.directory("c1"), "given-up"), "");
+  expect((await world.manager().reconnect(["c1"])).size).toBe(0);
+  expect(readdirSync(join(world.root, "tasks"))).toEqual([]);
+});
+
+test("what is given up is marked before anything of it is gone", async () => {
+  await world.leftover("c1", { running: true });
+  world.shim("c1").status = "CREATED";
+  let isMarked = false;
+  world.onClear = () => {
+    isMarked = existsSync(join(world.directory("c1"), "given-up"));
+  };
+  await world.manager().reconnect(["c1"]);
+  expect(isMarked).toBe(true);
+});
+
+test("remove() clears away the cgroups of a shim that was killed after it had told the end", async () => {
+  const manager = world.manager();
+  await world.leftover("c1", { running: true });
+  const found = await manager.reconnect(["c1"]);
+  world.shim("c1").exit({ exitCode: 0 });
+  await found.get("c1")?.exited;
+  world.shim("c1").crash();
+  world.leftDirs.add("/cg/test/c1");
+  await manager.remove("c1");
+  expect(world.acts).toEqual(["clear /cg/test/c1"]);
 });
 
 test("reconnect() clears away tasks that nobody knows", async () => {

@@ -2,7 +2,7 @@
 import { withDeadline } from "../../base/deadline.ts";
 import { fail, messageOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
-import { killLeftover, settleLeftover, clearCgroups } from "./leftovers.ts";
+import { clearCgroups, giveUp, settleLeftover } from "./leftovers.ts";
 import { findTasks, reattach } from "./reconnect.ts";
 import type { ShimTask } from "./shim-task.ts";
 import { type StartDeps, startTask } from "./start.ts";
@@ -52,7 +52,9 @@ export class TaskManager implements Tasks {
     if (task !== undefined) {
       if (!task.isEnded) throw fail("conflict", `task "${id}" is running`);
       await this.#shimEnded(task);
-      if (task.foreign !== undefined) await clearCgroups(this.#deps, id);
+      // A shim that was killed after it had told the end has not removed them all.
+      if (task.foreign !== undefined || this.#deps.cgroups.isLeft(task.cgroupDirs()))
+        await clearCgroups(this.#deps, id);
     }
     await this.#deps.directories.remove(id);
     this.#tasks.delete(id);
@@ -62,8 +64,8 @@ export class TaskManager implements Tasks {
   async #makeRoom(id: string): Promise<void> {
     const isKnown = this.#tasks.has(id);
     if (!isKnown && !(await this.#deps.directories.exists(id))) return;
-    if (!isKnown) await killLeftover(this.#deps, id);
-    await this.#remove(id);
+    if (isKnown) await this.#remove(id);
+    else await giveUp(this.#deps, id);
   }
 
   /** A new task's cgroups have the names of the old one's, so the old shim must be through with them. */

@@ -22,7 +22,7 @@ import { pathOfDescriptor } from "../../linux/descriptor-path.ts";
 import { readHostFacts } from "../../linux/host-facts.ts";
 import { loadNative } from "../../linux/native-addon.ts";
 import { processesRunning } from "../../linux/process-identity.ts";
-import { clear, freeze, isFrozen, thaw } from "../../linux/task-cgroup.ts";
+import { clear, freeze, isFrozen, isLeft, thaw } from "../../linux/task-cgroup.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import { TaskManager } from "./manager.ts";
 import { RunDirectories } from "./run-directory.ts";
@@ -74,7 +74,7 @@ function newManager(answerTimeoutMs = 2000): TaskManager {
       make: () => Promise.reject(new Error("there are no other runtimes here")),
     },
     planner: runtimePlanner(readHostFacts()),
-    cgroups: { clear, freeze, isFrozen, thaw, update: updateCgroup, use: readCgroupUse },
+    cgroups: { clear, freeze, isFrozen, isLeft, thaw, update: updateCgroup, use: readCgroupUse },
     pidfds: native,
     spawnShim: shimSpawner(pathOfDescriptor(native.sealedExecutable(paths.shim)), "ignore"),
     answerTimeoutMs,

@@ -2,7 +2,7 @@
 import { fail, messageOf } from "../../base/errors.ts";
 import type { ShimConnection } from "../../shim/client.ts";
 import { type ProcessIdentity, type ShimState, decodeState } from "../../shim/protocol.ts";
-import { type LeftoverDeps, killLeftover, readExit, readSpec, settleLeftover } from "./leftovers.ts";
+import { giveUp, type LeftoverDeps, readExit, readSpec, settleLeftover } from "./leftovers.ts";
 import { ShimTask } from "./shim-task.ts";
 
 const AT_ONCE = 32;
@@ -33,18 +33,18 @@ async function inParallel(ids: readonly string[], work: (id: string) => Promise<
 
 async function discard(deps: LeftoverDeps, id: string): Promise<void> {
   deps.log.info("clearing away a task that nobody knows", { id });
-  await killLeftover(deps, id);
-  await deps.directories.remove(id);
+  await giveUp(deps, id);
 }
 
 /** Undefined when the task never ran: its start was cut short. */
 async function findTask(deps: LeftoverDeps, id: string): Promise<ShimTask | undefined> {
   const { directories } = deps;
+  if (await directories.isGivenUp(id)) return undefined;
   const spec = await readSpec(deps, id);
   if (spec === undefined) return undefined;
   const task = new ShimTask(deps, id, spec, await deps.foreign.find(id));
   const identity = await readIdentity(deps, id);
-  if (identity !== undefined) task.setProcess(identity);
+  if (identity !== undefined) task.setProcess(identity, await directories.madeAtNs(id));
   if ((await readExit(deps, id)) !== undefined) {
     task.settle(await settleLeftover(deps, id));
     return task;

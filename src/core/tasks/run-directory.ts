@@ -3,7 +3,7 @@
  * files.) Nothing here is synced: the directory lies on a tmpfs, and a task does not survive the machine.
  */
 import { constants, mkdirSync, openSync, writeFileSync } from "node:fs";
-import { type FileHandle, access, open, readdir, rm, rmdir, unlink } from "node:fs/promises";
+import { type FileHandle, access, open, readdir, rm, rmdir, stat, unlink } from "node:fs/promises";
 import { type Socket, connect } from "node:net";
 import { join } from "node:path";
 import { errnoOf, fail } from "../../base/errors.ts";
@@ -12,6 +12,7 @@ import type { ProcessIdentity } from "../../shim/protocol.ts";
 import type { TaskExit } from "./tasks.ts";
 
 const CONFIG = "config.json";
+const GIVEN_UP = "given-up";
 const RECORD_MAX_BYTES = 4096;
 const CONFIG_MAX_BYTES = 16 << 20;
 const LOG_TAIL_BYTES = 64 << 10;
@@ -97,6 +98,19 @@ export class RunDirectories {
     return isThere(join(this.pathOf(id), name));
   }
 
+  /** It is no task's from here on. One without a directory is fine. */
+  markGivenUp(id: string): void {
+    try {
+      this.writeText(id, GIVEN_UP, "");
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
+  }
+
+  isGivenUp(id: string): Promise<boolean> {
+    return this.has(id, GIVEN_UP);
+  }
+
   /** Missing ones are fine. */
   async removeFiles(id: string, names: readonly string[]): Promise<void> {
     await Promise.all(names.map((name) => rm(join(this.pathOf(id), name), { force: true })));
@@ -113,6 +127,11 @@ export class RunDirectories {
     const { pid, startTicks } = record;
     if (!isCount(pid) || pid === 0 || !isCount(startTicks)) throw damaged(id, "pid");
     return { pid, startTicks: BigInt(startTicks) };
+  }
+
+  /** When the record of the main process was written, Unix nanoseconds. */
+  async madeAtNs(id: string): Promise<bigint> {
+    return (await stat(join(this.pathOf(id), "pid"), { bigint: true })).mtimeNs;
   }
 
   /** How the main process ended, or undefined when it was not recorded. Throws `internal` for a damaged record. */

@@ -47,6 +47,7 @@ export class ShimTask implements Task {
   readonly #execs = new Map<string, (exit: ExecExit) => void>();
   #control: ShimConnection | undefined;
   #pid = 0;
+  #madeAtNs = 0n;
   #isEnded = false;
   #isPaused = false;
 
@@ -87,8 +88,14 @@ export class ShimTask implements Task {
     return this.#control;
   }
 
-  setProcess(identity: ProcessIdentity): void {
+  get madeAtNs(): bigint {
+    return this.#madeAtNs;
+  }
+
+  /** `madeAtNs`: of one that was made before. */
+  setProcess(identity: ProcessIdentity, madeAtNs = BigInt(Date.now()) * 1_000_000n): void {
     this.#pid = identity.pid;
+    if (this.#madeAtNs === 0n) this.#madeAtNs = madeAtNs;
   }
 
   get isPaused(): boolean {
@@ -215,7 +222,7 @@ export class ShimTask implements Task {
 
   async use(): Promise<CgroupSample> {
     this.#mustLive("conflict");
-    const use = await this.#deps.cgroups.use(this.#cgroupDirs());
+    const use = await this.#deps.cgroups.use(this.cgroupDirs());
     if (use === undefined) throw this.#notRunning("conflict");
     return use;
   }
@@ -223,13 +230,13 @@ export class ShimTask implements Task {
   async limit(resources: LinuxResources): Promise<void> {
     this.#mustLive("conflict");
     try {
-      await this.#deps.cgroups.update(this.#cgroupDirs(), resources);
+      await this.#deps.cgroups.update(this.cgroupDirs(), resources);
     } catch (error) {
       throw this.#isEnded || isCategory(error, "not_found") ? this.#notRunning("conflict", error) : error;
     }
   }
 
-  #cgroupDirs(): readonly string[] {
+  cgroupDirs(): readonly string[] {
     return this.foreign?.cgroupDirs(this.spec) ?? this.#deps.planner.cgroupDirs(this.id, this.spec);
   }
 

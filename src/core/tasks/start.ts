@@ -149,6 +149,7 @@ async function undo(deps: StartDeps, id: string, failed: FailedStart): Promise<v
   const { task, shim, isRefused } = failed;
   try {
     if (shim !== undefined && task !== undefined && !(isRefused && (await hasEnded(task)))) {
+      deps.directories.markGivenUp(id);
       shim.kill();
       task.control.close();
       await killLeftover(deps, id);

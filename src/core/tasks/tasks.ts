@@ -3,8 +3,8 @@
  * shim owns stdio, log and exit status, so a task goes on when this process dies: `reconnect` finds all of them again.
  *
  * Run directory of a task, `<state>/tasks/<id>/`, mode 0700: `shim.sock`, `pid`, `exit` (written by the shim),
- * `config.json` (the OCI spec), `rootfs/` (the empty directory init attaches the root to in its own mount namespace). Of
- * another runtime's also `runtime.json`, and what is named in foreign-commands.ts: the runtime's state, logs and sockets.
+ * `config.json` (the OCI spec), `rootfs/` (the empty directory init attaches the root to in its own mount namespace),
+ * `given-up` (it is being cleared away). Of another runtime's also `runtime.json`, and what is named in foreign-commands.ts: the runtime's state, logs and sockets.
  */
 import type { Duplex } from "node:stream";
 import type { CgroupSample } from "../../linux/cgroup-use.ts";
@@ -115,6 +115,8 @@ export interface ExecProcess {
 export interface Task {
   readonly id: string;
   readonly pid: number;
+  /** When its process was made, Unix nanoseconds; of one that was found again, too. */
+  readonly madeAtNs: bigint;
   readonly terminal: boolean;
   /** Settles once, never rejects. */
   readonly exited: Promise<TaskExit>;

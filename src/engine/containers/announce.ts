@@ -33,3 +33,13 @@ export function announce(
     timeNano,
   });
 }
+
+/** The end of a run that the row has. */
+export function announceDeath(events: EventSink, container: Container): void {
+  const { exitCode, startedNs, finishedNs } = container.state;
+  const ranNs = finishedNs > startedNs ? finishedNs - startedNs : 0n;
+  announce(events, container, "die", {
+    exitCode: String(exitCode),
+    execDuration: String(ranNs / 1_000_000_000n),
+  });
+}

@@ -3,6 +3,8 @@ import type { ExecConfig } from "../../specs/engine/exec.ts";
 
 export interface Exec {
   readonly id: string;
+  /** What its process is called by its task. */
+  readonly processId: string;
   readonly containerId: string;
   readonly config: ExecConfig;
   phase: "created" | "starting" | "running" | "ended";

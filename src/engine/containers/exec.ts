@@ -30,13 +30,21 @@ const KEPT_AFTER_END_MS = 5 * 60_000;
 /** Execs that nobody started, per container. */
 const MOST_UNSTARTED = 1000;
 
-export function createExec(deps: ExecDeps, container: Container, config: ExecConfig): Exec {
+/** `processId`: of one whose process is to be found again when this daemon is dead. */
+export function createExec(
+  deps: ExecDeps,
+  container: Container,
+  config: ExecConfig,
+  processId?: string,
+): Exec {
   checkCanExec(container);
   const unstarted = [...container.execs.values()].filter(({ phase }) => phase === "created");
   const [oldest] = unstarted;
   if (oldest !== undefined && unstarted.length >= MOST_UNSTARTED) container.execs.delete(oldest.id);
+  const id = randomBytes(32).toString("hex");
   const exec: Exec = {
-    id: randomBytes(32).toString("hex"),
+    id,
+    processId: processId ?? id,
     containerId: container.id,
     config,
     phase: "created",
@@ -114,7 +122,7 @@ export async function startExec(
   let running: ExecProcess;
   try {
     running = await task.exec({
-      execId: exec.id,
+      execId: exec.processId,
       process: execProcess(deps, container, exec.config),
       stdin: exec.config.AttachStdin && !request.Detach,
       consoleSize: { rows, cols },
@@ -216,7 +224,7 @@ export async function resizeExec(container: Container, exec: Exec, size: Size): 
   exec.consoleSize = [size.rows, size.cols];
   if (exec.phase !== "running" || !exec.config.Tty) return;
   try {
-    await container.task?.resize(size.rows, size.cols, exec.id);
+    await container.task?.resize(size.rows, size.cols, exec.processId);
   } catch (error) {
     throw fail("conflict", `cannot resize exec ${exec.id}: ${messageOf(error)}`, error);
   }

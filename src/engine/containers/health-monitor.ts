@@ -3,7 +3,7 @@
  * than one probe.
  *
  * On crash: what was found is in the container's row from the last time that it changed. A starting daemon goes on with that:
- * who was healthy is, until a probe says otherwise.
+ * who was healthy is, until a probe says otherwise. A probe that the dead daemon has begun is ended before that.
  */
 import type { Alarms } from "../../base/alarms.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -19,7 +19,7 @@ import {
   probeDelayMs,
   type ProbeResult,
 } from "./health.ts";
-import { probe, type ProbeDeps } from "./probe.ts";
+import { endLastProbe, probe, type ProbeDeps } from "./probe.ts";
 import { nowNs } from "./timestamp.ts";
 
 export interface HealthDeps extends ProbeDeps {
@@ -68,6 +68,8 @@ export class HealthMonitor {
   #round: AbortController | undefined;
   #cancelAlarm: () => void = () => {};
   #isActing = false;
+  /** The probe before the first of this round. */
+  #lastIsGone: Promise<void> = Promise.resolve();
 
   constructor(deps: HealthDeps, watched: Watched) {
     this.#deps = deps;
@@ -79,7 +81,9 @@ export class HealthMonitor {
   /** The container runs, or runs again. */
   resume(): void {
     if (this.#round !== undefined) return;
+    const { container, task } = this.#watched;
     this.#round = new AbortController();
+    this.#lastIsGone = endLastProbe(this.#deps, container, task);
     this.#schedule(this.#round.signal);
   }
 
@@ -107,6 +111,8 @@ export class HealthMonitor {
 
   async #probe(round: AbortSignal): Promise<void> {
     const { container, plan } = this.#watched;
+    await this.#lastIsGone;
+    if (round.aborted) return;
     const sinceStartMs = this.#alarms.now() - this.#startedAt;
     const result = await probe(this.#deps, container, plan, round);
     if (round.aborted) return;

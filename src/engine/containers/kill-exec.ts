@@ -13,7 +13,7 @@ export async function killExec(container: Container, exec: Exec, signal: string)
   const { task } = container;
   if (exec.phase !== "running" || task === undefined) throw notRunning(exec);
   try {
-    await task.signal(number, exec.id);
+    await task.signal(number, exec.processId);
   } catch (error) {
     throw isCategory(error, "not_found") ? notRunning(exec, error) : error;
   }

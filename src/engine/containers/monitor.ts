@@ -9,7 +9,7 @@ import type { RestartPolicy } from "../../specs/engine/container.ts";
 import { placesOf } from "../networks/places.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { announceJoined, leaveNetworks } from "../networks/join.ts";
-import { announce, type EventSink } from "./announce.ts";
+import { announce, announceDeath, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { healthUnwatched } from "./health.ts";
 import { leaveVolumes } from "./container-volumes.ts";
@@ -72,10 +72,7 @@ function ended(deps: MonitorDeps, container: Container, task: Task, exit: TaskEx
     // It happened while no daemon listened.
     if (exit.oomKilled && !state.oomKilled) announce(deps.events, container, "oom");
     announceJoined(deps, places, "disconnect", container);
-    announce(deps.events, container, "die", {
-      exitCode: String(exitCode),
-      execDuration: String(ranNs / 1_000_000_000n),
-    });
+    announceDeath(deps.events, container);
     container.tellExit();
     if (container.host.AutoRemove && !container.isBeingRestarted) removeEnded(deps, container);
     else if (delayMs !== undefined && container.state.status === "restarting")

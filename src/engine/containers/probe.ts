@@ -29,6 +29,10 @@ const START_MS = 30_000;
 const KILLED_MS = 10_000;
 const LAST_WORDS_MS = 2_000;
 
+/** Of a container there is never more than one, and a daemon that comes later knows it by that. */
+const PROCESS_ID = "health-check";
+const KILLED_POLL_MS = 20;
+
 const NO_OPTIONS = {
   User: "",
   Privileged: false,
@@ -68,7 +72,7 @@ async function run(
   const { task } = container;
   if (plan.command.length === 0 || task === undefined)
     throw fail("invalid_argument", `healthcheck for container ${container.id} has no command`);
-  const exec = createExec(deps, container, { ...NO_OPTIONS, Cmd: plan.command });
+  const exec = createExec(deps, container, { ...NO_OPTIONS, Cmd: plan.command }, PROCESS_ID);
   try {
     const running = await begin(deps, { container, task, exec, signal });
     return await finish(deps, { container, task, exec, signal, running }, plan);
@@ -136,9 +140,31 @@ function aborted(signal: AbortSignal): Promise<undefined> {
   return promise;
 }
 
-function kill({ log }: ProbeDeps, { container, task, exec }: Probe): void {
-  task.signal(SIGKILL, exec.id).catch((error: unknown) => {
+function kill({ log }: ProbeDeps, { container, task }: Probe): void {
+  task.signal(SIGKILL, PROCESS_ID).catch((error: unknown) => {
     if (!isCategory(error, "not_found"))
       log.warn("cannot kill a health check", { id: container.id, error: messageOf(error) });
   });
+}
+
+/**
+ * Ends the probe that a daemon which was killed has left behind, or one that stood still with its container. Never rejects: as
+ * long as it is there, the next one fails.
+ */
+export async function endLastProbe(
+  { alarms, log }: Pick<ProbeDeps, "alarms" | "log">,
+  container: Container,
+  task: Task,
+): Promise<void> {
+  const end = alarms.now() + KILLED_MS;
+  try {
+    for (let waited = false; alarms.now() < end; waited = true) {
+      if (waited) await new Promise<void>((resolve) => alarms.in(KILLED_POLL_MS, resolve));
+      await task.signal(SIGKILL, PROCESS_ID);
+    }
+    log.warn("a killed health check is still there", { id: container.id });
+  } catch (error) {
+    if (!isCategory(error, "not_found"))
+      log.warn("cannot kill the last health check", { id: container.id, error: messageOf(error) });
+  }
 }

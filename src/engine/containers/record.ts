@@ -52,6 +52,8 @@ export interface RuntimeState {
   readonly pausedToCommit: boolean;
   /** Null without a health check, and before the first start. */
   readonly health: Health | null;
+  /** While it is being removed: its anonymous volumes go with it. */
+  readonly removesVolumes: boolean;
   /** Its cgroup may have other limits than it was asked for with. */
   readonly limitsChanging: boolean;
 }
@@ -68,5 +70,6 @@ export const CREATED: RuntimeState = {
   stoppedByUser: false,
   pausedToCommit: false,
   health: null,
+  removesVolumes: false,
   limitsChanging: false,
 };

@@ -62,11 +62,13 @@ export async function endForGood(deps: RemoveDeps, container: Container): Promis
   await killAndWait(deps, container);
 }
 
-/** `--rm`: once the process has ended, in turn with whatever else is done to the container. */
+/** `--rm`, or a removal that a dead daemon had begun: in turn with whatever else is done to the container. */
 export function removeEnded(deps: RemoveDeps, container: Container): void {
   const work = async (): Promise<void> => {
     if (deps.store.get(container.id) === container)
-      await removeContainer(deps, container, { volumes: container.host.AutoRemove });
+      await removeContainer(deps, container, {
+        volumes: container.host.AutoRemove || container.state.removesVolumes,
+      });
   };
   deps.locks
     .run(container.id, work)
@@ -85,7 +87,10 @@ export async function removeContainer(
   container: Container,
   { volumes }: { readonly volumes: boolean },
 ): Promise<void> {
-  deps.store.setState(container, { status: nextStatus(container.state.status, "remove") });
+  deps.store.setState(container, {
+    status: nextStatus(container.state.status, "remove"),
+    removesVolumes: volumes,
+  });
   if (volumes) await removeOwnVolumes(deps, container, durabilityOf(container));
   await deps.logging.forwarding.release(container.id);
   try {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ApiHost } from "../../api/testing/api-host.ts";
+import { until } from "../../../test/support/until.ts";
 import { FakeNetwork } from "../testing/fake-network.ts";
 import { FakeTask } from "../testing/fake-tasks.ts";
 import type { Container } from "./container.ts";
@@ -45,6 +46,7 @@ async function restartIn(network: FakeNetwork, ...tasks: FakeTask[]): Promise<Re
   host.tasks.left = new Map(tasks.map((task) => [task.id, task]));
   await restore({
     ...host.deps,
+    events: host.events,
     store,
     network: network.parts,
     predefine: network.predefine,
@@ -120,9 +122,12 @@ test("the firewall has at no time less than what goes on, and at the end nothing
 });
 
 test("a task whose start was never recorded is adopted, too", async () => {
-  const id = await container("web", {});
-  const { store } = await restart(new FakeTask(id, 77, undefined));
-  expect(store.find("web").state).toMatchObject({ status: "running", pid: 77 });
+  const id = await container("web", { status: "exited", startedNs: 5n, finishedNs: 9n, exitCode: 3 });
+  const task = new FakeTask(id, 77, undefined);
+  task.madeAtNs = 10n;
+  const { store } = await restart(task);
+  const { state } = store.find("web");
+  expect(state).toMatchObject({ status: "running", pid: 77, startedNs: 10n, exitCode: 0 });
 });
 
 test("one that ended meanwhile gets the exit code that its shim kept", async () => {
@@ -131,6 +136,36 @@ test("one that ended meanwhile gets the exit code that its shim kept", async () 
   task.exit(42);
   const { store } = await restart(task);
   expect(store.find("web").state).toMatchObject({ status: "exited", exitCode: 42 });
+});
+
+function deaths(): readonly Readonly<Record<string, string>>[] {
+  return host.published.filter(({ Action }) => Action === "die").map(({ Actor }) => Actor.Attributes);
+}
+
+test("an end that the row has is told once, whether the daemon came to tell it or not", async () => {
+  const finishedNs = BigInt(Date.now()) * 1_000_000n;
+  const startedNs = finishedNs - 3_500_000_000n;
+  const state = { status: "exited", startedNs, finishedNs, exitCode: 42 } as const;
+  const id = await container("web", state);
+  const task = new FakeTask(id, 77, undefined);
+  task.madeAtNs = startedNs + 1000n;
+  task.exit(42);
+  for (let daemon = 0; daemon < 2; daemon++) {
+    const { store } = await restart(task);
+    expect(store.find("web").state).toMatchObject(state);
+    expect(host.tasks.removed).toEqual(Array(daemon + 1).fill(id));
+    expect(deaths()).toEqual([expect.objectContaining({ exitCode: "42", execDuration: "3", name: "web" })]);
+  }
+});
+
+test("an end whose start the row does not have is not the one before", async () => {
+  const id = await container("web", { status: "exited", startedNs: 5n, finishedNs: 9n, exitCode: 3 });
+  const task = new FakeTask(id, 77, undefined);
+  task.madeAtNs = 10n;
+  task.exit(4);
+  const { store } = await restart(task);
+  expect(store.find("web").state).toMatchObject({ status: "exited", exitCode: 4, startedNs: 10n });
+  expect(deaths()).toHaveLength(1);
 });
 
 test("one of which nothing is left has ended with 255", async () => {
@@ -233,6 +268,25 @@ test("a half-removed one is removed", async () => {
   await container("web", { status: "removing" });
   const { store } = await restart();
   expect([...store.all()]).toEqual([]);
+});
+
+test("a half-removed one goes with its task, and with its volumes if they were to go", async () => {
+  const tasks: FakeTask[] = [];
+  for (const removesVolumes of [true, false]) {
+    const name = `web-${removesVolumes}`;
+    const id = await host.create(name, { HostConfig: { NetworkMode: "none" }, Volumes: { "/scratch": {} } });
+    const finishedNs = BigInt(Date.now()) * 1_000_000n;
+    host.store.setState(host.store.find(name), { status: "removing", finishedNs, removesVolumes });
+    const task = new FakeTask(id, 77, undefined);
+    task.exit(0);
+    tasks.push(task);
+  }
+  const { store } = await restart(...tasks);
+  await until("the removals", () => [...store.all()].length === 0);
+  expect(host.tasks.removed.toSorted()).toEqual(tasks.map(({ id }) => id).toSorted());
+  expect(deaths()).toHaveLength(2);
+  const { json } = await host.call("GET", "/volumes");
+  expect(json).toMatchObject({ Volumes: [{ Name: expect.any(String) }] });
 });
 
 test("snapshots and directories without a container are deleted, others kept", async () => {

@@ -4,12 +4,14 @@
  *     row + live task            adopted as running, whatever the row says
  *     paused to be committed     goes on: the commit is no more
  *     row + ended task           gets its exit now, with all that follows from it
+ *     row that has this exit     what follows from it, as far as that was not done
  *     row says running, no task  the exit code was lost: 255
  *     directory or snapshot without a row   garbage of an unfinished create or remove
  */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, messageOf } from "../../base/errors.ts";
+import type { EventBus } from "../../core/events/events.ts";
 import type { Snapshotter } from "../../core/snapshots/snapshotter.ts";
 import type { Task } from "../../core/tasks/tasks.ts";
 import type { Volumes } from "../../core/volumes/volumes.ts";
@@ -20,9 +22,12 @@ import {
   settleNetworks,
   type RestoreNetworksDeps,
 } from "../networks/restore-networks.ts";
+import { announceJoined } from "../networks/join.ts";
+import { placesOf } from "../networks/places.ts";
+import { announceDeath } from "./announce.ts";
 import { mendLimits } from "./change-limits.ts";
 import type { Container } from "./container.ts";
-import { healthUnwatched } from "./health.ts";
+import { healthAtStart, healthUnwatched } from "./health.ts";
 import type { HealthChecks } from "./health-monitor.ts";
 import { forwardLog } from "./log-options.ts";
 import { type MonitorDeps, scheduleRestart, watch } from "./monitor.ts";
@@ -34,6 +39,7 @@ import { nowNs } from "./timestamp.ts";
 export interface RestoreDeps
   extends Omit<MonitorDeps, "snapshots" | "volumes">,
     Omit<RestoreNetworksDeps, "network"> {
+  readonly events: Pick<EventBus, "publish" | "subscribe">;
   readonly health: Pick<HealthChecks, "watch">;
   readonly snapshots: Pick<Snapshotter, "active" | "remove">;
   readonly volumes: MonitorDeps["volumes"] & Pick<Volumes, "reconcile">;
@@ -41,6 +47,8 @@ export interface RestoreDeps
 
 /** Docker's exit code for a process of which nothing is left to tell the real one. */
 const LOST_EXIT_CODE = 255;
+/** For the history of events to be read. */
+const HISTORY_MS = 10_000;
 
 /** Returns those that were found running; others that are to run are started from now on. */
 export async function restore(deps: RestoreDeps): Promise<readonly Container[]> {
@@ -69,13 +77,17 @@ async function restoreOne(deps: RestoreDeps, container: Container, task: Task | 
   const { status } = container.state;
   if (status === "removing" || status === "dead") {
     deps.store.setState(container, { status: "dead", pid: 0 });
+    if (task !== undefined) await finishExit(deps, container);
     removeEnded(deps, container);
     return;
   }
   if (task !== undefined || container.state.startedNs !== 0n) forwardLog(deps, container, task);
   if (task !== undefined) {
-    await adopt(deps, container, task);
-    return;
+    if (!(await hasItsExit(container, task))) {
+      await adopt(deps, container, task);
+      return;
+    }
+    await finishExit(deps, container);
   }
   forgetEndpoints(deps.network, container.id);
   if (status === "running" || status === "paused")
@@ -96,11 +108,48 @@ async function restoreOne(deps: RestoreDeps, container: Container, task: Task | 
   }
 }
 
+/** Whether the row has the end of this task, and not of the one before. */
+async function hasItsExit({ state }: Container, task: Task): Promise<boolean> {
+  if (!["exited", "restarting"].includes(state.status) || task.madeAtNs > state.finishedNs) return false;
+  return (await Promise.race([task.exited, Promise.resolve()])) !== undefined;
+}
+
+/** The daemon died after it had written the row: its end may have been told, or not. */
+async function finishExit(deps: RestoreDeps, container: Container): Promise<void> {
+  if (!(await wasTold(deps.events, container))) {
+    announceJoined(deps, placesOf(deps.network.networks, container.id), "disconnect", container);
+    announceDeath(deps.events, container);
+  }
+  await deps.tasks.remove(container.id);
+}
+
+async function wasTold(events: RestoreDeps["events"], { id, state }: Container): Promise<boolean> {
+  const told = events.subscribe({
+    sinceNs: state.finishedNs,
+    untilNs: nowNs(),
+    filters: new Map([
+      ["type", new Set(["container"])],
+      ["event", new Set(["die"])],
+      ["container", new Set([id])],
+    ]),
+    signal: AbortSignal.timeout(HISTORY_MS),
+  });
+  for await (const _ of told) return true;
+  return false;
+}
+
 /** A task whose end was missed tells it through `exited`, as one that ends later does. */
 async function adopt(deps: RestoreDeps, container: Container, task: Task): Promise<void> {
   container.task = task;
   const { status, pausedToCommit } = container.state;
-  if (!["running", "paused"].includes(status)) deps.store.setState(container, { startedNs: nowNs() });
+  if (!["running", "paused"].includes(status))
+    deps.store.setState(container, {
+      exitCode: 0,
+      error: "",
+      oomKilled: false,
+      startedNs: task.madeAtNs,
+      health: healthAtStart(container.config, container.state.health),
+    });
   // The daemon may have died between the deed and the row.
   const found = task.isPaused ? "paused" : "running";
   if (found !== status) deps.store.setState(container, { status: found });

@@ -270,6 +270,7 @@ function readState(document: string | undefined): RuntimeState {
     stoppedByUser: fields.bool("stoppedByUser"),
     pausedToCommit: fields.bool("pausedToCommit"),
     health: readHealth(fields.object("health")),
+    removesVolumes: fields.bool("removesVolumes"),
     limitsChanging: fields.bool("limitsChanging"),
   };
 }

@@ -54,6 +54,7 @@ export class FakeTask implements Task {
   isPaused = false;
   /** Signals that end it. */
   deadly = new Set([2, 9, 15]);
+  madeAtNs = BigInt(Date.now()) * 1_000_000n;
   failExec: (StartFailure & { readonly message: string }) | undefined;
   readonly #resolve: (exit: TaskExit) => void;
 
@@ -81,7 +82,7 @@ export class FakeTask implements Task {
 
   signal(signal: number, execId = ""): Promise<void> {
     if (execId !== "") {
-      const exec = this.execs.find(({ options }) => options.execId === execId);
+      const exec = this.execs.find(({ options, isEnded }) => options.execId === execId && !isEnded);
       if (exec === undefined) return Promise.reject(fail("not_found", `no exec ${execId}`));
       exec.signals.push(signal);
       if (this.deadly.has(signal)) exec.exit(128 + signal);
@@ -174,6 +175,7 @@ export class FakeExec {
   readonly options: ExecOptions;
   readonly stream: FakeStream | undefined;
   readonly process: ExecProcess;
+  isEnded = false;
   readonly #resolve: (exit: { exitCode: number; signal: number }) => void;
 
   constructor(options: ExecOptions) {
@@ -193,6 +195,7 @@ export class FakeExec {
 
   /** A child of it holds its streams open. */
   endProcess(exitCode: number): void {
+    this.isEnded = true;
     this.#resolve({ exitCode, signal: 0 });
   }
 }

@@ -43,6 +43,9 @@ export class TaskWorld implements Disposable {
   onSpawn: (shim: FakeShim, id: string) => void = () => {};
   answerTimeoutMs = 2_000;
   readonly frozen = new Set<string>();
+  /** Directories of cgroups that are there after the end of a shim. */
+  readonly leftDirs = new Set<string>();
+  onClear: () => void = () => {};
   foreign: LeftoverDeps["foreign"] = {
     find: async () => undefined,
     make: async () => {
@@ -94,7 +97,9 @@ export class TaskWorld implements Disposable {
           this.acts.push(`thaw ${dirs.join()}`);
         },
         isFrozen: async (dirs) => dirs.some((dir) => this.frozen.has(dir)),
+        isLeft: (dirs) => dirs.some((dir) => this.leftDirs.has(dir)),
         clear: async (dirs) => {
+          this.onClear();
           this.acts.push(`clear ${dirs.join()}`);
         },
       },
