@@ -24,11 +24,6 @@ export const DIFFERENCES: readonly Difference[] = [
       "refused when the container is created; Docker makes one that starts when there is such another by then",
   },
   {
-    command: /^docker run -d --rm -v \/etc\/hostname:\/data/,
-    lines: /^ {2}<id>$/,
-    reason: "where the container does not start its id is not said",
-  },
-  {
     command: /^docker create --(network none --ip|ip nonsense)/,
     reason:
       "as Docker 28: a network that nobody can give subnets is not said to have none, and no subnet is said not to contain what is no address",

@@ -27,7 +27,7 @@ export const system: readonly string[] = [
   "docker info --format '{{range .SecurityOptions}}{{println .}}{{end}}'",
   "docker info --format '{{.MemoryLimit}} {{.SwapLimit}} {{.CPUShares}} {{.CPUSet}} {{.PidsLimit}} {{.IPv4Forwarding}} {{.OomKillDisable}}'",
   "docker info --format '{{.NoSuch}}'",
-  "docker info --format json | tr ',{' '\\n\\n' | grep -oE '^\"[A-Z][A-Za-z0-9]*\"' | sort -u | tr -d '\\n'",
+  "docker info --format json | tr ',{' '\\n\\n' | grep -oE '^\"[A-Z][A-Za-z0-9]*\"' | sort -u",
   "docker system df --format '{{.Type}}'",
   "docker system df | head -1",
   "docker system df -v | grep -E '^[A-Z].*:$|^REPOSITORY|^CONTAINER ID|^VOLUME|^CACHE ID'",
