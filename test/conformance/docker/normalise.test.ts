@@ -7,7 +7,10 @@ const err = (stderr: string): readonly string[] => normalise({ code: 1, stdout: 
 
 describe("what no two runs share is replaced", () => {
   test.each([
-    [`${"a1".repeat(32)} sha256:${"b2".repeat(32)} 0123456789ab`, "<id> <digest> <short id>"],
+    [
+      `${"a1".repeat(32)} sha256:${"b2".repeat(32)} 0123456789ab 664056844415`,
+      "<id> <digest> <short id> <short id>",
+    ],
     ["2026-11-29T02:52:39.5Z 2026-11-29 02:52:39 +0000 UTC", "<time> <time>"],
     ["Up 2 seconds   Exited (3) About a minute ago", "Up <duration>  Exited (3) <duration> ago"],
     ["1.98MB (virtual 2kB) 0B", "<size> (virtual <size>) 0B"],
@@ -22,7 +25,7 @@ describe("what a command chose stays", () => {
   test.each([
     "10.82.1.10 92:d0:c6:0a:29:33 0.0.0.0:8091->80/tcp",
     "2024-01-01T00:00:00Z 0001-01-01T00:00:00Z",
-    "Exited (137) 123456789012 67108864",
+    "Exited (137) 30000000000 67108864",
     '{"b":"2","a":"1"}',
   ])("%s", (text) => {
     expect(out(`${text}\n`)).toEqual([`  ${text}`]);

@@ -58,7 +58,7 @@ const REPLACED: readonly (readonly [RegExp, string])[] = [
   [/\bsha256:[0-9a-f]{64}\b/g, "<digest>"],
   [/\bsha256:[0-9a-f]{10,12}\b(…)?/g, "<short digest>"],
   [/\b[0-9a-f]{64}\b/g, "<id>"],
-  [/\b(?!\d{12}\b)[0-9a-f]{12}\b/g, "<short id>"],
+  [/\b[0-9a-f]{12}\b/g, "<short id>"],
   // Times; what an image has from its maker, and "never", stay.
   [/\b20(?!24-01-01)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|( ?[+-]\d\d:?\d\d)( [A-Z]+)?)?/g, "<time>"],
   [
