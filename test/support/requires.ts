@@ -8,6 +8,7 @@ import { describe } from "bun:test";
 export type Requirement =
   | "root"
   | "docker-cli"
+  | "docker-cli 28"
   | "docker-registry"
   | "cgroup1"
   | "cgroup2"
@@ -42,6 +43,10 @@ function hasCommand(name: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
 }
 
+function saysVersion(name: string, version: RegExp): boolean {
+  return version.test(spawnSync(name, ["--version"], { encoding: "utf8" }).stdout ?? "");
+}
+
 /** Whether the kernel makes such links, on one end of a veth pair. */
 function hasLinks(...words: readonly string[]): boolean {
   const script = `ip link add on type veth peer name far && ip link add ${words.join(" ")}`;
@@ -56,6 +61,8 @@ function isAtLeast(major: number, minor: number): boolean {
 const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   root: () => process.getuid?.() === 0,
   "docker-cli": () => hasCommand("docker"),
+  /** Words of clients change from version to version; those of this one are recorded. */
+  "docker-cli 28": () => saysVersion("docker", /version 28\./),
   "docker-registry": () => hasCommand("docker-registry"),
   cgroup1: () => readFileSync("/proc/self/mountinfo", "utf8").includes(" - cgroup "),
   cgroup2: () => existsSync("/sys/fs/cgroup/cgroup.controllers"),

@@ -46,7 +46,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
     "POST /system/check",
     { summary: "Look for damage, as lines of JSON", query: "repair:boolean,deep:boolean" },
   ],
-  ["POST /build/prune", { summary: "Delete what builds have cached" }],
+  ["POST /build/prune", { summary: "Delete what builds have cached", query: "filters" }],
   ["POST /auth", { summary: "Try credentials at a registry", decode: decodeLogin }],
 
   [

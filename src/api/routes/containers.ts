@@ -229,10 +229,11 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       method: "DELETE",
       pattern: "/containers/:id",
       handler: async (call) => {
+        const container = found(call);
         if (call.query.bool("link"))
-          throw fail("not_implemented", "links between containers are not supported by this engine yet");
+          throw fail("conflict", "Conflict, cannot remove the default link name of the container");
         const { query } = call;
-        await remove(deps, found(call), { force: query.bool("force"), volumes: query.bool("v") });
+        await remove(deps, container, { force: query.bool("force"), volumes: query.bool("v") });
         call.reply.empty(204);
       },
     },

@@ -447,6 +447,14 @@ test("legacy links name their targets in the hosts file", async () => {
   expect(readFileSync(`${host.directory}/containers/${id}/hosts`, "utf8")).toContain(
     `172.17.0.2\tstore ${db.slice(0, 12)} db\n`,
   );
+  expect((await host.call("GET", "/containers/web/json")).json).toMatchObject({
+    HostConfig: { Links: ["/db:/web/store"] },
+  });
+  const refused = await host.call("DELETE", "/containers/web?link=1");
+  expect([refused.status, refused.text]).toEqual([
+    409,
+    '{"message":"Conflict, cannot remove the default link name of the container"}\n',
+  ]);
   await stop("db");
   await started("thief");
   await post("/containers/db/start");

@@ -24,6 +24,20 @@ const PING_HEADERS = {
   "Content-Type": "text/plain; charset=utf-8",
 };
 
+const BUILD_FILTERS = [
+  "description",
+  "id",
+  "inuse",
+  "label",
+  "label!",
+  "parent",
+  "private",
+  "shared",
+  "type",
+  "unused-for",
+  "until",
+] as const;
+
 export type SystemRouteDeps = InfoDeps & DiskUsageDeps & { readonly events: EventBus };
 
 export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
@@ -48,7 +62,10 @@ export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
       // Nothing is cached for builds, so nothing of it can go.
       method: "POST",
       pattern: "/build/prune",
-      handler: ({ reply }) => reply.json(200, { CachesDeleted: null, SpaceReclaimed: 0 }),
+      handler: ({ query, reply }) => {
+        decodeFilters(query.str("filters"), BUILD_FILTERS);
+        reply.json(200, { CachesDeleted: null, SpaceReclaimed: 0 });
+      },
     },
     { method: "GET", pattern: "/system/df", handler: (call) => diskUsageRoute(deps, call) },
     { method: "GET", pattern: "/events", handler: (call) => eventsRoute(deps.events, call) },

@@ -29,7 +29,7 @@ test("debug runs a container with the processes and the network of another", asy
       AutoRemove: true,
       PidMode: "container:c0ffee",
       NetworkMode: "container:c0ffee",
-      CapAdd: ["SYS_PTRACE"],
+      CapAdd: ["CAP_SYS_PTRACE"],
       Privileged: false,
     },
   });

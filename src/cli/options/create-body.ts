@@ -3,6 +3,7 @@ import { readSmallFile } from "../../base/bun-stdio.ts";
 import { type Fields, text } from "../../client/fields.ts";
 import { Exit } from "../exit.ts";
 import type { ContainerFlags } from "./container-flags.ts";
+import { effectiveCapabilities } from "./capabilities.ts";
 import { cdiRequest, isCdiDevice, parseDevice } from "./devices.ts";
 import { readEnvironment, readLabels } from "./environment.ts";
 import { parseTmpfs, parseVolumes } from "./mounts.ts";
@@ -259,6 +260,7 @@ async function hostConfig(
   const { flags } = input;
   const security = await securityOptions(flags.securityOpt.value);
   const cdi = flags.device.value.filter(isCdiDevice);
+  const capabilities = effectiveCapabilities(flags.capAdd.value, flags.capDrop.value);
   const requests = [...flags.gpus.value, ...(cdi.length > 0 ? [cdiRequest(cdi)] : [])];
   const logOptions = keyValues(flags.logOpt.value);
   if (flags.logDriver.value === "none" && flags.logOpt.value.length > 0)
@@ -276,8 +278,8 @@ async function hostConfig(
     VolumesFrom: orNull(flags.volumesFrom.value),
     ConsoleSize: input.consoleSize,
     ...(flags.annotation.changed ? { Annotations: keyValues(flags.annotation.value) } : {}),
-    CapAdd: orNull(flags.capAdd.value),
-    CapDrop: orNull(flags.capDrop.value),
+    CapAdd: capabilities.add,
+    CapDrop: capabilities.drop,
     CgroupnsMode: flags.cgroupns.value,
     Dns: flags.dns.value,
     DnsOptions: flags.dnsOption.value,

@@ -18,6 +18,13 @@ function isMode(text: string): boolean {
 }
 
 export function parseDevice(text: string): DeviceBody {
+  const device = deviceOf(text);
+  for (const path of [device.PathOnHost, device.PathInContainer])
+    if (!path.startsWith("/")) throw new Error(`${path} is not an absolute path`);
+  return device;
+}
+
+function deviceOf(text: string): DeviceBody {
   const parts = text.split(":");
   const [source = "", second, third] = parts;
   if (parts.length > 3) throw new Error(`invalid device specification: ${text}`);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { restartPolicy } from "./create-body.ts";
+import { effectiveCapabilities } from "./capabilities.ts";
 import { parseDevice, parseGpus, parseUlimit } from "./devices.ts";
 import { parseEnvironmentFile, textOf } from "./environment.ts";
 import { parseMount, parseVolumes } from "./mounts.ts";
@@ -289,6 +290,19 @@ table("parseDevice()", (text: string) => Object.values(parseDevice(text)), [
   ["/dev/zero:/dev/q:rw", ["/dev/zero", "/dev/q", "rw"]],
   ["/dev/null:/dev/x:q", "error: bad mode specified: q"],
   ["/dev/null:/dev/x:rr", "error: bad mode specified: rr"],
+  ["null", "error: null is not an absolute path"],
+  ["/dev/zero:zero", "error: zero is not an absolute path"],
+]);
+
+table("effectiveCapabilities()", ([add, drop]: string[][]) => effectiveCapabilities(add ?? [], drop ?? []), [
+  [[[], []], { add: null, drop: null }],
+  [
+    [["net_admin", "CAP_CHOWN", "chown"], ["kill"]],
+    { add: ["CAP_CHOWN", "CAP_NET_ADMIN"], drop: ["CAP_KILL"] },
+  ],
+  [[["ALL", "kill"], ["all"]], { add: ["ALL"], drop: ["ALL"] }],
+  [[["chown"], ["ALL", "kill"]], { add: ["CAP_CHOWN"], drop: ["ALL"] }],
+  [[["chown"], ["cap_chown", "kill"]], { add: ["CAP_CHOWN"], drop: ["CAP_KILL"] }],
 ]);
 
 table("parseGpus()", parseGpus, [

@@ -361,6 +361,6 @@ export function startError(
 
 /** Texts in Docker's own words are complete (native/include/err.h); to others the reason is added. */
 function startMessage({ text, errno }: ShimRefusal): string {
-  const isComplete = text.startsWith("exec: ") || text.startsWith("unable to find ");
+  const isComplete = /^(exec: |unable to find )/i.test(text);
   return isComplete || errno === "" ? text : `${text}: ${errnoText(errno)}`;
 }

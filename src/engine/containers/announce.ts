@@ -1,6 +1,6 @@
 /** Events of containers: which attributes they carry, and their legacy fields. */
 import type { EventBus } from "../../core/events/events.ts";
-import { emptyMap } from "../../specs/engine/fields.decode.ts";
+import { sortedMap } from "../networks/sorted-map.ts";
 import type { Container } from "./container.ts";
 import { nowNs } from "./timestamp.ts";
 
@@ -23,10 +23,12 @@ export function announce(
     Action: action,
     Actor: {
       ID: container.id,
-      Attributes: Object.assign(emptyMap<string>(), container.config.Labels, attributes, {
-        image,
-        name: container.name,
-      }),
+      Attributes: sortedMap([
+        ...Object.entries(container.config.Labels ?? {}),
+        ...Object.entries(attributes),
+        ["image", image],
+        ["name", container.name],
+      ]),
     },
     scope: "local",
     time: Number(timeNano / 1_000_000_000n),

@@ -9,6 +9,7 @@ export function configDocument(config: ContainerConfig): Readonly<Record<string,
   const { ExposedPorts, Healthcheck, NetworkDisabled, StopSignal, StopTimeout, Shell, ...always } = config;
   return {
     ...always,
+    Volumes: isEmpty(always.Volumes) ? null : always.Volumes,
     Labels: sortedMap(Object.entries(config.Labels ?? {})),
     ...(isEmpty(ExposedPorts) ? {} : { ExposedPorts }),
     ...(Healthcheck === null ? {} : { Healthcheck: healthConfigDocument(Healthcheck) }),
@@ -22,14 +23,16 @@ export function configDocument(config: ContainerConfig): Readonly<Record<string,
 /** HostConfig without the fields that Docker leaves out when they are empty. */
 export function hostDocument(host: HostConfig): Readonly<Record<string, unknown>> {
   const { Mounts, Tmpfs, Annotations, StorageOpt, Sysctls, Init, NetRateIn, NetRateOut, ...others } = host;
+  const { Type, Config } = host.LogConfig;
   const { HealthOnFailure, ...always } = others;
   return {
     ...always,
+    LogConfig: { Type, Config: sorted(Config) },
     ...(Mounts === null || Mounts.length === 0 ? {} : { Mounts: Mounts.map(withoutNulls) }),
-    ...(isEmpty(Tmpfs) ? {} : { Tmpfs }),
-    ...(isEmpty(Annotations) ? {} : { Annotations }),
-    ...(isEmpty(StorageOpt) ? {} : { StorageOpt }),
-    ...(isEmpty(Sysctls) ? {} : { Sysctls }),
+    ...(isEmpty(Tmpfs) ? {} : { Tmpfs: sorted(Tmpfs) }),
+    ...(isEmpty(Annotations) ? {} : { Annotations: sorted(Annotations) }),
+    ...(isEmpty(StorageOpt) ? {} : { StorageOpt: sorted(StorageOpt) }),
+    ...(isEmpty(Sysctls) ? {} : { Sysctls: sorted(Sysctls) }),
     ...(Init === null ? {} : { Init }),
     ...(NetRateIn === 0 ? {} : { NetRateIn }),
     ...(NetRateOut === 0 ? {} : { NetRateOut }),
@@ -39,6 +42,10 @@ export function hostDocument(host: HostConfig): Readonly<Record<string, unknown>
     IOMaximumIOps: 0,
     IOMaximumBandwidth: 0,
   };
+}
+
+function sorted(map: Readonly<Record<string, string>> | null): Readonly<Record<string, string>> {
+  return sortedMap(Object.entries(map ?? {}));
 }
 
 function isEmpty(map: Readonly<Record<string, unknown>> | null): boolean {

@@ -166,7 +166,7 @@ function execError(exec: Exec, error: unknown): unknown {
   }
   const { exitCode, text } = failedExec(error, exec.config.Cmd[0] ?? "");
   if (error.stage === "exec") exec.exitCode = exitCode;
-  if (error.message.startsWith("unable to find ")) return new ExecFailure(error.message, { cause: error });
+  if (/^unable to find /i.test(error.message)) return new ExecFailure(error.message, { cause: error });
   const what = error.stage === "exec" ? text : `${error.message}: unknown`;
   const message = `OCI runtime exec failed: exec failed: unable to start container process: ${what}`;
   return new ExecFailure(message, { cause: error });

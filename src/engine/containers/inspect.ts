@@ -7,6 +7,7 @@ import { networkNamespaceOf } from "../../linux/namespace-path.ts";
 import { isCategory } from "../../base/errors.ts";
 import type { ContainerState } from "../../specs/engine/container.ts";
 import { NO_SANDBOX, networkSettings } from "../networks/endpoint-documents.ts";
+import { linksDocument } from "../networks/links.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import { membershipsOf } from "../networks/places.ts";
 import type { Container } from "./container.ts";
@@ -14,6 +15,7 @@ import { commandOf, configDocument, hostDocument, mountPoints } from "./document
 import { healthDocument } from "./health.ts";
 import { containerPaths } from "./paths.ts";
 import { countsAsRunning } from "./state.ts";
+import type { ContainerStore } from "./store.ts";
 import { formatTime } from "./timestamp.ts";
 
 export interface InspectDeps {
@@ -22,6 +24,7 @@ export interface InspectDeps {
   readonly snapshots: Pick<Snapshotter, "driver" | "describe" | "usage">;
   readonly containersDir: string;
   readonly network: Pick<NetworkParts, "networks">;
+  readonly store: Pick<ContainerStore, "find">;
 }
 
 export async function inspect(
@@ -53,7 +56,7 @@ export async function inspect(
     ProcessLabel: "",
     AppArmorProfile: apparmorProfile(host, deps.facts) ?? "",
     ExecIDs: execIds(container),
-    HostConfig: hostDocument(host),
+    HostConfig: { ...hostDocument(host), Links: linksDocument(deps.store, container) },
     GraphDriver: { Data: deps.snapshots.describe(container.id), Name: deps.snapshots.driver },
     ...(size === undefined ? {} : { SizeRw: size.rw, SizeRootFs: size.rootFs }),
     Mounts: mountPoints(container),

@@ -6,6 +6,7 @@
 import { fail } from "../../base/errors.ts";
 import type { Images } from "../../core/images/images.ts";
 import type { Filters } from "../../specs/engine/container.ts";
+import { booleanFilter } from "../../specs/engine/filters.decode.ts";
 import type { NetworkParts } from "../networks/network-parts.ts";
 import type { Container } from "./container.ts";
 import { mountPoints } from "./documents.ts";
@@ -106,9 +107,11 @@ function prepare(deps: FilterDeps, key: string, values: readonly string[]): Test
           ({ Destination, Name, Source }) => values.includes(Destination) || values.includes(Name ?? Source),
         );
     case "expose":
+      checkPorts(key, values);
       return ({ config }) =>
         Object.keys(config.ExposedPorts ?? {}).some((port) => values.some((value) => samePort(port, value)));
     case "publish":
+      checkPorts(key, values);
       return ({ id }) =>
         deps.network.networks
           .endpointsIn(id)
@@ -116,8 +119,10 @@ function prepare(deps: FilterDeps, key: string, values: readonly string[]): Test
           .some(({ hostPort, protocol }) =>
             values.some((value) => samePort(`${hostPort}/${protocol}`, value)),
           );
-    case "is-task":
-      return () => values.includes("false");
+    case "is-task": {
+      const isWanted = booleanFilter(new Map([[key, values]]), key);
+      return () => isWanted === false;
+    }
     default:
       return () => values.includes("default");
   }
@@ -151,10 +156,29 @@ export function matchesLabel(labels: Readonly<Record<string, string>>, filter: s
   return Object.hasOwn(labels, key) && (at < 0 || labels[key] === filter.slice(at + 1));
 }
 
-/** "80", "80/tcp" or "80-90/tcp" against an exposed "80/tcp". */
+function checkPorts(key: string, values: readonly string[]): void {
+  for (const value of values) {
+    const [, first, last = first] = PORTS.exec(value) ?? [];
+    if (first === undefined)
+      throw fail(
+        "invalid_argument",
+        `error while looking up for ${key} ${value}: strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`,
+      );
+    if (Number(last) < Number(first))
+      throw fail(
+        "invalid_argument",
+        `error while looking up for ${key} ${value}: invalid range specified for the Port: ${first}-${last}`,
+      );
+  }
+}
+
+/** "80", "80/tcp" or "80-90/tcp". */
+const PORTS = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(\w+))?$/;
+
+/** Against an exposed "80/tcp". */
 function samePort(port: string, filter: string): boolean {
   const exposed = /^(\d{1,5})\/(\w+)$/.exec(port);
-  const wanted = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(\w+))?$/.exec(filter);
+  const wanted = PORTS.exec(filter);
   if (exposed === null || wanted === null || exposed[2] !== (wanted[3] ?? "tcp")) return false;
   const number = Number(exposed[1]);
   return number >= Number(wanted[1]) && number <= Number(wanted[2] ?? wanted[1]);

@@ -68,9 +68,16 @@ test("mergeHost() fills Docker's defaults", () => {
   });
   expect(mergeHost(hostConfig({ Privileged: true }), image, defaults)).toMatchObject({
     CgroupnsMode: "host",
-    MaskedPaths: [],
-    ReadonlyPaths: [],
+    MaskedPaths: null,
+    ReadonlyPaths: null,
   });
+  const limits = (user: Record<string, unknown>): readonly unknown[] => {
+    const { PidsLimit, MemorySwappiness } = mergeHost(hostConfig(user), image, defaults);
+    return [PidsLimit, MemorySwappiness];
+  };
+  expect(limits({ PidsLimit: 0, MemorySwappiness: -1 })).toEqual([null, null]);
+  expect(limits({ PidsLimit: -1, MemorySwappiness: 0 })).toEqual([null, 0]);
+  expect(limits({ PidsLimit: 7, MemorySwappiness: 60 })).toEqual([7, 60]);
 });
 
 test("defaultHostname() is the short id, or the host's name on the host's network", () => {

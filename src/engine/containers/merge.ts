@@ -127,8 +127,11 @@ export function mergeHost(user: HostConfig, config: ContainerConfig, defaults: H
     Runtime: user.Runtime === "" ? defaults.runtime : user.Runtime,
     OomKillDisable: user.OomKillDisable ?? (defaults.cgroupVersion === 1 ? false : null),
     MemorySwap: user.Memory > 0 && user.MemorySwap === 0 ? user.Memory * 2 : user.MemorySwap,
-    MaskedPaths: user.MaskedPaths ?? (unmasked ? [] : defaults.maskedPaths),
-    ReadonlyPaths: user.ReadonlyPaths ?? (unmasked ? [] : defaults.readonlyPaths),
+    // -1, and 0 of processes, are words of clients for no wish.
+    MemorySwappiness: user.MemorySwappiness === -1 ? null : user.MemorySwappiness,
+    PidsLimit: (user.PidsLimit ?? 0) > 0 ? user.PidsLimit : null,
+    MaskedPaths: user.MaskedPaths ?? (unmasked ? null : defaults.maskedPaths),
+    ReadonlyPaths: user.ReadonlyPaths ?? (unmasked ? null : defaults.readonlyPaths),
   };
 }
 

@@ -26,3 +26,16 @@ test("a runtime that cannot mount a file on a directory is told as Docker does",
   expect(exitCode).toBe(127);
   expect(message).toContain(": unknown: Are you trying to mount a directory onto a file (or vice-versa)?");
 });
+
+test("a group that there is not is told in Docker's words, whoever asked for it", () => {
+  for (const words of [
+    "unable to find group x: no matching entries in group file",
+    "Unable to find group x: no matching entries in group file",
+  ]) {
+    const { exitCode, error } = failedStart(
+      new TaskStartError(words, { stage: "setup", errno: "ENOENT" }),
+      "x",
+    );
+    expect([exitCode, error.message]).toEqual([128, words]);
+  }
+});

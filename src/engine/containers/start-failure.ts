@@ -33,7 +33,7 @@ export function failedStart(error: unknown, program: string): FailedStart {
         exitCode: 127,
         error: fail("invalid_argument", `${PREFIX}${error.message}: ${WRONG_TYPE}`, error),
       };
-    if (/^unable to find (user|group) /.test(error.message))
+    if (/^unable to find (user|group) /i.test(error.message))
       return { exitCode: 128, error: fail("internal", error.message, error) };
     return { exitCode: 128, error: fail("internal", `${PREFIX}${error.message}`, error) };
   }

@@ -11,6 +11,7 @@ import type { ContainerStatus } from "../../specs/engine/container.ts";
 import { ContainerStore } from "../containers/store.ts";
 import { containerConfig, hostConfig } from "../testing/host-config.ts";
 import { type ExpireDeps, expireImages } from "./expire.ts";
+import { removeImage } from "./remove.ts";
 import { planPruneImages, pruneImages, type PruneImagesDeps } from "./prune.ts";
 import { rejection } from "../../base/testing/rejection.ts";
 
@@ -213,4 +214,25 @@ describe("expireImages()", () => {
     expect(ids().length).toBe(1);
     expect([first, second]).toContain(ids()[0] ?? "");
   });
+});
+
+test("an image by its id: who runs it, then its many names, then who has stopped are why it stays", async () => {
+  const why = (id: string): Promise<string> =>
+    removeImage(deps, id, { force: false, platforms: [] }).then(
+      () => "gone",
+      (error: unknown) =>
+        String(error)
+          .replace(/^.* - image is /, "")
+          .replace(/ c-.*/, ""),
+    );
+  const many = await image(["a:1", "b:1"], layer("many", 10));
+  use(many);
+  expect(await why(many)).toBe("referenced in multiple repositories");
+  use(many, "running");
+  expect(await why(many)).toBe("being used by running container");
+  const one = await image(["c:1", "c:2"], layer("one", 10));
+  use(one);
+  expect(await why(one)).toBe("being used by stopped container");
+  containers = [];
+  expect(await why(one)).toBe("gone");
 });

@@ -58,13 +58,19 @@ async function removeById(
   force: boolean,
 ): Promise<readonly ImageDeleteItem[]> {
   refuseMounted(image);
-  refuseUsed(image, usersOf(deps, image), force);
+  const users = usersOf(deps, image);
+  refuseUsed(
+    image,
+    users.filter(({ state }) => countsAsRunning(state.status)),
+    force,
+  );
   const names = [...image.tags, ...image.pinned];
   if (!force && new Set(names.map(repositoryOfText)).size > 1)
     throw fail(
       "conflict",
       `conflict: unable to delete ${shortId(image.id)} (must be forced) - image is referenced in multiple repositories`,
     );
+  refuseUsed(image, users, force);
   const removed = names.flatMap((name) => untag(deps, image, name));
   return [...removed, ...(await deleteImage(deps, image))];
 }

@@ -36,6 +36,23 @@ export function checkLinks(store: Pick<ContainerStore, "find">, host: HostConfig
   }
 }
 
+/** As inspect shows them: of legacy links whose containers are there "/name:/container/alias"; of others what was asked for. */
+export function linksDocument(
+  store: Pick<ContainerStore, "find">,
+  { host, name }: Container,
+): readonly string[] | null {
+  if (host.NetworkMode !== DEFAULT_NETWORK) return host.Links;
+  const links = (host.Links ?? []).flatMap((link) => {
+    const [alias, reference] = linkOf(link);
+    try {
+      return [`/${store.find(reference).name}:/${name}/${alias}`];
+    } catch {
+      return []; // gone, and the link with it
+    }
+  });
+  return links.length === 0 ? null : links;
+}
+
 /** Lines for the hosts file. Throws `conflict` for one that does not run. */
 export function linkedHosts(
   store: Pick<ContainerStore, "find">,

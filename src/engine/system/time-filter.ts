@@ -18,7 +18,11 @@ export function parseTime(text: string, nowNs: bigint): bigint {
   const date = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?$/.test(text)
     ? Date.parse(text)
     : Number.NaN;
-  if (Number.isNaN(date)) throw fail("invalid_argument", `invalid time "${text.slice(0, 100)}"`);
+  if (Number.isNaN(date))
+    throw fail(
+      "invalid_argument",
+      `failed to parse value as time or duration: ${JSON.stringify(text.slice(0, 100))}`,
+    );
   return BigInt(date) * 1_000_000n;
 }
 

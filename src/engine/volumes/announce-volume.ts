@@ -2,6 +2,7 @@
 import type { Volume } from "../../core/volumes/volumes.ts";
 import type { EventSink } from "../containers/announce.ts";
 import { nowNs } from "../containers/timestamp.ts";
+import { sortedMap } from "../networks/sorted-map.ts";
 
 export type VolumeAction = "create" | "mount" | "unmount" | "destroy";
 
@@ -15,7 +16,7 @@ export function announceVolume(
   events.publish({
     Type: "volume",
     Action: action,
-    Actor: { ID: name, Attributes: { ...attributes, driver } },
+    Actor: { ID: name, Attributes: sortedMap(Object.entries({ ...attributes, driver })) },
     scope: "local",
     time: Number(timeNano / 1_000_000_000n),
     timeNano,

@@ -49,6 +49,6 @@ export function booleanFilter(filters: Filters, key: string): boolean | undefine
   if (values === undefined || values.length === 0) return undefined;
   const yes = values.some((value) => /^(1|t|true)$/i.test(value));
   const no = values.some((value) => /^(0|f|false)$/i.test(value));
-  if (yes === no) throw fail("invalid_argument", `invalid filter '${key}=${values.join(",")}'`);
+  if (yes === no) throw fail("invalid_argument", `invalid filter '${key}=[${values.join(" ")}]'`);
   return yes;
 }
