@@ -27,6 +27,8 @@ need openssl openssl
 need docker-registry docker-registry
 need skopeo skopeo
 need umoci umoci
+# The client that Python programs use (test/conformance/clients).
+need /usr/lib/python3/dist-packages/docker python3-docker
 need strace strace
 # The emulated machine with cgroup v2, systemd and AppArmor (tools/vm.ts).
 [ "$(uname -m)" != x86_64 ] || need qemu-system-x86_64 qemu-system-x86
@@ -61,5 +63,18 @@ fi
 sh tools/setup.sh
 if [ "$(cat build/commit 2>/dev/null)" != "$(git rev-parse HEAD 2>/dev/null)" ] || [ -n "$(git status --porcelain 2>/dev/null)" ] || [ ! -x build/gantry ]; then
   node_modules/.bin/bun tools/build.ts
+fi
+
+# Client libraries that are run against the engine, and the Node.js they ask for: no part of the product's own packages.
+clients=test/conformance/clients/programs
+if ! cmp -s $clients/package-lock.json build/clients/installed-lock; then
+  echo "installing client libraries for the tests"
+  rm -rf build/clients && mkdir -p build/clients && cp $clients/package.json $clients/package-lock.json build/clients/
+  if (cd build/clients && npm ci --ignore-scripts --prefer-offline --no-audit --no-fund >npm.log 2>&1); then
+    cp $clients/package-lock.json build/clients/installed-lock
+  else
+    tail -n 5 build/clients/npm.log
+    echo "could not install client libraries (tests that need them are skipped by name)"
+  fi
 fi
 exec node_modules/.bin/bun tools/test.ts "$@"

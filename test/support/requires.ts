@@ -23,6 +23,8 @@ export type Requirement =
   | "skopeo"
   | "umoci"
   | "oras"
+  | "client libraries"
+  | "docker-py"
   | "systemd"
   | "erofs"
   | "btrfs"
@@ -38,6 +40,14 @@ export type Requirement =
   | "vlan"
   | "dummy links"
   | "native";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** What is wanted, and what is there. */
+const CLIENTS = [
+  join(ROOT, "test", "conformance", "clients", "programs", "package-lock.json"),
+  join(ROOT, "build", "clients", "installed-lock"),
+] as const;
 
 function hasCommand(name: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
@@ -75,6 +85,12 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   skopeo: () => hasCommand("skopeo"),
   umoci: () => hasCommand("umoci"),
   oras: () => hasCommand("oras"),
+  /** Installed by tools/test.sh: the packages of test/conformance/clients/programs. */
+  "client libraries": () =>
+    CLIENTS.every((path) => existsSync(path)) &&
+    readFileSync(CLIENTS[0], "utf8") === readFileSync(CLIENTS[1], "utf8"),
+  "docker-py": () =>
+    ["/usr/bin/python3", "python3"].some((python) => spawnSync(python, ["-c", "import docker"]).status === 0),
   /** As init: sd_booted(3). */
   systemd: () => existsSync("/run/systemd/system") && hasCommand("systemctl"),
   br_netfilter: () => existsSync("/proc/sys/net/bridge"),
@@ -103,10 +119,7 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   erofs: () => readFileSync("/proc/filesystems", "utf8").includes("\terofs\n") && isAtLeast(6, 12),
   btrfs: () => hasCommand("mkfs.btrfs") && readFileSync("/proc/filesystems", "utf8").includes("\tbtrfs\n"),
   /** `make -C native` was run. */
-  native: () =>
-    ["gantry-shim", "gantry.node"].every((name) =>
-      existsSync(join(import.meta.dirname, "..", "..", "build", name)),
-    ),
+  native: () => ["gantry-shim", "gantry.node"].every((name) => existsSync(join(ROOT, "build", name))),
 };
 
 /** `describe` that runs only where everything needed is there; else one line says what is missing. */

@@ -17,9 +17,11 @@ import { decodeManifestPut } from "../../specs/engine/manifest-put.decode.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
 import { credentialsOf } from "./image-transfer.ts";
+import { fromRegistry } from "./registry-failure.ts";
 
 export function distributionRoutes(deps: RegistryDeps): readonly Route[] {
-  const read = (call: Call) => readManifest(deps, call.param(0), credentialsOf(call), call.signal);
+  const read = (call: Call) =>
+    fromRegistry(readManifest(deps, call.param(0), credentialsOf(call), call.signal));
   return [
     {
       method: "GET",
@@ -33,7 +35,10 @@ export function distributionRoutes(deps: RegistryDeps): readonly Route[] {
       method: "GET",
       pattern: "/distribution/*name/tags",
       handler: async (call) =>
-        call.reply.json(200, await listTags(deps, call.param(0), credentialsOf(call), call.signal)),
+        call.reply.json(
+          200,
+          await fromRegistry(listTags(deps, call.param(0), credentialsOf(call), call.signal)),
+        ),
     },
     {
       method: "GET",
@@ -45,7 +50,9 @@ export function distributionRoutes(deps: RegistryDeps): readonly Route[] {
       pattern: "/distribution/*name/manifest",
       handler: async (call) => {
         const list = decodeManifestPut(await call.json());
-        const pushed = await pushList(deps, call.param(0), list, credentialsOf(call), call.signal);
+        const pushed = await fromRegistry(
+          pushList(deps, call.param(0), list, credentialsOf(call), call.signal),
+        );
         call.reply.json(200, pushed);
       },
     },

@@ -12,6 +12,7 @@ import { familiarReference, parseReference } from "../../specs/oci-image/referen
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
 import { streamProgress } from "../streams/progress.ts";
+import { fromRegistry } from "./registry-failure.ts";
 
 export type ImageTransferDeps = PullDeps & PushDeps;
 
@@ -36,7 +37,7 @@ async function pullRoute(deps: ImageTransferDeps, call: Call): Promise<void> {
     platform: query.str("platform"),
     credentials: credentialsOf(call),
   };
-  await streamProgress(call, (send) => pull(deps, request, send, call.signal));
+  await streamProgress(call, (send) => fromRegistry(pull(deps, request, send, call.signal)));
 }
 
 async function pushRoute(deps: ImageTransferDeps, call: Call): Promise<void> {
@@ -46,7 +47,7 @@ async function pushRoute(deps: ImageTransferDeps, call: Call): Promise<void> {
     platform: platformSince(46, call),
     credentials: credentialsOf(call),
   };
-  await streamProgress(call, (send) => push(deps, request, send, call.signal));
+  await streamProgress(call, (send) => fromRegistry(push(deps, request, send, call.signal)));
 }
 
 /** A client's platform as JSON; undefined for clients of a time when the parameter meant nothing. */

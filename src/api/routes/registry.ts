@@ -7,6 +7,7 @@ import { decodeFilters } from "../../specs/engine/filters.decode.ts";
 import { decodeLogin } from "../../specs/engine/login.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
+import { fromRegistry } from "./registry-failure.ts";
 
 export type RegistryRouteDeps = LogInDeps & SearchDeps;
 
@@ -16,7 +17,7 @@ export function registryRoutes(deps: RegistryRouteDeps): readonly Route[] {
       method: "POST",
       pattern: "/auth",
       handler: async (call) =>
-        call.reply.json(200, await logIn(deps, decodeLogin(await call.json()), call.signal)),
+        call.reply.json(200, await fromRegistry(logIn(deps, decodeLogin(await call.json()), call.signal))),
     },
     { method: "GET", pattern: "/images/search", handler: (call) => searchRoute(deps, call) },
   ];
@@ -26,15 +27,17 @@ async function searchRoute(deps: SearchDeps, { query, request, reply, signal }: 
   const limit = query.int("limit") ?? 0;
   if (limit < 0) throw fail("invalid_argument", "invalid limit specified");
   const header = request.headers["x-registry-auth"];
-  const found = await search(
-    deps,
-    {
-      term: query.str("term"),
-      limit,
-      filters: decodeFilters(query.str("filters"), SEARCH_FILTERS),
-      credentials: decodeRegistryAuth(typeof header === "string" ? header : ""),
-    },
-    signal,
+  const found = await fromRegistry(
+    search(
+      deps,
+      {
+        term: query.str("term"),
+        limit,
+        filters: decodeFilters(query.str("filters"), SEARCH_FILTERS),
+        credentials: decodeRegistryAuth(typeof header === "string" ? header : ""),
+      },
+      signal,
+    ),
   );
   reply.json(200, found);
 }
