@@ -303,8 +303,8 @@ export const WEAKENINGS: readonly Weakening[] = [
     edits: [
       {
         file: "src/engine/containers/spec-mounts.ts",
-        find: "options: [...readonly, ...safe] }",
-        replace: "options: safe }",
+        find: "options: [...(writableCgroups ? [] : readonly), ...safe],",
+        replace: "options: safe,",
       },
     ],
     test: { file: KERNEL, name: "control groups cannot be mounted, joined or used" },
