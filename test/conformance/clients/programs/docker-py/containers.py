@@ -176,7 +176,7 @@ class Life(EngineTest):
         self.assertEqual(listed(filters={**OURS, "since": over.id}), [running.id])
         self.assertEqual(listed(filters=OURS, limit=1), [running.id])
         sparse = self.client.containers.list(filters=OURS, sparse=True)[0]
-        self.assertEqual((sparse.name, sparse.status), (unique("one"), "running"))
+        self.assertEqual((sparse.attrs["Names"], sparse.status), (["/" + unique("one")], "running"))
         self.assertIn(IMAGE, running.image.tags)
         self.assertEqual(running.short_id, running.id[:12])
         pruned = self.client.containers.prune(filters=OURS)
