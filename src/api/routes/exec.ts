@@ -82,18 +82,18 @@ async function startRoute(deps: ExecDeps, call: Call): Promise<void> {
     return;
   }
   const { Tty, DetachKeys } = exec.config;
+  // First of all, as Docker does: some clients (docker-py) lose output that comes together with the head of the answer.
+  const client = call.reply.hijack(streamTypeOf(call, Tty));
   let running: Awaited<ReturnType<typeof startExec>>;
   try {
     running = await startExec(deps, container, exec, request);
   } catch (error) {
     // Clients show nothing of an answer that is no stream, so what is wrong is said inside one, as by Docker.
-    const client = call.reply.hijack(streamTypeOf(call, Tty));
     const text = `${messageOf(error)}\r\n`;
     client.output.write(Tty ? text : framed(text));
     closeClient(client);
     return;
   }
-  const client = call.reply.hijack(streamTypeOf(call, Tty));
   if (running.stream === undefined) {
     closeClient(client);
     return;

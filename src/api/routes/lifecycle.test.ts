@@ -369,6 +369,23 @@ test("exec: create, start, output, exit code", async () => {
   expect(host.actions().slice(-3)).toEqual(["exec_create: echo hi", "exec_start: echo hi", "exec_die"]);
 });
 
+test("exec: a client has the head of the answer before there is a process whose output could come with it", async () => {
+  const task = await running("web");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  task.execMayBegin = promise;
+  await host.call("POST", "/containers/web/exec", { Cmd: ["echo", "hi"], AttachStdout: true });
+  const [exec] = host.store.find("web").execs.values();
+  const client = host.upgrade("POST", `/exec/${exec?.id}/start`, "{}");
+  await client.saw("\r\n\r\n");
+  expect(task.execs).toEqual([]);
+  resolve();
+  while (task.execs.length === 0) await turn();
+  task.execs[0]?.stream?.push("framed");
+  await client.saw("framed");
+  task.execs[0]?.exit(0);
+  await client.ended();
+});
+
 test("exec: an unknown program is told inside the stream, its exit code is 127", async () => {
   const task = await running("web");
   task.failExec = { stage: "exec", errno: "ENOENT", message: "no" };

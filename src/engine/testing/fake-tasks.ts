@@ -104,12 +104,15 @@ export class FakeTask implements Task {
     return Promise.resolve(stream);
   }
 
-  exec(options: ExecOptions): Promise<ExecProcess> {
-    if (this.failExec !== undefined)
-      return Promise.reject(new TaskStartError(this.failExec.message, this.failExec));
+  /** An exec's process is made when this is done. */
+  execMayBegin: Promise<void> = Promise.resolve();
+
+  async exec(options: ExecOptions): Promise<ExecProcess> {
+    await this.execMayBegin;
+    if (this.failExec !== undefined) throw new TaskStartError(this.failExec.message, this.failExec);
     const exec = new FakeExec(options);
     this.execs.push(exec);
-    return Promise.resolve(exec.process);
+    return exec.process;
   }
 
   /** How often the log was cleared. */
