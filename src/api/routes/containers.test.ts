@@ -140,6 +140,42 @@ test("attach before the start gets everything that the process writes", async ()
   expect(task.streams[0]?.destroyed).toBe(true);
 });
 
+test("wait answers after the output of an attached client, however late that is", async () => {
+  await host.create("web");
+  const client = host.upgrade("POST", "/v1.51/containers/web/attach?stream=1&stdout=1");
+  await client.saw("\r\n\r\n");
+  const order: string[] = [];
+  const waiting = host.call("POST", "/containers/web/wait?condition=next-exit").then((answer) => {
+    order.push("answer");
+    return answer;
+  });
+  await host.call("POST", "/containers/web/start");
+  const task = host.tasks.only();
+  task.exitEndsStreams = false;
+  task.exit(3);
+  await Bun.sleep(50);
+  order.push("output");
+  task.streams[0]?.push(frame("late"));
+  task.streams[0]?.push(null);
+  expect((await waiting).json).toEqual({ StatusCode: 3 });
+  expect(order).toEqual(["output", "answer"]);
+  await client.saw("late");
+});
+
+test("wait answers although an attached client's output never ends", async () => {
+  await host.create("web");
+  const client = host.upgrade("POST", "/v1.51/containers/web/attach?stream=1&stdout=1");
+  await client.saw("\r\n\r\n");
+  const waiting = host.call("POST", "/containers/web/wait?condition=next-exit");
+  await host.call("POST", "/containers/web/start");
+  const task = host.tasks.only();
+  task.exitEndsStreams = false;
+  task.exit(3);
+  expect((await waiting).json).toEqual({ StatusCode: 3 });
+  task.streams[0]?.push(null);
+  await client.ended();
+});
+
 test("attach passes input on and its end, while output keeps flowing", async () => {
   await host.create("cat", { OpenStdin: true, StdinOnce: true });
   await host.call("POST", "/containers/cat/start");

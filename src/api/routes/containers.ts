@@ -1,6 +1,12 @@
 /** /containers: decode, call the engine's verb, answer. */
 import { fail, isCategory } from "../../base/errors.ts";
-import { type AttachDeps, announceDetach, attach, checkAttachable } from "../../engine/containers/attach.ts";
+import {
+  type AttachDeps,
+  announceDetach,
+  attach,
+  checkAttachable,
+  notePassing,
+} from "../../engine/containers/attach.ts";
 import type { Container } from "../../engine/containers/container.ts";
 import { type CreateDeps, create } from "../../engine/containers/create.ts";
 import { type InspectDeps, inspect } from "../../engine/containers/inspect.ts";
@@ -20,7 +26,7 @@ import { type RemoveDeps, remove } from "../../engine/containers/remove.ts";
 import { type StartDeps, start } from "../../engine/containers/start.ts";
 import type { ContainerStore } from "../../engine/containers/store.ts";
 import { update, type UpdateDeps } from "../../engine/containers/update.ts";
-import { parseWaitCondition, wait } from "../../engine/containers/wait.ts";
+import { outputPassed, parseWaitCondition, wait } from "../../engine/containers/wait.ts";
 import { explain, type ExplainDeps } from "../../engine/networks/explain.ts";
 import { decodeContainerCreate } from "../../specs/engine/container.decode.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
@@ -250,7 +256,9 @@ async function waitRoute(call: Call, container: Container): Promise<void> {
   const outcome = wait(container, condition, call.signal);
   const body = call.reply.stream(200, { "Content-Type": "application/json" });
   try {
-    body.end(`${JSON.stringify(await outcome)}\n`);
+    const answer = await outcome;
+    await outputPassed(container);
+    body.end(`${JSON.stringify(answer)}\n`);
   } catch (error) {
     if (!isCategory(error, "unavailable")) throw error; // the client is gone: nobody to answer
   }
@@ -310,7 +318,7 @@ async function attachTo(
     return;
   }
   const detach = container.config.Tty ? new DetachScanner(detachKeys) : undefined;
-  const how = await pump(client, process, { stdin: options.stdin, detach });
+  const how = await notePassing(container, pump(client, process, { stdin: options.stdin, detach }));
   if (how === "detached") announceDetach(deps, container);
 }
 

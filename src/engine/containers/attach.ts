@@ -45,6 +45,16 @@ export function attach(
   return promise;
 }
 
+/** Notes that a client of this container is being passed its output until `passed` settles; hands it back. */
+export async function notePassing<T>(container: Container, passed: Promise<T>): Promise<T> {
+  container.passing.add(passed);
+  try {
+    return await passed;
+  } finally {
+    container.passing.delete(passed);
+  }
+}
+
 /** Tells that the user left by detach keys. */
 export function announceDetach(deps: AttachDeps, container: Container): void {
   announce(deps.events, container, "detach");

@@ -39,6 +39,8 @@ export class Container {
   task: Task | undefined;
   readonly execs = new Map<string, Exec>();
   readonly attaching = new Set<PendingAttach>();
+  /** One for each attached client: settles when all output is handed to its connection. */
+  readonly passing = new Set<Promise<unknown>>();
   /** While the process lives, of one that has a health check. */
   health: HealthMonitor | undefined;
   /** The next start by the restart policy. */

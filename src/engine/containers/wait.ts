@@ -13,6 +13,24 @@ export function parseWaitCondition(text: string): WaitCondition {
   throw fail("invalid_argument", `invalid condition: "${text.slice(0, 100)}"`);
 }
 
+/** How long attached clients that do not read may keep those who wait for the end of the process. */
+const PASSING_MS = 1000;
+
+/**
+ * Settles when the clients attached now have been handed all output, or after a second. Client libraries take the
+ * answer to a wait for the end of the output too, although it comes on another connection (`run` of dockerode; Docker
+ * also ends its copies, for at most some seconds, before it tells of an exit).
+ */
+export async function outputPassed(container: Container): Promise<void> {
+  if (container.passing.size === 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, PASSING_MS);
+  });
+  await Promise.race([Promise.allSettled(container.passing), late]);
+  clearTimeout(timer);
+}
+
 /** The outcome once the condition holds; registered before this returns, so nothing that happens next is missed. */
 export function wait(
   container: Container,

@@ -52,6 +52,8 @@ export class FakeTask implements Task {
   /** Streams that were there before the process would have run. */
   streamsAtStart = 0;
   isPaused = false;
+  /** False: the test ends the streams itself, after the exit. */
+  exitEndsStreams = true;
   /** Signals that end it. */
   deadly = new Set([2, 9, 15]);
   madeAtNs = BigInt(Date.now()) * 1_000_000n;
@@ -69,7 +71,7 @@ export class FakeTask implements Task {
   }
 
   exit(exitCode: number, more: Partial<TaskExit> = {}): void {
-    for (const stream of this.streams) stream.push(null);
+    if (this.exitEndsStreams) for (const stream of this.streams) stream.push(null);
     this.#resolve({
       exitCode,
       signal: 0,
