@@ -155,7 +155,7 @@ function portOf(port: Fields): { IP?: string; PrivatePort: number; PublicPort?: 
 
 /** Names without the leading slash; those with a further slash are links and only shown in full. */
 function namesText(row: Fields, truncate: boolean): string {
-  const names = textList(row, "Names").map((name) => name.replace(/^\//, ""));
+  const names = textList(row, "Names").map((name) => (name.startsWith("/") ? name.slice(1) : name));
   return (truncate ? names.filter((name) => !name.includes("/")) : names).join(",");
 }
 

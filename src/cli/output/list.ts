@@ -82,7 +82,7 @@ export async function printList<Row>(
 
 /** A tab or line end in a value would break the table. */
 function oneLine(text: string): string {
-  return plainText(text.replaceAll(/[\t\n]/g, " "));
+  return plainText(/[\t\n]/.test(text) ? text.replaceAll(/[\t\n]/g, " ") : text);
 }
 
 async function printTemplate<Row>(cli: Printer, spec: ListSpec<Row>, format: string): Promise<void> {

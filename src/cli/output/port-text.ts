@@ -8,6 +8,7 @@ interface PortGroup {
 
 /** Neighbouring ports with equal mapping shown as one range; everything ordered as Docker's CLI does. */
 export function displayPorts(ports: readonly Port[]): string {
+  if (ports.length === 0) return "";
   const sorted = [...ports].sort(comparePorts);
   const groups = new Map<string, PortGroup>();
   const ranges: string[] = [];

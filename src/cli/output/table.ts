@@ -13,15 +13,31 @@ const LISTS: ColumnRule = { leastWidth: 10, padding: 3 };
  */
 export function alignColumns(text: string, rule: ColumnRule = LISTS): string {
   const lines = text.split("\n").map((line) => line.split("\t"));
-  const widths = lines.map((): number[] => []);
-  layOut(lines, widths, rule, 0, lines.length, 0);
-  return lines
-    .map((cells, at) =>
-      cells
-        .map((cell, column) => (column < cells.length - 1 ? padTo(cell, widths[at]?.[column] ?? 0) : cell))
-        .join(""),
-    )
-    .join("\n");
+  // A table that ends in a line end has one line without cells: nothing reaches over it.
+  const last = lines.at(-1)?.length === 1 ? lines.length - 1 : lines.length;
+  const isEven = lines.every((cells, at) => at >= last || cells.length === lines[0]?.length);
+  const even = isEven ? evenWidths(lines, last, rule) : [];
+  const widths = lines.map((): number[] => (isEven ? even : []));
+  if (!isEven) layOut(lines, widths, rule, 0, lines.length, 0);
+  return lines.map((cells, at) => alignLine(cells, widths[at] ?? [])).join("\n");
+}
+
+/** Of a table in which all lines have the same columns, as nearly all are: each is as wide as its widest cell. */
+function evenWidths(lines: readonly (readonly string[])[], count: number, rule: ColumnRule): number[] {
+  const widths: number[] = Array.from({ length: (lines[0]?.length ?? 1) - 1 }, () => rule.leastWidth);
+  for (let at = 0; at < count; at++)
+    for (let column = 0; column < widths.length; column++) {
+      const width = widthOf(lines[at]?.[column] ?? "") + rule.padding;
+      if (width > (widths[column] ?? 0)) widths[column] = width;
+    }
+  return widths;
+}
+
+function alignLine(cells: readonly string[], widths: readonly number[]): string {
+  const last = cells.length - 1;
+  let line = "";
+  for (let column = 0; column < last; column++) line += padTo(cells[column] ?? "", widths[column] ?? 0);
+  return line + (cells[last] ?? "");
 }
 
 function layOut(
@@ -52,9 +68,12 @@ function hasColumn(cells: readonly string[] | undefined, column: number): boolea
   return cells !== undefined && column < cells.length - 1;
 }
 
+const SURROGATE = /[\ud800-\udfff]/;
+
 /** In code points, as Go's counts. A list has thousands of cells: no array for each. */
 function widthOf(cell: string): number {
   let width = cell.length;
+  if (!SURROGATE.test(cell)) return width;
   for (let at = 1; at < cell.length; at++) if (isPair(cell.charCodeAt(at - 1), cell.charCodeAt(at))) width--;
   return width;
 }

@@ -49,6 +49,7 @@ export function goTime(moment: string): string {
 
 /** At most `length` characters, the last one "…" when some were cut off. */
 export function ellipsis(text: string, length: number): string {
+  if (text.length <= length) return text;
   const characters = Array.from(text);
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
 }
@@ -70,8 +71,12 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],
 ]);
 
+/** Stands between the quotes as it is. */
+const NEEDS_NO_ESCAPE = /^[\x20-\x7e]*$/;
+
 /** A text in double quotes as Go's strconv.Quote writes it. */
 export function goQuote(text: string): string {
+  if (NEEDS_NO_ESCAPE.test(text) && !text.includes('"') && !text.includes("\\")) return `"${text}"`;
   let quoted = '"';
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0;
