@@ -45,7 +45,7 @@ export function enginePackage({ architecture, libc }: Facts): Package {
       ["Depends", `libc6 (>= ${libc}), passwd, procps`],
       // The profile of containers; registries by HTTPS.
       ["Recommends", "apparmor, ca-certificates"],
-      ["Suggests", "bash-completion, criu, gantry-docker-compat, openssh-client"],
+      ["Suggests", "bash-completion, bzip2, criu, gantry-docker-compat, openssh-client, xz-utils"],
     ],
     description: [
       "container platform that takes Docker's place",

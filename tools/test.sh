@@ -14,6 +14,8 @@ need unshare util-linux
 need ip iproute2
 need debootstrap debootstrap
 need zstd zstd
+need bzip2 bzip2
+need xz xz-utils
 need ps procps
 need /usr/include/seccomp.h libseccomp-dev
 # What gantry-runc is compared with.

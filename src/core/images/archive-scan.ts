@@ -13,13 +13,7 @@ import { sha256Of } from "../../specs/oci-image/digest.ts";
 import { MAX_DOCUMENT_BYTES } from "../../specs/oci-image/document.ts";
 import type { BlobHolder, Content } from "../content/content.ts";
 import type { Snapshotter, SnapshotUsage, StagedLayer } from "../snapshots/snapshotter.ts";
-import {
-  compressionOf,
-  decompress,
-  isUnsupported,
-  MAGIC_BYTES,
-  tellCompression,
-} from "../unpack/compression.ts";
+import { decompress, needsProgram, MAGIC_BYTES, tellCompression } from "../unpack/compression.ts";
 import type { Expansion } from "../unpack/expansion.ts";
 import { layerMediaType, storeLayer } from "../unpack/layer.ts";
 import { PeekedStream } from "../unpack/peeked-stream.ts";
@@ -98,7 +92,7 @@ export async function scanArchive(
   const raw = new PeekedStream(deps.expansion.counted(archive));
   let tar: PeekedStream | undefined;
   try {
-    const compression = compressionOf(await raw.peek(MAGIC_BYTES));
+    const compression = tellCompression(await raw.peek(MAGIC_BYTES));
     tar = new PeekedStream(deps.expansion.limited(decompress(raw, compression)));
     const scan = new Scan(deps, signal);
     for await (const entry of readTar(tar, LIMITS)) {
@@ -151,7 +145,7 @@ class Scan implements ScannedArchive {
     const content = new PeekedStream(entry.content);
     const head = (await content.peek(BLOCK)).subarray(0, BLOCK);
     const compression = tellCompression(head);
-    if (isUnsupported(compression))
+    if (needsProgram(compression))
       return { kind: "other", why: `has ${compression} compression, which is not supported` };
     const scanned = looksLikeLayer(head)
       ? await this.#scanLayer(name, content)

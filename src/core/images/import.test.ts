@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Readable } from "node:stream";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -83,12 +84,21 @@ describe("import()", () => {
       expect(image.layers[0]?.mediaType).toEndWith(`tar+${name}`);
     });
 
+  const byProgram = (name: string): Buffer => execFileSync(name, ["-c"], { input: ROOT });
+  for (const name of ["bzip2", "xz"])
+    test(`takes a ${name} tar and keeps the plain one`, async () => {
+      const image = await importTar(byProgram(name));
+      expect(image.layers[0]).toMatchObject({ diffId: sha256Of(ROOT), blob: sha256Of(ROOT) });
+      expect(image.layers[0]?.mediaType).toEndWith("tar");
+    });
+
   const refused: readonly (readonly [string, () => Buffer, Partial<ImportOptions>, string])[] = [
     ["garbage", () => Buffer.alloc(2000, "x"), {}, "archive/tar: invalid tar header"],
     ["nothing", () => Buffer.alloc(0), {}, "archive/tar: invalid tar header"],
     ["a truncated tar", () => ROOT.subarray(0, 1200), {}, "unexpected EOF"],
     ["a truncated zstd tar", () => zstdCompressSync(ROOT).subarray(0, -3), {}, "unexpected EOF"],
-    ["bzip2", () => Buffer.from("BZh91AY"), {}, "bzip2 compression is not supported"],
+    ["a truncated xz tar", () => byProgram("xz").subarray(0, -30), {}, "unexpected EOF"],
+    ["damaged bzip2", () => Buffer.from("BZh91AY"), {}, "unexpected EOF"],
     [
       "a bad name",
       () => ROOT,

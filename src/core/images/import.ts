@@ -12,7 +12,8 @@ import { parseReference, type Reference, withDefaultTag } from "../../specs/oci-
 import type { ImageLayer, ImportOptions, LoadedImage } from "./images.ts";
 import type { Lease } from "../metadata/leases.ts";
 import type { StagedLayer } from "../snapshots/snapshotter.ts";
-import { tellCompression } from "../unpack/compression.ts";
+import { MAGIC_BYTES, needsProgram, tellCompression } from "../unpack/compression.ts";
+import { decompressByProgram } from "../unpack/decompressor-program.ts";
 import { Expansion } from "../unpack/expansion.ts";
 import { layerMediaType, storeLayer } from "../unpack/layer.ts";
 import { PeekedStream } from "../unpack/peeked-stream.ts";
@@ -55,13 +56,16 @@ async function importLayer(
 ): Promise<ImageLayer> {
   const { snapshots, content, room } = deps;
   const expansion = new Expansion(deps.expansion);
-  const source = new PeekedStream(expansion.counted(uploadedBytes(tar, signal)));
+  const sent = new PeekedStream(expansion.counted(uploadedBytes(tar, signal)));
+  let source = sent;
   let staged = snapshots.stageLayer();
   const stage = (): StagedLayer => {
     staged = snapshots.stageLayer();
     return staged;
   };
   try {
+    const sentAs = tellCompression(await sent.peek(MAGIC_BYTES));
+    if (needsProgram(sentAs)) source = new PeekedStream(expansion.limited(decompressByProgram(sent, sentAs)));
     const head = (await source.peek(BLOCK)).subarray(0, BLOCK);
     if (
       tellCompression(head) === "none" &&
@@ -80,6 +84,7 @@ async function importLayer(
   } finally {
     staged.discard();
     await source.end();
+    await sent.end();
   }
 }
 

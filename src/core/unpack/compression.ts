@@ -2,12 +2,11 @@
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { errnoOf, fail, messageOf } from "../../base/errors.ts";
+import { decompressByProgram, type ProgramCompression } from "./decompressor-program.ts";
 import { spent, spentInOrder } from "./spent.ts";
 import { ZstdFrames } from "./zstd-frames.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
-/** Known by their first bytes, so that they can be refused by name. */
-export type UnsupportedCompression = "bzip2" | "xz";
 
 /** Handed to a decompressor at a time: each takes a trip to its thread. */
 const TRIP_BYTES = 256 << 10;
@@ -21,7 +20,7 @@ const MADE_BYTES = 320 << 10;
 /** Bytes that telling wants to see. */
 export const MAGIC_BYTES = 6;
 
-export function tellCompression(head: Uint8Array): Compression | UnsupportedCompression {
+export function tellCompression(head: Uint8Array): Compression | ProgramCompression {
   const hex = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, MAGIC_BYTES)).toString("hex");
   if (hex.startsWith("1f8b")) return "gzip";
   // A frame, or a skippable frame in front of one (RFC 8878, sections 3.1.1 and 3.1.2).
@@ -31,16 +30,17 @@ export function tellCompression(head: Uint8Array): Compression | UnsupportedComp
   return "none";
 }
 
-export function isUnsupported(
-  compression: Compression | UnsupportedCompression,
-): compression is UnsupportedCompression {
+/** Taken for a whole archive that somebody sends; layers are never compressed like that. */
+export function needsProgram(
+  compression: Compression | ProgramCompression,
+): compression is ProgramCompression {
   return compression === "bzip2" || compression === "xz";
 }
 
-/** Throws `invalid_argument` for a compression that is known but not supported. */
-export function compressionOf(head: Uint8Array): Compression {
+/** Of a layer. Throws `invalid_argument` for a compression that layers do not have. */
+export function layerCompressionOf(head: Uint8Array): Compression {
   const compression = tellCompression(head);
-  if (isUnsupported(compression))
+  if (needsProgram(compression))
     throw fail("invalid_argument", `${compression} compression is not supported`);
   return compression;
 }
@@ -52,8 +52,12 @@ export function compressionOf(head: Uint8Array): Compression {
  */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
-  compression: Compression,
+  compression: Compression | ProgramCompression,
 ): AsyncGenerator<Uint8Array> {
+  if (needsProgram(compression)) {
+    yield* decompressByProgram(source, compression);
+    return;
+  }
   if (compression === "none") {
     yield* source;
     return;

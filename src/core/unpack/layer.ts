@@ -9,7 +9,7 @@ import { fail, isCategory } from "../../base/errors.ts";
 import type { BlobInfo, Content, ExpectedBlob, Ingest } from "../content/content.ts";
 import type { SnapshotUsage, StagedLayer } from "../snapshots/snapshotter.ts";
 import { PeekedStream } from "./peeked-stream.ts";
-import { type Compression, compressionOf, decompress, MAGIC_BYTES } from "./compression.ts";
+import { type Compression, layerCompressionOf, decompress, MAGIC_BYTES } from "./compression.ts";
 import type { Expansion } from "./expansion.ts";
 import { spent } from "./spent.ts";
 
@@ -60,7 +60,7 @@ export async function storeLayer(
   const { ingest, staged, expected, onFullDisk } = target;
   try {
     const raw = new PeekedStream(resumed(ingest, source));
-    const compression = compressionOf(await raw.peek(MAGIC_BYTES));
+    const compression = layerCompressionOf(await raw.peek(MAGIC_BYTES));
     const tar = expansion.limited(decompress(raw, compression));
     const seen = onFullDisk?.room.times ?? 0;
     const applied = await applyHashed(staged, tar, compression !== "none", signal).catch((error: unknown) => {
@@ -110,7 +110,7 @@ export async function applyBlob(
   const { staged, expansion } = target;
   const raw = new PeekedStream(expansion.counted(content.open(blob, { verify: true })));
   try {
-    const compression = compressionOf(await raw.peek(MAGIC_BYTES));
+    const compression = layerCompressionOf(await raw.peek(MAGIC_BYTES));
     const tar = expansion.limited(decompress(raw, compression));
     const { diffId = blob, usage } = await applyHashed(staged, tar, compression !== "none", signal);
     // To its end, where the digest is compared.
