@@ -33,6 +33,9 @@ const haveDebian =
 const haveCopied =
   "[ -e /tmp/gantry-bench-copied ] || head -c 100000000 /dev/urandom > /tmp/gantry-bench-copied";
 
+const haveThousand =
+  "$CLI container inspect m999 >/dev/null 2>&1 || seq 0 999 | xargs -P 4 -I N $CLI create --name mN busybox true >/dev/null";
+
 export const ROWS: readonly Row[] = [
   {
     name: "run --rm busybox true, network none",
@@ -268,6 +271,24 @@ export const ROWS: readonly Row[] = [
     needsManyFiles: true,
     command: "$CLI load -q -i /tmp/gantry-bench-many-$ROUND.tar >/dev/null",
     rounds: 2,
+    podman: false,
+  },
+  {
+    name: "ps -a of 1,000 containers",
+    budgetMs: 40,
+    before: haveThousand,
+    command: "$CLI ps -a >/dev/null",
+    rounds: 5,
+    batch: 5,
+    podman: false,
+  },
+  {
+    name: "inspect of one of 1,000 containers",
+    budgetMs: 40,
+    before: haveThousand,
+    command: "$CLI container inspect m500 >/dev/null",
+    rounds: 5,
+    batch: 5,
     podman: false,
   },
 ];
