@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail } from "../base/errors.ts";
+import { lockForLife, pidIn } from "../linux/life-lock.ts";
 import type { Native } from "../linux/native.ts";
 
 export interface DaemonRoots {
@@ -33,7 +34,11 @@ export function statePaths(
 }
 
 /** Makes what is missing, with modes that let nobody but root in. Throws `conflict` when another daemon has the data. */
-export function openRoots(native: Pick<Native, "lockFile">, dataRoot: string, execRoot: string): DaemonRoots {
+export async function openRoots(
+  native: Pick<Native, "lockFile">,
+  dataRoot: string,
+  execRoot: string,
+): Promise<DaemonRoots> {
   const roots: DaemonRoots = {
     dataRoot,
     containers: join(dataRoot, "containers"),
@@ -46,7 +51,7 @@ export function openRoots(native: Pick<Native, "lockFile">, dataRoot: string, ex
     tasks: join(execRoot, "tasks"),
   };
   makeDirectory(dataRoot, 0o710);
-  takeLock(native, join(dataRoot, "lock"));
+  await takeLock(native, join(dataRoot, "lock"));
   makeDirectory(roots.containers, 0o710);
   makeDirectory(execRoot, 0o711);
   return roots;
@@ -57,9 +62,8 @@ function makeDirectory(path: string, mode: number): void {
   if (mkdirSync(path, { recursive: true, mode }) !== undefined) chmodSync(path, mode);
 }
 
-/** The kernel lets go of the lock when this process ends, however it ends. */
-function takeLock(native: Pick<Native, "lockFile">, path: string): void {
-  if (native.lockFile(path) === undefined)
+async function takeLock(native: Pick<Native, "lockFile">, path: string): Promise<void> {
+  if (!(await lockForLife(native, path, () => pidIn(readFileSync(path, "utf8")))))
     throw fail(
       "conflict",
       `another gantryd (process ${readFileSync(path, "utf8").trim() || "unknown"}) already uses this data root: "${path}" is locked`,

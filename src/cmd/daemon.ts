@@ -159,7 +159,7 @@ export async function startDaemon(
   const log = new Logger((line) => process.stderr.write(line), logChoice(options.engine));
   const nativeParts = findNativeParts();
   const native = loadNative(nativeParts);
-  const roots = openRoots(native, options.dataRoot, options.execRoot);
+  const roots = await openRoots(native, options.dataRoot, options.execRoot);
   let runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
   const seccomp = readSeccomp(options.containers.seccomp);
   const facts = await confine(readHostFacts(), roots.execRoot, log);
@@ -238,7 +238,7 @@ export async function startDaemon(
   const events = new MemoryEventBus(eventLog);
   const locks = new KeyedLock();
   const hostId = engineId(metadata);
-  claimHost(native, {
+  await claimHost(native, {
     engine: hostId,
     pid: process.pid,
     dataRoot: roots.dataRoot,

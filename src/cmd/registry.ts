@@ -13,6 +13,7 @@ import { openContent } from "../core/content/local-store.ts";
 import { MemoryLeases } from "../core/metadata/memory-leases.ts";
 import { openMetadata } from "../core/metadata/sqlite-metadata.ts";
 import { loadNative } from "../linux/native-addon.ts";
+import { lockForLife, pidIn } from "../linux/life-lock.ts";
 import type { Native } from "../linux/native.ts";
 import { listenAdmin } from "../registry/admin.ts";
 import { ALL_MAY_PULL, USERS_MAY_ALL } from "../registry/auth/access.ts";
@@ -69,7 +70,7 @@ async function startRegistry(options: ServeOptions): Promise<Served> {
   const { dataRoot } = options;
   mkdirSync(dataRoot, { recursive: true, mode: 0o700 });
   const native = loadNative(findNativeParts());
-  takeLock(native, dataRoot);
+  await takeLock(native, dataRoot);
   const metadata = openMetadata({
     path: join(dataRoot, "metadata.db"),
     onDamaged: (movedTo, reason) => log.error("the metadata was damaged, starting anew", { movedTo, reason }),
@@ -190,10 +191,9 @@ function collectAtIntervals(registry: Registry, intervalMs: number, log: Logger)
   return () => clearInterval(timer);
 }
 
-/** The kernel lets go of the lock when this process ends, however it ends. */
-function takeLock(native: Pick<Native, "lockFile">, dataRoot: string): void {
+async function takeLock(native: Pick<Native, "lockFile">, dataRoot: string): Promise<void> {
   const path = join(dataRoot, "lock");
-  if (native.lockFile(path) === undefined)
+  if (!(await lockForLife(native, path, () => pidIn(readText(path)))))
     throw fail("conflict", `another registry (process ${readText(path).trim()}) already uses "${dataRoot}"`);
   writeFileSync(path, `${process.pid}\n`);
 }

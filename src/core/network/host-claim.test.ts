@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rejection } from "../../base/testing/rejection.ts";
 import { claimHost, type HostClaim, whyTaken } from "./host-claim.ts";
 
 let directory: string;
@@ -19,7 +20,7 @@ afterEach(() => {
 
 const claimOf = (engine: string): HostClaim => ({
   engine,
-  pid: 7,
+  pid: process.pid,
   dataRoot: `/data/${engine}`,
   execRoot: join(directory, engine),
 });
@@ -42,7 +43,7 @@ test("who is refused, and why", () => {
   expect(whyTaken({ ...two, execRoot: one.execRoot }, one, free)).toBeUndefined();
   expect(whyTaken(two, one, { isLocked: false, hasTasks: false })).toBeUndefined();
   expect(whyTaken(two, one, free)).toContain('containers of the engine with the data root "/data/one" go on');
-  expect(whyTaken(two, one, { isLocked: true, hasTasks: false })).toContain("runs (process 7)");
+  expect(whyTaken(two, one, { isLocked: true, hasTasks: false })).toContain(`runs (process ${process.pid})`);
   expect(whyTaken(two, undefined, { isLocked: true, hasTasks: false })).toContain("process unknown");
 });
 
@@ -62,27 +63,29 @@ async function shim(claim: HostClaim): Promise<AsyncDisposable> {
 }
 
 test("a host is had by one engine, and by the next when no container of the first goes on", async () => {
-  claimHost(FREE, one, claims());
+  await claimHost(FREE, one, claims());
   const [name = ""] = readdirSync(claims());
   expect(name).toMatch(/^net-\d+$/);
-  expect(() => claimHost(LOCKED, two, claims())).toThrow('data root "/data/one", whose gantryd runs');
+  expect((await rejection(claimHost(LOCKED, two, claims()))).message).toContain(
+    'data root "/data/one", whose gantryd runs',
+  );
   {
     await using _ = await shim(one);
-    expect(() => claimHost(FREE, two, claims())).toThrow("stop them with its gantryd");
+    expect((await rejection(claimHost(FREE, two, claims()))).message).toContain("stop them with its gantryd");
     expect(readFileSync(join(claims(), name), "utf8")).toContain('"one"');
-    claimHost(FREE, one, claims());
+    await claimHost(FREE, one, claims());
   }
   // Its directories may be there yet, or be of a namespace that had the same number.
-  claimHost(FREE, two, claims());
+  await claimHost(FREE, two, claims());
   expect(readFileSync(join(claims(), name), "utf8")).toContain('"two"');
 });
 
 test("a claim that a kill has cut is none", async () => {
-  claimHost(FREE, one, claims());
+  await claimHost(FREE, one, claims());
   await using _ = await shim(one);
   const [name = ""] = readdirSync(claims());
   for (const text of ["", '{"engine":"on', "[]"]) {
     writeFileSync(join(claims(), name), text);
-    expect(() => claimHost(FREE, two, claims())).not.toThrow();
+    await claimHost(FREE, two, claims());
   }
 });

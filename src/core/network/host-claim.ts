@@ -12,6 +12,7 @@ import { fail } from "../../base/errors.ts";
 import { readSmallFile } from "../../base/rewrite-file.ts";
 import { ownNetworkNamespace } from "../../linux/namespace-path.ts";
 import { isWorkedBelow } from "../../linux/working-directories.ts";
+import { lockForLife } from "../../linux/life-lock.ts";
 import type { Native } from "../../linux/native.ts";
 import { Fields, parseJson } from "../../specs/engine/fields.decode.ts";
 
@@ -46,10 +47,14 @@ export function whyTaken(
  * Takes the networks of this process's network namespace, for as long as the process lives. Throws `conflict` when they are
  * another engine's; nothing has been touched then.
  */
-export function claimHost(native: Pick<Native, "lockFile">, own: HostClaim, directory = DIRECTORY): void {
+export async function claimHost(
+  native: Pick<Native, "lockFile">,
+  own: HostClaim,
+  directory = DIRECTORY,
+): Promise<void> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, `net-${ownNetworkNamespace()}`);
-  const isLocked = native.lockFile(path) === undefined;
+  const isLocked = !(await lockForLife(native, path, () => readClaim(path)?.pid));
   const before = readClaim(path);
   // Their shims: the number of a namespace that is gone is soon another one's.
   const hasTasks = before !== undefined && isWorkedBelow(join(before.execRoot, "tasks"));

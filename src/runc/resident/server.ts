@@ -3,12 +3,13 @@
  * (docs/decisions/0012). It owns nothing of a container: killed at any moment it leaves what a killed gantry-runc leaves, and
  * launchers do their work themselves.
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type Server, type Socket, createServer } from "node:net";
 import { dirname } from "node:path";
 import { descriptorOf } from "../../base/socket-descriptor.ts";
 import { errnoOf, fail, messageOf } from "../../base/errors.ts";
 import { readKernelFacts } from "../../linux/host-facts.ts";
+import { lockForLife, pidIn } from "../../linux/life-lock.ts";
 import type { Native } from "../../linux/native.ts";
 import { OwnProcessNeeded } from "../caller.ts";
 import type { Logger } from "../log.ts";
@@ -42,8 +43,10 @@ export async function serve(options: ServerOptions): Promise<void> {
   const shim = native.sealedExecutable(options.program.shim);
   mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
   // The lock says whether a socket that is there is another one's or a killed one's.
-  if (native.lockFile(`${socket}.lock`) === undefined)
+  const lock = `${socket}.lock`;
+  if (!(await lockForLife(native, lock, () => pidIn(readFileSync(lock, "utf8")))))
     throw fail("conflict", `another process serves at "${socket}"`);
+  writeFileSync(lock, `${process.pid}\n`);
   rmSync(socket, { force: true });
 
   const work = new Set<Promise<void>>();
