@@ -82,11 +82,11 @@ async function ready(scene: Scene, wish: WishedContainer): Promise<void> {
 }
 
 /** Its process is told to end; whoever waits for that has asked before. */
-function endsItself(condition: string): (scene: Scene) => Promise<void> {
+function endsItself(condition: "not-running" | "removed"): (scene: Scene) => Promise<void> {
   return async (scene) => {
-    const waiting = post(scene, `/containers/${VICTIM}/wait?condition=${condition}`);
+    const { code } = await scene.world.engine.waits(VICTIM, condition);
     process.kill(scene.pid, "SIGTERM");
-    await waiting;
+    await code;
   };
 }
 
@@ -192,8 +192,8 @@ const OFTEN: readonly Verb[] = [
     name: "run --rm",
     act: async (scene) => {
       await made(scene, { ...SLEEP, command: ["true"], removes: true });
-      const waiting = post(scene, `/containers/${VICTIM}/wait?condition=removed`);
-      await Promise.all([started(scene), waiting]);
+      const { code } = await scene.world.engine.waits(VICTIM, "removed");
+      await Promise.all([started(scene), code]);
     },
     before: gone,
     // Nobody has started it.

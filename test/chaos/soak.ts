@@ -75,9 +75,9 @@ async function runOnce(engine: Engine): Promise<void> {
     HostConfig: { AutoRemove: true, NetworkMode: "bridge" },
   });
   const id = textOf(made, "Id");
-  const gone = engine.json("POST", `/containers/${id}/wait?condition=removed`);
+  const { code } = await engine.waits(id, "removed");
   await engine.json("POST", `/containers/${id}/start`);
-  expectZero(await gone, "StatusCode");
+  if ((await code) !== 0) throw new Error(`${id} ended with ${await code}`);
 }
 
 async function execOnce(engine: Engine): Promise<void> {

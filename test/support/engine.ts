@@ -137,8 +137,8 @@ export class Engine {
     }
   }
 
-  /** One raw API call. */
-  api(method: string, path: string, body?: unknown): Promise<Answer> {
+  /** One raw API call. `onHead`: the engine has taken it and begins to answer. */
+  api(method: string, path: string, body?: unknown, onHead?: () => void): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const text = body === undefined ? undefined : JSON.stringify(body);
     const call = request(
@@ -153,6 +153,7 @@ export class Engine {
             : { "content-type": "application/json", "content-length": Buffer.byteLength(text) },
       },
       (response) => {
+        onHead?.();
         let received = "";
         response.setEncoding("utf8");
         response.on("data", (chunk: string) => {
@@ -173,6 +174,25 @@ export class Engine {
     const answer = await this.api(method, path, body);
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`);
     return answer.body === "" ? undefined : JSON.parse(answer.body);
+  }
+
+  /**
+   * Waits for the end or the removal of a container that what follows brings about: resolves when the engine waits, with
+   * what it will answer.
+   */
+  async waits(
+    id: string,
+    condition: "not-running" | "next-exit" | "removed",
+  ): Promise<{ readonly code: Promise<number> }> {
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const answer = this.api("POST", `/containers/${id}/wait?condition=${condition}`, undefined, begin);
+    const code = answer.then(({ status, body }) => {
+      if (status !== 200) throw new Error(`waiting for ${id}: ${status} ${body}`);
+      return Number(/"StatusCode":(\d+)/.exec(body)?.[1]);
+    });
+    code.catch(() => {}); // told to whoever awaits it
+    await Promise.race([begun, code]);
+    return { code };
   }
 
   /** Our own CLI against this engine. */
