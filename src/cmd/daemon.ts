@@ -69,6 +69,7 @@ import { volumeUser } from "../engine/containers/container-volumes.ts";
 import { actOnUnhealthy } from "../engine/containers/health-action.ts";
 import { HealthChecks } from "../engine/containers/health-monitor.ts";
 import { keepLogsCompressed } from "../engine/containers/log-compression.ts";
+import { mendShownImages } from "../engine/containers/mounted-images.ts";
 import { takeAllBack } from "../engine/containers/recreate.ts";
 import { restore } from "../engine/containers/restore.ts";
 import {
@@ -107,7 +108,13 @@ import { countDescriptors, readHostNames } from "../linux/host-names.ts";
 import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
 import { defaultSeccomp } from "../linux/seccomp-profile.ts";
-import { type ImageMount, mountImageTree, mountNamespace, unmountImageTree } from "../linux/image-mounts.ts";
+import {
+  type ImageMount,
+  mountImageTree,
+  mountNamespace,
+  showTree,
+  unmountImageTree,
+} from "../linux/image-mounts.ts";
 import { linkCountersOf } from "../linux/netlink/link-counters.ts";
 import { readSystemCpu } from "../linux/system-cpu.ts";
 import { loadNative } from "../linux/native-addon.ts";
@@ -334,6 +341,9 @@ export async function startDaemon(
     imageMountsDir: join(roots.execRoot, "images"),
     mountNamespace: mountNamespace(),
     mountTree: (mount: ImageMount, view: TreeView) => mountImageTree(nativeParts.shim, mount, view),
+    treesDir: join(roots.execRoot, "trees"),
+    showTree: (name: string, directory: string, layers: readonly string[]) =>
+      showTree(nativeParts.shim, name, directory, layers),
     unmountTree: (directory: string) => unmountImageTree(nativeParts.shim, directory),
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
     get daemon() {
@@ -408,6 +418,7 @@ export async function startDaemon(
     log,
   );
   const bringBack = async (): Promise<void> => {
+    await mendShownImages(engine);
     const found = await restore(engine);
     if (!current.engine.liveRestore) await stopContainers(engine, found, current.engine.shutdownSeconds);
     await takeAllBack(engine);

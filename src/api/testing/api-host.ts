@@ -129,6 +129,8 @@ export class ApiHost implements AsyncDisposable {
   readonly logging = fakeLogging({ forwarding: this.forwarding });
   readonly systemDeps: SystemRouteDeps;
   readonly routes: readonly Route[];
+  readonly shownTrees: { name: string; directory: string; layers: readonly string[] }[] = [];
+  readonly unmountedTrees: string[] = [];
   observer: RequestObserver | undefined;
   /** What handlers asked for that no document tells of. */
   readonly undocumented = new Set<string>();
@@ -175,6 +177,15 @@ export class ApiHost implements AsyncDisposable {
       defaults: NO_DEFAULTS,
       cdiSpecDirs: [],
       remap: undefined,
+      treesDir: join(this.directory, "trees"),
+      showTree: (name, directory, layers) => {
+        this.shownTrees.push({ name, directory, layers });
+        return Promise.resolve();
+      },
+      unmountTree: (directory) => {
+        this.unmountedTrees.push(directory);
+        return Promise.resolve();
+      },
       containersDir,
       logging: this.logging,
       network: this.network.parts,
