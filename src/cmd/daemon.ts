@@ -327,6 +327,8 @@ export async function startDaemon(
     // Not while the kernel is compared with the store: links of a container that begins now would be nobody's.
     restartDue: (container: Container): Promise<void> => ready.then(() => startAgain(engine, container)),
     health: { watch: (container: Container, task: Task): void => healthChecks.watch(container, task) },
+    defaultStopSeconds: () => current.engine.defaultStopSeconds,
+    minimumApiMinor: options.engine.minimumApiMinor,
     mayRestart: () => !isStopping,
     filtersBridges,
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
@@ -397,6 +399,7 @@ export async function startDaemon(
   ];
   const makeServer = createApi({
     version: VERSION,
+    minimumMinor: options.engine.minimumApiMinor,
     ready,
     log,
     observer: metrics,
@@ -511,6 +514,7 @@ function reloadedOptions(
     "authorization-plugins": engine.authorizationPlugins,
     "live-restore": engine.liveRestore,
     "shutdown-timeout": engine.shutdownSeconds,
+    "default-stop-timeout": engine.defaultStopSeconds,
     "max-concurrent-downloads": maxDownloads,
     "max-concurrent-uploads": maxUploads,
     "default-runtime": runtimes.defaultName,

@@ -58,6 +58,7 @@ import type { AuthorizationGate } from "../authz/gate.ts";
 import { openapiRoute } from "../openapi/document.ts";
 import { OPERATIONS, queryOf } from "../openapi/operations.ts";
 import type { Route } from "../router.ts";
+import { MINIMUM_MINOR } from "../version.ts";
 import { createApiServer } from "../server.ts";
 
 export const TEST_FACTS: HostFacts = {
@@ -131,6 +132,7 @@ export class ApiHost implements AsyncDisposable {
   readonly routes: readonly Route[];
   readonly shownTrees: { name: string; directory: string; layers: readonly string[] }[] = [];
   readonly unmountedTrees: string[] = [];
+  defaultStopSeconds = 10;
   observer: RequestObserver | undefined;
   /** What handlers asked for that no document tells of. */
   readonly undocumented = new Set<string>();
@@ -203,6 +205,7 @@ export class ApiHost implements AsyncDisposable {
       readLinks: () => Promise.resolve(this.links),
       restartDue: (container: Container) => startAgain(deps, container),
       mayRestart: () => true,
+      defaultStopSeconds: () => this.defaultStopSeconds,
       health: { watch: (container, task) => this.healthChecks.watch(container, task) },
       filtersBridges: () => false,
     };
@@ -216,6 +219,7 @@ export class ApiHost implements AsyncDisposable {
     });
     this.systemDeps = {
       logging: this.logging,
+      minimumApiMinor: MINIMUM_MINOR,
       registries: this.registries,
       store: this.store,
       images: this.images,
