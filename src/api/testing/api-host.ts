@@ -7,8 +7,6 @@ import { connect, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fail } from "../../base/errors.ts";
-import type { Registries } from "../../core/distribution/distribution.ts";
 import { Alarms } from "../../base/alarms.ts";
 import { Limiter } from "../../base/limiter.ts";
 import { fakeHostPaths } from "../../engine/testing/fake-host-paths.ts";
@@ -93,12 +91,6 @@ const HOST_DEFAULTS: HostDefaults = {
 };
 
 const TEST_RUNTIMES = chooseRuntimes(new Map(), "");
-
-const NO_REGISTRIES: Pick<Registries, "open"> = {
-  open: (reference) => {
-    throw fail("unavailable", `no route to ${reference.domain}`);
-  },
-};
 
 export class ApiHost implements AsyncDisposable {
   readonly directory: string;
@@ -265,7 +257,7 @@ export class ApiHost implements AsyncDisposable {
         content: { list: () => [] },
         events: this.events,
         containers: () => this.store.all(),
-        registries: NO_REGISTRIES,
+        registries: this.registries,
         architecture: "amd64",
         helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
       }),
