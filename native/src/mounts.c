@@ -262,7 +262,7 @@ static int clone_beneath (const char *directory, const char *path, unsigned recu
   if (mount >= 0)
     return fd_release (&mount);
   return err_set (e, errno, "cannot access path \"%s/%s\"%s", directory, path,
-                  errno == EXDEV ? ": it leads out of the volume" : "");
+                  errno == EXDEV ? ": it leads out of the volume or image" : "");
 }
 
 static int clone_all (const char *path, unsigned recursive, struct err *e) {

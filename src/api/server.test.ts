@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { parseVersion } from "./version.ts";
 import { get } from "node:http";
 import { join } from "node:path";
 import { NO_LOG } from "../base/log.ts";
@@ -41,6 +42,13 @@ test("a version below 1.24 is refused with Docker's words", async () => {
     message:
       "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version",
   });
+});
+
+test("the oldest version that is served can be set higher", () => {
+  expect(parseVersion("1.44", 44)).toBe(44);
+  expect(() => parseVersion("1.43", 44)).toThrow(
+    "client version 1.43 is too old. Minimum supported API version is 1.44, please upgrade",
+  );
 });
 
 test("a version above 1.51 is refused with Docker's words", async () => {

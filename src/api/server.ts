@@ -18,6 +18,8 @@ import { CURRENT_MINOR, parseVersion } from "./version.ts";
 
 export interface ApiOptions {
   readonly version: string;
+  /** The oldest API version that is served, 1.NN; absent = the oldest that there is. */
+  readonly minimumMinor?: number;
   readonly routes: readonly Route[];
   /** Requests wait for it: the socket listens before the containers of an earlier run are back. */
   readonly ready: Promise<void>;
@@ -79,7 +81,8 @@ export function createApi(options: ApiOptions): (callers: Callers) => ApiServer 
         return;
       }
       route = match.name;
-      const minor = target.version === undefined ? CURRENT_MINOR : parseVersion(target.version);
+      const minor =
+        target.version === undefined ? CURRENT_MINOR : parseVersion(target.version, options.minimumMinor);
       const { onQuery } = options;
       const query = new Query(target.query, onQuery && ((name) => onQuery(match.name, name)));
       const asked = { params: match.params, query, minor };

@@ -1,7 +1,7 @@
 /**
  * daemon.json: the daemon's options as a file. One object; its keys are the long names of the flags, in the plural where a
  * flag can be given often. Nothing in it is passed over: a key that nobody knows is a mistake, one that Docker has and this
- * engine has not yet is refused by name, and what a flag says, too, is a contradiction. (dockerd's own rules)
+ * engine has not is refused with its reason, and what a flag says, too, is a contradiction. (dockerd's own rules)
  */
 import { type FileHandle, open } from "node:fs/promises";
 import type { GarbagePolicy } from "../core/gc/image-policy.ts";
@@ -43,9 +43,6 @@ export interface DaemonConfig {
   readonly maxDownloads?: number;
   readonly maxUploads?: number;
 }
-
-/** Docker's other keys (its configuration reference). */
-const NOT_YET: ReadonlySet<string> = new Set("default-stop-timeout min-api-version resolv-conf".split(" "));
 
 /** Throws `invalid_argument` with the file's name; a missing file is an empty one unless it `mustExist`. */
 export async function readDaemonConfig(path: string, mustExist: boolean): Promise<DaemonConfig> {
@@ -96,14 +93,9 @@ export function decodeDaemonConfig(text: string): DaemonConfig {
     CONTAINER_READERS,
     ABSENT_READERS,
   ];
-  const unknown = [...entries.keys()].filter(
-    (key) => !tables.some((table) => key in table) && !NOT_YET.has(key),
-  );
+  const unknown = [...entries.keys()].filter((key) => !tables.some((table) => key in table));
   if (unknown.length > 0)
     throw wrong(`the following directives don't match any configuration option: ${unknown.join(", ")}`);
-  const missing = [...entries.keys()].filter((key) => NOT_YET.has(key));
-  if (missing.length > 0)
-    throw wrong(`the following directives are not supported by this engine yet: ${missing.join(", ")}`);
   let config: DaemonConfig = {};
   let registry: RegistrySettings = {};
   let network: NetworkSettings = {};

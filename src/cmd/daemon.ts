@@ -69,6 +69,7 @@ import { volumeUser } from "../engine/containers/container-volumes.ts";
 import { actOnUnhealthy } from "../engine/containers/health-action.ts";
 import { HealthChecks } from "../engine/containers/health-monitor.ts";
 import { keepLogsCompressed } from "../engine/containers/log-compression.ts";
+import { mendShownImages } from "../engine/containers/mounted-images.ts";
 import { takeAllBack } from "../engine/containers/recreate.ts";
 import { restore } from "../engine/containers/restore.ts";
 import {
@@ -107,7 +108,13 @@ import { countDescriptors, readHostNames } from "../linux/host-names.ts";
 import { chooseCapabilities } from "../linux/capabilities.ts";
 import { compileSeccomp } from "../linux/seccomp-compile.ts";
 import { defaultSeccomp } from "../linux/seccomp-profile.ts";
-import { type ImageMount, mountImageTree, mountNamespace, unmountImageTree } from "../linux/image-mounts.ts";
+import {
+  type ImageMount,
+  mountImageTree,
+  mountNamespace,
+  showTree,
+  unmountImageTree,
+} from "../linux/image-mounts.ts";
 import { linkCountersOf } from "../linux/netlink/link-counters.ts";
 import { readSystemCpu } from "../linux/system-cpu.ts";
 import { loadNative } from "../linux/native-addon.ts";
@@ -320,6 +327,8 @@ export async function startDaemon(
     // Not while the kernel is compared with the store: links of a container that begins now would be nobody's.
     restartDue: (container: Container): Promise<void> => ready.then(() => startAgain(engine, container)),
     health: { watch: (container: Container, task: Task): void => healthChecks.watch(container, task) },
+    defaultStopSeconds: () => current.engine.defaultStopSeconds,
+    minimumApiMinor: options.engine.minimumApiMinor,
     mayRestart: () => !isStopping,
     filtersBridges,
     processesOf: (pid: number) => processesOf(pid, facts.cgroup),
@@ -334,6 +343,9 @@ export async function startDaemon(
     imageMountsDir: join(roots.execRoot, "images"),
     mountNamespace: mountNamespace(),
     mountTree: (mount: ImageMount, view: TreeView) => mountImageTree(nativeParts.shim, mount, view),
+    treesDir: join(roots.execRoot, "trees"),
+    showTree: (name: string, directory: string, layers: readonly string[]) =>
+      showTree(nativeParts.shim, name, directory, layers),
     unmountTree: (directory: string) => unmountImageTree(nativeParts.shim, directory),
     build: { version: VERSION, commit: COMMIT, builtAt: "", runtime: `bun${process.versions["bun"] ?? ""}` },
     get daemon() {
@@ -387,6 +399,7 @@ export async function startDaemon(
   ];
   const makeServer = createApi({
     version: VERSION,
+    minimumMinor: options.engine.minimumApiMinor,
     ready,
     log,
     observer: metrics,
@@ -408,6 +421,7 @@ export async function startDaemon(
     log,
   );
   const bringBack = async (): Promise<void> => {
+    await mendShownImages(engine);
     const found = await restore(engine);
     if (!current.engine.liveRestore) await stopContainers(engine, found, current.engine.shutdownSeconds);
     await takeAllBack(engine);
@@ -500,6 +514,7 @@ function reloadedOptions(
     "authorization-plugins": engine.authorizationPlugins,
     "live-restore": engine.liveRestore,
     "shutdown-timeout": engine.shutdownSeconds,
+    "default-stop-timeout": engine.defaultStopSeconds,
     "max-concurrent-downloads": maxDownloads,
     "max-concurrent-uploads": maxUploads,
     "default-runtime": runtimes.defaultName,

@@ -1,8 +1,9 @@
 /**
  * What the daemon is told about itself, by flags and by daemon.json: its log, its labels, what becomes of containers when it
- * ends, who is asked about requests. All but `metrics-addr` counts anew after a SIGHUP. The keys are dockerd's.
+ * ends, who is asked about requests. All but `metrics-addr` and `min-api-version` counts anew after a SIGHUP. The keys are dockerd's.
  */
 import { type MetricsAddress, parseMetricsAddress } from "../api/metrics/serve.ts";
+import { MINIMUM_MINOR, parseMinimumVersion } from "../api/version.ts";
 import { fail } from "../base/errors.ts";
 import { type Format, FORMATS, type Level, LEVELS } from "../base/log.ts";
 import { emptyMap } from "../specs/engine/fields.decode.ts";
@@ -15,6 +16,9 @@ export interface EngineSettings {
   readonly "log-format"?: Format;
   readonly "live-restore"?: boolean;
   readonly "shutdown-timeout"?: number;
+  readonly "default-stop-timeout"?: number;
+  /** The minor version of "1.NN". */
+  readonly "min-api-version"?: number;
   readonly labels?: readonly string[];
   readonly "metrics-addr"?: string;
   readonly "authorization-plugins"?: readonly string[];
@@ -28,6 +32,10 @@ export interface EngineOptions {
   readonly liveRestore: boolean;
   /** For containers to end when they do not go on; below 0 = no limit. */
   readonly shutdownSeconds: number;
+  /** For containers that do not say it, before they are killed. */
+  readonly defaultStopSeconds: number;
+  /** The oldest API version that is served: 1.NN. */
+  readonly minimumApiMinor: number;
   readonly labels: readonly string[];
   /** Undefined = there are no metrics. */
   readonly metrics: MetricsAddress | undefined;
@@ -37,9 +45,11 @@ export interface EngineOptions {
 
 /** dockerd's. */
 const DEFAULT_SHUTDOWN_SECONDS = 15;
+const DEFAULT_STOP_SECONDS = 10;
 
 export const ENGINE_HELP = `      --authorization-plugin NAME  ask this plugin about every request; can be repeated
   -D, --debug                  log everything
+      --default-stop-timeout N  seconds between the stop signal and KILL for containers that do not say it (default 10)
       --label KEY=VALUE        tell \`info\` something about this engine; can be repeated
       --live-restore           containers go on while the daemon does not run (default true)
       --log-format FORMAT      text or json (default "text")
@@ -60,7 +70,8 @@ export const ENGINE_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, Fla
   ["-l", setLevel],
   ["--log-format", (text) => ({ "log-format": formatOf(text) })],
   ["--live-restore", (text) => ({ "live-restore": boolOf("--live-restore", text) })],
-  ["--shutdown-timeout", (text) => ({ "shutdown-timeout": secondsOf(text) })],
+  ["--shutdown-timeout", (text) => ({ "shutdown-timeout": secondsOf("shutdown-timeout", text) })],
+  ["--default-stop-timeout", (text) => ({ "default-stop-timeout": stopSecondsOf(text) })],
   ["--metrics-addr", (text) => ({ "metrics-addr": text })],
   [
     "--authorization-plugin",
@@ -80,7 +91,11 @@ export const ENGINE_READERS: Readonly<Record<string, (value: unknown) => EngineS
     "log-level": (value: unknown) => ({ "log-level": levelOf(settingText("log-level", value)) }),
     "log-format": (value: unknown) => ({ "log-format": formatOf(settingText("log-format", value)) }),
     "live-restore": (value: unknown) => ({ "live-restore": settingBool("live-restore", value) }),
-    "shutdown-timeout": (value: unknown) => ({ "shutdown-timeout": secondsOf(value) }),
+    "shutdown-timeout": (value: unknown) => ({ "shutdown-timeout": secondsOf("shutdown-timeout", value) }),
+    "default-stop-timeout": (value: unknown) => ({ "default-stop-timeout": stopSecondsOf(value) }),
+    "min-api-version": (value: unknown) => ({
+      "min-api-version": parseMinimumVersion(settingText("min-api-version", value)),
+    }),
     "metrics-addr": (value: unknown) => ({ "metrics-addr": settingText("metrics-addr", value) }),
     "authorization-plugins": (value: unknown) => ({
       "authorization-plugins": settingTexts("authorization-plugins", value),
@@ -99,6 +114,8 @@ export function engineOptions(settings: EngineSettings): EngineOptions {
     logFormat: settings["log-format"] ?? "text",
     liveRestore: settings["live-restore"] ?? true,
     shutdownSeconds: settings["shutdown-timeout"] ?? DEFAULT_SHUTDOWN_SECONDS,
+    defaultStopSeconds: settings["default-stop-timeout"] ?? DEFAULT_STOP_SECONDS,
+    minimumApiMinor: settings["min-api-version"] ?? MINIMUM_MINOR,
     labels: settings.labels ?? [],
     metrics: metricsOf(settings["metrics-addr"] ?? ""),
     authorizationPlugins: [...new Set((settings["authorization-plugins"] ?? []).map(pluginName))],
@@ -127,10 +144,16 @@ function formatOf(text: string): Format {
   throw fail("invalid_argument", `invalid log format: ${text}`);
 }
 
-function secondsOf(value: unknown): number {
+function secondsOf(key: string, value: unknown): number {
   const seconds = typeof value === "string" && /^-?\d{1,9}$/.test(value) ? Number(value) : value;
   if (typeof seconds !== "number" || !Number.isInteger(seconds) || Math.abs(seconds) >= 1e9)
-    throw fail("invalid_argument", '"shutdown-timeout" must be a number of seconds');
+    throw fail("invalid_argument", `"${key}" must be a number of seconds`);
+  return seconds;
+}
+
+function stopSecondsOf(value: unknown): number {
+  const seconds = secondsOf("default-stop-timeout", value);
+  if (seconds < 0) throw fail("invalid_argument", `invalid default stop timeout: ${seconds}`);
   return seconds;
 }
 

@@ -165,8 +165,15 @@ const SETTINGS: readonly Setting[] = [
   onOff("iptables", "iptables"),
   onOff("ipv6", "ipv6"),
   MTU,
+  text("resolv-conf", "resolvConf", checkResolvConf),
   onOff("userland-proxy", "userlandProxy"),
 ];
+
+function checkResolvConf(path: string): string {
+  if (!path.startsWith("/") || path.includes("\0"))
+    throw wrong(`invalid "resolv-conf": ${JSON.stringify(path.slice(0, 200))} is not an absolute path`);
+  return path;
+}
 
 type Reader = Setting["read"];
 type FlagReader = Setting["parse"];
@@ -244,5 +251,6 @@ Networks (true or false as in --icc=false):
       --iptables               filter and translate IPv4 (default true)
       --ipv6                   IPv6 on the default bridge
       --mtu N                  of the default bridge (default 1500)
+      --resolv-conf FILE       what containers' resolv.conf are made from (default "/etc/resolv.conf")
       --userland-proxy         forward what rules cannot, from the host's loopback above all (default true)
 `;

@@ -51,6 +51,7 @@ const FILE = {
   dns: ["9.9.9.9", "2620:fe::fe"],
   "dns-opts": ["ndots:2", "rotate"],
   "dns-search": ["example.org", "."],
+  "resolv-conf": "/run/resolver/resolv.conf",
   "firewall-backend": "nftables",
   "firewall-mode": "respect-host",
   "fixed-cidr": "10.1.2.0/24",
@@ -86,6 +87,7 @@ const WORDS = [
   "--dns=2620:fe:0::fe",
   "--dns-opt=ndots:2",
   "--dns-opt=rotate",
+  "--resolv-conf=/run/resolver/resolv.conf",
   "--dns-search=example.org.",
   "--dns-search=.",
   "--firewall-backend=nftables",
@@ -133,6 +135,7 @@ describe("what is said about networks", () => {
       dns: ["9.9.9.9", "2620:fe::fe"],
       dnsSearch: ["example.org", "."],
       dnsOptions: ["ndots:2", "rotate"],
+      resolvConf: "/run/resolver/resolv.conf",
       hostGatewayIps: ["10.1.0.1", "fd00::1"],
       defaultExtraHosts: ["build.internal:host-gateway", "db:fd00::7"],
     });

@@ -27,6 +27,8 @@ export interface NetworkSettings extends Partial<DefaultBridgeConfig> {
   readonly dns?: readonly string[];
   readonly dnsSearch?: readonly string[];
   readonly dnsOptions?: readonly string[];
+  /** What containers' resolv.conf are made from; "" = the host's. */
+  readonly resolvConf?: string;
   /** What "host-gateway" stands for: at most one address of each family; of one that is not there, the default bridge's. */
   readonly hostGatewayIps?: readonly string[];
   /** "name:address" for the hosts file of containers that say nothing of the name. */
@@ -41,6 +43,7 @@ export const NETWORK_DEFAULTS = {
   dns: [],
   dnsSearch: [],
   dnsOptions: [],
+  resolvConf: "",
   hostGatewayIps: [],
   defaultExtraHosts: ["host.docker.internal:host-gateway"],
 } as const satisfies NetworkSettings;

@@ -1,7 +1,5 @@
 /** The networks of the daemon, put together: which implementations, and with what of daemon.json. */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../base/errors.ts";
 import { type IpPrefix, prefixOf } from "../base/ip-prefix.ts";
 import { ipOfBytes } from "../base/ip-address.ts";
 import { KeyedLock } from "../base/keyed-lock.ts";
@@ -25,7 +23,6 @@ import type { NetworkRecord } from "../core/network/network-record.ts";
 import { Networks } from "../core/network/networks.ts";
 import { isForwarded, PortForwarders } from "../core/network/port-forwarders.ts";
 import { DEFAULT_POOLS, poolsOf } from "../core/network/pools.ts";
-import type { HostResolver } from "../core/network/resolv-conf.ts";
 import { Sandboxes } from "../core/network/sandbox.ts";
 import { sweepLinks } from "../core/network/sweep-links.ts";
 import type { NetworkOptions, NetworkParts } from "../engine/networks/network-parts.ts";
@@ -45,6 +42,7 @@ import {
   NETWORK_DEFAULTS,
   type NetworkSettings,
 } from "./network-settings.ts";
+import { hostResolver } from "./host-resolver.ts";
 
 type Settings = NetworkSettings & Required<Pick<NetworkSettings, keyof typeof NETWORK_DEFAULTS>>;
 
@@ -110,7 +108,7 @@ export function openNetworks(input: NetworkHostInput): NetworkHost {
     forwarders: new PortForwarders(native, (wish) => startForwarder(native, input.shim, wish)),
     names: new NameViews(networks),
     locks: new KeyedLock(),
-    hostResolver,
+    hostResolver: () => hostResolver(settings.resolvConf),
     prepareHost: async (record) => {
       if (await forwarding.enableFor(record)) hostFirewall.replaceOptions(tableOptions());
     },
@@ -167,26 +165,6 @@ function networkOptions(settings: Settings): NetworkOptions {
     forwardsPorts: userlandProxy,
     firewall: firewallSettings(settings),
   };
-}
-
-const RESOLV_CONF = "/etc/resolv.conf";
-/** Where systemd-resolved writes the servers that it asks itself; its own is on the loopback of the host. */
-const RESOLVED_CONF = "/run/systemd/resolve/resolv.conf";
-const RESOLVED_STUB = /^\s*nameserver\s+127\.0\.0\.53\s*$/m;
-const MAX_RESOLV_BYTES = 65_536;
-
-function hostResolver(): HostResolver {
-  const own = readResolver(RESOLV_CONF);
-  return RESOLVED_STUB.test(own.text) && existsSync(RESOLVED_CONF) ? readResolver(RESOLVED_CONF) : own;
-}
-
-function readResolver(path: string): HostResolver {
-  try {
-    return { path, text: readFileSync(path, "utf8").slice(0, MAX_RESOLV_BYTES) };
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return { path, text: "" };
-    throw error;
-  }
 }
 
 async function hostRoutes(native: Native): Promise<readonly IpPrefix[]> {

@@ -49,6 +49,16 @@ export async function mountImageTree(
   await runTree(shim, ["mount", id.replace(/^sha256:/, SOURCE), directory, ...layers]);
 }
 
+/** The same for a container; not in `listImageMounts()`. */
+export async function showTree(
+  shim: string,
+  name: string,
+  directory: string,
+  layers: readonly string[],
+): Promise<void> {
+  await runTree(shim, ["mount", `gantry-tree:${name}`, directory, ...layers]);
+}
+
 /** Throws `conflict` while somebody uses it. */
 export async function unmountImageTree(shim: string, directory: string): Promise<void> {
   await runTree(shim, ["unmount", directory]);

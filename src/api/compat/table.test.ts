@@ -118,3 +118,14 @@ test("create keeps from older clients what they cannot have meant", () => {
   expect(asked(39).host.Mounts?.[0]?.BindOptions?.NonRecursive).toBe(false);
   expect(asked(24).host.AutoRemove).toBe(false);
 });
+
+test("mounts that an API version has not are refused to its clients", () => {
+  const asked = (minor: number, mount: Readonly<Record<string, unknown>>) => () =>
+    createRequestFor(minor, decodeContainerCreate({ HostConfig: { Mounts: [{ Target: "/x", ...mount }] } }));
+  const image = { Type: "image", Source: "a" };
+  expect(asked(48, image)).not.toThrow();
+  expect(asked(47, image)).toThrow('Mount type "Image" needs API v1.48 or newer');
+  const part = { Type: "volume", Source: "a", VolumeOptions: { Subpath: "b" } };
+  expect(asked(45, part)).not.toThrow();
+  expect(asked(44, part)).toThrow("VolumeOptions.Subpath needs API v1.45 or newer");
+});

@@ -3,6 +3,8 @@
  * the newest version; then the changes apply whose version the client is too old for, newest first, so that each of them finds
  * the document as its own version left it. (Documents of images are in images.ts: theirs depend on more than the version.)
  */
+import { fail } from "../../base/errors.ts";
+import type { Mount } from "../../specs/engine/container.ts";
 import type { DecodedCreate } from "../../specs/engine/container.decode.ts";
 import type { JsonObject } from "../../specs/engine/fields.decode.ts";
 import { emptyMap } from "../../specs/engine/fields.decode.ts";
@@ -32,6 +34,20 @@ export const ANSWER_CHANGES: readonly AnswerChange[] = [
 
 /** Newest first. What an older client cannot have meant, and what it took for the default. */
 export const CREATE_CHANGES: readonly Change<DecodedCreate>[] = [
+  {
+    since: 48,
+    undo: (request) =>
+      refuseMounts(request, ({ Type }) => Type === "image", `Mount type "Image" needs API v1.48`),
+  },
+  {
+    since: 45,
+    undo: (request) =>
+      refuseMounts(
+        request,
+        ({ VolumeOptions }) => (VolumeOptions?.Subpath ?? "") !== "",
+        "VolumeOptions.Subpath needs API v1.45",
+      ),
+  },
   {
     // There was one way to be read-only: not for what is mounted below.
     since: 44,
@@ -71,6 +87,15 @@ export function answerFor(kind: AnswerKind, minor: number, document: object): Js
 
 export function createRequestFor(minor: number, request: DecodedCreate): DecodedCreate {
   return CREATE_CHANGES.reduce((asked, { since, undo }) => (minor < since ? undo(asked) : asked), request);
+}
+
+function refuseMounts(
+  request: DecodedCreate,
+  isNewer: (mount: Mount) => boolean,
+  message: string,
+): DecodedCreate {
+  if (request.host.Mounts?.some(isNewer)) throw fail("invalid_argument", `${message} or newer`);
+  return request;
 }
 
 function without(document: JsonObject, key: string): JsonObject {

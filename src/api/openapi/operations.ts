@@ -119,6 +119,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
     "DELETE /containers/:id",
     { summary: "Remove it", query: "link:boolean,force:boolean,v:boolean", status: 204 },
   ],
+  ["DELETE /containers/:id/:alias", { summary: "Remove its link", query: "link:boolean", status: 204 }],
   [
     "POST /containers/:id/exec",
     { summary: "Prepare a process in it", decode: decodeExecCreate, status: 201 },

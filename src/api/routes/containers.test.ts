@@ -44,8 +44,8 @@ test("create names an unknown image and a taken name as Docker does", async () =
 test("create refuses what it does not offer by name and leaves nothing", async () => {
   const refused: readonly (readonly [Record<string, unknown>, string])[] = [
     [
-      { HostConfig: { Mounts: [{ Type: "image", Source: "x", Target: "/x" }] } },
-      'mounts of type \\"image\\"',
+      { HostConfig: { Mounts: [{ Type: "cluster", Source: "x", Target: "/x" }] } },
+      'mounts of type \\"cluster\\"',
     ],
     [{ HostConfig: { Cgroup: "x" } }, "HostConfig.Cgroup"],
     [{ HostConfig: { LogConfig: { Type: "awslogs" } } }, 'log driver \\"awslogs\\"'],

@@ -20,6 +20,7 @@ import { PRUNE_FILTERS, prune } from "../../engine/containers/prune.ts";
 import { recreate } from "../../engine/containers/recreate.ts";
 import { type RenameDeps, rename } from "../../engine/containers/rename.ts";
 import { checkSize, resize } from "../../engine/containers/resize.ts";
+import { removeLink } from "../../engine/networks/links.ts";
 import { restart, type StopDeps, type StopRequest, stopAsAsked } from "../../engine/containers/stop.ts";
 import { type TopDeps, top } from "../../engine/containers/top.ts";
 import { type RemoveDeps, remove } from "../../engine/containers/remove.ts";
@@ -235,11 +236,24 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       method: "DELETE",
       pattern: "/containers/:id",
       handler: async (call) => {
-        const container = found(call);
-        if (call.query.bool("link"))
-          throw fail("conflict", "Conflict, cannot remove the default link name of the container");
         const { query } = call;
+        if (query.bool("link")) {
+          await removeLink(deps, call.param(0));
+          call.reply.empty(204);
+          return;
+        }
+        const container = found(call);
         await remove(deps, container, { force: query.bool("force"), volumes: query.bool("v") });
+        call.reply.empty(204);
+      },
+    },
+    {
+      method: "DELETE",
+      pattern: "/containers/:id/:alias",
+      handler: async (call) => {
+        const name = `${call.param(0)}/${call.param(1)}`;
+        if (!call.query.bool("link")) throw fail("not_found", `No such container: ${name}`);
+        await removeLink(deps, name);
         call.reply.empty(204);
       },
     },

@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
 import { announceImage } from "../../engine/images/announce.ts";
 import { applyChanges } from "../../engine/images/changes.ts";
+import { fetchArchive } from "../../engine/images/fetch-archive.ts";
 import { type PullDeps, pull } from "../../engine/images/pull.ts";
 import { type PushDeps, push } from "../../engine/images/push.ts";
 import { decodeRegistryAuth, type RegistryAuth } from "../../specs/engine/auth.decode.ts";
@@ -64,20 +65,18 @@ export function credentialsOf({ request }: Call): RegistryAuth | undefined {
 async function importRoute(deps: ImageTransferDeps, call: Call): Promise<void> {
   const { query } = call;
   const source = query.str("fromSrc");
-  if (source !== "-")
-    throw source === ""
-      ? fail("invalid_argument", '"fromImage" or "fromSrc" must be given')
-      : fail("not_implemented", "importing from a URL is not supported by this engine yet");
+  if (source === "") throw fail("invalid_argument", '"fromImage" or "fromSrc" must be given');
   const repo = query.str("repo");
   const tag = query.str("tag");
+  const config = applyChanges({}, query.all("changes"));
   await streamProgress(call, async (send) => {
     const image = await deps.images.import(
-      bodyOf(call),
+      source === "-" ? bodyOf(call) : await fromRegistry(fetchArchive(deps, source, send, call.signal)),
       {
         reference: repo === "" ? undefined : tag === "" ? repo : `${repo}:${tag}`,
-        message: query.str("message") === "" ? "Imported from -" : query.str("message"),
+        message: query.str("message") === "" ? `Imported from ${source}` : query.str("message"),
         platform: query.str("platform"),
-        config: applyChanges({}, query.all("changes")),
+        config,
       },
       call.signal,
     );

@@ -45,6 +45,14 @@ test("stop kills what ignores its signal", async () => {
   expect(task.signals).toEqual([15, 9]);
 });
 
+test("stop waits for what does not say how long as the daemon is told to", async () => {
+  const task = await running("web");
+  task.deadly = new Set([9]);
+  host.defaultStopSeconds = 0;
+  expect((await host.call("POST", "/containers/web/stop")).status).toBe(204);
+  expect(task.signals).toEqual([15, 9]);
+});
+
 test("stop of a paused container thaws it", async () => {
   const task = await running("web");
   await host.call("POST", "/containers/web/pause");

@@ -461,6 +461,20 @@ test("legacy links name their targets in the hosts file", async () => {
   expect(readFileSync(`${host.directory}/containers/${id}/hosts`, "utf8")).toEndWith(
     `172.17.0.4\tstore ${db.slice(0, 12)} db\n`,
   );
+  for (const path of ["web/other", "nobody/store", "db/store"])
+    expect((await host.call("DELETE", `/containers/${path}?link=1`)).text).toContain(
+      `No such container: ${path}`,
+    );
+  expect((await host.call("DELETE", "/containers/web/store")).status).toBe(404);
+  await host.create("twice", { HostConfig: { Links: ["db:one", "db:two"] } });
+  expect((await host.call("DELETE", "/containers/twice%2Fone?link=1")).status).toBe(204);
+  expect(host.stored("twice").host.Links).toEqual(["db:two"]);
+  expect((await host.call("DELETE", "/containers/web/store?link=1")).status).toBe(204);
+  expect(readFileSync(`${host.directory}/containers/${id}/hosts`, "utf8")).not.toContain("store");
+  expect((await host.call("GET", "/containers/web/json")).json).toMatchObject({
+    HostConfig: { Links: null },
+  });
+  expect((await host.call("GET", "/containers/db/json")).status).toBe(200);
   await stop("db");
   await host.create("late", { HostConfig: { Links: ["db:store"] } });
   expect((await post("/containers/late/start")).text).toContain(

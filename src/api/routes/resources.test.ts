@@ -80,6 +80,30 @@ test("images: load and import take the body and answer lines of JSON", async () 
   expect(host.actions()).toEqual(["load", "tag", "import"]);
 });
 
+test("images: an archive to import is fetched by its URL, with Docker's lines", async () => {
+  host.registries.files.set("http://files.example/root.tar", Buffer.from("tar"));
+  const path = "/v1.51/images/create?repo=root&fromSrc=";
+  const imported = await host.call("POST", `${path}files.example%2Froot.tar`);
+  const { id } = host.images.resolve("root");
+  expect(
+    imported.text
+      .split("\r\n")
+      .filter(Boolean)
+      .map((line): unknown => JSON.parse(line)),
+  ).toContainEqual({
+    status: "Downloading from http://files.example/root.tar",
+  });
+  expect(imported.text).toContain('{"status":"Importing","progressDetail":{"current":3,"total":3}');
+  expect(imported.text).toEndWith(`${JSON.stringify({ status: id })}\r\n`);
+  const missing = await host.call("POST", `${path}http%3A%2F%2Ffiles.example%2Fno`);
+  expect([missing.status, missing.json]).toEqual([
+    404,
+    { message: "failed to GET http://files.example/no with status 404 Not Found: no" },
+  ]);
+  expect((await host.call("POST", `${path}http%3A%2F%2F%5B`)).status).toBe(400);
+  expect((await host.call("POST", `${path}http%3A%2F%2Fa&changes=NOPE`)).status).toBe(400);
+});
+
 test("images: a pull that cannot begin is a status, but hello-world comes with the engine", async () => {
   const pulled = await host.call("POST", "/v1.51/images/create?fromImage=hello-world&tag=latest");
   expect(pulled.status).toBe(200);

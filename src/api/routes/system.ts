@@ -13,7 +13,7 @@ import { answerFor } from "../compat/table.ts";
 import type { Call } from "../call.ts";
 import type { Route } from "../router.ts";
 import { writeAll } from "../streams/write-all.ts";
-import { API_VERSION, MINIMUM_API_VERSION } from "../version.ts";
+import { API_VERSION } from "../version.ts";
 
 /** `Builder-Version: 1` makes clients use the classic builder route. */
 const PING_HEADERS = {
@@ -38,7 +38,12 @@ const BUILD_FILTERS = [
   "until",
 ] as const;
 
-export type SystemRouteDeps = InfoDeps & DiskUsageDeps & { readonly events: EventBus };
+export type SystemRouteDeps = InfoDeps &
+  DiskUsageDeps & {
+    readonly events: EventBus;
+    /** The oldest API version that is served: 1.NN. */
+    readonly minimumApiMinor: number;
+  };
 
 export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
   return [
@@ -50,7 +55,7 @@ export function systemRoutes(deps: SystemRouteDeps): readonly Route[] {
       handler: ({ reply }) =>
         reply.json(
           200,
-          version(deps.build, deps.facts, { current: API_VERSION, minimum: MINIMUM_API_VERSION }),
+          version(deps.build, deps.facts, { current: API_VERSION, minimum: `1.${deps.minimumApiMinor}` }),
         ),
     },
     {

@@ -49,12 +49,36 @@ describe("update", () => {
     expect(host.actions().slice(-1)).toEqual(["update"]);
   });
 
-  test("refuses resources and wrong fields by name", async () => {
+  test("of devices and other resources that Docker does not change changes nothing, and says so", async () => {
+    await host.started("web", { HostConfig: { NetworkMode: "none", DeviceCgroupRules: ["c 1:3 r"] } });
+    const wishes = {
+      Memory: 64 << 20,
+      MemorySwap: -1,
+      Devices: [{ PathOnHost: "/dev/fuse", PathInContainer: "/dev/fuse", CgroupPermissions: "rwm" }],
+      DeviceCgroupRules: ["c 42:* rmw"],
+      MemorySwappiness: 5,
+    };
+    expect(await update("web", wishes)).toMatchObject({
+      status: 200,
+      json: {
+        Warnings: ["Devices", "DeviceCgroupRules", "MemorySwappiness"].map(
+          (name) => `"${name}" is not changed by an update. It stays as it is.`,
+        ),
+      },
+    });
+    const { Memory, Devices, DeviceCgroupRules, MemorySwappiness } = host.stored("web").host;
+    expect([Memory, Devices ?? [], DeviceCgroupRules, MemorySwappiness]).toEqual([
+      64 << 20,
+      [],
+      ["c 1:3 r"],
+      null,
+    ]);
+  });
+
+  test("refuses wrong values and fields by name", async () => {
     await host.started("web");
     const cases: [unknown, number, string][] = [
-      [{ MemorySwappiness: 5 }, 501, `"MemorySwappiness" cannot be updated by this engine yet`],
       [{ CpuRealtimePeriod: 5, CpuRealtimeRuntime: 9 }, 400, "cpu real-time runtime cannot be higher"],
-      [{ BlkioDeviceReadBps: [{ Path: "/dev/sda", Rate: 1 }] }, 501, `"BlkioDeviceReadBps" cannot`],
       [{ Networking: { PublishAd: {} } }, 400, `unknown field "Networking.PublishAd"`],
       [{ Networking: { PublishAdd: [] } }, 400, `field "Networking.PublishAdd" must be an object`],
       [

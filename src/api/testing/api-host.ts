@@ -7,8 +7,6 @@ import { connect, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fail } from "../../base/errors.ts";
-import type { Registries } from "../../core/distribution/distribution.ts";
 import { Alarms } from "../../base/alarms.ts";
 import { Limiter } from "../../base/limiter.ts";
 import { fakeHostPaths } from "../../engine/testing/fake-host-paths.ts";
@@ -58,6 +56,7 @@ import type { AuthorizationGate } from "../authz/gate.ts";
 import { openapiRoute } from "../openapi/document.ts";
 import { OPERATIONS, queryOf } from "../openapi/operations.ts";
 import type { Route } from "../router.ts";
+import { MINIMUM_MINOR } from "../version.ts";
 import { createApiServer } from "../server.ts";
 
 export const TEST_FACTS: HostFacts = {
@@ -93,12 +92,6 @@ const HOST_DEFAULTS: HostDefaults = {
 
 const TEST_RUNTIMES = chooseRuntimes(new Map(), "");
 
-const NO_REGISTRIES: Pick<Registries, "open"> = {
-  open: (reference) => {
-    throw fail("unavailable", `no route to ${reference.domain}`);
-  },
-};
-
 export class ApiHost implements AsyncDisposable {
   readonly directory: string;
   readonly socketPath: string;
@@ -129,6 +122,9 @@ export class ApiHost implements AsyncDisposable {
   readonly logging = fakeLogging({ forwarding: this.forwarding });
   readonly systemDeps: SystemRouteDeps;
   readonly routes: readonly Route[];
+  readonly shownTrees: { name: string; directory: string; layers: readonly string[] }[] = [];
+  readonly unmountedTrees: string[] = [];
+  defaultStopSeconds = 10;
   observer: RequestObserver | undefined;
   /** What handlers asked for that no document tells of. */
   readonly undocumented = new Set<string>();
@@ -175,6 +171,15 @@ export class ApiHost implements AsyncDisposable {
       defaults: NO_DEFAULTS,
       cdiSpecDirs: [],
       remap: undefined,
+      treesDir: join(this.directory, "trees"),
+      showTree: (name, directory, layers) => {
+        this.shownTrees.push({ name, directory, layers });
+        return Promise.resolve();
+      },
+      unmountTree: (directory) => {
+        this.unmountedTrees.push(directory);
+        return Promise.resolve();
+      },
       containersDir,
       logging: this.logging,
       network: this.network.parts,
@@ -192,6 +197,7 @@ export class ApiHost implements AsyncDisposable {
       readLinks: () => Promise.resolve(this.links),
       restartDue: (container: Container) => startAgain(deps, container),
       mayRestart: () => true,
+      defaultStopSeconds: () => this.defaultStopSeconds,
       health: { watch: (container, task) => this.healthChecks.watch(container, task) },
       filtersBridges: () => false,
     };
@@ -205,6 +211,7 @@ export class ApiHost implements AsyncDisposable {
     });
     this.systemDeps = {
       logging: this.logging,
+      minimumApiMinor: MINIMUM_MINOR,
       registries: this.registries,
       store: this.store,
       images: this.images,
@@ -250,7 +257,7 @@ export class ApiHost implements AsyncDisposable {
         content: { list: () => [] },
         events: this.events,
         containers: () => this.store.all(),
-        registries: NO_REGISTRIES,
+        registries: this.registries,
         architecture: "amd64",
         helloWorld: () => Promise.resolve(Readable.from(["name:hello-world"])),
       }),

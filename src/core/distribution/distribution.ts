@@ -45,8 +45,20 @@ export interface Registries {
   checkLogin(server: string, credentials: Credentials, signal: AbortSignal): Promise<LoginResult>;
   /** Asks the index of a registry ("host/term", Docker Hub's without a host) for repositories. */
   search(term: string, options: SearchOptions, signal: AbortSignal): Promise<readonly SearchResult[]>;
+  /**
+   * Any file, by http or https; at most ten redirects. Throws `not_found`, `unauthorized`, `forbidden`, `invalid_argument` or
+   * `internal` "failed to GET … with status …" when its server does not give it.
+   */
+  download(url: URL, signal: AbortSignal): Promise<Downloaded>;
   /** What `info` shows. */
   settings(): RegistrySettings;
+}
+
+export interface Downloaded {
+  /** As announced; 0 = it was not. */
+  readonly sizeBytes: number;
+  /** Once. Fails when less comes than was announced, or none for too long; breaking off frees the connection. */
+  readonly bytes: AsyncIterable<Uint8Array>;
 }
 
 export interface LoginResult {

@@ -5,6 +5,7 @@ import type { Challenge } from "./challenge.ts";
 import type {
   Access,
   Credentials,
+  Downloaded,
   LoginResult,
   Registries,
   RegistrySettings,
@@ -12,6 +13,7 @@ import type {
   SearchOptions,
   SearchResult,
 } from "./distribution.ts";
+import { download } from "./download.ts";
 import { HUB_DOMAIN } from "./endpoints.ts";
 import { parseCidr } from "./ip-range.ts";
 import { hostOfServer, logIn } from "./login.ts";
@@ -84,6 +86,10 @@ class RemoteRegistries implements OpenRegistries {
     return this.#overEitherScheme(host, (registry) =>
       searchIndex(new Session(registry, credentials, this.#parts), text, limit, signal),
     );
+  }
+
+  download(url: URL, signal: AbortSignal): Promise<Downloaded> {
+    return download(this.#parts, url, signal);
   }
 
   /** Over https; a host that needs no protection is asked without when https is not spoken there. */

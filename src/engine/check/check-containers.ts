@@ -1,11 +1,12 @@
 /** Containers have their writable layers, and these stand on something; nothing else has one. */
+import { snapshotsOf } from "../containers/mounted-images.ts";
 import { type CheckDeps, type CheckRequest, type Finding, found, progress } from "./finding.ts";
 
 export async function* checkContainers(
   { containers, snapshots }: CheckDeps,
   request: CheckRequest,
 ): AsyncGenerator<Finding> {
-  const known = (): ReadonlySet<string> => new Set(Array.from(containers(), ({ id }) => id));
+  const known = (): ReadonlySet<string> => new Set([...containers()].flatMap(snapshotsOf));
   const before = snapshots.active().filter(({ id }) => !known().has(id));
   // A container gets its row right after its snapshot: what is still without one after a turn of the loop has none.
   await new Promise((resolve) => setImmediate(resolve));

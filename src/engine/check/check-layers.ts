@@ -1,5 +1,6 @@
 /** Layers are on the disk as they were committed; those that are not are unpacked again, unless a container has them. */
 import { fail, isCategory, messageOf } from "../../base/errors.ts";
+import { snapshotsOf } from "../containers/mounted-images.ts";
 import { countsAsRunning } from "../containers/state.ts";
 import { type CheckDeps, type CheckRequest, type Finding, found, progress } from "./finding.ts";
 
@@ -53,10 +54,14 @@ async function compared(
 function refuseMounted({ containers, snapshots }: CheckDeps, chainId: string): void {
   const parents = new Map(snapshots.layers().map((layer) => [layer.chainId, layer.parent]));
   const tops = new Map(snapshots.active().map(({ id, parent }) => [id, parent]));
-  for (const { id, state } of containers()) {
-    if (!countsAsRunning(state.status)) continue;
-    for (let at = tops.get(id); at !== undefined; at = parents.get(at))
-      if (at === chainId)
-        throw fail("conflict", `container ${id.slice(0, 12)} runs on it: stop it and repair again`);
+  for (const container of containers()) {
+    if (!countsAsRunning(container.state.status)) continue;
+    for (const snapshot of snapshotsOf(container))
+      for (let at = tops.get(snapshot); at !== undefined; at = parents.get(at))
+        if (at === chainId)
+          throw fail(
+            "conflict",
+            `container ${container.id.slice(0, 12)} runs on it: stop it and repair again`,
+          );
   }
 }

@@ -9,10 +9,11 @@ import { idMapText } from "../../linux/id-maps.ts";
 import type { IdMapping } from "../../linux/native.ts";
 import type { Container } from "./container.ts";
 import { containerPaths } from "./paths.ts";
-import { resolveMounts } from "./resolve-mounts.ts";
+import { showImage, type ShownTree, type TreesDeps } from "./mounted-images.ts";
+import { type MountSources, resolveMounts } from "./resolve-mounts.ts";
 import { idMapsOf, type Remap } from "./user-namespace.ts";
 
-export interface ArchiveTreeDeps {
+export interface ArchiveTreeDeps extends TreesDeps {
   readonly snapshots: Pick<Snapshotter, "mount">;
   readonly volumes: Pick<Volumes, "acquire" | "release">;
   readonly hostPaths: HostPaths;
@@ -38,14 +39,23 @@ export async function stoppedTree(deps: ArchiveTreeDeps, container: Container): 
   const mount = deps.snapshots.mount(container.id);
   const owner = randomUUID();
   const acquired: string[] = [];
+  const shown: ShownTree[] = [];
   const letGo = async (): Promise<void> => {
+    for (const tree of shown) await tree.letGo();
     for (const name of acquired) await deps.volumes.release(name, owner);
   };
   try {
-    const mounts = await mountsOf(deps, container, async (name) => {
-      const path = await deps.volumes.acquire(name, owner);
-      acquired.push(name);
-      return path;
+    const mounts = await mountsOf(deps, container, {
+      acquire: async (name) => {
+        const path = await deps.volumes.acquire(name, owner);
+        acquired.push(name);
+        return path;
+      },
+      show: async (image) => {
+        const tree = await showImage(deps, image, deps.snapshots.mount(image.snapshot).shiftedBy);
+        shown.push(tree);
+        return tree.directory;
+      },
     });
     const binds = [...ownFiles(deps, container), ...mounts];
     return {
@@ -73,9 +83,9 @@ function rootOf(mount: RootfsMount): Extract<ContainerTree, { kind: "stopped" }>
 async function mountsOf(
   { hostPaths }: ArchiveTreeDeps,
   { mounts }: Container,
-  acquire: (volume: string) => Promise<string>,
+  sources: MountSources,
 ): Promise<readonly HostBind[]> {
-  const resolved = mounts.length === 0 ? [] : await resolveMounts(hostPaths, mounts, acquire);
+  const resolved = mounts.length === 0 ? [] : await resolveMounts(hostPaths, mounts, sources);
   return resolved.flatMap((mount) => {
     if (mount.kind !== "bind") return [];
     const { source, destination, readOnly, beneath } = mount;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { messageOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
+import { NO_LOG } from "../../base/log.ts";
 import type { ContainerFiles, ContainerTree, PathAnswer, PathFacts } from "../../linux/container-files.ts";
 import { fakeHostPaths } from "../testing/fake-host-paths.ts";
 import { FakeTask } from "../testing/fake-tasks.ts";
@@ -70,6 +71,10 @@ beforeEach(() => {
     containersDir: work,
     hostPaths: fakeHostPaths,
     remap: undefined,
+    log: NO_LOG,
+    treesDir: join(work, "trees"),
+    showTree: () => Promise.resolve(),
+    unmountTree: () => Promise.resolve(),
   };
   // Of a container only this is looked at.
   const parts: Pick<Container, "id" | "mounts" | "task" | "writers" | "settling"> = {

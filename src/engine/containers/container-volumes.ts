@@ -7,7 +7,7 @@ import { announceVolume } from "../volumes/announce-volume.ts";
 import type { EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import type { VolumeRequest } from "./mount-request.ts";
-import { resolveMounts } from "./resolve-mounts.ts";
+import { type MountSources, resolveMounts } from "./resolve-mounts.ts";
 import type { ResolvedMount } from "./spec-input.ts";
 
 export interface ContainerVolumesDeps {
@@ -35,15 +35,15 @@ export function volumeUser(container: Container): VolumeUser {
   };
 }
 
-/** Makes the mounts ready for a start; whatever becomes of it, `leaveVolumes` follows. */
+/** Makes the mounts ready for a start; whatever becomes of it, `leaveVolumes` follows. `show`: see `MountSources`. */
 export async function enterVolumes(
   { volumes, events, hostPaths }: EnterVolumesDeps,
   container: Container,
+  show: MountSources["show"],
 ): Promise<readonly ResolvedMount[]> {
   if (container.mounts.length === 0) return [];
-  const mounts = await resolveMounts(hostPaths, container.mounts, (name) =>
-    volumes.acquire(name, container.id),
-  );
+  const acquire = (name: string): Promise<string> => volumes.acquire(name, container.id);
+  const mounts = await resolveMounts(hostPaths, container.mounts, { acquire, show });
   for (const { name, destination, readOnly } of volumesOf(container))
     announceVolume(events, volumes.find(name), "mount", {
       container: container.id,

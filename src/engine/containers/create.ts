@@ -31,6 +31,7 @@ import { bringVolumes, type BringVolumesDeps, checkVolumes } from "./bring-volum
 import { discardMissing } from "./discard-missing.ts";
 import { checkLogSocket, effectiveLogConfig, type LogDeps, logOf } from "./log-options.ts";
 import type { MountRequest } from "./mount-request.ts";
+import { bringImages, findImages, imageMountsOf, snapshotsOf } from "./mounted-images.ts";
 import { checkName, generateName } from "./names.ts";
 import { containerPaths } from "./paths.ts";
 import { type Lender, parseVolumesFrom, planMounts } from "./plan-mounts.ts";
@@ -40,14 +41,14 @@ import type { Runtimes } from "./runtimes.ts";
 import { checkSpecOptions } from "./spec.ts";
 import { type ContainerStore, durabilityOf } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
-import { checkUserNamespace, idMapsOf, type Remap, shiftOf } from "./user-namespace.ts";
+import { checkUserNamespace, idMapsOf, imageShiftOf, type Remap, shiftOf } from "./user-namespace.ts";
 import { validateCreate } from "./validate.ts";
 
 export interface CreateDeps extends BringVolumesDeps, LogDeps {
   readonly store: ContainerStore;
   readonly images: Pick<Images, "resolve" | "unpack">;
   readonly imageUses: Pick<ImageUses, "used">;
-  readonly snapshots: Pick<Snapshotter, "prepare" | "persist" | "remove" | "view">;
+  readonly snapshots: Pick<Snapshotter, "prepare" | "persist" | "remove" | "view" | "mount" | "describe">;
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
@@ -101,6 +102,7 @@ export async function create(
   });
   const warnings = [
     ...discarded,
+    ...imageMountWarnings(container),
     ...validateCreate(request.config, container.config, wishes, deps.facts, deps.runtimes),
     ...(wanted === undefined && !runsOn(image, host) ? [otherPlatform(image, host)] : []),
   ];
@@ -117,11 +119,12 @@ export async function create(
   });
   const paths = containerPaths(deps.containersDir, id);
   checkLogSocket(logOf(deps, container));
-  const mounts = mountsOf(deps.store, container, replaces);
-  if (mounts.length > 0) {
-    checkVolumes(deps.volumes, mounts);
-    await checkBindSources(deps.hostPaths, mounts);
-    container.plan(mounts);
+  const planned = mountsOf(deps.store, container, replaces);
+  if (planned.length > 0) {
+    checkVolumes(deps.volumes, planned);
+    await checkBindSources(deps.hostPaths, planned);
+    container.plan(await findImages(deps.images, planned, { container: id, signal }));
+    for (const { image: mounted } of imageMountsOf(container)) deps.imageUses.used(mounted, Date.now());
   }
 
   await deps.images.unpack(image, signal);
@@ -133,10 +136,15 @@ export async function create(
   scope.defer("remove directory", () => rmSync(paths.directory, { recursive: true, force: true }));
   await deps.snapshots.prepare(id, container.record.layer, shiftOf(remap));
   scope.defer("remove snapshot", () => deps.snapshots.remove(id));
+  if (planned.length > 0)
+    container.plan(await bringImages(deps, container.mounts, { scope, shift: imageShiftOf(remap) }));
   const brought = await bringVolumes(deps, container, { scope, idMaps: remap });
-  if (mounts.length > 0) container.plan(brought.mounts);
+  if (planned.length > 0) container.plan(brought.mounts);
   if (!container.host.AutoRemove)
-    await Promise.all([deps.snapshots.persist(id), syncDirectory(deps.containersDir)]);
+    await Promise.all([
+      ...snapshotsOf(container).map((snapshot) => deps.snapshots.persist(snapshot)),
+      syncDirectory(deps.containersDir),
+    ]);
   for (const volume of brought.staged) await volume.place(durabilityOf(container));
   deps.store.add(container, (durability) => {
     for (const attachment of attachments) deps.network.networks.attach(attachment, durability);
@@ -169,6 +177,13 @@ function wishesOf(deps: CreateDeps, request: DecodedCreate): HostConfig {
  */
 function healthActionOf({ Labels }: ContainerConfig): HealthAction {
   return decodeHealthAction(Labels?.[HEALTH_ACTION_LABEL] ?? "");
+}
+
+/** Docker's words. */
+function imageMountWarnings({ host }: Container): readonly string[] {
+  return (host.Mounts ?? [])
+    .filter(({ Type }) => Type === "image")
+    .map(() => "Image mount is an experimental feature");
 }
 
 /** All that it has; of one that takes another's place what that one has, anonymous volumes, too. */

@@ -14,3 +14,17 @@ test("weights of block I/O are left out with a warning each where the kernel has
   expect(all.warnings).toHaveLength(2);
   expect(discardMissing(hostConfig({}), { missingLimits: new Set(["blkio-weight"]) }).warnings).toEqual([]);
 });
+
+test("a device whose scheduler has no weights is left out, and the others stay", () => {
+  const devices = [
+    { Path: "/dev/a", Weight: 200 },
+    { Path: "/dev/b", Weight: 300 },
+  ];
+  const both = hostConfig({ BlkioWeightDevice: devices });
+  const { resources, warnings } = discardMissing(both, {}, (path) => path === "/dev/b");
+  expect(resources.BlkioWeightDevice).toEqual(devices.slice(1));
+  expect(warnings).toEqual([
+    "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.",
+  ]);
+  expect(discardMissing(both, {}, () => true)).toEqual({ resources: both, warnings: [] });
+});

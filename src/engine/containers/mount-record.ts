@@ -29,7 +29,11 @@ function decodePoint(fields: Fields): MountPoint {
 
 function decodeMount(fields: Fields): MountRequest["mount"] {
   const destination = fields.str("destination");
-  const kind = fields.oneOf("kind", ["bind", "tmpfs", "volume"], (value) => `unknown mount "${value}"`);
+  const kind = fields.oneOf(
+    "kind",
+    ["bind", "tmpfs", "volume", "image"],
+    (value) => `unknown mount "${value}"`,
+  );
   switch (kind) {
     case "tmpfs":
       return { kind, destination, options: fields.list("options", asString) ?? [] };
@@ -43,6 +47,16 @@ function decodeMount(fields: Fields): MountRequest["mount"] {
         recursive: fields.bool("recursive"),
         propagation: fields.str("propagation"),
         createSource: fields.bool("createSource"),
+      };
+    case "image":
+      return {
+        kind,
+        name: fields.str("name"),
+        destination,
+        subpath: fields.str("subpath"),
+        image: fields.str("image"),
+        layer: fields.str("layer"),
+        snapshot: fields.str("snapshot"),
       };
     case "volume":
       return {

@@ -4,7 +4,7 @@ import type { MountPoint } from "../../specs/engine/container.ts";
 export interface MountRequest {
   /** As inspect and list show it; tmpfs mounts of `--tmpfs` are not shown there. */
   readonly point: MountPoint | undefined;
-  readonly mount: BindRequest | TmpfsRequest | VolumeRequest;
+  readonly mount: BindRequest | ImageRequest | TmpfsRequest | VolumeRequest;
 }
 
 export interface BindRequest {
@@ -17,6 +17,22 @@ export interface BindRequest {
   readonly propagation: string;
   /** `-v` makes a missing source directory; `--mount` refuses. */
   readonly createSource: boolean;
+}
+
+/** Always read-only. */
+export interface ImageRequest {
+  readonly kind: "image";
+  /** As it was asked for. */
+  readonly name: string;
+  readonly destination: string;
+  /** What of it is mounted, a relative path; "" = all. */
+  readonly subpath: string;
+  /** "sha256:…"; "" until its container is created. */
+  readonly image: string;
+  /** chainID of its topmost layer; "" = it has none. */
+  readonly layer: string;
+  /** The container's own, on these layers; "" until it is created. */
+  readonly snapshot: string;
 }
 
 export interface TmpfsRequest {

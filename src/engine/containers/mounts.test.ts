@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { messageOf } from "../../base/errors.ts";
 import { fakeHostPaths } from "../testing/fake-host-paths.ts";
 import { hostConfig } from "../testing/host-config.ts";
+import { decodeMountRequest } from "./mount-record.ts";
 import type { MountRequest } from "./mount-request.ts";
 import { parseMounts } from "./mounts.ts";
 import { checkBindSources, resolveMounts } from "./resolve-mounts.ts";
@@ -94,6 +95,42 @@ test("-v NAME:destination is a volume, and one path alone an anonymous one", () 
   expect(bind("data:/data:ro,nocopy").mount).toMatchObject({ readOnly: true, noCopy: true });
   expect(bind("data:/data:nocopy").point?.Mode).toBe("nocopy");
   expect(bind("/data").mount).toMatchObject({ kind: "volume", name: "", isAnonymous: true });
+});
+
+test("--mount type=image is read-only in any case, and has Docker's refusals", () => {
+  const parse = (fields: Readonly<Record<string, unknown>>): MountRequest | undefined =>
+    parseMounts(hostConfig({ Mounts: [{ Type: "image", Target: "/x", ...fields }] }))[0];
+  const request = parse({ Source: "busybox:1", ImageOptions: { Subpath: "etc" } });
+  expect(request).toEqual({
+    point: {
+      Type: "image",
+      Name: "busybox:1",
+      Source: "",
+      Destination: "/x",
+      Mode: "",
+      RW: false,
+      Propagation: "rprivate",
+    },
+    mount: {
+      kind: "image",
+      name: "busybox:1",
+      destination: "/x",
+      subpath: "etc",
+      image: "",
+      layer: "",
+      snapshot: "",
+    },
+  });
+  expect(decodeMountRequest(JSON.parse(JSON.stringify(request)), "mounts[0]")).toMatchObject({ ...request });
+  const refused: readonly (readonly [Readonly<Record<string, unknown>>, string])[] = [
+    [{}, 'invalid mount config for type "image": field Source must not be empty'],
+    [
+      { Source: "a", ImageOptions: { Subpath: "../etc" } },
+      "subpath must be a relative path within the volume",
+    ],
+    [{ Source: "a", VolumeOptions: {} }, 'VolumeOptions must not be specified on mount type "image"'],
+  ];
+  for (const [fields, message] of refused) expect(() => parse(fields)).toThrow(message);
 });
 
 test("--mount type=volume says more, and Docker's refusals say why not", () => {
@@ -219,9 +256,10 @@ test("resolveMounts() makes missing -v sources, tells files from directories, an
     const file = join(directory, "file");
     writeFileSync(file, "");
     const requests = parseMounts(hostConfig({ Binds: [`${file}:/x/y/z`, `${made}:/x`, "data:/x/v:ro"] }));
-    const resolved = await resolveMounts(fakeHostPaths, requests, (name) =>
-      Promise.resolve(`/volumes/${name}/_data`),
-    );
+    const resolved = await resolveMounts(fakeHostPaths, requests, {
+      acquire: (name) => Promise.resolve(`/volumes/${name}/_data`),
+      show: () => Promise.reject(new Error("no images here")),
+    });
     expect(resolved.map(({ destination }) => destination)).toEqual(["/x", "/x/v", "/x/y/z"]);
     expect(resolved).toMatchObject([
       { isDirectory: true },

@@ -150,6 +150,7 @@ function parseMount(entry: Mount): MountRequest {
   if (entry.Type === "bind") return parseBindMount(entry, target, invalid);
   if (entry.Type === "tmpfs") return parseTmpfsMount(entry, target, invalid);
   if (entry.Type === "volume") return parseVolumeMount(entry, target, invalid);
+  if (entry.Type === "image") return parseImageMount(entry, target, invalid);
   throw fail("not_implemented", `mounts of type "${entry.Type}" are not supported by this engine yet`);
 }
 
@@ -195,6 +196,33 @@ function parseVolumeMount(
     labels: Labels,
     options: DriverConfig?.Options ?? null,
   });
+}
+
+/** Read-only, whatever `ReadOnly` says. */
+function parseImageMount(entry: Mount, target: string, invalid: (why?: string) => GantryError): MountRequest {
+  if (entry.Source === "") throw invalid("field Source must not be empty");
+  const subpath = entry.ImageOptions?.Subpath ?? "";
+  if (subpath !== "" && !isLocal(subpath)) throw invalid("subpath must be a relative path within the volume");
+  return {
+    point: {
+      Type: "image",
+      Name: entry.Source,
+      Source: "",
+      Destination: target,
+      Mode: "",
+      RW: false,
+      Propagation: "rprivate",
+    },
+    mount: {
+      kind: "image",
+      name: entry.Source,
+      destination: target,
+      subpath,
+      image: "",
+      layer: "",
+      snapshot: "",
+    },
+  };
 }
 
 /** By its words alone; where links lead is seen when it is mounted. */

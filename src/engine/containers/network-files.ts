@@ -85,6 +85,11 @@ export function replaceHostsLines(path: string, lines: readonly HostsLine[]): vo
   rewriteHosts(path, stays, lines.map(hostsLine));
 }
 
+/** `name`: all that stands behind the address. */
+export function dropHostsLines(path: string, name: string): void {
+  rewriteHosts(path, (line) => line.slice(line.indexOf("\t") + 1, -1) !== name, []);
+}
+
 /** For one of which it is not known how far a change has come: it has its own name for these addresses, and for no others. */
 export function mendHostsFile(path: string, names: HostNames, addresses: readonly string[]): void {
   const [own = ""] = linesOf(names, ["0.0.0.0"]);

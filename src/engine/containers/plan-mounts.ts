@@ -46,6 +46,7 @@ function volumePath(path: string): string {
 
 /** Volumes of another are mounted as they are: nothing is copied into them any more. */
 function lent({ point, mount }: MountRequest, readOnly: boolean): MountRequest {
+  if (mount.kind === "image") return { point: point && { ...point, Mode: "" }, mount };
   const isReadOnly = readOnly || (mount.kind === "tmpfs" ? point?.RW === false : mount.readOnly);
   return {
     point: point && { ...point, Mode: "", RW: !isReadOnly },

@@ -10,6 +10,7 @@ import { announce, type EventSink } from "./announce.ts";
 import type { Container } from "./container.ts";
 import { type ContainerVolumesDeps, removeOwnVolumes } from "./container-volumes.ts";
 import type { LogDeps } from "./log-options.ts";
+import { imagesOf, snapshotsOf } from "./mounted-images.ts";
 import { containerPaths } from "./paths.ts";
 import { killAndWait, stopRestarting } from "./signal-task.ts";
 import { nextStatus } from "./state.ts";
@@ -111,8 +112,8 @@ export async function removeContainer(
 async function removeFiles(deps: RemoveDeps, container: Container): Promise<void> {
   try {
     await container.settling;
-    await deps.snapshots.remove(container.id);
-    if (!hasImage(deps.images, container.record.imageId)) await deps.images.collect();
+    for (const snapshot of snapshotsOf(container)) await deps.snapshots.remove(snapshot);
+    if ([...imagesOf(container)].some((image) => !hasImage(deps.images, image))) await deps.images.collect();
     await rm(containerPaths(deps.containersDir, container.id).directory, { recursive: true, force: true });
   } catch (error) {
     deps.log.error("cannot delete the files of a removed container", {

@@ -1,8 +1,8 @@
 /** The host's side of a container's mounts: looked at when it is created, and made ready when it starts. */
 import { errnoOf, fail, isCategory, messageOf } from "../../base/errors.ts";
 import type { HostPaths } from "../../linux/host-paths.ts";
-import type { MountRequest, VolumeRequest } from "./mount-request.ts";
-import type { ResolvedMount } from "./spec-input.ts";
+import type { ImageRequest, MountRequest, VolumeRequest } from "./mount-request.ts";
+import type { ResolvedBind, ResolvedMount } from "./spec-input.ts";
 
 /** Checks `--mount` sources at create, as Docker does. Throws `invalid_argument` for one that is missing. */
 export async function checkBindSources(paths: HostPaths, requests: readonly MountRequest[]): Promise<void> {
@@ -39,14 +39,18 @@ function isMkdir(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && error.syscall === "mkdir";
 }
 
-/**
- * Looks at the host paths, makes missing sources of `-v`; `acquire` gives the directory of a volume. Parents come before what is
- * mounted inside them.
- */
+export interface MountSources {
+  /** The directory of a volume. */
+  readonly acquire: (volume: string) => Promise<string>;
+  /** The directory where an image's tree is. */
+  readonly show: (image: ImageRequest) => Promise<string>;
+}
+
+/** Looks at the host paths, makes missing sources of `-v`. Parents come before what is mounted inside them. */
 export async function resolveMounts(
   paths: HostPaths,
   requests: readonly MountRequest[],
-  acquire: (volume: string) => Promise<string>,
+  { acquire, show }: MountSources,
 ): Promise<readonly ResolvedMount[]> {
   const resolved: ResolvedMount[] = [];
   for (const { mount } of requests) {
@@ -58,6 +62,10 @@ export async function resolveMounts(
       resolved.push(volumeMount(mount, await acquire(mount.name)));
       continue;
     }
+    if (mount.kind === "image") {
+      resolved.push({ ...volumeMount({ ...mount, readOnly: true }, await show(mount)), runsPrograms: true });
+      continue;
+    }
     const { createSource, ...bind } = mount;
     const { isDirectory } = await lookAt(paths, mount.source, createSource);
     resolved.push({ ...bind, isDirectory });
@@ -65,7 +73,10 @@ export async function resolveMounts(
   return resolved.sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
 }
 
-function volumeMount({ destination, readOnly, subpath }: VolumeRequest, source: string): ResolvedMount {
+function volumeMount(
+  { destination, readOnly, subpath }: Pick<VolumeRequest, "destination" | "readOnly" | "subpath">,
+  source: string,
+): ResolvedBind {
   return {
     kind: "bind",
     source,

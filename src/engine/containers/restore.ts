@@ -31,6 +31,7 @@ import { healthAtStart, healthUnwatched } from "./health.ts";
 import type { HealthChecks } from "./health-monitor.ts";
 import { forwardLog } from "./log-options.ts";
 import { type MonitorDeps, scheduleRestart, watch } from "./monitor.ts";
+import { snapshotsOf } from "./mounted-images.ts";
 import { removeEnded } from "./remove.ts";
 import { FIRST_DELAY_MS, nextRestart } from "./restart-policy.ts";
 import { countsAsRunning } from "./state.ts";
@@ -183,7 +184,8 @@ function isDue(container: Container): boolean {
 }
 
 async function sweep(deps: RestoreDeps): Promise<void> {
-  const orphans = deps.snapshots.active().filter(({ id }) => deps.store.get(id) === undefined);
+  const owned = new Set([...deps.store.all()].flatMap(snapshotsOf));
+  const orphans = deps.snapshots.active().filter(({ id }) => !owned.has(id));
   for (const { id } of orphans) {
     deps.log.info("deleting a snapshot that is nobody's", { id });
     await deps.snapshots.remove(id);

@@ -6,27 +6,31 @@ import type { IdMaps } from "./user-namespace.ts";
 
 /** One mount the user asked for, already checked; destinations are absolute and clean. */
 export type ResolvedMount =
-  | {
-      readonly kind: "bind";
-      /** Absolute host path that exists. */
-      readonly source: string;
-      readonly destination: string;
-      readonly readOnly: boolean;
-      /** Read-only also for submounts: Docker's default for read-only binds. */
-      readonly recursiveReadOnly: boolean;
-      readonly recursive: boolean;
-      /** "rprivate" unless asked otherwise. */
-      readonly propagation: string;
-      readonly isDirectory: boolean;
-      /** What of the directory `source` is mounted, file or directory: a path that is not to lead out of it. */
-      readonly beneath?: string;
-    }
+  | ResolvedBind
   | {
       readonly kind: "tmpfs";
       readonly destination: string;
       /** e.g. ["noexec", "nosuid", "nodev", "size=65536k"]. */
       readonly options: readonly string[];
     };
+
+export interface ResolvedBind {
+  readonly kind: "bind";
+  /** Absolute host path that exists. */
+  readonly source: string;
+  readonly destination: string;
+  readonly readOnly: boolean;
+  /** Read-only also for submounts: Docker's default for read-only binds. */
+  readonly recursiveReadOnly: boolean;
+  readonly recursive: boolean;
+  /** "rprivate" unless asked otherwise. */
+  readonly propagation: string;
+  readonly isDirectory: boolean;
+  /** What of the directory `source` is mounted, file or directory: a path that is not to lead out of it. */
+  readonly beneath?: string;
+  /** As the container's root does, whatever the source's own mount has it. */
+  readonly runsPrograms?: boolean;
+}
 
 export interface SpecInput {
   readonly id: string;

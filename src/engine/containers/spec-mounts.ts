@@ -80,7 +80,12 @@ function userMount(mount: ResolvedMount): SpecMount {
     destination: mount.destination,
     type: "bind",
     source: mount.source,
-    options: [mount.recursive ? "rbind" : "bind", ...access, mount.propagation],
+    options: [
+      mount.recursive ? "rbind" : "bind",
+      ...access,
+      mount.propagation,
+      ...(mount.runsPrograms === true ? ["exec", "suid", "dev"] : []),
+    ],
     gantryFile: !mount.isDirectory,
     ...(mount.beneath === undefined ? {} : { gantryBeneath: mount.beneath }),
   };

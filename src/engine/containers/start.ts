@@ -29,15 +29,18 @@ import { injectDevices } from "./inject-devices.ts";
 import { forwardLog, prepareLog } from "./log-options.ts";
 import { networkOf } from "./merge.ts";
 import { type MonitorDeps, watch } from "./monitor.ts";
+import { imagesOf, showImage, type ShownTree, type TreesDeps } from "./mounted-images.ts";
 import { writeNetworkFiles } from "./network-files.ts";
 import { type ContainerPaths, containerPaths } from "./paths.ts";
 import { removeContainer } from "./remove.ts";
 import { programOf, type Runtimes } from "./runtimes.ts";
+import type { MountSources } from "./resolve-mounts.ts";
 import type { SpecInput } from "./spec-input.ts";
 import {
   checkUserNamespace,
   type IdMaps,
   idMapsOf,
+  imageShiftOf,
   ownerOf,
   type Remap,
   rootfsOf,
@@ -47,7 +50,7 @@ import { countsAsRunning, nextStatus } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
 import { nowNs } from "./timestamp.ts";
 
-export interface StartDeps extends MonitorDeps {
+export interface StartDeps extends MonitorDeps, TreesDeps {
   readonly store: ContainerStore;
   readonly locks: KeyedLock;
   readonly tasks: Tasks;
@@ -113,7 +116,7 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
   let places: readonly Place[] = [];
   try {
     places = await enterNetworks(deps, container, signal);
-    task = await runTask(deps, container, places, signal);
+    task = await withImages(deps, container, (show) => runTask(deps, container, { places, show }, signal));
   } catch (error) {
     await leaveNetworks(deps, container);
     await leaveVolumes(deps, container);
@@ -132,18 +135,38 @@ async function startLocked(deps: StartDeps, container: Container): Promise<void>
   deps.health.watch(container, task);
   announceJoined(deps, places, "connect", container);
   announce(deps.events, container, "start");
-  deps.imageUses.used(container.record.imageId, Date.now());
+  for (const image of imagesOf(container)) deps.imageUses.used(image, Date.now());
   forwardLog(deps, container, task);
   watch(deps, container, task);
   refreshLinks(deps, container);
   if (container.attaching.size > 0) await handOver(deps, container, task);
 }
 
+/** While `run` is at work, mounted images can be bound from the host. */
+async function withImages<T>(
+  deps: StartDeps,
+  { host }: Container,
+  run: (show: MountSources["show"]) => Promise<T>,
+): Promise<T> {
+  const shift = imageShiftOf(idMapsOf(host, deps.remap));
+  const shiftedBy = shift && deps.snapshots.keyOf(shift);
+  const shown: ShownTree[] = [];
+  try {
+    return await run(async (image) => {
+      const tree = await showImage(deps, image, shiftedBy);
+      shown.push(tree);
+      return tree.directory;
+    });
+  } finally {
+    for (const tree of shown) await tree.letGo();
+  }
+}
+
 /** `places`: in the networks that the container has entered. */
 async function runTask(
   deps: StartDeps,
   container: Container,
-  places: readonly Place[],
+  { places, show }: { readonly places: readonly Place[]; readonly show: MountSources["show"] },
   signal: AbortSignal,
 ): Promise<Task> {
   const { id, config } = container;
@@ -171,7 +194,7 @@ async function runTask(
     hostname: host.UTSMode === "host" ? "" : config.Hostname,
     config,
     host,
-    mounts: await enterVolumes(deps, container),
+    mounts: await enterVolumes(deps, container, show),
     files: bindableFiles(container, networkFiles(deps, container)),
     network,
     idMaps,

@@ -19,15 +19,16 @@ import { countsAsRunning } from "./state.ts";
 export interface StopRequest {
   /** "" = the container's own. */
   readonly signal: string;
-  /** Seconds before KILL; undefined = the container's own or 10, below 0 = for ever. */
+  /** Seconds before KILL; undefined = the container's own or the daemon's, below 0 = for ever. */
   readonly timeoutSeconds: number | undefined;
 }
 
 export interface StopDeps extends SignalDeps {
   readonly log: Logger;
+  /** The daemon's, of containers that do not say it. */
+  readonly defaultStopSeconds: () => number;
 }
 
-const DEFAULT_TIMEOUT_SECONDS = 10;
 /** Patience when the signal could not even be delivered. */
 const UNSIGNALLED_MS = 2_000;
 
@@ -54,7 +55,7 @@ export async function stop(deps: StopDeps, container: Container, request: StopRe
   deps.store.setState(container, { stoppedByUser: true });
   if (container.task === undefined) await stopRestarting(deps, container);
   if (container.task !== undefined)
-    await endProcess(deps, container, signal, timeoutMs(container, request.timeoutSeconds));
+    await endProcess(deps, container, signal, timeoutMs(deps, container, request.timeoutSeconds));
   announce(deps.events, container, "stop");
 }
 
@@ -63,18 +64,21 @@ function signalOf(container: Container, { signal }: StopRequest): number {
 }
 
 /** Seconds; below 0 = for ever. */
-export function stopTimeoutOf(container: Pick<Container, "config">): number {
-  return container.config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
+export function stopTimeoutOf(
+  { defaultStopSeconds }: Pick<StopDeps, "defaultStopSeconds">,
+  container: Pick<Container, "config">,
+): number {
+  return container.config.StopTimeout ?? defaultStopSeconds();
 }
 
-function timeoutMs(container: Container, wanted: number | undefined): number {
-  const seconds = wanted ?? stopTimeoutOf(container);
+function timeoutMs(deps: StopDeps, container: Container, wanted: number | undefined): number {
+  const seconds = wanted ?? stopTimeoutOf(deps, container);
   return seconds < 0 ? -1 : timerMs(seconds * 1000);
 }
 
 /** The stop signal, and KILL after the container's own time-out; whether it starts again is up to its policy. */
 export async function endGently(deps: StopDeps, container: Container): Promise<void> {
-  await endProcess(deps, container, stopSignalOf(container), timeoutMs(container, undefined));
+  await endProcess(deps, container, stopSignalOf(container), timeoutMs(deps, container, undefined));
 }
 
 /** For the daemon's own end: nobody has wished it, so that the restart policy counts at the next start. */

@@ -24,17 +24,17 @@ export const LIMITS = [
 export type Limits = Pick<Resources, (typeof LIMITS)[number]>;
 
 /**
- * Clients send all resources, with zero for what is to stay. Throws `invalid_argument` for values that are never right, and
- * `not_implemented` for what cannot be changed.
+ * Clients send all resources, with zero for what is to stay. What an update does not change, devices among it, stays as it is,
+ * as with Docker, which does not say so: returns a warning for each. Throws `invalid_argument` for values that are never right.
  */
 export function checkResources(
   resources: Resources,
   facts: Pick<HostFacts, "cpuCount" | "memoryNodes" | "missingLimits">,
-): void {
-  for (const [name, value] of Object.entries(resources))
-    if (isWish(name, value) && !LIMITS.some((limit) => limit === name))
-      throw fail("not_implemented", `"${name}" cannot be updated by this engine yet`);
+): readonly string[] {
   checkLimits(resources, facts);
+  return Object.entries(resources)
+    .filter(([name, value]) => isWish(name, value) && !LIMITS.some((limit) => limit === name))
+    .map(([name]) => `"${name}" is not changed by an update. It stays as it is.`);
 }
 
 function isWish(name: string, value: Resources[keyof Resources]): boolean {

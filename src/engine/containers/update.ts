@@ -29,7 +29,7 @@ export interface UpdateDeps {
 
 const DEADLINE_MS = 60_000;
 
-/** Throws `invalid_argument`, `conflict`, `unavailable`, `not_implemented`; then everything is as it was. */
+/** Throws `invalid_argument`, `conflict`, `unavailable`; then everything is as it was. */
 export async function update(
   deps: UpdateDeps,
   container: Container,
@@ -37,14 +37,14 @@ export async function update(
 ): Promise<ContainerUpdateResponse> {
   const { resources, warnings: discarded } = discardMissing(asked.resources, deps.facts);
   const request = { ...asked, resources };
-  checkResources(resources, deps.facts);
+  const unchanged = checkResources(resources, deps.facts);
   checkRestartPolicy(request.RestartPolicy);
   return await deps.locks.run(container.id, async () => {
     try {
       checkUpdatable(deps, container, request);
       const wanted = deps.store.build(updatedRecord(deps, container, request));
       checkRates(wanted.host);
-      const warnings = [...discarded, ...(await change(deps, container, wanted))];
+      const warnings = [...discarded, ...unchanged, ...(await change(deps, container, wanted))];
       announce(deps.events, container, "update");
       return { Warnings: warnings.length === 0 ? null : warnings };
     } catch (error) {

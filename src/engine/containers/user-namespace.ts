@@ -62,6 +62,11 @@ export function shiftOf(remap: Remap | undefined): IdShift | undefined {
   return { uid: idMapText(remap.uidMappings), gid: idMapText(remap.gidMappings) };
 }
 
+/** The same of images that it has mounted: what lies ready on the host is not mapped by the kernel. */
+export function imageShiftOf(remap: IdMaps | undefined): IdShift | undefined {
+  return remap && { uid: idMapText(remap.uidMappings), gid: idMapText(remap.gidMappings) };
+}
+
 /** How to mount what a container was created with. Throws `conflict` when it was created for other users. */
 export function rootfsOf(
   snapshots: Pick<Snapshotter, "mount" | "keyOf">,

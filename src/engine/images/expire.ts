@@ -13,7 +13,7 @@ import type { EventSink } from "../containers/announce.ts";
 import type { Container } from "../containers/container.ts";
 import { matchesLabel } from "../containers/list-filters.ts";
 import { announceImage } from "./announce.ts";
-import { countUses, createdMs, isNamed } from "./list.ts";
+import { createdMs, imagesInUse, isNamed } from "./list.ts";
 import { mountedImages } from "./mounts.ts";
 import { deleteImage } from "./remove.ts";
 
@@ -42,7 +42,7 @@ export async function expireImages(
     const image = stillThere(deps.images, id);
     if (image === undefined) continue;
     if (mountedImages().has(id)) continue;
-    if (countUses(deps.containers()).has(id) || deps.imageUses.lastUsedMs(id) !== plannedUse.get(id))
+    if (imagesInUse(deps.containers()).has(id) || deps.imageUses.lastUsedMs(id) !== plannedUse.get(id))
       continue;
     deps.log.info("removing an image that nobody uses", {
       id,
@@ -68,7 +68,7 @@ export async function planExpiry(deps: ExpireDeps, policy: ImagePolicy): Promise
     [...images, ...damaged].map(({ id }) => id),
     nowMs,
   );
-  const uses = countUses(deps.containers());
+  const uses = imagesInUse(deps.containers());
   const layers = deps.snapshots.layers();
   const observe = (image: Image): ObservedImage => ({
     id: image.id,

@@ -8,6 +8,7 @@ import type { DescriptorDocument, ImageSummary } from "../../specs/engine/image.
 import { familiarReference, parseReference } from "../../specs/oci-image/reference.ts";
 import type { Container } from "../containers/container.ts";
 import { matchesLabel } from "../containers/list-filters.ts";
+import { imagesOf } from "../containers/mounted-images.ts";
 import { nowNs } from "../containers/timestamp.ts";
 import { parseTime } from "../system/time-filter.ts";
 import { matchesGlob } from "./glob.ts";
@@ -77,7 +78,13 @@ export function createdMs(image: Image): number {
   return Number.isNaN(ms) ? 0 : ms;
 }
 
-export function countUses(containers: Iterable<Container>): ReadonlyMap<string, number> {
+/** Mounted ones, too. */
+export function imagesInUse(containers: Iterable<Container>): ReadonlySet<string> {
+  return new Set([...containers].flatMap((container) => [...imagesOf(container)]));
+}
+
+/** By the containers that run them, as Docker counts. */
+function countUses(containers: Iterable<Container>): ReadonlyMap<string, number> {
   const uses = new Map<string, number>();
   for (const { record } of containers) uses.set(record.imageId, (uses.get(record.imageId) ?? 0) + 1);
   return uses;

@@ -11,11 +11,12 @@ import type { Filters } from "../../specs/engine/container.ts";
 import { booleanFilter } from "../../specs/engine/filters.decode.ts";
 import type { ImageDeleteItem } from "../../specs/engine/image.ts";
 import type { Container } from "../containers/container.ts";
+import { snapshotsOf } from "../containers/mounted-images.ts";
 import { prunableContainer } from "../containers/prune.ts";
 import { announcePrune } from "../system/announce-prune.ts";
 import { pruneFilter } from "../system/prune-filter.ts";
 import { announceImage } from "./announce.ts";
-import { countUses, familiar, layerSizes } from "./list.ts";
+import { familiar, imagesInUse, layerSizes } from "./list.ts";
 import { mountedImages } from "./mounts.ts";
 import { deleteImage, type RemoveImageDeps } from "./remove.ts";
 
@@ -42,7 +43,7 @@ export async function pruneImages(
   for (const image of prunable(deps.images, deps.containers(), filters)) {
     if (signal.aborted) break;
     // Others are served between one image and the next.
-    if (countUses(deps.containers()).has(image.id)) continue;
+    if (imagesInUse(deps.containers()).has(image.id)) continue;
     for (const _ of namesOf(image))
       announceImage(deps.events, image.id, "untag", image.id, image.config?.Labels);
     deleted.push(...untagged(image), ...(await deleteImage(deps, image)));
@@ -63,7 +64,7 @@ export function planPruneImages(
 ): ImagesPruneReport {
   const goes = options.afterContainers ? prunableContainer(filters) : () => false;
   const staying = [...deps.containers()].filter((container) => !goes(container));
-  const gone = new Set([...deps.containers()].filter(goes).map(({ id }) => id));
+  const gone = new Set([...deps.containers()].filter(goes).flatMap(snapshotsOf));
   const layers = deps.snapshots.layers();
   const ids = [...deps.images.list(), ...deps.images.damaged()].map(({ id }) => id);
   const holders = new Holders({
@@ -89,7 +90,7 @@ function prunable(
 ): readonly Image[] {
   const onlyDangling = booleanFilter(filters, "dangling") ?? true;
   const matches = pruneFilter(filters);
-  const uses = countUses(containers);
+  const uses = imagesInUse(containers);
   const mounted = mountedImages();
   return images.list().filter((image) => {
     const ms = Date.parse(image.created);

@@ -23,7 +23,7 @@ import { transferMessage } from "./transfer-messages.ts";
 export interface PullDeps {
   readonly images: Images;
   readonly events: EventSink;
-  readonly registries: Pick<Registries, "open">;
+  readonly registries: Pick<Registries, "open" | "download">;
   /** As image configurations spell it. */
   readonly architecture: string;
   /** A docker-archive of the image that comes with the engine. */

@@ -12,6 +12,7 @@ import {
 } from "../../specs/oci-image/reference.ts";
 import type { EventSink } from "../containers/announce.ts";
 import type { Container } from "../containers/container.ts";
+import { imagesOf } from "../containers/mounted-images.ts";
 import { countsAsRunning } from "../containers/state.ts";
 import { announceImage } from "./announce.ts";
 import { familiar } from "./list.ts";
@@ -127,7 +128,7 @@ async function removeVariants(
 }
 
 function usersOf(deps: RemoveImageDeps, image: Image): readonly Container[] {
-  return [...deps.containers()].filter(({ record }) => record.imageId === image.id);
+  return [...deps.containers()].filter((container) => imagesOf(container).has(image.id));
 }
 
 /** With tag and digest, the digest is the name. */

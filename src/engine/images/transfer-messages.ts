@@ -53,7 +53,7 @@ function statusOf(step: LayerStep, direction: Direction): string {
 const BAR_WIDTH = 50;
 
 /** "[====>     ]  1.2MB/3.4MB": for clients that show this and not the numbers. */
-function progressBar(current: number, total: number): string {
+export function progressBar(current: number, total: number): string {
   const now = formatDecimalSize(current).padStart(8);
   if (total <= 0 || current > total) return now;
   const filled = Math.min(BAR_WIDTH, Math.trunc((current / total) * BAR_WIDTH));

@@ -50,6 +50,7 @@ function deps() {
     registries: {
       open: (reference: Parameters<typeof familiarReference>[0]) =>
         registry.open(familiarReference(reference)),
+      download: () => Promise.reject(new Error("nothing is fetched here")),
     },
     helloWorld: () => Promise.resolve(helloWorldArchive(Buffer.from("\x7fELF"), "amd64")),
   };

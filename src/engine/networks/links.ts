@@ -3,6 +3,7 @@
  * the name server knows them (`resolver.ts`).
  */
 import { fail, messageOf } from "../../base/errors.ts";
+import type { KeyedLock } from "../../base/keyed-lock.ts";
 import type { HostsLine } from "../../core/network/hosts-file.ts";
 import type { HostConfig } from "../../specs/engine/container.ts";
 import type { Container } from "../containers/container.ts";
@@ -10,7 +11,7 @@ import type { ContainerStore } from "../containers/store.ts";
 import type { NetworkParts } from "./network-parts.ts";
 import { placesOf } from "./places.ts";
 import { containerPaths } from "../containers/paths.ts";
-import { replaceHostsLines } from "../containers/network-files.ts";
+import { dropHostsLines, replaceHostsLines } from "../containers/network-files.ts";
 import type { Networks } from "../../core/network/networks.ts";
 import { linkOf, ownAddresses } from "./resolver.ts";
 
@@ -72,9 +73,14 @@ export function linkedHosts(
   });
 }
 
+/** What a linked container is called in the hosts file. */
+function namesOf(alias: string, target: Container): string {
+  return [...new Set([alias, target.config.Hostname, target.name])].join(" ");
+}
+
 function linesOf(networks: Networks, alias: string, target: Container): readonly HostsLine[] {
   const places = placesOf(networks, target.id).filter(({ network }) => network.name === DEFAULT_NETWORK);
-  const name = [...new Set([alias, target.config.Hostname, target.name])].join(" ");
+  const name = namesOf(alias, target);
   return ownAddresses(places).map((address) => ({ address, name }));
 }
 
@@ -96,4 +102,38 @@ export function refreshLinks(
       replaceHostsLines(containerPaths(deps.containersDir, container.id).hosts, lines);
     }
   }
+}
+
+export interface RemoveLinkDeps {
+  readonly store: ContainerStore;
+  readonly locks: KeyedLock;
+  readonly containersDir: string;
+}
+
+/**
+ * `rm --link PARENT/ALIAS`: what PARENT calls another container. It is forgotten for good, and goes from the hosts file of one that
+ * runs. Docker's words; `not_found` for a link that is not there.
+ */
+export async function removeLink(deps: RemoveLinkDeps, name: string): Promise<void> {
+  const [, parent = "", alias = ""] = /^\/?([^/]*)\/([^/]+)$/.exec(name) ?? [];
+  if (alias === "" || parent === "") {
+    deps.store.find(name);
+    throw fail("conflict", "Conflict, cannot remove the default link name of the container");
+  }
+  const missing = (): Error => fail("not_found", `No such container: ${name}`);
+  const container = [...deps.store.all()].find((each) => each.name === parent);
+  if (container === undefined) throw missing();
+  await deps.locks.run(container.id, () => {
+    if (deps.store.get(container.id) !== container || container.host.NetworkMode !== DEFAULT_NETWORK)
+      throw missing();
+    const link = (container.host.Links ?? []).find((each) => linkOf(each)[0] === alias);
+    if (link === undefined) throw missing();
+    const target = deps.store.find(linkOf(link)[1]);
+    const { record } = container;
+    const host = { ...record.host, Links: (record.host.Links ?? []).filter((each) => each !== link) };
+    deps.store.change(container, deps.store.build({ ...record, host }), () => {});
+    if (container.task !== undefined)
+      dropHostsLines(containerPaths(deps.containersDir, container.id).hosts, namesOf(alias, target));
+    return Promise.resolve();
+  });
 }

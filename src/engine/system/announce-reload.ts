@@ -8,6 +8,7 @@ export interface ReloadedOptions {
   readonly "authorization-plugins": readonly string[];
   readonly "live-restore": boolean;
   readonly "shutdown-timeout": number;
+  readonly "default-stop-timeout": number;
   readonly "max-concurrent-downloads": number;
   readonly "max-concurrent-uploads": number;
   readonly "default-runtime": string;
@@ -36,6 +37,7 @@ export function announceReload(
         "authorization-plugins": list(options["authorization-plugins"]),
         "live-restore": String(options["live-restore"]),
         "shutdown-timeout": String(options["shutdown-timeout"]),
+        "default-stop-timeout": String(options["default-stop-timeout"]),
         "max-concurrent-downloads": String(options["max-concurrent-downloads"]),
         "max-concurrent-uploads": String(options["max-concurrent-uploads"]),
         "default-runtime": options["default-runtime"],

@@ -38,7 +38,10 @@ export async function stopContainers(
       ),
     ),
   );
-  const patienceMs = shutdownPatienceMs(seconds, running.map(stopTimeoutOf));
+  const patienceMs = shutdownPatienceMs(
+    seconds,
+    running.map((container) => stopTimeoutOf(deps, container)),
+  );
   if (patienceMs === undefined) {
     await stopping;
     return;

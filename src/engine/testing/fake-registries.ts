@@ -1,6 +1,8 @@
+import { Readable } from "node:stream";
 import { fail } from "../../base/errors.ts";
 import type {
   Credentials,
+  Downloaded,
   LoginResult,
   Registries,
   RegistrySettings,
@@ -13,6 +15,8 @@ import type { Reference } from "../../specs/oci-image/reference.ts";
 /** One user, "ann" with the password "right", and whatever the test says is found. Nothing can be pulled. */
 export class FakeRegistries implements Registries {
   found: readonly SearchResult[] = [];
+  /** By URL. */
+  readonly files = new Map<string, Buffer>();
   readonly searches: (SearchOptions & { readonly term: string })[] = [];
 
   open(reference: Reference): Repository {
@@ -28,6 +32,13 @@ export class FakeRegistries implements Registries {
   async search(term: string, options: SearchOptions): Promise<readonly SearchResult[]> {
     this.searches.push({ term, ...options });
     return this.found;
+  }
+
+  download(url: URL): Promise<Downloaded> {
+    const bytes = this.files.get(url.href);
+    if (bytes === undefined)
+      return Promise.reject(fail("not_found", `failed to GET ${url.href} with status 404 Not Found: no`));
+    return Promise.resolve({ sizeBytes: bytes.length, bytes: Readable.from([bytes]) });
   }
 
   settings(): RegistrySettings {

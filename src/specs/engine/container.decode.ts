@@ -220,6 +220,7 @@ function decodeMount(value: unknown, path: string): Mount {
   const bind = fields.object("BindOptions");
   const tmpfs = fields.object("TmpfsOptions");
   const volume = fields.object("VolumeOptions");
+  const image = fields.object("ImageOptions");
   const driver = volume?.object("DriverConfig") ?? null;
   for (const [option, owner] of [
     ["BindOptions", "bind"],
@@ -258,6 +259,7 @@ function decodeMount(value: unknown, path: string): Mount {
             DriverConfig: driver && { Name: driver.str("Name"), Options: driver.stringMap("Options") },
             Subpath: volume.str("Subpath"),
           },
+    ImageOptions: image && { Subpath: image.str("Subpath") },
     TmpfsOptions:
       tmpfs === null
         ? null

@@ -144,6 +144,7 @@ export interface Mount {
     } | null;
     readonly Subpath: string;
   } | null;
+  readonly ImageOptions: { readonly Subpath: string } | null;
   readonly TmpfsOptions: {
     readonly SizeBytes: number;
     readonly Mode: number;
