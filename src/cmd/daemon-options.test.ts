@@ -42,6 +42,7 @@ test("defaults", () => {
     network: {},
     garbage: DEFAULT_GARBAGE_POLICY,
     storageDriver: "",
+    storageOptions: [],
     maxDownloads: 3,
     maxUploads: 5,
   });

@@ -47,6 +47,10 @@ export class FakeSnapshots implements Snapshotter {
     return [];
   }
 
+  sizeOf(): number {
+    return 0;
+  }
+
   prepare(id: string, parent: string | undefined): Promise<void> {
     this.actives.set(id, parent);
     return Promise.resolve();
