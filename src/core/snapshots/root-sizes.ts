@@ -10,12 +10,12 @@ interface DriverWords {
   /** The daemon's option for all containers; undefined: there is none. */
   readonly key?: string;
   /** Of a container's option. */
-  nameOf(option: string): string;
-  unsupported(): GantryError;
-  unknown(option: string): GantryError;
-  invalid(text: string): GantryError;
-  unknownDefault(key: string): string;
-  unsupportedDefault(): string;
+  readonly nameOf: (option: string) => string;
+  readonly unsupported: () => GantryError;
+  readonly unknown: (option: string) => GantryError;
+  readonly invalid: (text: string) => GantryError;
+  readonly unknownDefault: (key: string) => string;
+  readonly unsupportedDefault: () => string;
 }
 
 const NO_QUOTAS = "Filesystem does not support, or has not enabled quotas";
