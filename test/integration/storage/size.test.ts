@@ -114,12 +114,19 @@ for (const [file, disk] of Object.entries(DISKS))
       },
     );
 
+/** A user and his ids that only the engine sees. */
+const OWN_USER = [
+  "mkdir /opt/etc; cp -a /etc/. /opt/etc/; mount --bind /opt/etc /etc",
+  "echo remapped:x:4711:4711::/:/bin/false >> /etc/passwd; echo remapped:x:4711: >> /etc/group",
+  "echo remapped:700000:65536 > /etc/subuid; echo remapped:900000:65536 > /etc/subgid",
+].join("; ");
+
 engineSuite(
-  "the size of all containers' roots",
+  "the size of all containers' roots, of other users",
   {
     needs: [DISKS.ext4.needs],
-    host: mountOf(DISKS.ext4),
-    flags: ["--storage-opt", "overlay2.size=20M", "--data-root", "/opt/data"],
+    host: `${mountOf(DISKS.ext4)}; ${OWN_USER}`,
+    flags: ["--storage-opt", "overlay2.size=20M", "--userns-remap", "remapped", "--data-root", "/opt/data"],
   },
   (engine) => {
     test("is for those that do not say it", async () => {
