@@ -114,6 +114,9 @@ for (const [file, disk] of Object.entries(DISKS))
       },
     );
 
+/** An administrator's project: nothing that belongs to another can be moved to a directory of this one. */
+const OWN_PROJECT = "chattr -p 4242 +P /opt";
+
 /** A user and his ids that only the engine sees. */
 const OWN_USER = [
   "mkdir /opt/etc; cp -a /etc/. /opt/etc/; mount --bind /opt/etc /etc",
@@ -122,10 +125,10 @@ const OWN_USER = [
 ].join("; ");
 
 engineSuite(
-  "the size of all containers' roots, of other users",
+  "the size of all containers' roots, of other users in another's project",
   {
     needs: [DISKS.ext4.needs],
-    host: `${mountOf(DISKS.ext4)}; ${OWN_USER}`,
+    host: `${mountOf(DISKS.ext4)}; ${OWN_PROJECT}; ${OWN_USER}`,
     flags: ["--storage-opt", "overlay2.size=20M", "--userns-remap", "remapped", "--data-root", "/opt/data"],
   },
   (engine) => {
