@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NO_LOG } from "../../base/log.ts";
@@ -102,5 +102,10 @@ test("a file system that has no projects, and an administrator's own, are left a
     throw Object.assign(new Error("ENOTTY: inappropriate ioctl for device"), { code: "ENOTTY" });
   };
   await snapshots.remove("c2");
+  writeFileSync(join(active, "stray"), "");
+  native.projectOf = () => {
+    throw Object.assign(new Error("ENOTDIR: not a directory"), { code: "ENOTDIR" });
+  };
+  expect(open().active()).toEqual([]);
   expect([native.limits.size, snapshots.active()]).toEqual([0, []]);
 });

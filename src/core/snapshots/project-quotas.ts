@@ -18,13 +18,10 @@ const LAST = 2 ** 31 - 1;
 /** Numbers that may be taken before one gives up: more than containers fit on a host. */
 const MAX_TAKEN = 100_000;
 
-/** ioctls of file systems that know nothing of projects. */
-const WITHOUT_PROJECTS: ReadonlySet<string | undefined> = new Set([
-  "ENOTTY",
-  "EOPNOTSUPP",
-  "ENOSYS",
-  "EINVAL",
-]);
+/** Of what is no directory (any more), and of file systems that know nothing of projects. */
+const WITHOUT_PROJECT: ReadonlySet<string | undefined> = new Set(
+  "ENOENT ENOTDIR ELOOP ENOTTY EOPNOTSUPP ENOSYS EINVAL".split(" "),
+);
 
 export class ProjectQuotas {
   readonly #parent: string;
@@ -71,8 +68,7 @@ export class ProjectQuotas {
     try {
       return this.#native.projectOf(path);
     } catch (error) {
-      const code = errnoOf(error);
-      if (code === "ENOENT" || WITHOUT_PROJECTS.has(code)) return 0;
+      if (WITHOUT_PROJECT.has(errnoOf(error))) return 0;
       throw error;
     }
   }
