@@ -61,7 +61,7 @@ static napi_value init (napi_env env, napi_value exports) {
       addon_register_peers (env, exports) < 0 || addon_register_replace (env, exports) < 0 ||
       addon_register_trees (env, exports) < 0 || addon_register_netlink (env, exports) < 0 ||
       addon_register_connect (env, exports) < 0 || addon_register_datagrams (env, exports) < 0 ||
-      addon_register_host_paths (env, exports) < 0)
+      addon_register_host_paths (env, exports) < 0 || addon_register_quotas (env, exports) < 0)
     napi_throw_error (env, NULL, "cannot register the functions of the addon");
   return exports;
 }

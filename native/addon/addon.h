@@ -18,6 +18,7 @@ int addon_register_host_paths (napi_env env, napi_value exports);
 int addon_register_netlink (napi_env env, napi_value exports);
 int addon_register_peers (napi_env env, napi_value exports);
 int addon_register_processes (napi_env env, napi_value exports);
+int addon_register_quotas (napi_env env, napi_value exports);
 int addon_register_replace (napi_env env, napi_value exports);
 int addon_register_trees (napi_env env, napi_value exports);
 

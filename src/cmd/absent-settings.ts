@@ -50,7 +50,6 @@ export const ABSENT_READERS: Readonly<Record<string, Refusal>> = Object.assign(e
     [...OFF].map(([key, reason]) => [key, (value: unknown) => off(key, settingBool(key, value), reason)]),
   ),
   "exec-opts": (value: unknown) => checkAll(settingTexts("exec-opts", value), checkExecOption),
-  "storage-opts": (value: unknown) => checkAll(settingTexts("storage-opts", value), checkStorageOption),
   // The log has neither colours nor shortened times, so both are so.
   "raw-logs": (value: unknown) => nothing(settingBool("raw-logs", value)),
 });
@@ -65,7 +64,6 @@ export const ABSENT_FLAGS: ReadonlyMap<string, (text: string) => object> = new M
     (text) => off(`--${key}`, boolOf(`--${key}`, text), reason),
   ]),
   ["--exec-opt", (text: string) => checkAll([text], checkExecOption)] as const,
-  ["--storage-opt", (text: string) => checkAll([text], checkStorageOption)] as const,
   ["--raw-logs", (text: string) => nothing(boolOf("--raw-logs", text))] as const,
 ]);
 
@@ -103,11 +101,4 @@ function checkExecOption(option: string): void {
     refuse("native.cgroupdriver=systemd", "the engine makes the cgroups of containers itself");
   if (driver !== "cgroupfs" && driver !== "")
     throw fail("invalid_argument", `native.cgroupdriver option ${driver.slice(0, 100)} not supported`);
-}
-
-function checkStorageOption(option: string): void {
-  const [key = ""] = option.split("=");
-  if (key.toLowerCase() === "overlay2.size")
-    throw fail("invalid_argument", "storage option overlay2.size is not supported: it needs project quotas");
-  throw fail("invalid_argument", `overlay2: unknown option ${key.slice(0, 100)}`);
 }

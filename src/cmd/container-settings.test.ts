@@ -74,8 +74,6 @@ test.each<[object, string]>([
   [{ "exec-opts": ["native.cgroupdriver=systemd"] }, "native.cgroupdriver=systemd is not supported"],
   [{ "exec-opts": ["native.cgroupdriver=x"] }, "native.cgroupdriver option x not supported"],
   [{ "exec-opts": ["a=b"] }, 'unknown exec option "a=b"'],
-  [{ "storage-opts": ["overlay2.size=1G"] }, "overlay2.size is not supported: it needs project quotas"],
-  [{ "storage-opts": ["dm.fs=xfs"] }, "overlay2: unknown option dm.fs"],
   [{ features: { buildkit: true } }, "features.buildkit is not supported: there is no builder"],
   [{ features: { fancy: true } }, 'unknown feature "fancy"'],
 ])("%j is refused", (document, message) => {

@@ -21,6 +21,7 @@ export interface ContainerSettings {
   readonly "no-new-privileges"?: boolean;
   readonly "seccomp-profile"?: string;
   readonly "cdi-spec-dirs"?: readonly string[];
+  readonly "storage-opts"?: readonly string[];
   readonly features?: Features;
 }
 
@@ -37,6 +38,7 @@ export const CONTAINER_HELP = `      --cdi-spec-dir PATH      CDI specifications
       --init                   PID 1 of containers is an init that reaps and passes on signals
       --no-new-privileges      programs of containers gain no privileges by setuid or file capabilities
       --seccomp-profile FILE   instead of the built-in profile; "unconfined" = none
+      --storage-opt KEY=VALUE  an option of the storage driver: overlay2.size limits what each container writes
 `;
 
 type FlagReader = (text: string, before: ContainerSettings) => ContainerSettings;
@@ -54,6 +56,7 @@ export const CONTAINER_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, 
   ["--feature", (text, before) => ({ features: { ...before.features, ...featureOf(text) } })],
   ["--init", (text) => ({ init: boolOf("--init", text) })],
   ["--no-new-privileges", (text) => ({ "no-new-privileges": boolOf("--no-new-privileges", text) })],
+  ["--storage-opt", (text, before) => ({ "storage-opts": [...(before["storage-opts"] ?? []), text] })],
   ["--seccomp-profile", (text) => ({ "seccomp-profile": text })],
 ]);
 
@@ -78,6 +81,7 @@ export const CONTAINER_READERS: Readonly<Record<string, (value: unknown) => Cont
     "no-new-privileges": (value: unknown) => ({
       "no-new-privileges": settingBool("no-new-privileges", value),
     }),
+    "storage-opts": (value: unknown) => ({ "storage-opts": settingTexts("storage-opts", value) }),
     "seccomp-profile": (value: unknown) => ({ "seccomp-profile": settingText("seccomp-profile", value) }),
   });
 

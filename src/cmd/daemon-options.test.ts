@@ -44,6 +44,7 @@ test("defaults", () => {
     network: {},
     garbage: DEFAULT_GARBAGE_POLICY,
     storageDriver: "",
+    storageOptions: [],
     maxDownloads: 3,
     maxUploads: 5,
   });
@@ -206,4 +207,13 @@ test("metrics and authorization plugins, as flags and in the file", () => {
     "invalid name of an authorization plugin",
   );
   expect(() => options(["--metrics-addr=9323"], "")).toThrow("HOST:PORT");
+});
+
+test("options of the storage driver, from one side", () => {
+  expect(parse(["--storage-opt", "a=1", "--storage-opt=b=2"]).storageOptions).toEqual(["a=1", "b=2"]);
+  const file = { containers: { "storage-opts": ["overlay2.size=1G"] } };
+  expect(parse([], file).storageOptions).toEqual(["overlay2.size=1G"]);
+  expect(() => parse(["--storage-opt", "a=1"], file)).toThrow(
+    "storage-opts: (from flag: [a=1], from file: [overlay2.size=1G])",
+  );
 });

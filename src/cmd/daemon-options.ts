@@ -67,6 +67,8 @@ export interface DaemonOptions {
   readonly network: NetworkSettings;
   /** "" = the one that has data, or overlay2. */
   readonly storageDriver: string;
+  /** For that driver, "key=value". */
+  readonly storageOptions: readonly string[];
   readonly maxDownloads: number;
   readonly maxUploads: number;
 }
@@ -262,6 +264,7 @@ export function daemonOptions(
     garbage: config.garbage ?? DEFAULT_GARBAGE_POLICY,
     registry: { ...config.registry, ...flags.registry },
     network: { ...config.network, ...flags.network },
+    storageOptions: containers["storage-opts"] ?? [],
     storageDriver: given.storageDriver ?? "",
     // Docker's defaults.
     maxDownloads: given.maxDownloads ?? 3,

@@ -192,6 +192,7 @@ export async function startDaemon(
     root: roots.snapshots,
     native,
     log,
+    options: options.storageOptions,
   });
   const leases = new MemoryLeases();
   const images = await openImages({

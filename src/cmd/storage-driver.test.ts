@@ -23,7 +23,8 @@ afterEach(() => {
 });
 
 describeWith("the storage driver", ["native"], () => {
-  const open = (root: string, wish = "") => openStorage({ wish, root, native: builtNative(), log: NO_LOG });
+  const open = (root: string, wish = "") =>
+    openStorage({ wish, root, native: builtNative(), log: NO_LOG, options: [] });
   const ACTIVE = "active/c1/upper";
 
   test("is overlay2 where nothing is said and nothing is there, also when another has an empty directory", async () => {

@@ -13,7 +13,12 @@ import type { Snapshotter } from "../core/snapshots/snapshotter.ts";
 import { openVfsSnapshots } from "../core/snapshots/vfs.ts";
 import type { Native } from "../linux/native.ts";
 
-type Open = (root: string, native: Native, log: Logger) => Snapshotter | Promise<Snapshotter>;
+type Open = (
+  root: string,
+  native: Native,
+  log: Logger,
+  options: readonly string[],
+) => Snapshotter | Promise<Snapshotter>;
 
 const DEFAULT = "overlay2";
 
@@ -31,10 +36,21 @@ export interface StorageOptions {
   readonly root: string;
   readonly native: Native;
   readonly log: Logger;
+  /** For the driver, "key=value". */
+  readonly options: readonly string[];
 }
 
-/** Throws `invalid_argument` for a driver that does not exist, `unavailable` for one that this host cannot have. */
-export async function openStorage({ wish, root, native, log }: StorageOptions): Promise<Snapshotter> {
+/**
+ * Throws `invalid_argument` for a driver that does not exist, `unavailable` for one that this host cannot have, or that does not
+ * take the options.
+ */
+export async function openStorage({
+  wish,
+  root,
+  native,
+  log,
+  options,
+}: StorageOptions): Promise<Snapshotter> {
   moveFirstLayout(root);
   const name = wish === "" ? (priorDriver(root) ?? DEFAULT) : wish;
   const open = DRIVERS.get(name);
@@ -42,7 +58,7 @@ export async function openStorage({ wish, root, native, log }: StorageOptions): 
     throw fail("invalid_argument", `error initializing graphdriver: driver not supported: ${name}`);
   if (wish === "" && name !== DEFAULT) log.info("using prior storage driver", { driver: name });
   try {
-    return await open(join(root, name), native, log);
+    return await open(join(root, name), native, log, options);
   } catch (error) {
     throw fail("unavailable", `error initializing graphdriver: ${messageOf(error)}`, error);
   }

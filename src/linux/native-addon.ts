@@ -47,6 +47,11 @@ interface Addon extends LoopAddon {
   treeFingerprint(path: string, cancelled: Int32Array): Promise<unknown>;
   syncFilesystem(path: string): Promise<unknown>;
   hostPath(path: string, makes: number): Promise<unknown>;
+  projectLimitsEnforced(directory: string): unknown;
+  projectInodes(directory: string, project: number): unknown;
+  limitProject(directory: string, project: number, bytes: number): unknown;
+  projectOf(directory: string): unknown;
+  joinProject(directory: string, project: number): unknown;
   sendDatagrams(fd: number, records: Uint8Array): unknown;
   connectSocket(
     like: number,
@@ -82,6 +87,11 @@ const FUNCTIONS = [
   "treeFingerprint",
   "syncFilesystem",
   "hostPath",
+  "projectLimitsEnforced",
+  "projectInodes",
+  "limitProject",
+  "projectOf",
+  "joinProject",
   "socketLoop",
   "watchSocket",
   "unwatchSocket",
@@ -125,6 +135,11 @@ function integer(what: string, value: number, least: number, most: number): numb
 
 const MAX_INT = 2 ** 31 - 1;
 const MAX_SIGNAL = 64;
+
+/** 0 is what belongs to none: no limit is for all of that. */
+function projectNumber(value: number): number {
+  return integer("project", value, 1, MAX_INT);
+}
 
 function descriptor(value: unknown): number {
   if (typeof value !== "number") throw fail("internal", "the addon returned no descriptor");
@@ -349,6 +364,22 @@ export function loadNative(paths: NativePaths): Native {
       const mode = await addon.hostPath(absolutePath(path), makes ? 1 : 0);
       if (typeof mode !== "number") throw fail("internal", "the addon returned no mode");
       return mode;
+    },
+
+    enforcesProjectLimits: (directory) => addon.projectLimitsEnforced(absolutePath(directory)) === 1,
+
+    projectInodes: (directory, project) =>
+      count(addon.projectInodes(absolutePath(directory), projectNumber(project))),
+
+    limitProject(directory, project, bytes) {
+      const limit = integer("limit", bytes, 0, Number.MAX_SAFE_INTEGER);
+      addon.limitProject(absolutePath(directory), projectNumber(project), limit);
+    },
+
+    projectOf: (directory) => count(addon.projectOf(absolutePath(directory))),
+
+    joinProject(directory, project) {
+      addon.joinProject(absolutePath(directory), projectNumber(project));
     },
 
     async syncFilesystem(path) {

@@ -176,6 +176,26 @@ describeWith("the addon", ["native"], () => {
     });
   });
 
+  test("no file system takes a limit that says that it enforces none, and 0 is no project", async () => {
+    const native = builtNative();
+    if (!native.enforcesProjectLimits(work)) {
+      const limit = () => native.limitProject(work, 1, 1);
+      expect(await failureOf(limit)).toMatchObject({ syscall: "quotactl_fd", path: work });
+    }
+    expect(native.enforcesProjectLimits("/proc")).toBe(false);
+    expect(await failureOf(() => native.projectOf("/proc"))).toMatchObject({ code: "ENOTTY" });
+    for (const act of [
+      () => native.joinProject(work, 0),
+      () => native.limitProject(work, 0, 1),
+      () => native.limitProject(work, 1, -1),
+      () => native.projectInodes(work, 2 ** 31),
+    ])
+      expect(await failureOf(act), act.toString()).toMatchObject({ category: "invalid_argument" });
+    const nowhere = join(work, "none");
+    for (const act of [() => native.projectOf(nowhere), () => native.enforcesProjectLimits(nowhere)])
+      expect(await failureOf(act)).toMatchObject({ code: "ENOENT", path: nowhere });
+  });
+
   test("startWriteback() takes any part of any open file, and no nonsense", async () => {
     const native = builtNative();
     const fd = native.memfd("test", Buffer.alloc(10));

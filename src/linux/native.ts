@@ -186,6 +186,24 @@ export interface Native extends NativeSockets {
    */
   hostPath(path: string, makes: boolean): Promise<number>;
 
+  /**
+   * Whether the file system of a directory keeps files within the limits of their projects: XFS mounted with "pquota", ext4 with
+   * "prjquota". False where the kernel cannot say (before Linux 5.14).
+   */
+  enforcesProjectLimits(directory: string): boolean;
+
+  /** How many files, directories and links of its file system belong to a project. */
+  projectInodes(directory: string, project: number): number;
+
+  /** How many bytes those may take up in all; rounded up to the file system's unit, 0 = any number. */
+  limitProject(directory: string, project: number, bytes: number): void;
+
+  /** The project that a directory belongs to, 0 = none. Throws an errno error where there are no projects (ENOTTY, EOPNOTSUPP). */
+  projectOf(directory: string): number;
+
+  /** Makes an empty directory belong to a project, and all that will be made in it. */
+  joinProject(directory: string, project: number): void;
+
   /** syncfs of the filesystem that holds `path`. Runs off the event loop. */
   syncFilesystem(path: string): Promise<void>;
 

@@ -1,6 +1,6 @@
 /** What a test needs from its machine. What is missing is named in the output, never passed over silently. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { describe } from "bun:test";
@@ -28,6 +28,8 @@ export type Requirement =
   | "systemd"
   | "erofs"
   | "btrfs"
+  | "ext4 quotas"
+  | "xfs quotas"
   | "strace"
   | "recorded disk"
   | "br_netfilter"
@@ -61,6 +63,19 @@ function saysVersion(name: string, version: RegExp): boolean {
 function hasLinks(...words: readonly string[]): boolean {
   const script = `ip link add on type veth peer name far && ip link add ${words.join(" ")}`;
   return process.getuid?.() === 0 && spawnSync("unshare", ["--net", "sh", "-c", script]).status === 0;
+}
+
+/** Whether the kernel mounts such a file system, which is made here. */
+function canMount(format: string, option: string, mebibytes: number): boolean {
+  const image = `/dev/shm/gt-probe.${process.pid}`;
+  const script = [
+    `truncate -s ${mebibytes}M ${image}`,
+    `${format} ${image}`,
+    `mount -o loop,${option} ${image} /mnt`,
+  ].join(" && ");
+  const { status } = spawnSync("unshare", ["--mount", "sh", "-c", script], { timeout: 120_000 });
+  rmSync(image, { force: true });
+  return status === 0;
 }
 
 function isAtLeast(major: number, minor: number): boolean {
@@ -118,6 +133,9 @@ const CHECKS: Readonly<Record<Requirement, () => boolean>> = {
   /** Mounted from files: Linux 6.12. */
   erofs: () => readFileSync("/proc/filesystems", "utf8").includes("\terofs\n") && isAtLeast(6, 12),
   btrfs: () => hasCommand("mkfs.btrfs") && readFileSync("/proc/filesystems", "utf8").includes("\tbtrfs\n"),
+  /** With the program that reports them. */
+  "ext4 quotas": () => hasCommand("xfs_quota") && canMount("mkfs.ext4 -q -O project,quota", "prjquota", 64),
+  "xfs quotas": () => hasCommand("xfs_quota") && canMount("mkfs.xfs -q", "pquota", 400),
   /** `make -C native` was run. */
   native: () => ["gantry-shim", "gantry.node"].every((name) => existsSync(join(ROOT, "build", name))),
 };

@@ -22,13 +22,18 @@ const SUBVOLUMES = ["root", "new"];
  * Opens the snapshots below `root` (created when missing) and starts to delete what a crash left half-made. `unavailable` on
  * any other file system.
  */
-export function openBtrfsSnapshots(root: string, native: BtrfsNative, log: Logger): Snapshotter {
+export function openBtrfsSnapshots(
+  root: string,
+  native: BtrfsNative,
+  log: Logger,
+  options: readonly string[] = [],
+): Snapshotter {
   makeRoot(root);
   if (statfsSync(root).type !== BTRFS_MAGIC)
     throw fail("unavailable", "prerequisites for driver not satisfied (wrong filesystem?): btrfs");
   const trash = new Trash(join(root, "trash"), (path) => removeWithSubvolumes(path, native), log);
   const format = new CopiedRoots("btrfs", native, subvolumes(native), () => [["Btrfs", ""]]);
-  return new LayeredSnapshots({ root, format, trash, native, log });
+  return new LayeredSnapshots({ root, format, trash, native, log, options });
 }
 
 function subvolumes(native: BtrfsNative): TreeMaker {

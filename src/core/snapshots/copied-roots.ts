@@ -11,6 +11,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Native, TreeView } from "../../linux/native.ts";
 import type { ReadingNative } from "./layered-snapshots.ts";
+import type { QuotaNative } from "./project-quotas.ts";
 import { rootIn } from "./shift-key.ts";
 import type { BindRootfs, IdShift, SnapshotUsage } from "./snapshotter.ts";
 import type { ActivePlace, LayerPlace, StorageFormat } from "./storage-format.ts";
@@ -27,7 +28,8 @@ export type CopyNative = Pick<
   | "syncFilesystem"
   | "spreadChildren"
 > &
-  ReadingNative;
+  ReadingNative &
+  QuotaNative;
 
 export interface TreeMaker {
   /** Makes the new tree `path`, empty. */

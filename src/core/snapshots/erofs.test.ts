@@ -40,6 +40,11 @@ test("a kernel that cannot mount images is told from one that can when the drive
     packRoot: nothing,
     packDiff: nothing,
     treeChanges: nothing,
+    enforcesProjectLimits: () => false,
+    projectInodes: () => 0,
+    limitProject: () => {},
+    projectOf: () => 0,
+    joinProject: () => {},
   };
   const error = await rejection(openErofsSnapshots(newRoot(), native, NO_LOG));
   expect(isCategory(error, "unavailable")).toBe(true);

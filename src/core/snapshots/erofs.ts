@@ -15,6 +15,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Native, TreeView } from "../../linux/native.ts";
 import { backingFilesystem } from "./backing-filesystem.ts";
 import { LayeredSnapshots, makeRoot, type ReadingNative } from "./layered-snapshots.ts";
+import type { QuotaNative } from "./project-quotas.ts";
 import type { IdShift, OverlayRootfs, Snapshotter, SnapshotUsage } from "./snapshotter.ts";
 import type { ActivePlace, LayerPlace, StorageFormat } from "./storage-format.ts";
 import { Trash } from "./trash.ts";
@@ -24,7 +25,8 @@ export type ErofsNative = Pick<
   Native,
   "removeTree" | "treeUsage" | "syncFilesystem" | "spreadChildren" | "applyLayerImage" | "tryImageMount"
 > &
-  ReadingNative;
+  ReadingNative &
+  QuotaNative;
 
 const IMAGE = "layer.erofs";
 
@@ -36,11 +38,13 @@ export async function openErofsSnapshots(
   root: string,
   native: ErofsNative,
   log: Logger,
+  options: readonly string[] = [],
 ): Promise<Snapshotter> {
   makeRoot(root);
   mkdirSync(join(root, "empty"), { recursive: true, mode: 0o755 });
   const trash = new Trash(join(root, "trash"), (path) => native.removeTree(path), log);
-  const snapshots = new LayeredSnapshots({ root, format: new ErofsFormat(root, native), trash, native, log });
+  const format = new ErofsFormat(root, native);
+  const snapshots = new LayeredSnapshots({ root, format, trash, native, log, options });
   await probe(snapshots, native);
   return snapshots;
 }

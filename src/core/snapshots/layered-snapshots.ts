@@ -20,6 +20,8 @@ import type { Native, TreeChange, TreeDifference, TreeView } from "../../linux/n
 import { readMapping, wholeTree, writeMapping, writtenIn } from "./active-trees.ts";
 import type { LayerCare } from "./layer-care.ts";
 import { LayerStore } from "./layer-store.ts";
+import { ProjectQuotas, type QuotaNative } from "./project-quotas.ts";
+import { RootSizes } from "./root-sizes.ts";
 import { makeScratch } from "./scratch.ts";
 import { shiftKey } from "./shift-key.ts";
 import type {
@@ -54,8 +56,10 @@ export interface LayeredOptions {
   readonly root: string;
   readonly format: StorageFormat;
   readonly trash: Trash;
-  readonly native: Pick<Native, "syncFilesystem" | "spreadChildren"> & ReadingNative;
+  readonly native: Pick<Native, "syncFilesystem" | "spreadChildren"> & ReadingNative & QuotaNative;
   readonly log: Logger;
+  /** What the daemon is told about the driver, "key=value". */
+  readonly options: readonly string[];
 }
 
 /** What is below a driver's root besides its own. */
@@ -72,17 +76,23 @@ export class LayeredSnapshots implements Snapshotter {
   readonly #format: StorageFormat;
   readonly #trash: Trash;
   readonly #native: ReadingNative;
+  readonly #log: Logger;
+  readonly #quotas: ProjectQuotas;
+  readonly #sizes: RootSizes;
   readonly #layers: LayerStore;
   readonly #active = new Map<string, Active>();
   readonly #preparing = new Set<string>();
   readonly #creating = new Map<string, Promise<void>>();
 
-  constructor({ root, format, trash, native, log }: LayeredOptions) {
+  constructor({ root, format, trash, native, log, options }: LayeredOptions) {
     this.#root = root;
     this.#format = format;
     this.driver = format.driver;
     this.#trash = trash;
     this.#native = native;
+    this.#log = log;
+    this.#quotas = new ProjectQuotas(join(root, "active"), native);
+    this.#sizes = new RootSizes(format.driver, this.#quotas, options);
     syncDirectorySync(root);
     // ext4 reuses no inode within half a minute of its deletion, and to find another it walks over all of them, for every file:
     // in the block group of a tree that was just deleted, 5,000 files took 1.5 to 4.8 seconds instead of 0.35. So each layer
@@ -165,13 +175,17 @@ export class LayeredSnapshots implements Snapshotter {
     }
   }
 
+  sizeOf(options: Readonly<Record<string, string>>): number {
+    return this.#sizes.of(options);
+  }
+
   /** Meanwhile the layer is held, as nothing stands on it yet. */
-  async prepare(id: string, parent: string | undefined, shift?: IdShift): Promise<void> {
+  async prepare(id: string, parent: string | undefined, shift?: IdShift, sizeBytes = 0): Promise<void> {
     this.#checkNew(id, parent);
     this.#preparing.add(id);
     this.#layers.hold(parent);
     try {
-      await this.#prepare(id, parent, shift);
+      await this.#prepare(id, parent, shift, sizeBytes);
     } catch (error) {
       this.#layers.release(parent);
       throw cannot(`prepare the root filesystem of "${id}"`, error);
@@ -188,17 +202,23 @@ export class LayeredSnapshots implements Snapshotter {
       throw fail("not_found", `layer "${parent}" below "${id}" does not exist`);
   }
 
-  async #prepare(id: string, parent: string | undefined, shift: IdShift | undefined): Promise<void> {
+  async #prepare(
+    id: string,
+    parent: string | undefined,
+    shift: IdShift | undefined,
+    sizeBytes: number,
+  ): Promise<void> {
     const shiftedBy = shift === undefined ? undefined : shiftKey(shift);
     const path = this.#activePath(id);
     try {
       mkdirSync(path, { mode: 0o700 });
+      if (sizeBytes > 0) this.#quotas.limit(path, sizeBytes);
       symlinkSync(parent ?? NO_PARENT, join(path, "parent"));
       if (shiftedBy !== undefined) symlinkSync(shiftedBy, join(path, "ids"));
       if (shift !== undefined) writeMapping(path, shift);
       await this.#format.makeActive(path, this.#placesOf(parent), shift);
     } catch (error) {
-      this.#trash.take(path);
+      this.#discard(path);
       throw error;
     }
     this.#active.set(id, { parent, shiftedBy });
@@ -231,12 +251,24 @@ export class LayeredSnapshots implements Snapshotter {
     const snapshot = this.#active.get(id);
     if (snapshot === undefined) return;
     try {
-      this.#trash.take(this.#activePath(id));
+      this.#discard(this.#activePath(id));
     } catch (error) {
       throw cannot(`remove the root filesystem of "${id}"`, error);
     }
     this.#active.delete(id);
     this.#layers.release(snapshot.parent);
+  }
+
+  /** Its limit goes with it. */
+  #discard(path: string): void {
+    const lift = this.#quotas.release(path);
+    this.#trash.take(path);
+    try {
+      lift();
+    } catch (error) {
+      // Nothing will ever count on it: who gets the number sets a limit of his own.
+      this.#log.warn("cannot lift the limit of a removed snapshot", { path, error: messageOf(error) });
+    }
   }
 
   async usage(id: string, signal: AbortSignal): Promise<SnapshotUsage> {
@@ -328,7 +360,7 @@ export class LayeredSnapshots implements Snapshotter {
       const path = this.#activePath(id);
       if (!this.#format.isComplete(path)) {
         log.info("deleting an unfinished snapshot of an earlier run", { id });
-        this.#trash.take(path);
+        this.#discard(path);
         continue;
       }
       const parent = readParent(path);

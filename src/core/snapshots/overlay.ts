@@ -12,6 +12,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Native, TreeView } from "../../linux/native.ts";
 import { backingFilesystem } from "./backing-filesystem.ts";
 import { LayeredSnapshots, makeRoot, type ReadingNative } from "./layered-snapshots.ts";
+import type { QuotaNative } from "./project-quotas.ts";
 import { ShiftedLayers } from "./shifted-layers.ts";
 import type { IdShift, OverlayRootfs, Snapshotter, SnapshotUsage } from "./snapshotter.ts";
 import type { ActivePlace, LayerPlace, StorageFormat } from "./storage-format.ts";
@@ -28,16 +29,22 @@ export type OverlayNative = Pick<
   | "shiftTree"
   | "applyLayer"
 > &
-  ReadingNative;
+  ReadingNative &
+  QuotaNative;
 
 /** Opens the snapshots below `root` (created when missing) and starts to delete what a crash left half-made. */
-export function openOverlaySnapshots(root: string, native: OverlayNative, log: Logger): Snapshotter {
+export function openOverlaySnapshots(
+  root: string,
+  native: OverlayNative,
+  log: Logger,
+  options: readonly string[] = [],
+): Snapshotter {
   makeRoot(root);
   mkdirSync(join(root, "empty"), { recursive: true, mode: 0o755 });
   const trash = new Trash(join(root, "trash"), (path) => native.removeTree(path), log);
   const shifted = new ShiftedLayers({ root, trash, native });
   const format = new OverlayFormat(root, native, shifted);
-  const snapshots = new LayeredSnapshots({ root, format, trash, native, log });
+  const snapshots = new LayeredSnapshots({ root, format, trash, native, log, options });
   shifted.recover((chainId) => snapshots.hasLayer(chainId), log);
   return snapshots;
 }

@@ -124,11 +124,18 @@ export interface Snapshotter {
   layers(): readonly CommittedLayer[];
 
   /**
+   * How many bytes a container may write that asks for this with `--storage-opt`, or with nothing has what the daemon's own options
+   * say; 0 = as many as there is room for. Throws in the words of Docker's driver for what it does not know, or cannot do here.
+   */
+  sizeOf(options: Readonly<Record<string, string>>): number;
+
+  /**
    * Makes the active snapshot `id` on top of `parent` (undefined = an empty root). `conflict` if it exists. With `shift`
    * it stands on copies of the layers with other owners, which are made when they are missing and go with their layers;
-   * `invalid_argument`, naming the file, when an owner has no place in the mapping.
+   * `invalid_argument`, naming the file, when an owner has no place in the mapping. `sizeBytes`, from `sizeOf`, limits what is its
+   * own until it is removed: the file system keeps to it, whether there is a daemon or not.
    */
-  prepare(id: string, parent: string | undefined, shift?: IdShift): Promise<void>;
+  prepare(id: string, parent: string | undefined, shift?: IdShift, sizeBytes?: number): Promise<void>;
 
   /** What `prepare` made is there after a power cut, too; of what was written to it that is up to who wrote it. */
   persist(id: string): Promise<void>;

@@ -8,12 +8,17 @@ import { Trash } from "./trash.ts";
 import { makeRootDirectory } from "./upper-directory.ts";
 
 /** Opens the snapshots below `root` (created when missing) and starts to delete what a crash left half-made. */
-export function openVfsSnapshots(root: string, native: CopyNative, log: Logger): Snapshotter {
+export function openVfsSnapshots(
+  root: string,
+  native: CopyNative,
+  log: Logger,
+  options: readonly string[] = [],
+): Snapshotter {
   makeRoot(root);
   native.spreadChildren(`${root}/active`); // whole trees, as in staging
   const trash = new Trash(`${root}/trash`, (path) => native.removeTree(path), log);
   const format = new CopiedRoots("vfs", native, directories(native));
-  return new LayeredSnapshots({ root, format, trash, native, log });
+  return new LayeredSnapshots({ root, format, trash, native, log, options });
 }
 
 /** Where the file system can share blocks between files, a copy takes no room (reflinks). */

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
+import { fail } from "../../base/errors.ts";
+import { rejection } from "../../base/testing/rejection.ts";
 import { ApiHost } from "../../api/testing/api-host.ts";
 
 let host: ApiHost;
@@ -22,4 +24,18 @@ test("a root filesystem survives a power cut before its row can, that of --rm ne
   await host.create("goes", { HostConfig: { NetworkMode: "none", AutoRemove: true } });
   expect([...host.snapshots.persisted]).toEqual([stays]);
   expect(rowsThen).toEqual([0]);
+});
+
+test("what is asked of the storage driver is checked before anything is made, and done", async () => {
+  const HostConfig = { NetworkMode: "none", StorageOpt: { size: "20M" } };
+  const sizeOf = spyOn(host.snapshots, "sizeOf").mockImplementation(() => {
+    throw fail("internal", "no quotas here");
+  });
+  const prepare = spyOn(host.snapshots, "prepare");
+  expect(String(await rejection(host.create("refused", { HostConfig })))).toContain("no quotas here");
+  expect([prepare.mock.calls, [...host.store.all()]]).toEqual([[], []]);
+  sizeOf.mockImplementation(() => 4096);
+  const id = await host.create("limited", { HostConfig });
+  expect(sizeOf.mock.lastCall).toEqual([{ size: "20M" }]);
+  expect(prepare.mock.calls.map(([made, , , sizeBytes]) => [made, sizeBytes])).toEqual([[id, 4096]]);
 });

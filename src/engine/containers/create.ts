@@ -48,7 +48,10 @@ export interface CreateDeps extends BringVolumesDeps, LogDeps {
   readonly store: ContainerStore;
   readonly images: Pick<Images, "resolve" | "unpack">;
   readonly imageUses: Pick<ImageUses, "used">;
-  readonly snapshots: Pick<Snapshotter, "prepare" | "persist" | "remove" | "view" | "mount" | "describe">;
+  readonly snapshots: Pick<
+    Snapshotter,
+    "sizeOf" | "prepare" | "persist" | "remove" | "view" | "mount" | "describe"
+  >;
   readonly events: EventSink;
   readonly facts: HostFacts;
   readonly runtimes: Runtimes;
@@ -106,6 +109,7 @@ export async function create(
     ...validateCreate(request.config, container.config, wishes, deps.facts, deps.runtimes),
     ...(wanted === undefined && !runsOn(image, host) ? [otherPlatform(image, host)] : []),
   ];
+  const sizeBytes = deps.snapshots.sizeOf(container.host.StorageOpt ?? {});
   const remap = idMapsOf(container.host, deps.remap);
   checkUserNamespace(container.host, remap);
   checkSpecOptions(container.config, atStart(container.host, deps.defaults), deps.facts);
@@ -134,7 +138,7 @@ export async function create(
   scope.defer("release name", () => deps.store.releaseName(container.name));
   mkdirSync(paths.directory, { mode: 0o710 });
   scope.defer("remove directory", () => rmSync(paths.directory, { recursive: true, force: true }));
-  await deps.snapshots.prepare(id, container.record.layer, shiftOf(remap));
+  await deps.snapshots.prepare(id, container.record.layer, shiftOf(remap), sizeBytes);
   scope.defer("remove snapshot", () => deps.snapshots.remove(id));
   if (planned.length > 0)
     container.plan(await bringImages(deps, container.mounts, { scope, shift: imageShiftOf(remap) }));

@@ -205,7 +205,6 @@ function checkNameService(host: HostConfig): void {
 
 function refuseUnsupported(host: HostConfig): void {
   const unsupported: readonly (readonly [string, boolean])[] = [["HostConfig.Cgroup", host.Cgroup !== ""]];
-  checkStorage(Object.keys(host.StorageOpt ?? {}));
   for (const [name, isUsed] of unsupported)
     if (isUsed) throw fail("not_implemented", `"${name}" is not supported by this engine yet`);
   if (Object.hasOwn(host.Annotations ?? {}, ""))
@@ -213,14 +212,6 @@ function refuseUnsupported(host: HostConfig): void {
       "invalid_argument",
       "invalid Annotations: the empty string is not permitted as an annotation key",
     );
-}
-
-/** Docker's words, and its status. Project quotas would be needed. */
-function checkStorage(options: readonly string[]): void {
-  if (options.includes("size"))
-    throw fail("internal", "--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
-  const [other] = options;
-  if (other !== undefined) throw fail("internal", `Unknown option ${other.slice(0, 200)}`);
 }
 
 function isFilled(list: readonly unknown[] | null): boolean {

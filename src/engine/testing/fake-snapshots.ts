@@ -47,7 +47,11 @@ export class FakeSnapshots implements Snapshotter {
     return [];
   }
 
-  prepare(id: string, parent: string | undefined): Promise<void> {
+  sizeOf(_options: Readonly<Record<string, string>>): number {
+    return 0;
+  }
+
+  prepare(id: string, parent: string | undefined, _shift?: IdShift, _sizeBytes?: number): Promise<void> {
     this.actives.set(id, parent);
     return Promise.resolve();
   }

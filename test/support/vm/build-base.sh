@@ -8,7 +8,7 @@ work=$1
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 root=$work/root
 suite=bookworm
-packages=systemd,systemd-sysv,dbus,apparmor,busybox-static,iproute2,iptables,procps,kmod,zstd,util-linux,strace
+packages=systemd,systemd-sysv,dbus,apparmor,busybox-static,iproute2,iptables,procps,kmod,zstd,util-linux,strace,xfsprogs
 
 debootstrap --variant=minbase --include="$packages" "$suite" "$root"
 

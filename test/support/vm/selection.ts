@@ -8,6 +8,8 @@ export const SELECTION: readonly string[] = [
     (name) => `test/integration/security/${name}.test.ts`,
   ),
   "test/integration/system/restore.test.ts",
+  // Of file systems that not every kernel has.
+  "test/integration/storage/size.test.ts",
   // Drivers that not every kernel has.
   "test/integration/network/ipvlan.test.ts",
   "test/integration/network/vlan.test.ts",

@@ -103,6 +103,33 @@ export class PlainTrees implements OverlayNative, CopyNative {
   }
 
   /** What spreadChildren was called for. */
+  /** Which directories belong to which project, and the limits of projects; without `quotas` there are none. */
+  quotas = false;
+  readonly projects = new Map<string, number>();
+  readonly limits = new Map<number, number>();
+  /** What others have of projects. */
+  readonly inodes = new Map<number, number>();
+
+  enforcesProjectLimits(): boolean {
+    return this.quotas;
+  }
+
+  projectInodes(_directory: string, project: number): number {
+    return this.inodes.get(project) ?? 0;
+  }
+
+  limitProject(_directory: string, project: number, bytes: number): void {
+    this.limits.set(project, bytes);
+  }
+
+  projectOf(directory: string): number {
+    return this.projects.get(directory) ?? 0;
+  }
+
+  joinProject(directory: string, project: number): void {
+    this.projects.set(directory, project);
+  }
+
   readonly spread: string[] = [];
 
   spreadChildren(path: string): boolean {
