@@ -49,7 +49,6 @@ export const ABSENT_READERS: Readonly<Record<string, Refusal>> = Object.assign(e
   ...Object.fromEntries(
     [...OFF].map(([key, reason]) => [key, (value: unknown) => off(key, settingBool(key, value), reason)]),
   ),
-  "exec-opts": (value: unknown) => checkAll(settingTexts("exec-opts", value), checkExecOption),
   "storage-opts": (value: unknown) => checkAll(settingTexts("storage-opts", value), checkStorageOption),
   // The log has neither colours nor shortened times, so both are so.
   "raw-logs": (value: unknown) => nothing(settingBool("raw-logs", value)),
@@ -64,7 +63,6 @@ export const ABSENT_FLAGS: ReadonlyMap<string, (text: string) => object> = new M
     `--${key}`,
     (text) => off(`--${key}`, boolOf(`--${key}`, text), reason),
   ]),
-  ["--exec-opt", (text: string) => checkAll([text], checkExecOption)] as const,
   ["--storage-opt", (text: string) => checkAll([text], checkStorageOption)] as const,
   ["--raw-logs", (text: string) => nothing(boolOf("--raw-logs", text))] as const,
 ]);
@@ -91,18 +89,6 @@ function off(key: string, wanted: boolean, reason: string): object {
 function checkAll(options: readonly string[], check: (option: string) => void): object {
   for (const option of options) check(option);
   return {};
-}
-
-/** "native.cgroupdriver=cgroupfs" is how it is. */
-function checkExecOption(option: string): void {
-  const [key = "", value = ""] = option.split(/=(.*)/s);
-  if (key.trim().toLowerCase() !== "native.cgroupdriver")
-    throw fail("invalid_argument", `unknown exec option "${option.slice(0, 200)}"`);
-  const driver = value.trim();
-  if (driver === "systemd")
-    refuse("native.cgroupdriver=systemd", "the engine makes the cgroups of containers itself");
-  if (driver !== "cgroupfs" && driver !== "")
-    throw fail("invalid_argument", `native.cgroupdriver option ${driver.slice(0, 100)} not supported`);
 }
 
 function checkStorageOption(option: string): void {

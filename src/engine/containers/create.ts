@@ -106,7 +106,12 @@ export async function create(
   ];
   const remap = idMapsOf(container.host, deps.remap);
   checkUserNamespace(container.host, remap);
-  checkSpecOptions(container.config, atStart(container.host, deps.defaults), deps.facts);
+  checkSpecOptions(
+    container.config,
+    atStart(container.host, deps.defaults),
+    deps.facts,
+    deps.defaults.cgroupDriver,
+  );
   checkLinks(deps.store, container.host);
   const attachments = planAttachments(deps.network.networks, {
     container: id,
