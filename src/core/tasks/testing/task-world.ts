@@ -50,6 +50,8 @@ export class TaskWorld implements Disposable {
   /** Directories of cgroups that are there after the end of a shim. */
   readonly leftDirs = new Set<string>();
   onClear: () => void = () => {};
+  onScope: () => void = () => {};
+  onStopScope: () => void = () => {};
   foreign: LeftoverDeps["foreign"] = {
     find: async () => undefined,
     make: async () => {
@@ -112,12 +114,14 @@ export class TaskWorld implements Disposable {
       },
       scopes: {
         start: async (id, _spec, pid) => {
+          this.onScope();
           this.acts.push(`start scope of ${id} with ${pid}`);
         },
         update: async (unit, dirs, resources) => {
           this.acts.push(`limit ${unit} and ${dirs.join()} to ${resources.pids?.limit}`);
         },
         stop: async (unit) => {
+          this.onStopScope();
           this.acts.push(`stop ${unit}`);
         },
       },
