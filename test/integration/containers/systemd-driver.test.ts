@@ -102,7 +102,7 @@ engineSuite("scopes of systemd", { needs: ["systemd", "cgroup2"], flags: FLAGS }
     const args = ["--pid", "host", "--pids-limit", "1", "busybox", "true"];
     const failed = await engine().gantry(["run", "--rm", "--network", "none", ...args]);
     expect(failed.code).not.toBe(0);
-    expect(failed.stderr).toContain("Resource temporarily unavailable");
+    expect(failed.stderr).toContain("cannot clone the container's first process: errno EAGAIN");
   });
 
   test("memory that runs out is told, and ends nobody else", async () => {
