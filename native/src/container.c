@@ -318,8 +318,11 @@ static void forget_progress (struct container *c) {
 int container_spawn_with (const struct plan *p, const struct container_stdio *io, int init_pidfd,
                           const struct container_more *more, struct container *c, struct err *e) {
   *c = (struct container){ .pid = -1, .pidfd = -1, .sync_fd = -1, .console_fd = -1 };
+  struct err unused;
   if (spawn (p, io, init_pidfd, more, c, e) == 0)
     return 0;
+  /* Before what is left in the cgroup is killed. */
+  cgroup_leave (p, &unused);
   container_release (c);
   return -1;
 }

@@ -150,6 +150,30 @@ TEST ("a performer that cannot leave the cgroup starts nothing") {
   CHECK (access (task (unified, ""), F_OK) < 0);
 }
 
+TEST ("a performer whose child is never born leaves the cgroup before what is in there is killed") {
+  struct builder b;
+  NEEDS_SANDBOX ();
+  NEEDS_UNIFIED ();
+  const char *directory = task (unified, "");
+  char own[256];
+  snprintf (own, sizeof own, "%s/cgroup.procs", unified);
+
+  MUST (mkdir (directory, 0755) == 0);
+  write_text (task (unified, "/cgroup.procs"), "0");
+  begin_plan (&b, CLONE_NEWNS, PLAN_HOST_PID);
+  put_text (&b, OP_CGROUP_LEAVE, 0, own);
+  put_text (&b, OP_CGROUP_CREATE, 0, directory);
+  put_join_op (&b, task (unified, "/missing"), 2);
+  put_plain_root (&b);
+  put_command (&b, "true");
+  struct outcome *o = run_plan (&b);
+  bool is_out = !shows (read_text ("/proc/self/cgroup"), directory);
+  write_text (own, "0");
+  CHECK (!o->started && strstr (o->err.text, "missing") != NULL);
+  CHECK (is_out);
+  rmdir (directory);
+}
+
 TEST ("a cgroup namespace made after joining hides the way up") {
   struct builder b;
   NEEDS_SANDBOX ();

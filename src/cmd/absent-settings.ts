@@ -4,7 +4,7 @@
  */
 import { fail } from "../base/errors.ts";
 import { emptyMap } from "../specs/engine/fields.decode.ts";
-import { boolOf, settingBool, settingTexts } from "./setting-values.ts";
+import { boolOf, settingBool } from "./setting-values.ts";
 
 export const NO_CONTAINERD = "containers run under the engine's own shims, there is no containerd";
 export const NO_SWARM = "there are no swarms";
@@ -49,7 +49,6 @@ export const ABSENT_READERS: Readonly<Record<string, Refusal>> = Object.assign(e
   ...Object.fromEntries(
     [...OFF].map(([key, reason]) => [key, (value: unknown) => off(key, settingBool(key, value), reason)]),
   ),
-  "exec-opts": (value: unknown) => checkAll(settingTexts("exec-opts", value), checkExecOption),
   // The log has neither colours nor shortened times, so both are so.
   "raw-logs": (value: unknown) => nothing(settingBool("raw-logs", value)),
 });
@@ -63,7 +62,6 @@ export const ABSENT_FLAGS: ReadonlyMap<string, (text: string) => object> = new M
     `--${key}`,
     (text) => off(`--${key}`, boolOf(`--${key}`, text), reason),
   ]),
-  ["--exec-opt", (text: string) => checkAll([text], checkExecOption)] as const,
   ["--raw-logs", (text: string) => nothing(boolOf("--raw-logs", text))] as const,
 ]);
 
@@ -84,21 +82,4 @@ export function refuse(key: string, reason: string): never {
 
 function off(key: string, wanted: boolean, reason: string): object {
   return wanted ? refuse(key, reason) : {};
-}
-
-function checkAll(options: readonly string[], check: (option: string) => void): object {
-  for (const option of options) check(option);
-  return {};
-}
-
-/** "native.cgroupdriver=cgroupfs" is how it is. */
-function checkExecOption(option: string): void {
-  const [key = "", value = ""] = option.split(/=(.*)/s);
-  if (key.trim().toLowerCase() !== "native.cgroupdriver")
-    throw fail("invalid_argument", `unknown exec option "${option.slice(0, 200)}"`);
-  const driver = value.trim();
-  if (driver === "systemd")
-    refuse("native.cgroupdriver=systemd", "the engine makes the cgroups of containers itself");
-  if (driver !== "cgroupfs" && driver !== "")
-    throw fail("invalid_argument", `native.cgroupdriver option ${driver.slice(0, 100)} not supported`);
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ContainerDefaults } from "../engine/containers/container-defaults.ts";
+import { checkCgroupDriver } from "./cgroup-driver.ts";
 import { decodeDaemonConfig } from "./daemon-config.ts";
 import { daemonOptions, parseDaemonFlags } from "./daemon-options.ts";
 import { readSeccomp } from "./seccomp-file.ts";
@@ -25,6 +26,7 @@ const EVERYTHING = {
     { Name: "nproc", Soft: -1, Hard: -1 },
   ],
   init: true,
+  cgroupDriver: "cgroupfs",
   cgroupParent: "/all",
   noNewPrivileges: true,
   seccomp: "/p.json",
@@ -71,7 +73,11 @@ test.each<[object, string]>([
   [{ "init-path": "/usr/bin/tini" }, "init-path is not supported: the init of containers is a part"],
   [{ experimental: true }, "experimental is not supported: there is nothing experimental"],
   [{ "node-generic-resources": ["a=1"] }, "node-generic-resources is not supported: there are no swarms"],
-  [{ "exec-opts": ["native.cgroupdriver=systemd"] }, "native.cgroupdriver=systemd is not supported"],
+  [{ "exec-opts": ["native.cgroupdriver=none"] }, "is internally used and cannot be specified manually"],
+  [
+    { "exec-opts": ["native.cgroupdriver=systemd"], "cgroup-parent": "/all" },
+    'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"',
+  ],
   [{ "exec-opts": ["native.cgroupdriver=x"] }, "native.cgroupdriver option x not supported"],
   [{ "exec-opts": ["a=b"] }, 'unknown exec option "a=b"'],
   [{ features: { buildkit: true } }, "features.buildkit is not supported: there is no builder"],
@@ -97,6 +103,19 @@ test("what is said not to be wanted, and is not there, is accepted", () => {
   expect(() => defaultsOf(["--default-ulimit", "nofile"])).toThrow(
     'invalid argument "nofile" for "--default-ulimit" flag: invalid ulimit argument: nofile',
   );
+});
+
+test("exec-opts tells who makes cgroups: the first counts, and systemd needs a host that it runs", () => {
+  const driver = (...options: string[]): string =>
+    defaultsOf([], { "exec-opts": options, "cgroup-parent": "all.slice" }).cgroupDriver;
+  expect(driver()).toBe("cgroupfs");
+  expect(driver("native.cgroupdriver=")).toBe("cgroupfs");
+  expect(driver("native.cgroupdriver=systemd", "native.cgroupdriver=cgroupfs")).toBe("systemd");
+  expect(defaultsOf(["--exec-opt", "native.cgroupdriver=systemd"]).cgroupDriver).toBe("systemd");
+  expect(() => defaultsOf(["--exec-opt", "native.cgroupdriver=x"])).toThrow("option x not supported");
+  expect(() => checkCgroupDriver("systemd", false)).toThrow("systemd not running on this host");
+  checkCgroupDriver("systemd", true);
+  checkCgroupDriver("cgroupfs", false);
 });
 
 test("a seccomp profile is read and looked at before there are containers", () => {

@@ -5,6 +5,7 @@ import { parseUlimit } from "../cli/options/devices.ts";
 import { type ContainerDefaults, NO_DEFAULTS } from "../engine/containers/container-defaults.ts";
 import type { Ulimit } from "../specs/engine/container.ts";
 import { emptyMap, Fields } from "../specs/engine/fields.decode.ts";
+import { cgroupDriverOf, checkCgroupParent } from "./cgroup-driver.ts";
 import { type Features, featureOf, featuresOf } from "./features.ts";
 import { boolOf, settingBool, settingText, settingTexts } from "./setting-values.ts";
 
@@ -22,6 +23,7 @@ export interface ContainerSettings {
   readonly "seccomp-profile"?: string;
   readonly "cdi-spec-dirs"?: readonly string[];
   readonly "storage-opts"?: readonly string[];
+  readonly "exec-opts"?: readonly string[];
   readonly features?: Features;
 }
 
@@ -34,6 +36,7 @@ export const CONTAINER_HELP = `      --cdi-spec-dir PATH      CDI specifications
       --default-ipc-mode MODE  private or shareable (default "private")
       --default-shm-size BYTES  size of /dev/shm (default 64MiB)
       --default-ulimit NAME=SOFT[:HARD]  limit of containers that do not name it; can be repeated
+      --exec-opt native.cgroupdriver=DRIVER  cgroupfs, or systemd: each container is a scope (default cgroupfs)
       --feature NAME[=BOOL]    switch a feature: cdi (default true); can be repeated
       --init                   PID 1 of containers is an init that reaps and passes on signals
       --no-new-privileges      programs of containers gain no privileges by setuid or file capabilities
@@ -53,6 +56,7 @@ export const CONTAINER_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, 
     (text, before) => ({ "default-ulimits": withUlimit(before["default-ulimits"] ?? {}, text) }),
   ],
   ["--cdi-spec-dir", (text, before) => ({ "cdi-spec-dirs": [...(before["cdi-spec-dirs"] ?? []), text] })],
+  ["--exec-opt", (text, before) => ({ "exec-opts": execOptions([...(before["exec-opts"] ?? []), text]) })],
   ["--feature", (text, before) => ({ features: { ...before.features, ...featureOf(text) } })],
   ["--init", (text) => ({ init: boolOf("--init", text) })],
   ["--no-new-privileges", (text) => ({ "no-new-privileges": boolOf("--no-new-privileges", text) })],
@@ -76,6 +80,7 @@ export const CONTAINER_READERS: Readonly<Record<string, (value: unknown) => Cont
     "default-shm-size": (value: unknown) => ({ "default-shm-size": sizeOf(value) }),
     "default-ulimits": (value: unknown) => ({ "default-ulimits": ulimitsOf(value) }),
     "cdi-spec-dirs": (value: unknown) => ({ "cdi-spec-dirs": settingTexts("cdi-spec-dirs", value) }),
+    "exec-opts": (value: unknown) => ({ "exec-opts": execOptions(settingTexts("exec-opts", value)) }),
     features: (value: unknown) => ({ features: featuresOf(value) }),
     init: (value: unknown) => ({ init: settingBool("init", value) }),
     "no-new-privileges": (value: unknown) => ({
@@ -85,14 +90,23 @@ export const CONTAINER_READERS: Readonly<Record<string, (value: unknown) => Cont
     "seccomp-profile": (value: unknown) => ({ "seccomp-profile": settingText("seccomp-profile", value) }),
   });
 
-/** `seccomp` is as said: "builtin", "unconfined" or a file's path. */
+/** Looked at as soon as they are read: a mistake among them is told whoever asks for it. */
+function execOptions(options: readonly string[]): readonly string[] {
+  cgroupDriverOf(options);
+  return options;
+}
+
+/** `seccomp` is as said: "builtin", "unconfined" or a file's path. Throws `invalid_argument` for what does not go together. */
 export function containerDefaults(settings: ContainerSettings): ContainerDefaults {
+  const cgroupDriver = cgroupDriverOf(settings["exec-opts"] ?? []);
+  checkCgroupParent(settings["cgroup-parent"] ?? "", cgroupDriver);
   return {
     ipcMode: settings["default-ipc-mode"] ?? NO_DEFAULTS.ipcMode,
     cgroupnsMode: settings["default-cgroupns-mode"] ?? NO_DEFAULTS.cgroupnsMode,
     shmSizeBytes: settings["default-shm-size"] ?? NO_DEFAULTS.shmSizeBytes,
     ulimits: Object.values(settings["default-ulimits"] ?? {}),
     init: settings.init ?? NO_DEFAULTS.init,
+    cgroupDriver,
     cgroupParent: settings["cgroup-parent"] ?? NO_DEFAULTS.cgroupParent,
     noNewPrivileges: settings["no-new-privileges"] ?? NO_DEFAULTS.noNewPrivileges,
     seccomp: settings["seccomp-profile"] || NO_DEFAULTS.seccomp,

@@ -59,6 +59,7 @@ import { ForeignRuntimes } from "../core/tasks/foreign-runtime.ts";
 import { TaskManager } from "../core/tasks/manager.ts";
 import { RunDirectories } from "../core/tasks/run-directory.ts";
 import { runtimePlanner } from "../core/tasks/runtime-planner.ts";
+import { systemdScopes } from "../core/tasks/scopes.ts";
 import { shimSpawner } from "../core/tasks/spawn-shim.ts";
 import { DEFAULT_EXPANSION } from "../core/unpack/expansion.ts";
 import { uploadedArchive } from "../core/unpack/uploaded-archive.ts";
@@ -120,7 +121,9 @@ import { readSystemCpu } from "../linux/system-cpu.ts";
 import { loadNative } from "../linux/native-addon.ts";
 import type { Native, TreeView } from "../linux/native.ts";
 import { makeUser, readRanges } from "../linux/remap-user.ts";
-import { clear, freeze, isFrozen, isLeft, thaw } from "../linux/task-cgroup.ts";
+import { isSystemdRunning } from "../linux/systemd-manager.ts";
+import { clear, empty, freeze, isFrozen, isLeft, thaw } from "../linux/task-cgroup.ts";
+import { checkCgroupDriver } from "./cgroup-driver.ts";
 import type { DaemonOptions } from "./daemon-options.ts";
 import { openRoots, statePaths } from "./daemon-roots.ts";
 import type { DoorTls } from "../api/doors/listen.ts";
@@ -168,6 +171,7 @@ export async function startDaemon(
   const native = loadNative(nativeParts);
   const roots = await openRoots(native, options.dataRoot, options.execRoot);
   let runtimes = chooseRuntimes(options.runtimes, options.defaultRuntime);
+  checkCgroupDriver(options.containers.cgroupDriver, isSystemdRunning());
   const seccomp = readSeccomp(options.containers.seccomp);
   const facts = await confine(readHostFacts(), roots.execRoot, log);
   const architecture = goArchitecture(facts);
@@ -227,7 +231,8 @@ export async function startDaemon(
       runProgram,
       log,
     }),
-    cgroups: { freeze, thaw, isFrozen, isLeft, clear, use: readCgroupUse, update: updateCgroup },
+    cgroups: { freeze, thaw, isFrozen, isLeft, empty, clear, use: readCgroupUse, update: updateCgroup },
+    scopes: systemdScopes(facts),
     pidfds: native,
     log,
     answerTimeoutMs: SHIM_ANSWER_MS,
@@ -352,8 +357,9 @@ export async function startDaemon(
     get daemon() {
       const { debug, labels, liveRestore } = current.engine;
       const authorization = gate.names;
-      const { seccomp: seccompProfile, noNewPrivileges } = options.containers;
+      const { seccomp: seccompProfile, noNewPrivileges, cgroupDriver } = options.containers;
       return {
+        cgroupDriver,
         id: hostId,
         dataRoot: roots.dataRoot,
         debug,

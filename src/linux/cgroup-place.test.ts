@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cgroupPlace, type CgroupDriver, slicePath } from "./cgroup-place.ts";
+import { cgroupPlace, type CgroupDriver, driverOf, slicePath } from "./cgroup-place.ts";
 
 test.each<[CgroupDriver, string | undefined, string]>([
   ["cgroupfs", undefined, "/gantry/c1"],
@@ -55,4 +55,16 @@ test.each<[CgroupDriver, string, string]>([
 test("slicePath() of the root slice is the root", () => {
   expect(slicePath("-.slice")).toBe("");
   expect(slicePath("system.slice")).toBe("/system.slice");
+});
+
+test.each<[string | undefined, CgroupDriver]>([
+  [undefined, "cgroupfs"],
+  ["/gantry/c1", "cgroupfs"],
+  ["/a:b:c/c1", "cgroupfs"],
+  ["a/b:c:d", "cgroupfs"],
+  ["a:b", "cgroupfs"],
+  ["system.slice:gantry:c1", "systemd"],
+  [":gantry:c1", "systemd"],
+])("driverOf(%p) is %s", (text, driver) => {
+  expect(driverOf(text)).toBe(driver);
 });

@@ -35,6 +35,22 @@ export function cgroupPlace(text: string | undefined, id: string, driver: Cgroup
   return { path: checkCgroupPath(path.startsWith("/") ? path : `${DEFAULT_PARENT}/${path}`) };
 }
 
+/** Whose notation this is: a container goes on in its cgroup when a later daemon has another driver. */
+export function driverOf(text: string | undefined): CgroupDriver {
+  return /^[^/:]*:[^/:]*:[^/:]*$/.test(text ?? "") ? "systemd" : "cgroupfs";
+}
+
+/** What a container's scope may lie in: nothing that the notation cannot say. Throws `invalid_argument`, in dockerd's words where it has some. */
+export function checkParentSlice(parent: string): void {
+  if (parent.length <= ".slice".length || !parent.endsWith(".slice"))
+    throw fail(
+      "invalid_argument",
+      'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"',
+    );
+  if (parent.includes(":")) throw fail("invalid_argument", `${quoted(parent)} is not the name of a slice`);
+  slicePath(parent);
+}
+
 function scopePlace(text: string): CgroupPlace {
   const [slice = "", prefix = "", name = "", ...more] = text.split(":");
   if (name === "" || more.length > 0)

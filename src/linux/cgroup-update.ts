@@ -92,12 +92,18 @@ function known(values: Optional<CgroupValues>): CgroupValues {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-/** Writes in the order given. Throws as `updateCgroup`; the error names the file. */
+/** What a file had in it. */
+export interface WasThere {
+  readonly path: string;
+  readonly value: string;
+}
+
+/** Writes in the order given; returns what was there, for `takeBack`. Throws as `updateCgroup`; the error names the file. */
 export async function applySettings(
   dirs: readonly string[],
   settings: readonly CgroupSetting[],
-): Promise<void> {
-  const undo: { readonly path: string; readonly value: string }[] = [];
+): Promise<readonly WasThere[]> {
+  const undo: WasThere[] = [];
   const served = new Set<string>();
   try {
     for (const setting of settings) {
@@ -114,8 +120,9 @@ export async function applySettings(
     }
     const unserved = settings.find(({ oneOf }) => oneOf !== undefined && !served.has(oneOf));
     if (unserved !== undefined) throw missing(dirs, unserved);
+    return undo;
   } catch (error) {
-    for (const { path, value } of undo.toReversed()) await takeBack(path, value, error);
+    await takeBack(undo, error);
     throw error;
   }
 }
@@ -154,12 +161,14 @@ async function tooLow(value: string, dirs: readonly string[], cause: unknown): P
 }
 
 /** The first failure is the one to be told; that this one could not be undone is told with it. */
-async function takeBack(path: string, value: string, reason: unknown): Promise<void> {
-  try {
-    await writeFile(path, value, { flag: "r+" });
-  } catch (error) {
-    if (reason instanceof Error) reason.message += ` (and "${path}" stays changed: ${errnoOf(error) ?? ""})`;
-  }
+export async function takeBack(undo: readonly WasThere[], reason: unknown): Promise<void> {
+  for (const { path, value } of undo.toReversed())
+    try {
+      await writeFile(path, value, { flag: "r+" });
+    } catch (error) {
+      if (reason instanceof Error)
+        reason.message += ` (and "${path}" stays changed: ${errnoOf(error) ?? ""})`;
+    }
 }
 
 interface FoundFile {

@@ -67,7 +67,7 @@ describe("with a peer like systemd", () => {
     expect([called, units]).toEqual([["Get", "StartTransientUnit"], ["p-n.scope"]]);
   });
 
-  test("updateScope() tells systemd before it writes the files, and does not write what systemd refuses", async () => {
+  test("updateScope() asks the kernel, tells systemd, and takes back what systemd refuses", async () => {
     for (const [file, text] of [
       ["cgroup.controllers", "pids"],
       ["pids.max", "9"],
@@ -82,7 +82,7 @@ describe("with a peer like systemd", () => {
         : [message(3, { to: serial, error: "org.freedesktop.DBus.Error.AccessDenied" })];
     });
     await updateScope(manager(), "p-n.scope", [dir], { pids: { limit: 5n } });
-    expect([called, during]).toEqual([["Get", "SetUnitProperties"], ["9"]]);
+    expect([called, during]).toEqual([["Get", "SetUnitProperties"], ["5"]]);
     expect(readFileSync(join(dir, "pids.max"), "utf8")).toBe("5");
     const refused: unknown = await updateScope(manager(), "p-n.scope", [dir], { pids: { limit: 7n } }).catch(
       (error: unknown) => error,

@@ -1,7 +1,7 @@
 /** A container's scope, from its start to its end: docs/decisions/0006-systemd-cgroups.md. */
 import type { LinuxResources } from "../specs/oci-runtime/resources.ts";
 import { cgroupUpdate } from "./cgroup-settings.ts";
-import { applySettings, cgroupVersion, readCgroupValues } from "./cgroup-update.ts";
+import { applySettings, cgroupVersion, readCgroupValues, takeBack } from "./cgroup-update.ts";
 import { SystemdManager, type ManagerOptions } from "./systemd-manager.ts";
 import { limitProperties, type ScopeOptions, scopeProperties } from "./systemd-properties.ts";
 
@@ -21,8 +21,10 @@ export async function startScope(
 }
 
 /**
- * New limits for a living scope: systemd first, so that it does not write the old ones again; then the cgroup, which knows
- * more of them. Throws as `updateCgroup`. When the second fails, systemd keeps the new limits: the next update mends it.
+ * New limits for a living scope, all of them or none: the kernel is asked first, by the files; systemd is told what they are
+ * now, and writes its own idea of them, which is rounded; so they are written once more. Throws as `updateCgroup`.
+ *
+ * On crash: the cgroup may have new limits that systemd does not know; the next update tells it.
  */
 export async function updateScope(
   manager: ManagerOptions,
@@ -34,7 +36,14 @@ export async function updateScope(
   const settings = cgroupUpdate(version, resources, await readCgroupValues(dirs));
   await using systemd = await SystemdManager.open(manager);
   const properties = limitProperties(version, settings, await systemd.version());
-  if (properties.length > 0) await systemd.setProperties(unit, properties);
+  const before = await applySettings(dirs, settings);
+  if (properties.length === 0) return;
+  try {
+    await systemd.setProperties(unit, properties);
+  } catch (error) {
+    await takeBack(before, error);
+    throw error;
+  }
   await applySettings(dirs, settings);
 }
 

@@ -8,6 +8,7 @@ import { readFile, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { errnoOf, fail } from "../base/errors.ts";
+import { processesBelow } from "./cgroup-processes.ts";
 import { type Pidfds, SIGKILL, signalIf } from "./process-identity.ts";
 
 const POLL_MS = 2;
@@ -113,6 +114,23 @@ export async function clear(dirs: readonly string[], pidfds: Pidfds): Promise<vo
     // A frozen process does not die before it is thawed.
     await thaw(left);
     for (const dir of left) await killAll(dir, pidfds);
+    await pause(POLL_MS);
+  }
+}
+
+/**
+ * Kills every process in the task's cgroups and below; the directories stay. Missing ones are fine. Throws `unavailable`
+ * when something is still alive after 10 s.
+ */
+export async function empty(dirs: readonly string[], pidfds: Pidfds): Promise<void> {
+  const deadline = performance.now() + CLEAR_TIMEOUT_MS;
+  for (;;) {
+    const used: string[] = [];
+    for (const dir of dirs) if ((await processesBelow(dir)).length > 0) used.push(dir);
+    if (used.length === 0) return;
+    if (performance.now() > deadline) throw fail("unavailable", `processes in "${used[0]}" do not end`);
+    await thaw(used);
+    for (const dir of used) await killAll(dir, pidfds);
     await pause(POLL_MS);
   }
 }

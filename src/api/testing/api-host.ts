@@ -225,6 +225,7 @@ export class ApiHost implements AsyncDisposable {
       remap: undefined,
       build: { version: "1.2.3", commit: "abc", builtAt: "", runtime: "bun" },
       daemon: {
+        cgroupDriver: "cgroupfs",
         id: "test",
         dataRoot: this.directory,
         debug: false,

@@ -12,7 +12,6 @@ import { errnoOf, fail, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { ProgramLimits, ProgramResult } from "../../base/process.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
-import { cgroupPathOf } from "../../runtime/compile-cgroup.ts";
 import { foreignExecPlan, foreignRunPlan, identityPlan } from "../../runtime/foreign-plan.ts";
 import { decodeIdentity, foreignProcess, foreignSpec } from "../../runtime/foreign-spec.ts";
 import { encodePlan } from "../../runtime/plan-codec.ts";
@@ -24,6 +23,7 @@ import { type ExecFiles, locate, RUNTIME_FILES, RuntimeCommands } from "./foreig
 import { decodeRecord, encodeRecord, type ForeignRecord, lastWords } from "./foreign-record.ts";
 import type { EncodedPlan } from "./planner.ts";
 import type { RunDirectories } from "./run-directory.ts";
+import { placeOf, withCgroupPath } from "./scopes.ts";
 import { type ExecOptions, type RunOptions, type RuntimeProgram, TaskStartError } from "./tasks.ts";
 
 export interface ForeignDeps {
@@ -107,7 +107,7 @@ export class ForeignContainer {
     const commands = this.#commands;
     const plan = foreignRunPlan({
       taskId: id,
-      spec,
+      spec: withCgroupPath(spec, id),
       facts: this.#deps.facts,
       rootfs,
       staging: this.#path("rootfs"),
@@ -169,7 +169,7 @@ export class ForeignContainer {
 
   /** A runtime that was killed half-way may have left its cgroup in any hierarchy. */
   cgroupDirs(spec: Spec): readonly string[] {
-    const path = cgroupPathOf(spec, this.#id);
+    const { path } = placeOf(spec, this.#id);
     return this.#deps.cgroupMounts.map((mount) => join(mount, path));
   }
 

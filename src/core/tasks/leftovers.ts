@@ -19,6 +19,7 @@ import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import type { ForeignRuntimes } from "./foreign-runtime.ts";
 import type { Planner } from "./planner.ts";
 import type { RunDirectories } from "./run-directory.ts";
+import type { Scopes } from "./scopes.ts";
 import { shimArguments } from "./spawn-shim.ts";
 import type { TaskExit } from "./tasks.ts";
 
@@ -31,6 +32,8 @@ export interface TaskCgroups {
   isFrozen(dirs: readonly string[]): Promise<boolean>;
   /** Whether one of them is there. */
   isLeft(dirs: readonly string[]): boolean;
+  /** Kills who is in them. */
+  empty(dirs: readonly string[], pidfds: Pidfds): Promise<void>;
   clear(dirs: readonly string[], pidfds: Pidfds): Promise<void>;
 }
 
@@ -39,6 +42,7 @@ export interface LeftoverDeps {
   readonly planner: Planner;
   readonly foreign: Pick<ForeignRuntimes, "find" | "make">;
   readonly cgroups: TaskCgroups;
+  readonly scopes: Scopes;
   readonly pidfds: Pidfds & Pick<Native, "pidfdGetfd">;
   readonly log: Logger;
   /** How long a shim of an earlier daemon may be silent before its task is managed without its answer; 2000 by custom. */
@@ -134,8 +138,26 @@ export async function clearCgroups(deps: LeftoverDeps, id: string): Promise<void
     if (spec === undefined) return;
     const container = await deps.foreign.find(id);
     const dirs = container?.cgroupDirs(spec) ?? deps.planner.cgroupDirs(id, spec);
-    await deps.cgroups.clear(dirs, deps.pidfds);
+    try {
+      await endScope(deps, deps.planner.scope(id, spec), dirs);
+    } finally {
+      await deps.cgroups.clear(dirs, deps.pidfds);
+    }
   });
+}
+
+/**
+ * On crash: its directories are systemd's to remove, so as long as there is one the unit is still to be stopped. systemd need
+ * not hear of a directory that goes in another way.
+ */
+async function endScope(
+  { cgroups, scopes, pidfds }: LeftoverDeps,
+  unit: string | undefined,
+  dirs: readonly string[],
+): Promise<void> {
+  if (unit === undefined) return;
+  await cgroups.empty(dirs, pidfds);
+  await scopes.stop(unit);
 }
 
 async function attempt(

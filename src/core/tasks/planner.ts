@@ -19,6 +19,8 @@ export interface Planner {
   exec(id: string, spec: Spec, options: ExecOptions): EncodedPlan;
   /** The cgroup directories that belong to this task alone; everything in them may be killed. */
   cgroupDirs(id: string, spec: Spec): readonly string[];
+  /** The unit of systemd's that the cgroup is; undefined: the plan makes it. */
+  scope(id: string, spec: Spec): string | undefined;
   /** The spec as config.json, and back. `decodeSpec` throws `invalid_argument` for a damaged one. */
   encodeSpec(spec: Spec): string;
   decodeSpec(text: string): Spec;

@@ -22,11 +22,12 @@ import { pathOfDescriptor } from "../../linux/descriptor-path.ts";
 import { readHostFacts } from "../../linux/host-facts.ts";
 import { loadNative } from "../../linux/native-addon.ts";
 import { processesRunning } from "../../linux/process-identity.ts";
-import { clear, freeze, isFrozen, isLeft, thaw } from "../../linux/task-cgroup.ts";
+import { clear, empty, freeze, isFrozen, isLeft, thaw } from "../../linux/task-cgroup.ts";
 import type { Spec } from "../../specs/oci-runtime/spec.ts";
 import { TaskManager } from "./manager.ts";
 import { RunDirectories } from "./run-directory.ts";
 import { runtimePlanner } from "./runtime-planner.ts";
+import { systemdScopes } from "./scopes.ts";
 import { shimArguments, shimSpawner } from "./spawn-shim.ts";
 import type { CreatedTask, ExecOptions, RunOptions, Task } from "./tasks.ts";
 
@@ -74,7 +75,8 @@ function newManager(answerTimeoutMs = 2000): TaskManager {
       make: () => Promise.reject(new Error("there are no other runtimes here")),
     },
     planner: runtimePlanner(readHostFacts()),
-    cgroups: { clear, freeze, isFrozen, isLeft, thaw, update: updateCgroup, use: readCgroupUse },
+    scopes: systemdScopes(readHostFacts()),
+    cgroups: { clear, empty, freeze, isFrozen, isLeft, thaw, update: updateCgroup, use: readCgroupUse },
     pidfds: native,
     spawnShim: shimSpawner(pathOfDescriptor(native.sealedExecutable(paths.shim)), "ignore"),
     answerTimeoutMs,

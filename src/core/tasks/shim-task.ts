@@ -67,6 +67,10 @@ export class ShimTask implements Task {
     return this.#exited.promise;
   }
 
+  get hasScope(): boolean {
+    return this.#deps.planner.scope(this.id, this.spec) !== undefined;
+  }
+
   get isEnded(): boolean {
     return this.#isEnded;
   }
@@ -230,7 +234,10 @@ export class ShimTask implements Task {
   async limit(resources: LinuxResources): Promise<void> {
     this.#mustLive("conflict");
     try {
-      await this.#deps.cgroups.update(this.cgroupDirs(), resources);
+      const { planner, cgroups, scopes } = this.#deps;
+      const unit = planner.scope(this.id, this.spec);
+      if (unit === undefined) await cgroups.update(this.cgroupDirs(), resources);
+      else await scopes.update(unit, this.cgroupDirs(), resources);
     } catch (error) {
       throw this.#isEnded || isCategory(error, "not_found") ? this.#notRunning("conflict", error) : error;
     }

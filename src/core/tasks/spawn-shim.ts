@@ -8,6 +8,7 @@ const FIRST_CONNECTION = 3;
 
 /** A shim that this process has started. */
 export interface ShimProcess {
+  readonly pid: number;
   /** The daemon's end of the shim's descriptor 3. */
   readonly control: Duplex;
   /** Of descriptors 4 and up: connections that the shim serves before `control`. */
@@ -32,10 +33,11 @@ export function shimSpawner(executable: string, log: number | "ignore"): SpawnSh
     // What goes wrong shows as the end of the connection, with more to say than the event.
     child.on("error", () => {});
     const [control, ...rest] = child.stdio.slice(FIRST_CONNECTION).filter((end) => end instanceof Duplex);
-    if (control === undefined || rest.length !== others)
+    if (control === undefined || rest.length !== others || child.pid === undefined)
       throw fail("unavailable", `cannot start "${executable}"`);
     child.unref();
     return {
+      pid: child.pid,
       control,
       others: rest,
       kill: () => {

@@ -4,13 +4,14 @@
  *     daemon                                     shim                        container
  *     run directory, spawn ────────────────────▶ waits on descriptor 3
  *     config.json
+ *     its scope, of systemd's ─────────────────▶ is in it
  *     ATTACH, on connections of their own ─────▶ served first
- *     CREATE with RUN ─────────────────────────▶ clone3 ───────────────────▶ set-up … execve
+ *     CREATE with RUN ─────────────────────────▶ clone3, and back ─────────▶ set-up … execve
  *                     ◀──────────────────────── answer
  *
  * With something to do before the process begins, CREATE comes without RUN: the process waits, set up, until START.
  *
- * config.json is complete before CREATE is sent: so whoever finds a
+ * The scope is made where the container's cgroup is systemd's; else the plan makes it. config.json is complete before CREATE is sent: so whoever finds a
  * task of a dead daemon can find its cgroups, too. When anything fails nothing is left: see `undo`.
  */
 import type { Duplex } from "node:stream";
@@ -22,12 +23,13 @@ import { type LeftoverDeps, killLeftover } from "./leftovers.ts";
 import type { EncodedPlan } from "./planner.ts";
 import { START_TIMEOUT_MS, ShimTask, startError } from "./shim-task.ts";
 import type { ShimProcess, SpawnShim } from "./spawn-shim.ts";
-import type { EarlyAttach, RunOptions } from "./tasks.ts";
+import type { EarlyAttach, RunOptions, RuntimeProgram } from "./tasks.ts";
 
 export interface StartDeps extends LeftoverDeps {
   readonly spawnShim: SpawnShim;
 }
 
+const SYSTEMD = "--systemd-cgroup";
 const SHIM_END_TIMEOUT_MS = 5_000;
 
 /** Throws TaskStartError when a step of the plan fails. The id's run directory must not exist. */
@@ -43,7 +45,11 @@ export async function startTask(
   let shim: ShimProcess | undefined;
   let plan: EncodedPlan | undefined;
   try {
-    const foreign = runtime === undefined ? undefined : await deps.foreign.make(id, runtime, rootfs);
+    const unit = deps.planner.scope(id, spec);
+    const foreign =
+      runtime === undefined
+        ? undefined
+        : await deps.foreign.make(id, withDriver(runtime, unit !== undefined), rootfs);
     task = new ShimTask(deps, id, spec, foreign);
     // First of all, so that it gets ready while the plan is made here.
     shim = deps.spawnShim(id, path, options.attach.length);
@@ -58,7 +64,9 @@ export async function startTask(
         : await foreign.prepare(options);
     plan = prepared.plan;
     deps.directories.writeConfig(id, deps.planner.encodeSpec(prepared.spec));
-    await abortable(signal, bringToLife(task, control, options, plan));
+    // Another runtime makes its own.
+    const pid = unit === undefined || foreign !== undefined ? undefined : shim.pid;
+    await abortable(signal, bringToLife(deps, task, { control, pid, options, plan }));
     return task;
   } catch (error) {
     if (shim === undefined) for (const { deliver } of options.attach) deliver(undefined);
@@ -67,6 +75,11 @@ export async function startTask(
     await undo(deps, id, { task, shim, isRefused });
     throw isRefused && plan !== undefined ? startError(error, plan, words) : error;
   }
+}
+
+/** What runc, crun and runsc call it. */
+function withDriver({ path, args }: RuntimeProgram, isSystemd: boolean): RuntimeProgram {
+  return isSystemd && !args.includes(SYSTEMD) ? { path, args: [...args, SYSTEMD] } : { path, args };
 }
 
 /** Never throws: what cannot be read has not been said. */
@@ -79,12 +92,20 @@ async function lastWords(deps: StartDeps, task: ShimTask | undefined): Promise<s
   }
 }
 
+interface Birth {
+  readonly control: ShimConnection;
+  /** Who is to begin the scope; undefined: the plan makes the cgroup. */
+  readonly pid: number | undefined;
+  readonly options: RunOptions;
+  readonly plan: EncodedPlan;
+}
+
 async function bringToLife(
+  { scopes }: StartDeps,
   task: ShimTask,
-  control: ShimConnection,
-  options: RunOptions,
-  plan: EncodedPlan,
+  { control, pid, options, plan }: Birth,
 ): Promise<void> {
+  if (pid !== undefined) await scopes.start(task.id, options.spec, pid);
   const create = createRequest(options, plan);
   task.setProcess(decodeProcess(await control.request(create, START_TIMEOUT_MS)));
   if (options.beforeStart === undefined) return;
@@ -142,8 +163,8 @@ interface FailedStart {
 
 /**
  * A shim that has refused leaves nothing and ends by itself; in every other case it is killed, and whatever it had
- * made is cleared away as for a task whose shim has died. What another runtime leaves nobody knows: that is always
- * looked after. Never throws: the start's own failure is what counts.
+ * made is cleared away as for a task whose shim has died. What another runtime leaves nobody knows, and a scope is not the
+ * shim's to end: those are always looked after. Never throws: the start's own failure is what counts.
  */
 async function undo(deps: StartDeps, id: string, failed: FailedStart): Promise<void> {
   const { task, shim, isRefused } = failed;
@@ -153,7 +174,8 @@ async function undo(deps: StartDeps, id: string, failed: FailedStart): Promise<v
       shim.kill();
       task.control.close();
       await killLeftover(deps, id);
-    } else if (task?.foreign !== undefined) await killLeftover(deps, id);
+    } else if (task !== undefined && (task.foreign !== undefined || task.hasScope))
+      await killLeftover(deps, id);
     await deps.directories.remove(id);
   } catch (error) {
     deps.log.error("cannot undo a failed start", { id, error: messageOf(error) });

@@ -2,6 +2,7 @@
  * What the daemon's configuration says of containers that do not say it themselves. Some of it a container is given once, at
  * its creation; the rest counts at each start, as the daemon has it then, and no inspection shows it. Which is which: dockerd's.
  */
+import type { CgroupDriver } from "../../linux/cgroup-place.ts";
 import type { HostConfig, Ulimit } from "../../specs/engine/container.ts";
 
 export interface ContainerDefaults {
@@ -12,6 +13,7 @@ export interface ContainerDefaults {
   readonly ulimits: readonly Ulimit[];
   /** PID 1 is the engine's own init. */
   readonly init: boolean;
+  readonly cgroupDriver: CgroupDriver;
   /** "" = the engine's own. */
   readonly cgroupParent: string;
   readonly noNewPrivileges: boolean;
@@ -25,6 +27,7 @@ export const NO_DEFAULTS: ContainerDefaults = {
   shmSizeBytes: 64 << 20,
   ulimits: [],
   init: false,
+  cgroupDriver: "cgroupfs",
   cgroupParent: "",
   noNewPrivileges: false,
   seccomp: "builtin",

@@ -112,7 +112,12 @@ export async function create(
   const sizeBytes = deps.snapshots.sizeOf(container.host.StorageOpt ?? {});
   const remap = idMapsOf(container.host, deps.remap);
   checkUserNamespace(container.host, remap);
-  checkSpecOptions(container.config, atStart(container.host, deps.defaults), deps.facts);
+  checkSpecOptions(
+    container.config,
+    atStart(container.host, deps.defaults),
+    deps.facts,
+    deps.defaults.cgroupDriver,
+  );
   checkLinks(deps.store, container.host);
   const attachments = planAttachments(deps.network.networks, {
     container: id,

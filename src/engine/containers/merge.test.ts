@@ -67,7 +67,7 @@ test("mergeHost() fills Docker's defaults", () => {
     ReadonlyPaths: ["/r"],
   });
   expect(mergeHost(hostConfig({ Privileged: true }), image, defaults)).toMatchObject({
-    CgroupnsMode: "host",
+    CgroupnsMode: "private",
     MaskedPaths: null,
     ReadonlyPaths: null,
   });

@@ -121,7 +121,7 @@ export function mergeHost(user: HostConfig, config: ContainerConfig, defaults: H
     NetworkMode: networkModeOf(user, config, defaults),
     RestartPolicy:
       user.RestartPolicy.Name === "" ? { ...user.RestartPolicy, Name: "no" } : user.RestartPolicy,
-    CgroupnsMode: user.CgroupnsMode === "" ? defaultCgroupns(user, defaults) : user.CgroupnsMode,
+    CgroupnsMode: user.CgroupnsMode === "" ? defaultCgroupns(defaults) : user.CgroupnsMode,
     IpcMode: user.IpcMode === "" ? "private" : user.IpcMode,
     ShmSize: user.ShmSize === 0 ? DEFAULT_SHM_BYTES : user.ShmSize,
     Runtime: user.Runtime === "" ? defaults.runtime : user.Runtime,
@@ -140,8 +140,9 @@ function networkModeOf(user: HostConfig, config: ContainerConfig, defaults: Host
   return user.NetworkMode === "" || user.NetworkMode === "default" ? defaults.network : user.NetworkMode;
 }
 
-function defaultCgroupns(user: HostConfig, defaults: HostDefaults): string {
-  return defaults.cgroupVersion === 2 && !user.Privileged ? "private" : "host";
+/** A namespace of its own takes no rights away, so privileged containers have one, too. */
+function defaultCgroupns({ cgroupVersion }: HostDefaults): string {
+  return cgroupVersion === 2 ? "private" : "host";
 }
 
 /** Whose network namespace it is, by the effective NetworkMode; "none" is its own. */

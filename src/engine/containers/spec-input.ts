@@ -1,4 +1,5 @@
 /** What `buildSpec` (spec.ts) turns into an OCI config.json: the user's wishes, merged with the image, plus host facts. */
+import type { CgroupDriver } from "../../linux/cgroup-place.ts";
 import type { ContainerConfig, HostConfig } from "../../specs/engine/container.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import type { ResolvedDevices } from "../../linux/device-nodes.ts";
@@ -62,5 +63,7 @@ export interface SpecInput {
   };
   /** What `resolveDevices` (linux/device-nodes.ts) found for the host configuration; absent = nothing was looked for. */
   readonly devices?: ResolvedDevices;
+  /** Absent = cgroupfs. */
+  readonly cgroupDriver?: CgroupDriver;
   readonly facts: HostFacts;
 }

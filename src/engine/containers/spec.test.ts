@@ -94,7 +94,7 @@ describe("namespaces", () => {
   test("are all new but the cgroup's, which v2 has, too", () => {
     expect(types(specOf()).sort()).toEqual(["ipc", "mount", "network", "pid", "uts"]);
     expect(types(specOf({}, { facts: FACTS_V2 }))).toContain("cgroup");
-    expect(types(hostSpec({ Privileged: true }, { facts: FACTS_V2, devices: NO_DEVICES }))).not.toContain(
+    expect(types(hostSpec({ Privileged: true }, { facts: FACTS_V2, devices: NO_DEVICES }))).toContain(
       "cgroup",
     );
     expect(types(hostSpec({ CgroupnsMode: "host" }, { facts: FACTS_V2 }))).not.toContain("cgroup");
@@ -368,6 +368,25 @@ describe("the cgroup", () => {
     ["my.slice", `/my.slice/${TEST_ID}`],
   ])("below %j is %s", (CgroupParent, path) => {
     expect(linuxOf(hostSpec({ CgroupParent })).cgroupsPath).toBe(path);
+  });
+
+  test.each([
+    ["", "system.slice"],
+    ["teams-a.slice", "teams-a.slice"],
+  ])("of systemd's: below %j it is a scope of %s", (CgroupParent, slice) => {
+    const spec = hostSpec({ CgroupParent }, { cgroupDriver: "systemd" });
+    expect(linuxOf(spec).cgroupsPath).toBe(`${slice}:gantry:${TEST_ID}`);
+  });
+
+  test.each([
+    ["/teams", "should be a valid slice"],
+    [".slice", "should be a valid slice"],
+    ["a/b.slice", "is not the name of a slice"],
+    ["../b.slice", "is not the name of a slice"],
+    ["a:b.slice:c.slice", "is not the name of a slice"],
+  ])("of systemd's: below %j is refused", (CgroupParent, message) => {
+    const { config, host } = specInput({ HostConfig: { CgroupParent } });
+    expect(() => checkSpecOptions(config, host, FACTS_V1, "systemd")).toThrow(message);
   });
 
   test.each(["../x", "/a/../b", "/..", "a\nb", "a b", "/x/.", "x".repeat(300), "/a".repeat(30)])(

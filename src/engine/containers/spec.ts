@@ -4,6 +4,7 @@
  */
 import { fail } from "../../base/errors.ts";
 import { capabilityNames, chooseCapabilities } from "../../linux/capabilities.ts";
+import { type CgroupDriver, checkParentSlice } from "../../linux/cgroup-place.ts";
 import type { HostFacts } from "../../linux/host-facts.ts";
 import { isRlimitName, RLIM_INFINITY } from "../../linux/rlimits.ts";
 import { defaultSeccomp, resolveProfile } from "../../linux/seccomp-profile.ts";
@@ -79,9 +80,14 @@ export function buildExecProcess(config: ContainerConfig, host: HostConfig, fact
 }
 
 /** Checks at creation what `buildSpec` would only find at the start. Throws like it. */
-export function checkSpecOptions(config: ContainerConfig, host: HostConfig, facts: HostFacts): void {
+export function checkSpecOptions(
+  config: ContainerConfig,
+  host: HostConfig,
+  facts: HostFacts,
+  cgroupDriver: CgroupDriver = "cgroupfs",
+): void {
   buildExecProcess(config, host, facts);
-  cgroupsPath(host.CgroupParent, "0");
+  cgroupsPath(host.CgroupParent, "0", cgroupDriver);
   const notHost = new Set<NamespaceType>(["mount"]);
   if (host.NetworkMode !== "host") notHost.add("network");
   if (host.IpcMode !== "host") notHost.add("ipc");
@@ -193,7 +199,7 @@ function buildLinux(input: SpecInput, rights: Rights): Linux {
     namespaces,
     ...mappings(input.idMaps),
     ...(devices.nodes.length === 0 ? {} : { devices: devices.nodes }),
-    cgroupsPath: cgroupsPath(host.CgroupParent, id),
+    cgroupsPath: cgroupsPath(host.CgroupParent, id, input.cgroupDriver ?? "cgroupfs"),
     resources: { devices: devices.rules, ...buildLimits(host, input.devices) },
     ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
     ...(seccomp === undefined ? {} : { seccomp }),
@@ -233,12 +239,19 @@ function joined(what: string, mode: string, path: string | undefined): string {
   return path;
 }
 
-function isOwnCgroup({ CgroupnsMode, Privileged }: HostConfig, { cgroup }: HostFacts): boolean {
-  return CgroupnsMode === "" ? cgroup.version === 2 && !Privileged : CgroupnsMode === "private";
+function isOwnCgroup({ CgroupnsMode }: HostConfig, { cgroup }: HostFacts): boolean {
+  return CgroupnsMode === "" ? cgroup.version === 2 : CgroupnsMode === "private";
+}
+
+/** With systemd a unit ("slice:prefix:name"): gantry-ID.scope, in the slice `parent`. Else a path. */
+function cgroupsPath(parent: string, id: string, driver: CgroupDriver): string {
+  if (driver === "cgroupfs") return cgroupPath(parent, id);
+  if (parent !== "") checkParentSlice(parent);
+  return `${parent === "" ? "system.slice" : parent}:gantry:${id}`;
 }
 
 /** A relative parent is below the root, too. One that climbs or has line breaks is refused: it becomes a host path. */
-function cgroupsPath(parent: string, id: string): string {
+function cgroupPath(parent: string, id: string): string {
   const parts = parent.split("/").filter((part) => part !== "");
   const isSafe = parts.every((part) => /^[\w.@:-]{1,200}$/.test(part) && part !== "." && part !== "..");
   if (!isSafe || parts.length > 20)

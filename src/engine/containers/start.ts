@@ -200,6 +200,7 @@ async function runTask(
     idMaps,
     join: joinNamespaces(deps.store, container, idMaps),
     devices: resolveDevices(host),
+    cgroupDriver: deps.defaults.cgroupDriver,
     facts: deps.facts,
   });
   const spec = injectDevices(plain, host, deps.cdiSpecDirs);

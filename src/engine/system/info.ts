@@ -38,6 +38,7 @@ export interface InfoDeps {
     readonly id: string;
     readonly dataRoot: string;
     readonly debug: boolean;
+    readonly cgroupDriver: "cgroupfs" | "systemd";
     readonly labels: readonly string[];
     /** Names of authorization plugins. */
     readonly authorization: readonly string[];
@@ -98,7 +99,7 @@ export function info(deps: InfoDeps): SystemInfo {
     NGoroutines: 0,
     SystemTime: formatTime(nowNs()),
     LoggingDriver: deps.logging.defaults.Type,
-    CgroupDriver: "cgroupfs",
+    CgroupDriver: daemon.cgroupDriver,
     CgroupVersion: isV1 ? "1" : "2",
     NEventsListener: deps.events.subscribers,
     KernelVersion: facts.kernelRelease,

@@ -12,6 +12,7 @@ import type { LeftoverDeps } from "../leftovers.ts";
 import { TaskManager } from "../manager.ts";
 import type { Planner } from "../planner.ts";
 import { RunDirectories } from "../run-directory.ts";
+import { placeOf } from "../scopes.ts";
 import type { RunOptions } from "../tasks.ts";
 
 /** No process has this number: it is beyond the kernel's largest (proc(5), pid_max). */
@@ -23,6 +24,8 @@ export const SPEC: Spec = {
   linux: { cgroupsPath: "/test/c1" },
 };
 
+export const SHIM_PID = 5_000_001;
+
 /** The third step of a fake plan is its execve. */
 export const EXEC_STEP = 3;
 
@@ -30,6 +33,7 @@ const PLANNER: Planner = {
   run: () => ({ bytes: Buffer.from("run"), isExec: (op) => op === EXEC_STEP }),
   exec: () => ({ bytes: Buffer.from("exec"), isExec: (op) => op === EXEC_STEP }),
   cgroupDirs: (_, spec) => [`/cg${spec.linux?.cgroupsPath ?? ""}`],
+  scope: (id, spec) => placeOf(spec, id).scope?.unit,
   encodeSpec: (spec) => JSON.stringify(spec),
   decodeSpec: (text) => JSON.parse(text),
 };
@@ -46,6 +50,8 @@ export class TaskWorld implements Disposable {
   /** Directories of cgroups that are there after the end of a shim. */
   readonly leftDirs = new Set<string>();
   onClear: () => void = () => {};
+  onScope: () => void = () => {};
+  onStopScope: () => void = () => {};
   foreign: LeftoverDeps["foreign"] = {
     find: async () => undefined,
     make: async () => {
@@ -98,9 +104,25 @@ export class TaskWorld implements Disposable {
         },
         isFrozen: async (dirs) => dirs.some((dir) => this.frozen.has(dir)),
         isLeft: (dirs) => dirs.some((dir) => this.leftDirs.has(dir)),
+        empty: async (dirs) => {
+          this.acts.push(`empty ${dirs.join()}`);
+        },
         clear: async (dirs) => {
           this.onClear();
           this.acts.push(`clear ${dirs.join()}`);
+        },
+      },
+      scopes: {
+        start: async (id, _spec, pid) => {
+          this.onScope();
+          this.acts.push(`start scope of ${id} with ${pid}`);
+        },
+        update: async (unit, dirs, resources) => {
+          this.acts.push(`limit ${unit} and ${dirs.join()} to ${resources.pids?.limit}`);
+        },
+        stop: async (unit) => {
+          this.onStopScope();
+          this.acts.push(`stop ${unit}`);
         },
       },
       spawnShim: (id, directory, others) => {
@@ -108,6 +130,7 @@ export class TaskWorld implements Disposable {
         this.shims.set(id, shim);
         this.onSpawn(shim, id);
         return {
+          pid: SHIM_PID,
           control,
           others: Array.from({ length: others }, () => shim.connect()),
           kill: () => {
