@@ -73,7 +73,7 @@ const steps: readonly Step[] = [
     name: "vm",
     command: [bin("bun"), "tools/vm.ts"],
     count: "lines",
-    timeoutMs: 50 * 60_000,
+    timeoutMs: 60 * 60_000,
   },
 ];
 
