@@ -1,12 +1,13 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { fstatSync, readdirSync } from "node:fs";
-import { connect, createServer, type Socket as TcpSocket } from "node:net";
+import { connect, createServer, type Server, type Socket as TcpSocket } from "node:net";
 import { afterEach, beforeAll, expect, test } from "bun:test";
 import { boundUdp, duplicated, inNewNetwork, listeningTcp } from "../../../../test/support/bound-sockets.ts";
 import { builtNative } from "../../../../test/support/native.ts";
 import { describeWith } from "../../../../test/support/requires.ts";
 import { until } from "../../../../test/support/until.ts";
+import { errnoOf } from "../../../base/errors.ts";
 import type { Native } from "../../../linux/native.ts";
 import { DNS_LIMITS, type DnsLimits } from "./dns.ts";
 import { frame } from "./frames.ts";
@@ -102,11 +103,27 @@ async function readFrames(socket: TcpSocket, count: number): Promise<Message[]> 
   });
 }
 
+/** On one port. One that is free for the one may be somebody's for the other: then it is tried again. */
+async function pairOfSockets(): Promise<{ readonly udp: Socket; readonly tcp: Server }> {
+  for (;;) {
+    const udp = await client();
+    const tcp = createServer();
+    try {
+      tcp.listen(udp.address().port, "127.0.0.1");
+      await once(tcp, "listening");
+      cleanups.push(() => tcp.close());
+      return { udp, tcp };
+    } catch (error) {
+      if (errnoOf(error) !== "EADDRINUSE") throw error;
+    }
+  }
+}
+
 /** Another server on one port for both transports: what it answers to a query, all of it, in order. */
 async function upstream(
   answers: (query: Buffer, transport: "udp" | "tcp") => readonly Uint8Array[],
 ): Promise<Upstream & { readonly seen: Buffer[]; readonly ports: Set<number> }> {
-  const udp = await client();
+  const { udp, tcp } = await pairOfSockets();
   const { port } = udp.address();
   const seen: Buffer[] = [];
   const ports = new Set<number>();
@@ -115,7 +132,7 @@ async function upstream(
     ports.add(from.port);
     for (const answer of answers(query, "udp")) udp.send(answer, from.port, from.address);
   });
-  const tcp = createServer((socket) => {
+  tcp.on("connection", (socket: TcpSocket) => {
     socket.on("error", () => {});
     socket.on("data", (chunk: Buffer) => {
       const query = chunk.subarray(2);
@@ -123,9 +140,6 @@ async function upstream(
       for (const answer of answers(query, "tcp")) socket.write(frame(answer));
     });
   });
-  tcp.listen(port, "127.0.0.1");
-  await once(tcp, "listening");
-  cleanups.push(() => tcp.close());
   return { address: "127.0.0.1", port, through: "host", seen, ports };
 }
 
