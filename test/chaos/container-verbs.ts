@@ -84,8 +84,9 @@ async function ready(scene: Scene, wish: WishedContainer): Promise<void> {
 /** Its process is told to end; whoever waits for that has asked before. */
 function endsItself(condition: "not-running" | "removed"): (scene: Scene) => Promise<void> {
   return async (scene) => {
-    const { code } = await scene.world.engine.waits(VICTIM, condition);
-    process.kill(scene.pid, "SIGTERM");
+    const waiting = scene.world.engine.waits(VICTIM, condition);
+    // It ends whatever becomes of the daemon that was asked.
+    const { code } = await waiting.finally(() => process.kill(scene.pid, "SIGTERM"));
     await code;
   };
 }
