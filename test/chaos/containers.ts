@@ -37,6 +37,9 @@ const PATIENCE_MS = 8_000 * SLOWNESS;
 const LONG_MS = 30_000;
 const LOG_LINES = 60;
 
+/** A campaign of most of an hour is not to be silent. */
+const TOLD_EVERY = 250;
+
 export async function killWhileContainersChange(campaign: ContainerCampaign): Promise<void> {
   const verbs = chosen(campaign.verbs);
   const { random, tell, measures, countEvery } = campaign;
@@ -56,6 +59,7 @@ export async function killWhileContainersChange(campaign: ContainerCampaign): Pr
     try {
       tally.note(verb, await struck(world, verb, plan));
       if (kill % countEvery === countEvery - 1) await world.expectNothingLeft();
+      if ((kill + 1) % TOLD_EVERY === 0) tell(`${kill + 1} kills so far`);
     } catch (error) {
       throw new Error(
         `kill ${kill} (${form}), ${plan.delayMs.toFixed(1)} ms into "${verb.name}"${form === "twice" ? `, then ${plan.againMs.toFixed(1)} ms into the start` : ""}: ${messageOf(error)}\n${lastWords(world)}`,
