@@ -34,7 +34,7 @@ function testJob(args: readonly string[]): Job {
     ...report,
     ...args,
   ];
-  return { script: `${words.map(quote).join(" ")}\n`, timeoutMs: 45 * 60_000, terminal: false };
+  return { script: `${words.map(quote).join(" ")}\n`, timeoutMs: 55 * 60_000, terminal: false };
 }
 
 function shellJob(args: readonly string[]): Job {
