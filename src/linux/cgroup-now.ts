@@ -78,6 +78,18 @@ export function thawNow(dirs: readonly string[]): void {
   set(freezerOf(dirs), false);
 }
 
+/** Of processes that have been killed: on v2 they do not wait for it, and systemd takes an empty scope away. */
+export function thawDyingNow(dirs: readonly string[]): void {
+  const freezer = findFreezer(dirs);
+  if (freezer === undefined) return;
+  try {
+    set(freezer, false);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno !== "ENOENT" && errno !== "ENODEV") throw error;
+  }
+}
+
 /** Throws `not_implemented` when there is none. */
 export function freezerOf(dirs: readonly string[]): Freezer {
   const freezer = findFreezer(dirs);

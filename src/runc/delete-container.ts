@@ -8,7 +8,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, fail } from "../base/errors.ts";
-import { removeEmptyCgroups, thawNow } from "../linux/cgroup-now.ts";
+import { removeEmptyCgroups, thawDyingNow } from "../linux/cgroup-now.ts";
 import { type ProcessIdentity, isAlive } from "../linux/process-state.ts";
 import { signalIf } from "../linux/process-identity.ts";
 import { type Container, loadContainer, mainProcess, release } from "./container.ts";
@@ -76,7 +76,7 @@ async function endMain(context: Context, container: Container, force: boolean): 
   const main = mainProcess(container);
   if (main === undefined || status === "stopped") return;
   signalIf(context.native(), main.pid, SIGKILL, () => isAlive(main));
-  if (status === "paused") thawNow(container.record.cgroupDirs);
+  if (status === "paused") thawDyingNow(container.record.cgroupDirs);
   await waitForEnd(context, main, "the main process");
 }
 
