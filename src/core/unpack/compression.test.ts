@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { rejection } from "../../base/testing/rejection.ts";
 import { decompress, layerCompressionOf, tellCompression } from "./compression.ts";
+import { decompressByProgram } from "./decompressor-program.ts";
 import { ZstdFrames } from "./zstd-frames.ts";
 
 /** Half of it does not compress, so that the compressed stream has several blocks. */
@@ -92,6 +93,13 @@ for (const [kind, compress] of KINDS)
 test("bytes that are not compressed pass as they are", async () => {
   expect(layerCompressionOf(Buffer.from("ustar"))).toBe("none");
   expect((await inflate("none", DATA)).equals(DATA)).toBe(true);
+});
+
+test("a program that the host does not have is named", async () => {
+  const all = async (): Promise<void> => {
+    for await (const _ of decompressByProgram(pieces(DATA, 1000), "xz", "/nowhere")) continue;
+  };
+  expect((await rejection(all())).message).toBe('exec: "xz": executable file not found in $PATH');
 });
 
 test("layers are not compressed by what needs a program", () => {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { getuid } from "node:process";
 import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { errnoOf, fail } from "../../base/errors.ts";
+import { errnoOf, fail, messageOf } from "../../base/errors.ts";
 
 export type ProgramCompression = "bzip2" | "xz";
 
@@ -26,21 +26,27 @@ const COMMANDS: Readonly<Record<ProgramCompression, readonly string[]>> = {
 export async function* decompressByProgram(
   source: AsyncIterable<Uint8Array>,
   compression: ProgramCompression,
+  searchPath = "/usr/local/bin:/usr/bin:/bin",
 ): AsyncGenerator<Uint8Array> {
   const child = spawn(compression, COMMANDS[compression], {
     stdio: ["pipe", "pipe", "pipe"],
     // Its errors are read below.
-    env: { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C" },
+    env: { PATH: searchPath, LC_ALL: "C" },
     cwd: "/",
     ...(getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}),
   });
   const verdict = verdictOf(child, compression);
   const fed = feed(child, source);
   try {
-    for await (const bytes of child.stdout) yield bytes;
+    let broken: unknown;
+    try {
+      for await (const bytes of child.stdout) yield bytes;
+    } catch (error) {
+      broken = error; // the pipe of a program that is not there; the verdict says that better
+    }
     const sourceFailure = await fed;
     if (sourceFailure !== undefined) throw sourceFailure.error;
-    const wrong = await verdict;
+    const wrong = (await verdict) ?? broken;
     if (wrong !== undefined) throw wrong;
   } finally {
     child.kill("SIGKILL");
@@ -85,7 +91,8 @@ async function verdictOf(child: Child, compression: ProgramCompression): Promise
     const why = said.trim().replace(/^\w+: (\(stdin\): )?\s*/, "") || String(signal ?? `exit status ${code}`);
     return fail("invalid_argument", `damaged ${compression} data: ${why.split("\n")[0] ?? ""}`);
   } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    return fail("unavailable", `exec: "${compression}": executable file not found in $PATH`, error);
+    // Returned, as all verdicts: nobody may be waiting for this one yet.
+    const why = errnoOf(error) === "ENOENT" ? "executable file not found in $PATH" : messageOf(error);
+    return fail("unavailable", `exec: "${compression}": ${why}`, error);
   }
 }
