@@ -1,27 +1,12 @@
 /** Who gets to see a password or a token, and who does not. */
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { rejection } from "../../base/testing/rejection.ts";
 import { client, manifestBytes, MANIFEST_TYPE, never, repositoryAt, USER } from "./testing/client.ts";
 import { MemoryRegistry } from "./testing/memory-registry.ts";
-import {
-  answer,
-  failureOf,
-  collect,
-  type Handler,
-  type Scripted,
-  scripted,
-} from "./testing/scripted-registry.ts";
+import { answer, failureOf, collect, type Scripted } from "./testing/scripted-registry.ts";
+import { openServers } from "./testing/open-servers.ts";
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one[Symbol.asyncDispose]();
-});
-
-async function serve(handler: Handler): Promise<Scripted> {
-  const server = await scripted(handler);
-  open.push(server);
-  return server;
-}
+const { serve } = openServers();
 
 const BASIC = `Basic ${Buffer.from(`${USER.username}:${USER.password}`).toString("base64")}`;
 

@@ -1,18 +1,10 @@
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { rejection } from "../../base/testing/rejection.ts";
 import { client, never } from "./testing/client.ts";
-import { answer, collect, type Handler, type Scripted, scripted } from "./testing/scripted-registry.ts";
+import { answer, collect } from "./testing/scripted-registry.ts";
+import { openServers } from "./testing/open-servers.ts";
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one[Symbol.asyncDispose]();
-});
-
-async function serve(handler: Handler): Promise<Scripted> {
-  const server = await scripted(handler);
-  open.push(server);
-  return server;
-}
+const { serve } = openServers();
 
 const fetched = (url: string) => client().download(new URL(url), never);
 

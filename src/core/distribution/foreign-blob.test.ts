@@ -1,27 +1,11 @@
 /** Layers that lie where their descriptors say: asked for last, without credentials, and never believed more than a registry. */
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { rejection } from "../../base/testing/rejection.ts";
 import { client, never, repositoryAt, USER } from "./testing/client.ts";
-import {
-  answer,
-  collect,
-  errorBody,
-  failureOf,
-  type Handler,
-  type Scripted,
-  scripted,
-} from "./testing/scripted-registry.ts";
+import { answer, collect, errorBody, failureOf, type Handler } from "./testing/scripted-registry.ts";
+import { openServers } from "./testing/open-servers.ts";
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one[Symbol.asyncDispose]();
-});
-
-async function serve(handler: Handler): Promise<Scripted> {
-  const server = await scripted(handler);
-  open.push(server);
-  return server;
-}
+const { serve } = openServers();
 
 const bytes = Buffer.alloc(1000, "x");
 const blob = { digest: `sha256:${"a".repeat(64)}`, sizeBytes: bytes.length };

@@ -1,36 +1,18 @@
 /** Registries that lie, stall, flood and loop: each gets one clean error, in bounded time and memory. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import { GantryError } from "../../base/errors.ts";
 import { rejection } from "../../base/testing/rejection.ts";
 import { decodeDocument } from "../../specs/oci-image/document.ts";
 import { decodeIndex, decodeManifest } from "../../specs/oci-image/manifest.ts";
 import { client, manifestBytes, MANIFEST_TYPE, never, repositoryAt, USER } from "./testing/client.ts";
-import {
-  answer,
-  collect,
-  failureOf,
-  type Handler,
-  type Scripted,
-  scripted,
-  scriptedBytes,
-} from "./testing/scripted-registry.ts";
+import { answer, collect, failureOf, type Scripted, scriptedBytes } from "./testing/scripted-registry.ts";
+import { openServers } from "./testing/open-servers.ts";
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one[Symbol.asyncDispose]();
-});
-
-async function serve(handler: Handler): Promise<Scripted> {
-  const server = await scripted(handler);
-  open.push(server);
-  return server;
-}
+const { serve, keep } = openServers();
 
 async function serveBytes(...talk: Parameters<typeof scriptedBytes>): ReturnType<typeof scriptedBytes> {
-  const server = await scriptedBytes(...talk);
-  open.push(server);
-  return server;
+  return keep(await scriptedBytes(...talk));
 }
 
 const blob = { digest: `sha256:${"a".repeat(64)}`, sizeBytes: 1000 };

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { rejection } from "../../base/testing/rejection.ts";
 import {
@@ -11,25 +11,10 @@ import {
   USER,
 } from "./testing/client.ts";
 import { MemoryRegistry } from "./testing/memory-registry.ts";
-import {
-  answer,
-  collect,
-  errorBody,
-  type Handler,
-  type Scripted,
-  scripted,
-} from "./testing/scripted-registry.ts";
+import { answer, collect, errorBody, type Handler, type Scripted } from "./testing/scripted-registry.ts";
+import { openServers } from "./testing/open-servers.ts";
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one[Symbol.asyncDispose]();
-});
-
-async function serve(handler: Handler): Promise<Scripted> {
-  const server = await scripted(handler);
-  open.push(server);
-  return server;
-}
+const { serve } = openServers();
 
 async function* inPieces(bytes: Uint8Array, from: number): AsyncGenerator<Uint8Array> {
   for (let at = from; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
