@@ -117,6 +117,27 @@ test("--rm: name and row are gone when wait for the removal answers", async () =
   expect(host.actions()).toEqual(["create", "start", "die", "destroy"]);
 });
 
+test("--rm: who waits after it is gone is told its outcome, by its whole id alone", async () => {
+  const id = await host.create("web", { HostConfig: { NetworkMode: "none", AutoRemove: true } });
+  const waiting = host.call("POST", "/containers/web/wait?condition=removed");
+  await host.call("POST", "/containers/web/start");
+  host.tasks.only().exit(7);
+  await waiting;
+  expect((await host.call("POST", `/containers/${id}/wait`)).json).toEqual({ StatusCode: 7 });
+  expect((await host.call("POST", `/containers/${id}/wait?condition=removed`)).json).toEqual({
+    StatusCode: 7,
+  });
+  expect((await host.call("POST", `/containers/${id}/wait?condition=next-exit`)).status).toBe(404);
+  expect((await host.call("POST", "/containers/web/wait")).status).toBe(404);
+  expect((await host.call("GET", `/containers/${id}/json`)).status).toBe(404);
+});
+
+test("a container that was removed by hand is not waited for", async () => {
+  const id = await host.create("web");
+  expect((await host.call("DELETE", "/containers/web")).status).toBe(204);
+  expect((await host.call("POST", `/containers/${id}/wait`)).status).toBe(404);
+});
+
 test("--rm: a start that fails removes the container, too", async () => {
   await host.create("web", { HostConfig: { NetworkMode: "none", AutoRemove: true } });
   host.tasks.failures.push(new TaskStartError("no", { stage: "exec", errno: "ENOENT" }));

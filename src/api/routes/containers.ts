@@ -212,7 +212,11 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
         call.reply.json(200, await prune(deps, request, call.signal));
       },
     },
-    { method: "POST", pattern: "/containers/:id/wait", handler: (call) => waitRoute(call, found(call)) },
+    {
+      method: "POST",
+      pattern: "/containers/:id/wait",
+      handler: (call) => waitRoute(call, deps.store.findOrDeparted(call.param(0))),
+    },
     {
       method: "POST",
       pattern: "/containers/:id/attach",

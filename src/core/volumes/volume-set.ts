@@ -1,6 +1,6 @@
 /** `Volumes` over a table and a driver. */
 import { randomBytes } from "node:crypto";
-import { fail, messageOf } from "../../base/errors.ts";
+import { errnoOf, fail, messageOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/keyed-lock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Filled, FillSource } from "../../linux/fill-volume.ts";
@@ -187,7 +187,12 @@ class VolumeSet implements Volumes {
 
   async usage({ name, options }: Volume, signal: AbortSignal): Promise<number | undefined> {
     if (Object.keys(options ?? NO_OPTIONS).length > 0) return undefined;
-    return await this.#driver.usage(name, signal);
+    try {
+      return await this.#driver.usage(name, signal);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return undefined; // removed while we looked
+      throw error;
+    }
   }
 
   async reconcile(): Promise<void> {

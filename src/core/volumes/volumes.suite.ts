@@ -275,6 +275,8 @@ export function volumesSuite(title: string, openLab: () => Promise<VolumesLab>):
       writeFileSync(join(here.mountpoint, "f"), "x");
       expect(await lab.volumes.usage(here, NEVER)).toBe(10);
       expect(await lab.volumes.usage(await create("away", { options: TMPFS }), NEVER)).toBeUndefined();
+      await lab.volumes.remove("here");
+      expect(await lab.volumes.usage(here, NEVER)).toBeUndefined();
     });
   });
 }

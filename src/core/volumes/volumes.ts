@@ -106,7 +106,7 @@ export interface Volumes {
    */
   fill(name: string, owner: string, source: FillSource): Promise<Filled>;
 
-  /** Bytes of its content; undefined when they are not on this host's account: a volume with options. */
+  /** Bytes of its content; undefined when it is gone, or they are not on this host's account: a volume with options. */
   usage(volume: Volume, signal: AbortSignal): Promise<number | undefined>;
 
   /** Brings rows, directories and mounts together, once, at start, when all users are known. */

@@ -59,6 +59,8 @@ export class Container {
   settling: Promise<void> | undefined;
   /** Those who unpack archives in the running container: they end with its task, and a start waits for them. */
   readonly writers = new Set<Promise<void>>();
+  /** Only those still see it that found it before, or that ask for its outcome. */
+  isRemoved = false;
   readonly #exitListeners = new Set<Listener>();
   readonly #removalListeners = new Set<Listener>();
 
@@ -106,6 +108,7 @@ export class Container {
 
   /** A removed container also counts as ended for those who wait for its end. Its removal is no failure of theirs. */
   tellRemoval(): void {
+    this.isRemoved = true;
     const outcome = { exitCode: this.state.exitCode, error: "" };
     tell(this.#exitListeners, outcome);
     tell(this.#removalListeners, outcome);

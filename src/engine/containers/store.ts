@@ -26,6 +26,10 @@ const STATUSES = ["created", "running", "paused", "restarting", "removing", "exi
 
 const HEALTH_STATUSES = ["starting", "healthy", "unhealthy"] as const;
 
+/** How long, and of how many at a time, the outcome of containers that removed themselves is still known. */
+const DEPARTED_MS = 10_000;
+const MAX_DEPARTED = 1000;
+
 export type Durability = "durable" | "process";
 
 export class ContainerStore {
@@ -34,6 +38,7 @@ export class ContainerStore {
   readonly #byId = new Map<string, Container>();
   /** Names of containers, and of those being created. */
   readonly #names = new Map<string, string>();
+  readonly #departed = new Map<string, Container>();
   readonly #insert: Statement;
   readonly #rename: Statement;
   readonly #update: Statement;
@@ -95,6 +100,14 @@ export class ContainerStore {
       throw fail("invalid_argument", `multiple IDs found with provided prefix: ${reference}`);
     if (match === undefined) throw fail("not_found", `No such container: ${reference}`);
     return match;
+  }
+
+  /**
+   * As `find`; also, by its whole id, a `--rm` container that is gone since some seconds. For clients that start one and then
+   * ask for its outcome (`run` of dockerode), who would come too late for most of those that are short.
+   */
+  findOrDeparted(reference: string): Container {
+    return this.#departed.get(reference) ?? this.find(reference);
   }
 
   isNameTaken(name: string): boolean {
@@ -201,6 +214,14 @@ export class ContainerStore {
     });
     this.#byId.delete(container.id);
     this.#names.delete(container.name);
+    if (container.host.AutoRemove) this.#remember(container);
+  }
+
+  #remember(container: Container): void {
+    const [oldest] = this.#departed.keys();
+    if (oldest !== undefined && this.#departed.size >= MAX_DEPARTED) this.#departed.delete(oldest);
+    this.#departed.set(container.id, container);
+    setTimeout(() => this.#departed.delete(container.id), DEPARTED_MS).unref();
   }
 }
 

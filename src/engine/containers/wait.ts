@@ -37,6 +37,10 @@ export function wait(
   condition: WaitCondition,
   signal: AbortSignal,
 ): Promise<ContainerWaitResponse> {
+  if (container.isRemoved) {
+    if (condition === "next-exit") throw fail("not_found", `No such container: ${container.id}`);
+    return Promise.resolve({ StatusCode: container.state.exitCode });
+  }
   if (condition === "not-running" && !countsAsRunning(container.state.status)) {
     const ended = answer(container.outcome);
     return (container.settling ?? Promise.resolve()).then(() => ended);

@@ -1,6 +1,6 @@
 /** GET /system/df: what images, containers and volumes take of the disk. Build caches are not kept by this engine. */
-import { errnoOf, fail } from "../../base/errors.ts";
-import type { Volume, Volumes } from "../../core/volumes/volumes.ts";
+import { fail } from "../../base/errors.ts";
+import type { Volumes } from "../../core/volumes/volumes.ts";
 import type { ContainerSummary } from "../../specs/engine/container.ts";
 import type { ImageSummary } from "../../specs/engine/image.ts";
 import type { VolumeDocument } from "../../specs/engine/volume.ts";
@@ -59,19 +59,10 @@ async function volumeUsage(volumes: Volumes, signal: AbortSignal): Promise<reado
   const users = volumes.users();
   const documents: VolumeDocument[] = [];
   for (const volume of volumesByName(volumes)) {
-    const size = await sizeOf(volumes, volume, signal);
+    const size = await volumes.usage(volume, signal);
     if (size === undefined) continue;
     const UsageData = { RefCount: users.get(volume.name)?.length ?? 0, Size: size };
     documents.push({ ...volumeDocument(volume), UsageData });
   }
   return documents;
-}
-
-async function sizeOf(volumes: Volumes, volume: Volume, signal: AbortSignal): Promise<number | undefined> {
-  try {
-    return await volumes.usage(volume, signal);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined; // removed while we looked
-    throw error;
-  }
 }
