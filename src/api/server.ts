@@ -1,7 +1,7 @@
 /**
  * The HTTP face: `node:http` servers on unix socket paths, with the same routes behind all of them. A request finds its route
- * by path segments, gets a number and (on demand) an abort signal, and its handler answers through `Call.reply`. Nothing else
- * runs before or after a handler.
+ * by path segments, gets a number and (on demand) an abort signal, and its handler answers through `Call.reply`. Nothing but
+ * the gate of authorization plugins, if there are any, runs before or after a handler.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -9,6 +9,7 @@ import { fail, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { AuthorizationGate } from "./authz/gate.ts";
 import { Call } from "./call.ts";
+import type { Peer } from "./doors/peer.ts";
 import { statusOf } from "./errors.ts";
 import type { RequestObserver } from "./metrics/metrics.ts";
 import { Query } from "./query.ts";
@@ -26,9 +27,9 @@ export interface ApiOptions {
   readonly log: Logger;
   /** Told of every request that had a route, when its handler is done. */
   readonly observer?: RequestObserver | undefined;
-  /** Told every parameter of the query that a route's handler asks for. Tests compare it with what is documented. */
   /** Has its say before a handler is called, and about its answer. */
   readonly gate?: AuthorizationGate | undefined;
+  /** Told every parameter of the query that a route's handler asks for. Tests compare it with what is documented. */
   readonly onQuery?: (route: string, name: string) => void;
 }
 
@@ -50,8 +51,11 @@ export function createApiServer(options: ApiOptions): ApiServer {
  */
 export type Callers = "anybody" | "programs";
 
+/** Of one client, when `peer` says who that is. */
+export type MakeServer = (callers: Callers, peer?: Peer) => ApiServer;
+
 /** Makes servers that count and route requests together. */
-export function createApi(options: ApiOptions): (callers: Callers) => ApiServer {
+export function createApi(options: ApiOptions): MakeServer {
   const router = new Router(options.routes);
   const banner = bannerOf(options.version);
   const log = options.log.with({ component: "api" });
@@ -61,7 +65,7 @@ export function createApi(options: ApiOptions): (callers: Callers) => ApiServer 
   });
   waitFor.catch(() => undefined);
 
-  const serve = async (request: IncomingMessage, reply: Reply): Promise<void> => {
+  const serve = async (request: IncomingMessage, reply: Reply, peer: Peer | undefined): Promise<void> => {
     const id = ++requests;
     const method = request.method ?? "GET";
     const url = request.url ?? "/";
@@ -89,7 +93,7 @@ export function createApi(options: ApiOptions): (callers: Callers) => ApiServer 
       if (gate === undefined || !gate.isClosed) await match.handler(new Call(id, request, reply, asked));
       else {
         const uri = uriOf(target);
-        const { body, reply: held } = await gate.admit(request, reply, { route, uri });
+        const { body, reply: held } = await gate.admit(request, reply, { route, uri, peer });
         await match.handler(new Call(id, request, held, asked, body));
         await held.settled();
       }
@@ -111,7 +115,7 @@ export function createApi(options: ApiOptions): (callers: Callers) => ApiServer 
       observer.answered(route, reply.status, (performance.now() - began) / 1000);
   };
 
-  return (callers) => {
+  return (callers, peer) => {
     const answer = (request: IncomingMessage, reply: Reply): void => {
       if (callers === "programs" && isFromBrowser(request)) {
         log.warn("refused a browser's request", {
@@ -121,7 +125,7 @@ export function createApi(options: ApiOptions): (callers: Callers) => ApiServer 
         reply.error(
           fail("forbidden", "requests of browsers are not answered without TLS client certificates"),
         );
-      } else void serve(request, reply);
+      } else void serve(request, reply, peer);
     };
     const server = createServer(
       {

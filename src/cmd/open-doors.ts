@@ -8,9 +8,10 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type DoorAddress, formatDoor } from "../api/doors/address.ts";
-import { Front } from "../api/doors/front.ts";
+import { Front, FRONT_LIMITS } from "../api/doors/front.ts";
+import { PeerServers } from "../api/doors/peer-servers.ts";
 import { type DoorTls, type ListenAt, type OpenDoor, openDoor } from "../api/doors/listen.ts";
-import type { ApiServer, Callers } from "../api/server.ts";
+import type { ApiServer, Callers, MakeServer } from "../api/server.ts";
 import { fail } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { activatedFor } from "./activated-sockets.ts";
@@ -40,11 +41,7 @@ export interface Doors {
 }
 
 /** Throws when one of them cannot be opened; those opened before it end with the process. */
-export async function openDoors(
-  makeServer: (callers: Callers) => ApiServer,
-  plan: DoorPlan,
-  log: Logger,
-): Promise<Doors> {
+export async function openDoors(makeServer: MakeServer, plan: DoorPlan, log: Logger): Promise<Doors> {
   const opening = new Opening(makeServer, plan, log);
   for (const address of plan.addresses) {
     await opening.open(address);
@@ -54,7 +51,7 @@ export async function openDoors(
 }
 
 class Opening implements Doors {
-  readonly #makeServer: (callers: Callers) => ApiServer;
+  readonly #makeServer: MakeServer;
   readonly #plan: DoorPlan;
   readonly #log: Logger;
   /** Of private sockets. */
@@ -63,12 +60,14 @@ class Opening implements Doors {
   readonly #socketFiles: string[] = [];
   readonly #fronts = new Map<Callers, Front>();
   readonly #doors: OpenDoor[] = [];
+  readonly #peers: PeerServers;
 
-  constructor(makeServer: (callers: Callers) => ApiServer, plan: DoorPlan, log: Logger) {
+  constructor(makeServer: MakeServer, plan: DoorPlan, log: Logger) {
     this.#makeServer = makeServer;
     this.#plan = plan;
     this.#log = log;
     this.#directory = join(plan.execRoot, "api");
+    this.#peers = new PeerServers((peer) => makeServer("anybody", peer), this.#directory);
   }
 
   async open(address: DoorAddress): Promise<void> {
@@ -105,7 +104,7 @@ class Opening implements Doors {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     const path = join(this.#directory, `${callers}.sock`);
     await this.#listen(callers, path, "");
-    const front = new Front(path, this.#log);
+    const front = new Front(path, this.#log, FRONT_LIMITS, this.#peers);
     this.#fronts.set(callers, front);
     return front;
   }
@@ -130,6 +129,7 @@ class Opening implements Doors {
 
   close(): void {
     for (const front of this.#fronts.values()) front.close();
+    this.#peers.close();
     for (const server of this.#servers) server.closeAllConnections();
   }
 }

@@ -1,10 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, get, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../../base/errors.ts";
+import { NO_LOG } from "../../base/log.ts";
 import { asString, Fields, parseJson } from "../../specs/engine/fields.decode.ts";
+import type { Peer } from "../doors/peer.ts";
+import type { Route } from "../router.ts";
+import { createApi } from "../server.ts";
 import { ApiHost } from "../testing/api-host.ts";
 import { AuthorizationGate } from "./gate.ts";
 import { parseSpec } from "./plugin.ts";
@@ -93,6 +97,28 @@ test("a plugin sees the request before it is carried out, and its answer", async
   expect(plugin.seen[1]?.fields.int("ResponseStatusCode")).toBe(200);
   const headers = plugin.seen[0]?.fields.map("RequestHeaders", asString);
   expect([headers?.["X-Own"], headers?.["X-Registry-Auth"]]).toEqual(["a", undefined]);
+});
+
+test("a plugin is told who asks, where the door knows", async () => {
+  const route: Route = { method: "GET", pattern: "/ask", handler: ({ reply }) => reply.text(200, "yes") };
+  const api = { version: "1", ready: Promise.resolve(), log: NO_LOG, routes: [route], gate };
+  const ask = async (peer: Peer | undefined): Promise<Fields | undefined> => {
+    const server = createApi(api)("anybody", peer);
+    const socketPath = join(directory, "api.sock");
+    await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+    await new Promise((resolve) => {
+      get({ socketPath, path: "/ask", agent: false }, (response) => response.resume().on("end", resolve));
+    });
+    server.close();
+    server.closeAllConnections();
+    return plugin.seen.at(-1)?.fields;
+  };
+  const known = await ask({ user: "alice", certificates: ["PEM"] });
+  expect([known?.str("User"), known?.str("UserAuthNMethod")]).toEqual(["alice", "TLS"]);
+  expect(known?.list("RequestPeerCertificates", asString)).toEqual([Buffer.from("PEM").toString("base64")]);
+  const nobody = await ask(undefined);
+  for (const key of ["User", "UserAuthNMethod", "RequestPeerCertificates"])
+    expect(nobody?.has(key)).toBe(false);
 });
 
 test("what a plugin forbids is not done", async () => {

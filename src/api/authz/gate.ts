@@ -11,6 +11,7 @@ import { fail } from "../../base/errors.ts";
 import { parseJson } from "../../specs/engine/fields.decode.ts";
 import { readText } from "../body.ts";
 import { bodySchema, OPERATIONS } from "../openapi/operations.ts";
+import type { Peer } from "../doors/peer.ts";
 import type { Reply } from "../reply.ts";
 import { AuthorizationPlugin, type Phase, type PluginPlaces } from "./plugin.ts";
 import { HeldReply } from "./held-reply.ts";
@@ -35,6 +36,8 @@ export interface Asked {
   /** "METHOD PATTERN". */
   readonly route: string;
   readonly uri: string;
+  /** Who asks; undefined: nobody knows, as on a unix socket. */
+  readonly peer: Peer | undefined;
 }
 
 export class AuthorizationGate {
@@ -65,10 +68,11 @@ export class AuthorizationGate {
   }
 
   /** Throws `forbidden` when a plugin says no. */
-  async admit(request: IncomingMessage, reply: Reply, { route, uri }: Asked): Promise<Admitted> {
+  async admit(request: IncomingMessage, reply: Reply, { route, uri, peer }: Asked): Promise<Admitted> {
     const plugins = this.#plugins;
     const body = await bodyOf(request, route);
     const document = {
+      ...(peer === undefined ? {} : identityOf(peer)),
       RequestMethod: request.method,
       RequestUri: uri,
       RequestHeaders: headersOf(request),
@@ -88,6 +92,15 @@ export class AuthorizationGate {
     });
     return { body, reply: held };
   }
+}
+
+/** As Docker tells it: the certificates are PEM in base64 (authorization.PeerCertificate.MarshalJSON). */
+function identityOf({ user, certificates }: Peer): object {
+  return {
+    ...(user === "" ? {} : { User: user }),
+    UserAuthNMethod: "TLS",
+    RequestPeerCertificates: certificates.map((text) => Buffer.from(text).toString("base64")),
+  };
 }
 
 async function ask(plugins: readonly AuthorizationPlugin[], phase: Phase, document: object): Promise<void> {

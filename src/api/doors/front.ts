@@ -8,6 +8,9 @@
  */
 import { connect, type Socket } from "node:net";
 import type { Logger } from "../../base/log.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Peer } from "./peer.ts";
+import type { PeerServers } from "./peer-servers.ts";
 
 export interface FrontLimits {
   readonly connections: number;
@@ -32,14 +35,22 @@ export class Front {
   readonly #serverPath: string;
   readonly #limits: FrontLimits;
   readonly #log: Logger;
+  readonly #peers: PeerServers | undefined;
   readonly #open = new Set<Socket>();
   readonly #byAddress = new Map<string, number>();
   #complainedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(serverPath: string, log: Logger, limits: FrontLimits = FRONT_LIMITS) {
+  /** Clients that have shown who they are go to their servers among `peers`; all others to `serverPath`. */
+  constructor(
+    serverPath: string,
+    log: Logger,
+    limits: FrontLimits = FRONT_LIMITS,
+    peers?: PeerServers,
+  ) {
     this.#serverPath = serverPath;
     this.#log = log.with({ component: "doors" });
     this.#limits = limits;
+    this.#peers = peers;
   }
 
   get connections(): number {
@@ -68,15 +79,32 @@ export class Front {
     return true;
   }
 
-  /** Joins an admitted connection with one to the server. */
-  forward(outer: Socket): void {
+  /** Joins an admitted connection with one to the server; `peer`: who its client is. */
+  forward(outer: Socket, peer?: Peer): void {
     if (!this.#open.has(outer)) {
       outer.destroy();
       return;
     }
     outer.setKeepAlive(true, KEEP_ALIVE_MS);
+    if (peer === undefined || this.#peers === undefined) {
+      this.#join(outer, this.#serverPath);
+      return;
+    }
+    const { path, listening, release } = this.#peers.acquire(peer);
+    outer.once("close", release);
+    listening.then(
+      () => this.#join(outer, path),
+      (error: unknown) => {
+        this.#log.error("cannot serve a client", { user: peer.user, error: messageOf(error) });
+        outer.destroy();
+      },
+    );
+  }
+
+  #join(outer: Socket, path: string): void {
+    if (outer.destroyed) return;
     closeIfSilent(outer, this.#limits.silenceMs);
-    const inner = connect({ path: this.#serverPath, allowHalfOpen: true });
+    const inner = connect({ path, allowHalfOpen: true });
     inner.on("error", () => outer.destroy());
     outer.once("close", () => inner.destroy());
     inner.once("close", () => {

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions } from "node:tls";
 import { fail, messageOf } from "../../base/errors.ts";
 import type { Front } from "./front.ts";
+import { peerOf } from "./peer.ts";
 
 /** PEM. */
 export interface DoorTls {
@@ -64,7 +65,7 @@ function plainServer(front: Front): Listening {
 }
 
 function tlsServer(front: Front, tls: DoorTls): Listening {
-  const server = createTlsServer(optionsOf(tls), (socket) => front.forward(socket));
+  const server = createTlsServer(optionsOf(tls), (socket) => front.forward(socket, peerOf(socket)));
   server.on("connection", (socket) => front.admit(socket));
   // Whoever fails at the handshake is gone with it.
   server.on("tlsClientError", (_error, socket) => socket.destroy());

@@ -48,11 +48,16 @@ const PATIENCE_MS = 300;
 
 type Undo = () => unknown;
 
-/** A process that runs until that. */
+/** A process that runs until that; one that nsenter is to become has become it. */
 async function lingering([file = "", ...args]: readonly string[]): Promise<Undo> {
   const child = spawn(file, args, { stdio: "ignore" });
   const gone = once(child, "exit");
   await once(child, "spawn");
+  if (file === "nsenter")
+    await until(
+      "it to be inside",
+      () => !readFileSync(`/proc/${child.pid}/cmdline`, "utf8").startsWith(file),
+    );
   return async () => {
     child.kill("SIGKILL");
     await gone;

@@ -1,18 +1,21 @@
 /** What only a whole engine shows of its API: events that outlive it, plugins, metrics, and requests of nonsense. */
 import { expect, test } from "bun:test";
 import { createServer, type Server } from "node:http";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeAuthority } from "../../../src/core/distribution/testing/certificates.ts";
 import { fuzzApi } from "../../chaos/api-fuzz.ts";
-import { Engine } from "../../support/engine.ts";
+import { Engine, GANTRY } from "../../support/engine.ts";
 import { busyboxArchive } from "../../support/images.ts";
 import { seeded } from "../../support/random.ts";
 import { describeWith } from "../../support/requires.ts";
-import { must } from "../../support/run.ts";
+import { type Finished, must, run } from "../../support/run.ts";
 import { engineSuite } from "../../support/suite.ts";
 import { until } from "../../support/until.ts";
 
 const METRICS = "127.0.0.1:9323";
+const DOOR = "tcp://127.0.0.1:2376";
 
 engineSuite("events", {}, (engine) => {
   const past = async (name: string): Promise<string[]> => {
@@ -65,15 +68,42 @@ describeWith("authorization plugins", ["root", "busybox"], () => {
         request.on("end", () => {
           const text = Buffer.concat(chunks).toString();
           const isActivation = request.url === "/Plugin.Activate";
-          const verdict = { Allow: !text.includes("/pause"), Msg: "stay awake" };
+          const isNamed = text.includes('"User":"test","UserAuthNMethod":"TLS"');
+          const verdict = isNamed
+            ? { Allow: text.includes("/_ping") || text.includes("/version"), Msg: "not you" }
+            : { Allow: !text.includes("/pause"), Msg: "stay awake" };
           response.end(JSON.stringify(isActivation ? { Implements: ["authz"] } : verdict));
         });
       });
       const { promise, resolve } = Promise.withResolvers<void>();
       plugin.listen(path, resolve);
       await promise;
-      const guarded = await Engine.start(["--authorization-plugin", name]);
+      using authority = makeAuthority();
+      const files = mkdtempSync(join(tmpdir(), "gt-authz-"));
+      const pair = (owner: string, names: string): string[] => {
+        const { cert, key } = authority.issue(names);
+        writeFileSync(join(files, `${owner}.pem`), cert);
+        writeFileSync(join(files, `${owner}.key`), key, { mode: 0o600 });
+        const at = join(files, owner);
+        return [
+          "--tlsverify",
+          "--tlscacert",
+          join(files, "ca.pem"),
+          "--tlscert",
+          `${at}.pem`,
+          "--tlskey",
+          `${at}.key`,
+        ];
+      };
+      writeFileSync(join(files, "ca.pem"), authority.cert);
+      const door = ["-H", DOOR, ...pair("server", "IP:127.0.0.1")];
+      const guarded = await Engine.start(["--authorization-plugin", name, ...door]);
       try {
+        const client = [GANTRY, "-H", DOOR, ...pair("client", "DNS:client")];
+        const named = async (...words: string[]): Promise<Finished> =>
+          run(await guarded.inHost([...client, ...words]));
+        expect((await named("version")).code).toBe(0);
+        expect((await named("ps")).stderr).toContain(`authorization denied by plugin ${name}: not you`);
         await guarded.ok(["load", "-q", "-i", await busyboxArchive()]);
         await guarded.ok(["run", "-d", "--name", "web", "--network", "none", "busybox", "sleep", "100"]);
         expect((await guarded.gantry(["pause", "web"])).stderr).toContain(
@@ -86,6 +116,7 @@ describeWith("authorization plugins", ["root", "busybox"], () => {
         expect(await guarded.launch().then(String, String)).toContain(`plugin "${name}" not found`);
       } finally {
         await guarded.close();
+        rmSync(files, { recursive: true });
       }
     } finally {
       plugin?.closeAllConnections();

@@ -65,7 +65,7 @@ test("what is there and what comes is sent, soon and in order", async () => {
   const begun = performance.now();
   log.write("3");
   await sink.until((text) => text.endsWith("3\n"));
-  expect(performance.now() - begun).toBeLessThan(100);
+  expect(performance.now() - begun).toBeLessThan(10_000); // it looks by itself every half minute
   expect(texts(sink)).toEqual(["1", "2", "3"]);
 });
 
@@ -251,7 +251,7 @@ test("release() waits for the last lines, and not for a sink that is dead", asyn
   forwarder.follow(other.forwarded(syslogTo({ kind: "unix", path: "/nowhere" })), NEVER);
   const begun = performance.now();
   await forwarder.release(TEST_ID);
-  expect(performance.now() - begun).toBeLessThan(500);
+  expect(performance.now() - begun).toBeLessThan(1_500); // of two seconds
   const deaf = await listen();
   deaf.isDeaf = true;
   other.write(...Array.from({ length: 2000 }, () => "x".repeat(4000)));
