@@ -17,6 +17,13 @@ need zstd zstd
 need bzip2 bzip2
 need xz xz-utils
 need ps procps
+need curl curl
+need setfattr attr
+# Others' eyes on the rules that are made here, and others' rules beside them.
+need nft nftables
+need iptables-nft iptables
+# Where a log driver's messages arrive.
+need rsyslogd rsyslog
 need /usr/include/seccomp.h libseccomp-dev
 # What gantry-runc is compared with.
 need runc runc
