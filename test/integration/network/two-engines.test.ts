@@ -9,7 +9,7 @@ import { busyboxArchive } from "../../support/images.ts";
 import { describeWith } from "../../support/requires.ts";
 import { type Finished, must, run } from "../../support/run.ts";
 
-describeWith("two engines on one host", ["root", "busybox"], () => {
+describeWith("two engines on one host", ["root", "busybox", "nft"], () => {
   test("the second one is refused, and the first one's networks and rules stay", async () => {
     const engine = await Engine.start();
     const other = mkdtempSync("/dev/shm/gt-second-");
