@@ -3,7 +3,7 @@ import { type Fields, textMap } from "../../client/fields.ts";
 import type { Cli } from "../cli.ts";
 import { Exit } from "../exit.ts";
 import { plainText } from "./plain-text.ts";
-import { alignColumns } from "./table.ts";
+import { alignCells, alignColumns } from "./table.ts";
 import type { TemplateRecord } from "./template-value.ts";
 
 export interface ListSpec<Row> {
@@ -60,9 +60,9 @@ export async function printList<Row>(
     return;
   }
   if (format === "" || format === "table") {
-    const header = spec.columns.map((name) => fields.get(name)?.header ?? name);
-    const lines = [header, ...spec.rows.map((row) => spec.columns.map((name) => oneLine(cell(row, name))))];
-    await cli.out.write(`${alignColumns(lines.map((cells) => cells.join("\t")).join("\n"))}\n`);
+    const columns = spec.columns.flatMap((name) => fields.get(name) ?? []);
+    const lines = spec.rows.map((row) => oneLine(columns.map(({ text }) => text(row))));
+    await cli.out.write(`${alignCells([columns.map(({ header }) => header), ...lines])}\n`);
     return;
   }
   if (format === "raw" && spec.raw !== undefined) {
@@ -80,9 +80,13 @@ export async function printList<Row>(
   await printTemplate(cli, spec, format);
 }
 
+/** Nearly every row; told at once. */
+const NEEDS_NO_CARE = /^[\x20-\x7e]*$/;
+
 /** A tab or line end in a value would break the table. */
-function oneLine(text: string): string {
-  return plainText(/[\t\n]/.test(text) ? text.replaceAll(/[\t\n]/g, " ") : text);
+function oneLine(cells: readonly string[]): readonly string[] {
+  if (NEEDS_NO_CARE.test(cells.join(""))) return cells;
+  return cells.map((text) => plainText(text.replaceAll(/[\t\n]/g, " ")));
 }
 
 async function printTemplate<Row>(cli: Printer, spec: ListSpec<Row>, format: string): Promise<void> {
