@@ -41,12 +41,7 @@ export class Front {
   #complainedAt = Number.NEGATIVE_INFINITY;
 
   /** Clients that have shown who they are go to their servers among `peers`; all others to `serverPath`. */
-  constructor(
-    serverPath: string,
-    log: Logger,
-    limits: FrontLimits = FRONT_LIMITS,
-    peers?: PeerServers,
-  ) {
+  constructor(serverPath: string, log: Logger, limits: FrontLimits = FRONT_LIMITS, peers?: PeerServers) {
     this.#serverPath = serverPath;
     this.#log = log.with({ component: "doors" });
     this.#limits = limits;

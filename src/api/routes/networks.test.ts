@@ -312,6 +312,29 @@ describe("connect and disconnect", () => {
     expect(networkEvents()).toEqual(["create front", "connect bridge", "connect front", "disconnect bridge"]);
   });
 
+  test("a list tells what has changed since the last one", async () => {
+    const listed = async (): Promise<unknown> => {
+      const { json } = await host.call("GET", "/containers/json");
+      const [row = {}]: {
+        Names?: string[];
+        NetworkSettings?: { Networks: Record<string, { IPAddress: string }> };
+      }[] = JSON.parse(JSON.stringify(json));
+      const networks = Object.entries(row.NetworkSettings?.Networks ?? {});
+      return [row.Names, networks.map(([name, { IPAddress }]) => `${name} ${IPAddress}`)];
+    };
+    await started("web");
+    expect(await listed()).toEqual([["/web"], ["bridge 172.17.0.2"]]);
+    await post("/networks/front/connect", { Container: "web" });
+    expect(await listed()).toEqual([["/web"], ["bridge 172.17.0.2", "front 172.18.0.2"]]);
+    await post("/networks/bridge/disconnect", { Container: "web" });
+    expect(await listed()).toEqual([["/web"], ["front 172.18.0.2"]]);
+    await host.call("POST", "/containers/web/rename?name=site");
+    expect(await listed()).toEqual([["/site"], ["front 172.18.0.2"]]);
+    await host.call("POST", "/containers/site/stop");
+    const { json } = await host.call("GET", "/containers/json?all=1");
+    expect(JSON.stringify(json)).toContain('"IPAddress":""');
+  });
+
   test("names are asked for in the order in which packets would leave", async () => {
     await post("/networks/create", { Name: "back" });
     const id = await started("web", { HostConfig: { NetworkMode: "front" } });

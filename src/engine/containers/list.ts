@@ -1,11 +1,12 @@
 /** GET /containers/json: newest first, filtered. Reads a snapshot; never waits for a lock. */
 import type { ContainerSummary, Filters } from "../../specs/engine/container.ts";
-import { networkSummaries, portSummaries } from "../networks/endpoint-documents.ts";
+import { type Membership, networkSummaries, portSummaries } from "../networks/endpoint-documents.ts";
 import { membershipsOf } from "../networks/places.ts";
 import type { Container } from "./container.ts";
 import { commandOf, mountPoints } from "./documents.ts";
 import { type InspectDeps, sizeOf } from "./inspect.ts";
 import { matchesFilters, prepareFilters } from "./list-filters.ts";
+import type { ContainerRecord } from "./record.ts";
 import { countsAsRunning } from "./state.ts";
 import { statusText } from "./status-text.ts";
 import type { ContainerStore } from "./store.ts";
@@ -57,27 +58,78 @@ export function newestFirst(containers: Iterable<Container>): Container[] {
 }
 
 function summarize(deps: ListDeps, container: Container, now: bigint): ContainerSummary {
-  const { record, state, config, host } = container;
-  const { path, args } = commandOf(config);
-  const memberships = membershipsOf(deps.network.networks, container.id);
-  const endpoints = memberships.flatMap(({ endpoint }) => endpoint ?? []);
+  const { record, state } = container;
+  const { Names, Command, Created, Ports, Labels, HostConfig, NetworkSettings } = lastingPart(
+    deps,
+    container,
+  );
   return {
     Id: container.id,
-    Names: [`/${record.name}`],
+    Names,
     Image: imageShown(deps, container),
     ImageID: record.imageId,
-    Command: [path, ...args.map(quoteArgument)].join(" "),
-    Created: Number(record.createdNs / 1_000_000_000n),
-    Ports: portSummaries(endpoints),
-    Labels: sortedMap(Object.entries(config.Labels ?? {})),
+    Command,
+    Created,
+    Ports,
+    Labels,
     State: state.status,
     Status: statusText(state, now),
+    HostConfig,
+    NetworkSettings,
+    Mounts: mountPoints(container),
+  };
+}
+
+/** What changes only with the container's record or its networks: lists are asked for again and again. */
+type LastingPart = Pick<
+  ContainerSummary,
+  "Names" | "Command" | "Created" | "Ports" | "Labels" | "HostConfig" | "NetworkSettings"
+>;
+
+interface Kept {
+  readonly record: ContainerRecord;
+  readonly memberships: readonly Membership[];
+  readonly part: LastingPart;
+}
+
+const keptParts = new WeakMap<Container, Kept>();
+
+function lastingPart(deps: ListDeps, container: Container): LastingPart {
+  const memberships = membershipsOf(deps.network.networks, container.id);
+  const kept = keptParts.get(container);
+  if (kept?.record === container.record && areSame(kept.memberships, memberships)) return kept.part;
+  const part = makeLastingPart(container, memberships);
+  keptParts.set(container, { record: container.record, memberships, part });
+  return part;
+}
+
+/** Records are never changed, but replaced. */
+function areSame(some: readonly Membership[], others: readonly Membership[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every(
+      ({ attachment, endpoint }, at) =>
+        attachment === others[at]?.attachment && endpoint === others[at]?.endpoint,
+    )
+  );
+}
+
+function makeLastingPart(
+  { record, config, host }: Container,
+  memberships: readonly Membership[],
+): LastingPart {
+  const { path, args } = commandOf(config);
+  return {
+    Names: [`/${record.name}`],
+    Command: [path, ...args.map(quoteArgument)].join(" "),
+    Created: Number(record.createdNs / 1_000_000_000n),
+    Ports: portSummaries(memberships.flatMap(({ endpoint }) => endpoint ?? [])),
+    Labels: sortedMap(Object.entries(config.Labels ?? {})),
     HostConfig: {
       NetworkMode: host.NetworkMode,
       ...(host.Annotations === null ? {} : { Annotations: host.Annotations }),
     },
     NetworkSettings: { Networks: networkSummaries(memberships) },
-    Mounts: mountPoints(container),
   };
 }
 
