@@ -7,12 +7,13 @@ import type { BlockFilter, ProfileBlock, SeccompProfile } from "./seccomp-profil
 
 const EPERM = 1;
 const ENOSYS = 38;
+const EOPNOTSUPP = 95;
 
-/** Allowed to everybody. Names without meaning on an architecture are skipped there. */
+/** Allowed to everybody, as ioctl(2) is. Names without meaning on an architecture are skipped there. */
 const ALWAYS = `
   access chdir chmod chown chown32 close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64
   fadvise64_64 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 fdatasync flock fstat
-  fstat64 fstatat64 fstatfs fstatfs64 fsync ftruncate ftruncate64 futimesat getcwd getdents getdents64 ioctl lchown
+  fstat64 fstatat64 fstatfs fstatfs64 fsync ftruncate ftruncate64 futimesat getcwd getdents getdents64 lchown
   lchown32 link linkat _llseek lseek lstat lstat64 mkdir mkdirat mknod mknodat name_to_handle_at newfstatat open openat
   openat2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv rename renameat
   renameat2 rmdir sendfile sendfile64 splice stat stat64 statfs statfs64 statx symlink symlinkat sync sync_file_range
@@ -105,7 +106,7 @@ export const DEFAULT_PROFILE: SeccompProfile = {
     { architecture: "SCMP_ARCH_RISCV64", subArchitectures: [] },
   ],
   blocks: [
-    allow(ALWAYS),
+    allow(`${ALWAYS} ioctl`),
     // Before 4.8 ptrace could change a call after the filter had seen it.
     allow("process_vm_readv process_vm_writev ptrace", { minKernel: [4, 8] }),
     ...SOCKET_FAMILIES.split(" ").map((family) =>
@@ -130,6 +131,31 @@ export const DEFAULT_PROFILE: SeccompProfile = {
       rule: { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: ENOSYS },
       excludes: { caps: ["CAP_SYS_ADMIN"] },
     },
+  ],
+};
+
+/**
+ * What changes the project of a file, or whether files in a directory get its project (linux/fs.h): FS_IOC_FSSETXATTR, and
+ * FS_IOC_SETFLAGS with the two sizes of a `long`. file_setattr(2) is younger than the profile.
+ */
+const PROJECT_REQUESTS = [0x401c5820n, 0x40086602n, 0x40046602n];
+
+/**
+ * For files whose project limits them. All other requests are allowed, by the less specific rule; the kernel looks at 32 bits of
+ * a request, so the filter does. The answer is that of a file system which has no attributes: programs go on without.
+ */
+export const PROJECT_KEEPING_PROFILE: SeccompProfile = {
+  ...DEFAULT_PROFILE,
+  blocks: [
+    allow(ALWAYS),
+    allowIf("ioctl", { index: 1, value: 0n, op: "SCMP_CMP_GE" }),
+    ...PROJECT_REQUESTS.map((request): ProfileBlock => {
+      const args: SeccompArg[] = [
+        { index: 1, value: 0xffffffffn, valueTwo: request, op: "SCMP_CMP_MASKED_EQ" },
+      ];
+      return { rule: { names: ["ioctl"], action: "SCMP_ACT_ERRNO", errnoRet: EOPNOTSUPP, args } };
+    }),
+    ...DEFAULT_PROFILE.blocks.slice(1),
   ],
 };
 

@@ -12,6 +12,7 @@ import { FACTS_V1 } from "./testing/facts.ts";
 const ALLOW = 0x7fff0000;
 const EPERM = 0x00050001;
 const ENOSYS = 0x00050026;
+const EOPNOTSUPP = 0x0005005f;
 const DEFAULT = capabilityMask(DEFAULT_CAPABILITIES);
 
 const profileWith = (capabilities: bigint, facts: HostFacts = FACTS_V1): Seccomp =>
@@ -151,6 +152,26 @@ describe("the default profile", () => {
     expect(answer(profileWith(0n), "chroot")).toBe(EPERM);
     expect(answer(profileWith(DEFAULT, { ...FACTS_V1, kernelRelease: "4.7.10-x" }), "ptrace")).toBe(EPERM);
     expect(answer(profileWith(DEFAULT, { ...FACTS_V1, kernelRelease: "4.10.1" }), "ptrace")).toBe(ALLOW);
+  });
+
+  test("keeps files in their project, where that limits them: other requests are answered as ever", () => {
+    const kept = defaultSeccomp({ capabilities: DEFAULT, facts: FACTS_V1 }, "kept");
+    const [FSSETXATTR, SETFLAGS, FSGETXATTR, TCGETS] = [0x401c5820n, 0x40086602n, 0x801c581fn, 0x5401n];
+    for (const request of [FSSETXATTR, SETFLAGS, FSSETXATTR | (1n << 32n), SETFLAGS | (1n << 63n)]) {
+      expect(answer(kept, "ioctl", 3n, request)).toBe(EOPNOTSUPP);
+      expect(answer(seccomp, "ioctl", 3n, request)).toBe(ALLOW);
+    }
+    for (const request of [FSGETXATTR, TCGETS, 0n, FSSETXATTR + 1n, 0xffff_ffff_ffff_ffffn])
+      expect(answer(kept, "ioctl", 3n, request)).toBe(ALLOW);
+    const ofX86 = (request: bigint): number =>
+      runSeccomp(compileSeccomp(kept, "x86_64").filter, {
+        number: syscallTable("x86").get("ioctl") ?? Number.NaN,
+        architecture: AUDIT_ARCH.x86,
+        args: [3n, request],
+      }).ret;
+    expect([FSSETXATTR, 0x40046602n, TCGETS].map(ofX86)).toEqual([EOPNOTSUPP, EOPNOTSUPP, ALLOW]);
+    expect(answer(kept, "file_setattr")).toBe(ENOSYS);
+    expect(answer(kept, "read")).toBe(ALLOW);
   });
 
   test("is the same object for the same container, so that it is compiled once", () => {

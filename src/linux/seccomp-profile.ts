@@ -4,7 +4,7 @@
  */
 import type { Seccomp, SeccompAction, SeccompRule } from "../specs/oci-runtime/spec.ts";
 import { capabilityMask } from "./capabilities.ts";
-import { DEFAULT_PROFILE } from "./seccomp-default.ts";
+import { DEFAULT_PROFILE, PROJECT_KEEPING_PROFILE } from "./seccomp-default.ts";
 import type { HostFacts } from "./host-facts.ts";
 
 export interface SeccompProfile {
@@ -43,13 +43,16 @@ export interface ProfileContext {
 
 const resolved = new Map<string, Seccomp>();
 
-/** Docker's default profile for a container; the same object for the same capabilities, so that it is compiled once. */
-export function defaultSeccomp(context: ProfileContext): Seccomp {
+/**
+ * Docker's default profile for a container; the same object for the same arguments, so that it is compiled once. `projects`:
+ * whether its programs may give their files to another project, whose quota then counts them.
+ */
+export function defaultSeccomp(context: ProfileContext, projects: "free" | "kept" = "free"): Seccomp {
   const { architecture, kernelRelease } = context.facts;
-  const key = `${architecture} ${kernelRelease} ${context.capabilities}`;
+  const key = `${architecture} ${kernelRelease} ${context.capabilities} ${projects}`;
   const known = resolved.get(key);
   if (known !== undefined) return known;
-  const seccomp = resolveProfile(DEFAULT_PROFILE, context);
+  const seccomp = resolveProfile(projects === "kept" ? PROJECT_KEEPING_PROFILE : DEFAULT_PROFILE, context);
   // One entry per combination of capabilities in use: a handful. The limit is against a client that tries them all.
   if (resolved.size >= 256) resolved.clear();
   resolved.set(key, seccomp);

@@ -83,6 +83,11 @@ export class Container {
     this.mounts = mounts;
   }
 
+  /** Of a container that is being created. 0 = it is not limited. */
+  limitSize(sizeBytes: number): void {
+    if (sizeBytes > 0) this.record = { ...this.record, sizeBytes };
+  }
+
   get name(): string {
     return this.record.name;
   }

@@ -37,5 +37,6 @@ test("what is asked of the storage driver is checked before anything is made, an
   sizeOf.mockImplementation(() => 4096);
   const id = await host.create("limited", { HostConfig });
   expect(sizeOf.mock.lastCall).toEqual([{ size: "20M" }]);
+  expect(host.store.find("limited").record.sizeBytes).toBe(4096);
   expect(prepare.mock.calls.map(([made, , , sizeBytes]) => [made, sizeBytes])).toEqual([[id, 4096]]);
 });

@@ -110,6 +110,7 @@ export async function create(
     ...(wanted === undefined && !runsOn(image, host) ? [otherPlatform(image, host)] : []),
   ];
   const sizeBytes = deps.snapshots.sizeOf(container.host.StorageOpt ?? {});
+  container.limitSize(sizeBytes);
   const remap = idMapsOf(container.host, deps.remap);
   checkUserNamespace(container.host, remap);
   checkSpecOptions(

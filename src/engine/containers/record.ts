@@ -22,6 +22,8 @@ export interface ContainerRecord {
   readonly imageConfig: ContainerConfig | null;
   /** All mounts, with the names of volumes; undefined = what the request alone asks for. */
   readonly mounts?: readonly MountRequest[];
+  /** What its own files may take (`Snapshotter.sizeOf`); undefined = as much as there is room for. */
+  readonly sizeBytes?: number;
   /** Until it has taken the place of another (`recreate.ts`). */
   readonly replaces?: Replaced | undefined;
 }

@@ -63,6 +63,8 @@ export interface SpecInput {
   };
   /** What `resolveDevices` (linux/device-nodes.ts) found for the host configuration; absent = nothing was looked for. */
   readonly devices?: ResolvedDevices;
+  /** What the container writes is limited by the project of its files, which it is not to change. */
+  readonly isSized?: boolean;
   /** Absent = cgroupfs. */
   readonly cgroupDriver?: CgroupDriver;
   readonly facts: HostFacts;

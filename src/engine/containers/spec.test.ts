@@ -234,6 +234,15 @@ describe("seccomp", () => {
     ).toBeDefined();
   });
 
+  test("keeps the files of a container that is limited in their project", () => {
+    const refused = (input: Partial<SpecInput>): readonly unknown[] =>
+      (linuxOf(specOf({}, input)).seccomp?.syscalls ?? []).filter(
+        ({ names, errnoRet }) => names.includes("ioctl") && errnoRet !== undefined,
+      );
+    expect(refused({})).toEqual([]);
+    expect(refused({ isSized: true })).toHaveLength(3);
+  });
+
   test("follows the capabilities", () => {
     const calls = (host: object): string[] =>
       (linuxOf(hostSpec(host)).seccomp?.syscalls ?? []).flatMap(({ names }) => names);

@@ -189,7 +189,7 @@ function oomScore(value: number): number {
 
 function buildLinux(input: SpecInput, rights: Rights): Linux {
   const { id, host, facts, mounts } = input;
-  const seccomp = seccompOf(rights, host, facts);
+  const seccomp = seccompOf(rights, input);
   const devices = buildDevices(host, input.devices);
   const namespaces = buildNamespaces(input);
   const notHost = new Set(namespaces.map(({ type }) => type));
@@ -292,12 +292,11 @@ function lastGroup(idMaps: SpecInput["idMaps"]): number {
 
 function seccompOf(
   { security: { seccomp }, capabilities }: Rights,
-  host: HostConfig,
-  facts: HostFacts,
+  { host, facts, isSized = false }: SpecInput,
 ): Seccomp | undefined {
   if (seccomp.kind === "unconfined" || (seccomp.kind === "default" && host.Privileged)) return undefined;
   if (seccomp.kind === "profile") return resolveProfile(seccomp.profile, { capabilities, facts });
   // A kernel without seccomp runs containers without it, as with Docker; who asks for it by name is refused.
   if (!facts.seccomp && seccomp.kind === "default") return undefined;
-  return defaultSeccomp({ capabilities, facts });
+  return defaultSeccomp({ capabilities, facts }, isSized ? "kept" : "free");
 }

@@ -201,6 +201,7 @@ async function runTask(
     join: joinNamespaces(deps.store, container, idMaps),
     devices: resolveDevices(host),
     cgroupDriver: deps.defaults.cgroupDriver,
+    isSized: container.record.sizeBytes !== undefined,
     facts: deps.facts,
   });
   const spec = injectDevices(plain, host, deps.cdiSpecDirs);

@@ -247,6 +247,7 @@ function readRecord(id: string, name: string, document: string): ContainerRecord
     host: decodeHostConfig(new Fields(fields.raw("host"), "host")),
     imageConfig: imageConfig === null ? null : decodeContainerConfig(imageConfig),
     replaces: readReplaced(fields.object("replaces")),
+    ...(fields.has("sizeBytes") ? { sizeBytes: fields.int("sizeBytes") } : {}),
     ...(fields.has("mounts") ? { mounts: fields.list("mounts", decodeMountRequest) ?? [] } : {}),
   };
 }

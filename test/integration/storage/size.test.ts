@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import type { Requirement } from "../../support/requires.ts";
+import { program } from "../../support/programs.ts";
 import { must } from "../../support/run.ts";
 import { engineSuite } from "../../support/suite.ts";
 
@@ -79,6 +80,21 @@ for (const [file, disk] of Object.entries(DISKS))
           const twin = await run("busybox", "sh", "-c", WRITE);
           expect(twin).not.toContain(disk.full);
           expect(kibibytes(twin)).toBeGreaterThanOrEqual(2 * KIB);
+        });
+
+        test("a container cannot give its files to others, who would then have to pay for them", async () => {
+          const bind = ["-v", `${await program("project")}:/project:ro`];
+          const attack = ["sh", "-c", "mkdir /mine; echo > /mine/file; /project /mine/file /mine"];
+          const attacked = async (...options: string[]): Promise<readonly string[]> =>
+            (await run(...bind, ...options, "busybox", ...attack)).split("\n");
+          const kept = await attacked("--storage-opt", "size=20M");
+          expect(kept.slice(0, 3)).toEqual(["get 0", "set 95", "set with high bits 95"]);
+          expect(kept.slice(4)).toEqual(["get flags 0", "set flags 95"]);
+          expect(kept[3]).toBe("file_setattr 38");
+          // The same, where nobody minds: it is an attack.
+          const free = await attacked("--storage-opt", "size=20M", "--security-opt", "seccomp=unconfined");
+          expect([free[1], free[2], free.at(-1)]).toEqual(["set 0", "set with high bits 0", "set flags 0"]);
+          expect((await attacked("--storage-opt", "size=0"))[1]).toBe("set 0");
         });
 
         test("the limit outlives the daemon and ends with the container", async () => {
