@@ -1,6 +1,7 @@
 /** A program of our own (gantry-shim) that reads or writes a stream, at the pace of the slower side, and says on its standard error what went wrong. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { Readable, Writable } from "node:stream";
+import { ChildInput } from "./child-input.ts";
 import { fail } from "./errors.ts";
 
 const MAX_STDERR_BYTES = 64 * 1024;
@@ -22,7 +23,7 @@ interface Exit {
 
 export class PipedChild implements AsyncDisposable {
   readonly #child: ChildProcess;
-  readonly #stdin: Writable;
+  readonly #input: ChildInput;
   readonly #stdout: AsyncIterator<unknown>;
   readonly #what: string;
   readonly #signal: AbortSignal;
@@ -30,8 +31,6 @@ export class PipedChild implements AsyncDisposable {
   readonly #kill = (): void => void this.#child.kill("SIGKILL");
   readonly #silentMs: number;
   #said = "";
-  #isGone = false;
-  #onGone: (() => void) | undefined;
 
   /** `what` as in "cannot copy from the container". The signal kills the child. */
   constructor(
@@ -49,24 +48,20 @@ export class PipedChild implements AsyncDisposable {
     const { stdin, stdout, stderr } = this.#child;
     if (!(stdin instanceof Writable) || !(stdout instanceof Readable) || !(stderr instanceof Readable))
       throw fail("internal", `${what}: it has no pipes`);
-    this.#stdin = stdin;
+    this.#input = new ChildInput(stdin);
     this.#stdout = stdout[Symbol.asyncIterator]();
-    stdin.on("error", () => {}); // EPIPE: the child ended early, and its exit status says why
     stderr.on("data", (chunk: Buffer) => {
       if (this.#said.length < MAX_STDERR_BYTES) this.#said += chunk.toString();
     });
     const { promise, resolve } = Promise.withResolvers<Exit>();
     this.#closed = promise;
     const end = (exit: Exit): void => {
-      this.#isGone = true;
-      this.#onGone?.();
+      this.#input.gone();
       resolve(exit);
     };
     this.#child.once("error", (error) => end({ code: null, killedBy: null, error }));
-    this.#child.once("exit", () => {
-      this.#isGone = true; // nobody reads what it is given any more, whoever else may have its pipes
-      this.#onGone?.();
-    });
+    // Nobody reads what it is given any more, whoever else may have its pipes.
+    this.#child.once("exit", () => this.#input.gone());
     this.#child.once("close", (code, killedBy) => end({ code, killedBy }));
     signal.addEventListener("abort", this.#kill, { once: true });
   }
@@ -82,38 +77,14 @@ export class PipedChild implements AsyncDisposable {
 
   /** Gives it a stream, as far as it wants it. */
   async feed(bytes: AsyncIterable<Uint8Array>): Promise<void> {
-    const source = bytes[Symbol.asyncIterator]();
-    let isEnded = false;
+    let isWhole = false;
     try {
-      while (!this.#isGone) {
-        const next = source.next();
-        const step = await this.#whileAlive(next);
-        if (step === undefined) {
-          next.catch(() => {}); // nobody waits for it any more
-          return;
-        }
-        if (step.done === true) {
-          isEnded = true;
-          return;
-        }
-        await this.#write(step.value);
-      }
+      isWhole = await this.#input.feed(bytes, (written) => this.#inTime(written));
     } finally {
       /* Only a whole stream ends: a part of one must not be taken for it. */
-      if (isEnded || this.#isGone) this.#stdin.end();
+      if (isWhole || this.#input.isGone) this.#input.end();
       else this.#kill();
-      /* Not awaited: a generator that is stuck in its own await would hold us up for ever. */
-      if (!isEnded) source.return?.().catch(() => {});
     }
-  }
-
-  async #write(chunk: Uint8Array): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    // Without an error: after one the child is at its end, which is waited for.
-    this.#stdin.write(chunk, (error) => {
-      if (error === null || error === undefined) resolve();
-    });
-    await this.#inTime(this.#whileAlive(promise));
   }
 
   /** What only the child is waited for. Throws `unavailable` when it is silent for too long, and as soon as the signal is aborted. */
@@ -136,18 +107,6 @@ export class PipedChild implements AsyncDisposable {
     return fail("unavailable", `${this.#what}: the file system did not answer for ${seconds} seconds`);
   }
 
-  /** Resolves with `undefined` as soon as the child is gone, whatever `work` still waits for. */
-  async #whileAlive<T>(work: Promise<T>): Promise<T | undefined> {
-    if (this.#isGone) return undefined;
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    this.#onGone = () => resolve(undefined);
-    try {
-      return await Promise.race([work, promise]);
-    } finally {
-      this.#onGone = undefined;
-    }
-  }
-
   /** Waits for its end. Throws what went wrong: `invalid_argument` for what it was given, `internal` for this host. */
   async end(): Promise<void> {
     const { code, killedBy, error } = await this.#inTime(this.#closed);
@@ -163,7 +122,7 @@ export class PipedChild implements AsyncDisposable {
   /** Ends it, if it has not ended, and waits a moment for that. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#signal.removeEventListener("abort", this.#kill);
-    if (!this.#isGone) this.#kill();
+    if (!this.#input.isGone) this.#kill();
     for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream?.destroy();
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, KILLED_MS);

@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
+import { ChildInput } from "../base/child-input.ts";
 import { collect } from "../base/collect.ts";
 import { fail } from "../base/errors.ts";
 import type { TreeUsage } from "./native.ts";
@@ -30,76 +31,36 @@ interface Exit {
 /** A started child with what it has said so far; `closed` when it has ended and its output is complete. */
 class Applier {
   readonly #child: Child;
+  readonly #input: ChildInput;
   readonly #exited: Promise<Exit>;
   readonly #stdout: () => string;
   readonly #stderr: () => string;
-  #gone = false;
-  #onGone: (() => void) | undefined;
 
   constructor(shim: string, verb: ApplyVerb, directory: string) {
     this.#child = spawn(shim, ["tree", verb, directory], { stdio: ["pipe", "pipe", "pipe"], env: {} });
+    this.#input = new ChildInput(this.#child.stdin);
     this.#stdout = collect(this.#child.stdout, MAX_STDOUT_BYTES);
     this.#stderr = collect(this.#child.stderr, MAX_STDERR_BYTES);
     const { promise, resolve } = Promise.withResolvers<Exit>();
     this.#exited = promise;
     const end = (exit: Exit) => {
-      this.#gone = true;
-      this.#onGone?.();
+      this.#input.gone();
       resolve(exit);
     };
     this.#child.once("error", (error) => end({ code: null, signal: null, error }));
     this.#child.once("close", (code, signal) => end({ code, signal }));
-    this.#child.stdin.on("error", () => {}); // EPIPE: the child ended early, and its exit status says why
   }
 
   kill(): void {
     this.#child.kill("SIGKILL");
   }
 
-  /** Resolves with `undefined` as soon as the child is gone, whatever `work` still waits for. */
-  async #whileAlive<T>(work: Promise<T>): Promise<T | undefined> {
-    if (this.#gone) return undefined;
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    this.#onGone = () => resolve(undefined);
-    try {
-      return await Promise.race([work, promise]);
-    } finally {
-      this.#onGone = undefined;
-    }
-  }
-
-  /** Resolves when the pipe has the bytes, which are their owner's again then, or when the child is gone. */
-  async #write(chunk: Uint8Array): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    // Without an error: after one the child is at its end, which is waited for.
-    this.#child.stdin.write(chunk, (error) => {
-      if (error === null || error === undefined) resolve();
-    });
-    await this.#whileAlive(promise);
-  }
-
   /** Writes the archive until it or the child ends; then the source is told to stop. */
   async feed(tar: AsyncIterable<Uint8Array>): Promise<void> {
-    const source = tar[Symbol.asyncIterator]();
-    let ended = false;
     try {
-      while (!this.#gone) {
-        const next = source.next();
-        const step = await this.#whileAlive(next);
-        if (step === undefined) {
-          next.catch(() => {}); // nobody waits for it any more
-          return;
-        }
-        if (step.done === true) {
-          ended = true;
-          return;
-        }
-        await this.#write(step.value);
-      }
+      await this.#input.feed(tar);
     } finally {
-      this.#child.stdin.end();
-      /* Not awaited: a generator that is stuck in its own await would hold us up for ever. */
-      if (!ended) source.return?.().catch(() => {});
+      this.#input.end();
     }
   }
 
