@@ -105,7 +105,7 @@ export function openNetworks(input: NetworkHostInput): NetworkHost {
     hostPorts: new HostPorts(native, ephemeralPorts(), (publication) =>
       isForwarded(publication, { ipv4: firewall.iptables, ipv6: firewall.ip6tables }),
     ),
-    forwarders: new PortForwarders(native, (wish) => startForwarder(native, input.shim, wish)),
+    forwarders: new PortForwarders(native, (wish) => startForwarder(native, input.shim, wish), log),
     names: new NameViews(networks),
     locks: new KeyedLock(),
     hostResolver: () => hostResolver(settings.resolvConf),

@@ -27,6 +27,7 @@ interface Addon extends LoopAddon {
   writeNetSettings(namespace: number, text: Uint8Array): Promise<unknown>;
   pidfdOpen(pid: number): unknown;
   pidfdSignal(pidfd: number, signal: number): unknown;
+  pidfdHasEnded(pidfd: number): unknown;
   pidfdGetfd(pidfd: number, number: number): unknown;
   closeFd(fd: number): unknown;
   memfd(name: string, bytes: Uint8Array): unknown;
@@ -74,6 +75,7 @@ const FUNCTIONS = [
   "writeNetSettings",
   "pidfdOpen",
   "pidfdSignal",
+  "pidfdHasEnded",
   "pidfdGetfd",
   "closeFd",
   "memfd",
@@ -288,6 +290,8 @@ export function loadNative(paths: NativePaths): Native {
     pidfdSignal(pidfd, signal) {
       addon.pidfdSignal(integer("descriptor", pidfd, 3, MAX_INT), integer("signal", signal, 0, MAX_SIGNAL));
     },
+
+    pidfdHasEnded: (pidfd) => addon.pidfdHasEnded(integer("descriptor", pidfd, 3, MAX_INT)) === 1,
 
     pidfdGetfd: (pidfd, number) =>
       descriptor(

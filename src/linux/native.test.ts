@@ -134,8 +134,10 @@ describeWith("the addon", ["native"], () => {
     });
     const pidfd = native.pidfdOpen(child.pid ?? 0);
     native.pidfdSignal(pidfd, 0);
+    expect(native.pidfdHasEnded(pidfd)).toBe(false);
     native.pidfdSignal(pidfd, 15);
     expect(await ended).toBe("SIGTERM");
+    expect(native.pidfdHasEnded(pidfd)).toBe(true);
     expect(await failureOf(() => native.pidfdSignal(pidfd, 0))).toMatchObject({
       code: "ESRCH",
       errno: -3,
@@ -152,6 +154,7 @@ describeWith("the addon", ["native"], () => {
       () => native.pidfdOpen(1.5),
       () => native.pidfdOpen(2 ** 31),
       () => native.pidfdSignal(2, 0),
+      () => native.pidfdHasEnded(2),
       () => native.pidfdSignal(3, 65),
       () => native.pidfdSignal(3, -1),
       () => native.closeFd(2),

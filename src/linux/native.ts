@@ -122,6 +122,8 @@ export interface Native extends NativeSockets {
   pidfdOpen(pid: number): number;
   /** Throws an errno error; ESRCH when the process is gone. */
   pidfdSignal(pidfd: number, signal: number): void;
+  /** Whether the process has ended and let go of what it had, reaped or not. */
+  pidfdHasEnded(pidfd: number): boolean;
   /** A copy of another process's descriptor, close-on-exec. Throws an errno error; EBADF when it has none of that number. */
   pidfdGetfd(pidfd: number, number: number): number;
   closeFd(fd: number): void;

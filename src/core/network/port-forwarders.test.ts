@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { ForwarderWish } from "../../linux/forwarder.ts";
+import { NO_LOG } from "../../base/log.ts";
 import { isForwarded, PortForwarders } from "./port-forwarders.ts";
 import type { Publication } from "./publications.ts";
 
@@ -34,6 +35,7 @@ describe("PortForwarders", () => {
   const deeds: string[] = [];
   const wishes: ForwarderWish[] = [];
   const alive = new Set([7]);
+  let looks = 0;
   const forwarders = new PortForwarders(
     {
       pidfdOpen: (pid) => pid + 100,
@@ -42,6 +44,10 @@ describe("PortForwarders", () => {
         if (!alive.has(pidfd) && pidfd !== 105)
           throw Object.assign(new Error("pidfd_send_signal: ESRCH"), { code: "ESRCH" });
       },
+      pidfdHasEnded: (pidfd) => {
+        deeds.push(`look at ${pidfd}`);
+        return --looks <= 0;
+      },
       closeFd: (fd) => deeds.push(`close ${fd}`),
     },
     async (wish) => {
@@ -49,6 +55,7 @@ describe("PortForwarders", () => {
       await wish.keep(9);
       return { pid: 5, ended: new Promise(() => {}) };
     },
+    NO_LOG,
   );
   const kept: string[] = [];
   const task = {
@@ -70,11 +77,13 @@ describe("PortForwarders", () => {
     expect(deeds).toEqual(["close 103"]);
   });
 
-  test("is ended once, and twice is fine", () => {
+  test("is ended once, has ended when that is said, and twice is fine", async () => {
     deeds.length = 0;
-    forwarders.stop("c1");
-    forwarders.stop("c1");
-    expect(deeds).toEqual(["signal 9 to 105", "close 105"]);
+    looks = 3;
+    const stopped = [forwarders.stop("c1"), forwarders.stop("c1")];
+    expect(deeds).toEqual(["signal 9 to 105", "look at 105"]);
+    await Promise.all(stopped);
+    expect(deeds).toEqual(["signal 9 to 105", ...Array<string>(3).fill("look at 105"), "close 105"]);
   });
 
   test("nothing to forward, nothing started", async () => {
@@ -82,13 +91,13 @@ describe("PortForwarders", () => {
     expect(wishes).toHaveLength(1);
   });
 
-  test("one of an earlier daemon is taken over, if it is there", () => {
+  test("one of an earlier daemon is taken over, if it is there", async () => {
     expect(forwarders.adopt("c2", 7)).toBe(true);
     deeds.length = 0;
     expect(forwarders.adopt("c3", 8)).toBe(false);
     expect(deeds).toEqual(["signal 0 to 8", "close 8"]);
     deeds.length = 0;
-    forwarders.stop("c2");
-    expect(deeds).toEqual(["signal 9 to 7", "close 7"]);
+    await forwarders.stop("c2");
+    expect(deeds).toEqual(["signal 9 to 7", "look at 7", "close 7"]);
   });
 });

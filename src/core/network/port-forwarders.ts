@@ -5,8 +5,10 @@
  * On crash: forwarders go on; the container's shim keeps their pidfds, by which the next daemon knows that they are there
  * (`adopt`). They end with their container.
  */
-import { errnoOf } from "../../base/errors.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { errnoOf, messageOf } from "../../base/errors.ts";
 import { ipBytes, isUnspecified, parseIp } from "../../base/ip-address.ts";
+import type { Logger } from "../../base/log.ts";
 import {
   type Forwarder,
   type ForwarderWish,
@@ -33,20 +35,24 @@ export interface ForwardedPort {
 export const KEPT_FORWARDER = "forwarder";
 
 const KILL = 9;
+/** For a killed process to be gone, which takes it less than a millisecond when it has a processor. */
+const KILLED_MS = 2000;
+const LOOK_EVERY_MS = 1;
 const LOOPBACK_IPV6 = 1n;
 
+type ForwarderNative = Pick<Native, "pidfdOpen" | "pidfdSignal" | "pidfdHasEnded" | "closeFd">;
+
 export class PortForwarders {
-  readonly #native: Pick<Native, "pidfdOpen" | "pidfdSignal" | "closeFd">;
+  readonly #native: ForwarderNative;
   readonly #start: (wish: ForwarderWish) => Promise<Forwarder>;
+  readonly #log: Logger;
   /** By container. */
   readonly #pidfds = new Map<string, number>();
 
-  constructor(
-    native: Pick<Native, "pidfdOpen" | "pidfdSignal" | "closeFd">,
-    start: (wish: ForwarderWish) => Promise<Forwarder>,
-  ) {
+  constructor(native: ForwarderNative, start: (wish: ForwarderWish) => Promise<Forwarder>, log: Logger) {
     this.#native = native;
     this.#start = start;
+    this.#log = log;
   }
 
   /** Ports lead to the container when this resolves. It must not have a forwarder by then. */
@@ -80,24 +86,24 @@ export class PortForwarders {
     return false;
   }
 
-  /** Ends it, with its connections. One that is not there is fine. */
-  stop(containerId: string): void {
-    const pidfd = this.#pidfds.get(containerId);
-    if (pidfd === undefined) return;
-    try {
-      this.#native.pidfdSignal(pidfd, KILL);
-    } catch (error) {
-      if (errnoOf(error) !== "ESRCH") throw error;
-    }
-    this.forget(containerId);
-  }
-
-  /** The container has ended, and so will its forwarder. */
-  forget(containerId: string): void {
+  /**
+   * Ends it, with its connections: it is told so at once, and has let go of its sockets when this resolves. One that is not there is
+   * fine. Never rejects: one that the kernel does not let go of is left to it.
+   */
+  async stop(containerId: string): Promise<void> {
     const pidfd = this.#pidfds.get(containerId);
     if (pidfd === undefined) return;
     this.#pidfds.delete(containerId);
-    this.#native.closeFd(pidfd);
+    try {
+      this.#native.pidfdSignal(pidfd, KILL);
+      const giveUpAt = performance.now() + KILLED_MS;
+      while (!this.#native.pidfdHasEnded(pidfd) && performance.now() < giveUpAt) await delay(LOOK_EVERY_MS);
+    } catch (error) {
+      if (errnoOf(error) !== "ESRCH")
+        this.#log.error("cannot end a forwarder", { id: containerId, error: messageOf(error) });
+    } finally {
+      this.#native.closeFd(pidfd);
+    }
   }
 }
 

@@ -73,7 +73,7 @@ export async function changePorts(
   const wanted = (requests ?? []).flatMap((request) => published(request, ANY_PORT));
   const isForwarded = hostPorts.serves([...removed, ...wanted]);
   // It may have sockets that are in the way, and must not be found by a next daemon, which would take it for one that is up to date.
-  if (isForwarded) parts.forwarders.stop(task.id);
+  if (isForwarded) await parts.forwarders.stop(task.id);
   const { taken, settle, undo } = await hostPorts
     .exchange(before.id, removed, requests ?? [], signal)
     .catch(async (error: unknown) => {
@@ -102,7 +102,7 @@ export async function changePorts(
     // Whoever takes one of these ports next must not find that the firewall leads it here.
     undo: async () => {
       publishPlaces(parts, before.id);
-      if (isForwarded) parts.forwarders.stop(task.id);
+      if (isForwarded) await parts.forwarders.stop(task.id);
       await undo();
     },
   };
@@ -122,7 +122,7 @@ async function forward(parts: NetworkParts, task: ForwardedTask): Promise<void> 
     await forwardPorts(parts, task);
   } finally {
     // Its container has left meanwhile.
-    if (parts.networks.endpointsIn(task.id).length === 0) parts.forwarders.stop(task.id);
+    if (parts.networks.endpointsIn(task.id).length === 0) await parts.forwarders.stop(task.id);
   }
 }
 

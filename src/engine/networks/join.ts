@@ -122,7 +122,7 @@ export async function leaveNetworks(
   const endpoints = networks.endpointsIn(container.id);
   // One that was taken out of all its networks still had its name server.
   sandboxes.forget(container.id);
-  forwarders.stop(container.id);
+  const forwarded = forwarders.stop(container.id);
   networks.endChange(container.id);
   if (endpoints.length === 0) return;
   const places = sharer === undefined ? [] : placesOf(networks, container.id);
@@ -139,6 +139,7 @@ export async function leaveNetworks(
       await firewall.apply();
       await forgetFlows(ports);
     }
+    await forwarded;
   } catch (error) {
     // Packets may still be led to its addresses, which nobody else may have then.
     deps.log.error("cannot take a container out of its networks", {

@@ -114,7 +114,7 @@ export async function forwardPorts(
   task: ForwardedTask,
 ): Promise<void> {
   if (!options.forwardsPorts) return;
-  forwarders.stop(task.id); // it may be the only one that has the sockets
+  await forwarders.stop(task.id); // it may be the only one that has the sockets
   const ports = networks.endpointsIn(task.id).flatMap((endpoint) => endpoint.ports);
   await forwarders.start(task, await hostPorts.forwarded(task.id, ports));
 }

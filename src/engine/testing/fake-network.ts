@@ -103,13 +103,14 @@ export class FakeNetwork {
         (publication) => isForwarded(publication, { ipv4: true, ipv6: true }),
       ),
       forwarders: new PortForwarders(
-        { pidfdOpen: () => 900, pidfdSignal: () => {}, closeFd: () => {} },
+        { pidfdOpen: () => 900, pidfdSignal: () => {}, pidfdHasEnded: () => true, closeFd: () => {} },
         async (wish) => {
           for (const { target } of wish.sockets) this.#do(`forward to port ${target.port}`);
           await wish.keep(900);
           this.forwarders.add(wish.owner);
           return { pid: 1, ended: new Promise(() => {}) };
         },
+        NO_LOG,
       ),
       names: new NameViews(networks),
       locks: new KeyedLock(),

@@ -26,7 +26,7 @@ engineSuite("live restore", {}, (engine) => {
       await engine().launch();
       running = (await ok("ps", "-q")).split("\n").filter((id) => id !== "").length;
     }
-    expect(kills).toBeGreaterThan(2); // else they were too quick to be interrupted
+    expect(kills).toBeGreaterThan(SLOWNESS === 1 ? 2 : 0); // else they were too quick to be interrupted
     expect((await ok("wait", ...ids)).split("\n")).toEqual(Array.from({ length: 10 }, (_, n) => String(n)));
     const expected = sha256(Buffer.from(Array.from({ length: lines }, (_, i) => `${i}\n`).join("")));
     for (const id of ids)
