@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +23,7 @@ beforeAll(async () => {
   server = createServer((_request, response) => response.end("let in without a name"));
   const path = join(directory, "s");
   await new Promise<void>((resolve) => server.listen(path, resolve));
+  writeFileSync(join(directory, "peer-1.sock"), "of a daemon that was killed");
   let made = 0;
   peers = new PeerServers(({ user, certificates }) => {
     const said = `${user}, ${certificates.length} of ${++made}: let in`;

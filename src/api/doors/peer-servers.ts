@@ -2,7 +2,7 @@
  * A server of its own for each certificate that clients have shown, while one of them is connected: the HTTP server sees a
  * unix socket behind a front, and nothing on it tells whose bytes these are. What comes by a server's socket is its peer's.
  *
- * On crash: the socket files stay in the private directory, which the next start's doors empty.
+ * On crash: the socket files stay in the private directory, and those of the next daemon take their places.
  */
 import { rmSync } from "node:fs";
 import type { Server } from "node:http";
@@ -52,6 +52,7 @@ export class PeerServers {
   #open(key: string, peer: Peer): Entry {
     const server = this.#make(peer);
     const path = join(this.#directory, `peer-${++this.#made}.sock`);
+    rmSync(path, { force: true });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", reject);
     server.listen(path, resolve);
