@@ -271,7 +271,7 @@ describe("other commands", () => {
       ].join("\n"),
     );
     expect(engine.urls()).toEqual([
-      "GET /containers/json?all=1&filters=%7B%22name%22%3A%7B%22web%22%3Atrue%7D%7D",
+      "GET /containers/json?all=1&brief=1&filters=%7B%22name%22%3A%7B%22web%22%3Atrue%7D%7D",
     ]);
   });
 

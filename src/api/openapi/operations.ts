@@ -51,7 +51,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operat
 
   [
     "GET /containers/json",
-    { summary: "List containers", query: "all:boolean,limit:integer,size:boolean,filters" },
+    { summary: "List containers", query: "all:boolean,limit:integer,size:boolean,brief:boolean,filters" },
   ],
   [
     "POST /containers/create",

@@ -358,6 +358,12 @@ test("list shows running containers, all of them on demand, newest first", async
   expect(running.json).toMatchObject([
     { Names: ["/two"], State: "running", Command: "sh -c 'echo hi'", Image: "busybox" },
   ]);
+  const brief = await host.call("GET", "/v1.51/containers/json?brief=1");
+  const whole: object[] = JSON.parse(running.text);
+  const left = ["HostConfig", "NetworkSettings", "Mounts", "Labels"];
+  expect(brief.json).toEqual(
+    whole.map((row) => Object.fromEntries(Object.entries(row).filter(([key]) => !left.includes(key)))),
+  );
   const all = await host.call("GET", "/v1.51/containers/json?all=1&size=1");
   expect(all.json).toMatchObject([{ Names: ["/two"] }, { Names: ["/one"], Status: "Created", SizeRw: 7 }]);
 });

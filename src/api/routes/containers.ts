@@ -30,6 +30,7 @@ import { update, type UpdateDeps } from "../../engine/containers/update.ts";
 import { outputPassed, parseWaitCondition, wait } from "../../engine/containers/wait.ts";
 import { explain, type ExplainDeps } from "../../engine/networks/explain.ts";
 import { decodeContainerCreate } from "../../specs/engine/container.decode.ts";
+import type { ContainerSummary } from "../../specs/engine/container.ts";
 import { decodeFilters } from "../../specs/engine/filters.decode.ts";
 import { decodeRecreate } from "../../specs/engine/recreate.decode.ts";
 import { decodeContainerUpdate } from "../../specs/engine/update.decode.ts";
@@ -76,9 +77,10 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
           filters,
           signal: call.signal,
         });
+        const shown = query.bool("brief") ? summaries.map(briefOf) : summaries;
         reply.json(
           200,
-          summaries.map((summary) => answerFor("containerSummary", call.minor, summary)),
+          shown.map((summary) => answerFor("containerSummary", call.minor, summary)),
         );
       },
     },
@@ -262,6 +264,18 @@ export function containerRoutes(deps: ContainerRouteDeps): readonly Route[] {
       },
     },
   ];
+}
+
+/** `brief`, of our own: what the columns of `ps` show, which is two fifths of the bytes. */
+function briefOf(summary: ContainerSummary): Partial<ContainerSummary> {
+  const {
+    HostConfig: _host,
+    NetworkSettings: _networks,
+    Mounts: _mounts,
+    Labels: _labels,
+    ...brief
+  } = summary;
+  return brief;
 }
 
 function stopRequest({ query }: Call): StopRequest {

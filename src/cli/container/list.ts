@@ -65,6 +65,8 @@ async function listContainers(cli: Cli, flags: ListFlags): Promise<number> {
       all: flags.all.value ? 1 : undefined,
       limit: last > 0 ? last : undefined,
       size: size ? 1 : undefined,
+      // What only templates ask for most lists do without; engines that do not know the word tell everything.
+      brief: flags.quiet.value || format === "" || format === "table" ? 1 : undefined,
       filters: filterQuery(flags.filter.value),
     },
   });
