@@ -7,7 +7,7 @@
  * npm run chaos -- powercut [--points N] [--driver NAME]... [--filesystem NAME]...
  *
  * Runs a whole campaign, which the tests run a little of: 200 kills for each storage driver, or a power cut at every flush of
- * the disk and at 200 random moments; networks are killed 200 times; containers 2,550 times (200 kills for each of the verbs that
+ * the disk and at 200 random moments; networks are killed 200 times; containers 2,600 times (200 kills for each of the verbs that
  * are used most, 50 for the others); 100,000 requests of nonsense; 10,000 containers and 20,000
  * processes that come and go. Root. `--seed N` (or `GANTRY_SEED`) chooses the same moments again.
  */
