@@ -412,6 +412,21 @@ test("exec: an unknown program is told inside the stream, its exit code is 127",
   expect((await host.call("POST", `/exec/${second}/start`, { Detach: true })).status).toBe(400);
 });
 
+test("exec: the latest thousand that have ended can be inspected, and no more are kept", async () => {
+  const task = await running("web");
+  task.failExec = { stage: "exec", errno: "ENOENT", message: "no" };
+  const ids: string[] = [];
+  for (let n = 0; n < 1003; n++) {
+    await host.call("POST", "/containers/web/exec", { Cmd: ["nope"] });
+    const id = [...host.store.find("web").execs.keys()].at(-1) ?? "";
+    await host.call("POST", `/exec/${id}/start`, { Detach: true });
+    ids.push(id);
+  }
+  expect([...host.store.find("web").execs.keys()]).toEqual(ids.slice(3));
+  expect((await host.call("GET", `/exec/${ids[2]}/json`)).status).toBe(404);
+  expect((await host.call("GET", `/exec/${ids[3]}/json`)).status).toBe(200);
+});
+
 test("exec: refused where nothing runs or all is paused, and unknown ones are 404", async () => {
   await host.create("off");
   expect((await host.call("POST", "/containers/off/exec", { Cmd: ["x"] })).status).toBe(409);
