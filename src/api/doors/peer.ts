@@ -1,4 +1,5 @@
 /** Who a client of a TLS door is, by the certificate that it has shown. */
+import { X509Certificate } from "node:crypto";
 import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
 
 export interface Peer {
@@ -21,16 +22,11 @@ export function peerOf(socket: TLSSocket): Peer | undefined {
     const issuer: DetailedPeerCertificate | undefined = next.issuerCertificate;
     const isRoot: boolean = issuer === undefined || issuer.fingerprint256 === next.fingerprint256;
     if (isRoot && certificates.length > 0) break;
-    certificates.push(pem(next.raw));
+    certificates.push(new X509Certificate(next.raw).toString());
     next = isRoot ? undefined : issuer;
   }
   if (certificates.length === 0) return undefined; // and no subject
   // A name that is there twice is a list.
   const [user = ""] = [certificate.subject.CN].flat();
   return { user, certificates };
-}
-
-function pem(der: Buffer): string {
-  const lines = der.toString("base64").match(/.{1,64}/g) ?? [];
-  return ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n");
 }

@@ -27,7 +27,7 @@ export interface ExecDeps {
 
 /** An ended exec can be inspected for this long. */
 const KEPT_AFTER_END_MS = 5 * 60_000;
-/** The latest that have ended, per container: one that is asked for its health all day long, or by a script, has thousands. */
+/** The latest that have ended, per container: a script may make thousands in that time. */
 const MOST_ENDED = 1000;
 /** Execs that nobody started, per container. */
 const MOST_UNSTARTED = 1000;
@@ -151,6 +151,7 @@ function end(container: Container, exec: Exec, exitCode: number): void {
   exec.exitCode = exitCode;
   exec.expiry = setTimeout(() => container.execs.delete(exec.id), KEPT_AFTER_END_MS);
   exec.expiry.unref();
+  if (container.execs.size <= MOST_ENDED) return;
   const ended = [...container.execs.values()].filter(({ phase }) => phase === "ended");
   for (const oldest of ended.slice(0, -MOST_ENDED)) forgetExec(container, oldest);
 }
