@@ -35,9 +35,9 @@ function sourceDate(): number {
 function readFacts(): Facts {
   const { version }: { version: string } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const libc = wantedLibc(
-    ["gantry", "gantry.node"].map((name) => output("objdump", "-p", join(build, name))),
+    ["gantryd", "gantry.node"].map((name) => output("objdump", "-p", join(build, name))),
   );
-  if (libc === undefined) throw new Error("objdump finds no version of the C library in build/gantry");
+  if (libc === undefined) throw new Error("objdump finds no version of the C library in build/gantryd");
   return { version, architecture: process.arch, libc };
 }
 

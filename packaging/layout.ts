@@ -25,12 +25,12 @@ export type Shell = "bash" | "zsh" | "fish";
 
 /** The program looks for its parts beside its own file, wherever the link lies by which it was called. */
 const HOME = "usr/lib/gantry";
-const PROGRAMS = ["gantry", "gantry-shim", "gantry-runc"];
+const PROGRAMS = ["gantry", "gantryd", "gantry-shim", "gantry-runc"];
 /** Loaded, or sent into a container: nobody here executes it. */
 const PARTS = ["gantry.node", "hello"];
 const COMMANDS: ReadonlyMap<string, string> = new Map([
   ["gantry", "gantry"],
-  ["gantryd", "gantry"],
+  ["gantryd", "gantryd"],
   ["gantry-runc", "gantry-runc"],
 ]);
 const UNITS = ["gantry.service", "gantry.socket"];

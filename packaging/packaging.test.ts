@@ -60,7 +60,7 @@ test("every file of the packages is in the checkout, or built", () => {
 test("commands lead to programs, beside which their parts lie", () => {
   const program = resolved(engine, "usr/bin/gantry");
   expect(engine.get(program)).toEqual({ kind: "file", from: "build/gantry", executable: true });
-  expect(resolved(engine, "usr/bin/gantryd")).toBe(program);
+  expect(resolved(engine, "usr/bin/gantryd")).toBe(join(dirname(program), "gantryd"));
   const parts = Object.values(findNativeParts()).map((path) => join(dirname(program), basename(path)));
   expect(parts.filter((path) => !engine.has(path))).toEqual([]);
   expect(resolved(engine, "usr/bin/gantry-runc")).toBe(join(dirname(program), "gantry-runc"));
@@ -74,7 +74,7 @@ test("no file is in both packages but for their own documents", () => {
 
 test("the service starts a daemon that is in the package, with words it understands", () => {
   const [program = "", ...words] = (settings("gantry.service").get("ExecStart") ?? "").split(" ");
-  expect(resolved(engine, program.slice(1))).toBe("usr/lib/gantry/gantry");
+  expect(resolved(engine, program.slice(1))).toBe("usr/lib/gantry/gantryd");
   const flags = parseDaemonFlags(words);
   if (typeof flags === "string") throw new Error(flags);
   expect(daemonOptions(flags, {}).doors.addresses).toEqual([{ kind: "activated", descriptor: undefined }]);

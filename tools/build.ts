@@ -1,10 +1,11 @@
 /**
- * Builds everything below `build/`: the native part (gantry-shim, gantry.node, hello) and the one executable that is
- * gantry, gantryd and gantry-runc by the name it is called by. The flags are here and nowhere else: without the two
+ * Builds everything below `build/`: the native part (gantry-shim, gantry.node, hello, and gantry and gantry-runc, which start
+ * the executable or ask one that is running) and the one executable that is
+ * all of them, by the name it is called by. The flags are here and nowhere else: without the two
  * `no-compile-autoload` ones the executable would run code from a bunfig.toml or .env of the current directory.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
@@ -48,12 +49,9 @@ run(
   `--define=GANTRY_COMMIT=${JSON.stringify(revision.slice(0, 12))}`,
   "src/cmd/main.ts",
   "--outfile",
-  join(staging, "gantry"),
+  join(staging, "gantryd"),
 );
 // Aside, then rename: a running gantryd keeps its file, a started CLI never sees half of one.
-renameSync(join(staging, "gantry"), join(build, "gantry"));
+renameSync(join(staging, "gantryd"), join(build, "gantryd"));
 rmSync(staging, { recursive: true, force: true });
-// gantry-runc is a program of its own, which starts this one: native/launcher.
-rmSync(join(build, "gantryd"), { force: true });
-symlinkSync("gantry", join(build, "gantryd"));
 writeFileSync(join(build, "commit"), `${revision}\n`);

@@ -70,7 +70,7 @@ if [ -n "$missing" ]; then
 fi
 
 sh tools/setup.sh
-if [ "$(cat build/commit 2>/dev/null)" != "$(git rev-parse HEAD 2>/dev/null)" ] || [ -n "$(git status --porcelain 2>/dev/null)" ] || [ ! -x build/gantry ]; then
+if [ "$(cat build/commit 2>/dev/null)" != "$(git rev-parse HEAD 2>/dev/null)" ] || [ -n "$(git status --porcelain 2>/dev/null)" ] || [ ! -x build/gantryd ]; then
   node_modules/.bin/bun tools/build.ts
 fi
 

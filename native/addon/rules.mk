@@ -1,10 +1,10 @@
-# The addon for the daemon's process, the program of the built-in hello image, and what starts gantry-runc.
+# The addon for the daemon's process, the program of the built-in hello image, and what starts gantry and gantry-runc.
 ADDON_SOURCES := $(wildcard addon/*.c) src/err.c src/tree_remove.c src/tree_usage.c src/tree_inodes.c src/tree_open.c \
   src/tree_path.c src/tree_fingerprint.c src/sha256.c
 ADDON_OBJECTS := $(ADDON_SOURCES:%.c=$(BUILD)/native-addon/%.o)
 NODE_API := ../node_modules/node-api-headers/include
 
-all: $(BUILD)/gantry.node $(BUILD)/hello $(BUILD)/gantry-runc
+all: $(BUILD)/gantry.node $(BUILD)/hello $(BUILD)/gantry-runc $(BUILD)/gantry
 
 $(BUILD)/gantry.node: $(ADDON_OBJECTS)
 	$(CC) -shared -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -s -o $@ $^
@@ -27,9 +27,16 @@ $(BUILD)/gantry-runc: $(LAUNCHER_SOURCES) $(LAUNCHER_HEADERS) addon/rules.mk
 	$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(COMMON_CFLAGS)) $(CFLAGS) -Os -fstack-protector-strong -static -s -o $@ \
 	  $(LAUNCHER_SOURCES)
 
+CLIENT_SOURCES := $(wildcard client/*.c) src/fields.c
+CLIENT_HEADERS := $(wildcard client/*.h) include/fds.h include/fields.h include/client.h
+$(BUILD)/gantry: $(CLIENT_SOURCES) $(CLIENT_HEADERS) addon/rules.mk
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(COMMON_CFLAGS)) $(CFLAGS) -Os -fstack-protector-strong -static -s -o $@ \
+	  $(CLIENT_SOURCES)
+
 clean: clean-addon
 .PHONY: clean-addon
 clean-addon:
-	rm -rf $(BUILD)/gantry.node $(BUILD)/hello $(BUILD)/gantry-runc $(BUILD)/native-addon
+	rm -rf $(BUILD)/gantry.node $(BUILD)/hello $(BUILD)/gantry-runc $(BUILD)/gantry $(BUILD)/native-addon
 
 -include $(ADDON_OBJECTS:.o=.d)

@@ -1,5 +1,5 @@
 /* gantry-runc: lets a resident compiler do the work when there is one (docs/decisions/0012). Otherwise it
- * becomes the program `gantry` that lies beside it, by the name gantry-runc, without its just-in-time compiler.
+ * becomes the program `gantryd` that lies beside it, by the name gantry-runc, without its just-in-time compiler.
  * That takes some milliseconds to set up and gains nothing in a process that lives for ten; its interpreter can be told so by the
  * environment alone, before it starts. The variable goes no further: what gantry-runc starts gets an environment of its own. */
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "ask.h"
 
-#define TARGET "gantry"
+#define TARGET "gantryd"
 #define NAME "gantry-runc"
 
 static int fail (const char *what) {

@@ -6,6 +6,8 @@ export interface DetachedCommand {
   /** The name it is called by, its argv[0]. */
   readonly argv0: string;
   readonly words: readonly string[];
+  /** Without it, ours. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -23,6 +25,7 @@ export function spawnDetached(
       argv0: command.argv0,
       cwd: "/",
       detached: true,
+      ...(command.environment === undefined ? {} : { env: command.environment }),
       stdio: ["ignore", log, log],
     });
     child.on("error", (error) => onExit(error.message));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { startEngine } from "./autostart.ts";
+import { ownCaller } from "./caller.ts";
 import { Cli } from "./cli.ts";
 import { Exit } from "./exit.ts";
 import { GlobalOptions } from "./global-options.ts";
@@ -23,6 +24,7 @@ function cliOf(userId: number): Cli {
       userId,
       engineCommand: { file: "/nonexistent/gantry", argv0: "gantryd", words: ["daemon"] },
       nativeShim: () => Promise.resolve("/nonexistent/gantry-shim"),
+      caller: ownCaller(),
     },
     new GlobalOptions("/nonexistent"),
     { out: SILENT, err: SILENT },

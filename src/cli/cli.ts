@@ -1,6 +1,7 @@
 /** What every command gets: where it writes, what it was started with, and the way to the engine. */
 import type { Sink } from "../base/bun-stdio.ts";
 import type { EngineClient } from "../client/engine-client.ts";
+import type { Caller } from "./caller.ts";
 import { type Config, loadConfig } from "./config.ts";
 import type { GlobalOptions } from "./global-options.ts";
 import { plainText, untouchedUnlessShown } from "./output/plain-text.ts";
@@ -23,6 +24,8 @@ export interface Invocation {
   };
   /** The native part that lies beside this program; asked for by the commands that need it alone. */
   readonly nativeShim: () => Promise<string>;
+  /** The process that waits for the command. */
+  readonly caller: Caller;
 }
 
 export class Cli {
@@ -69,6 +72,14 @@ export class Cli {
     return this.#engine;
   }
 
+  /** Closes what connections to the engine there are; what still goes on over them fails. */
+  close(): void {
+    this.#engine?.then(
+      (engine) => engine.close(),
+      () => {}, // There is none, which its user has been told.
+    );
+  }
+
   /** A line, or several; names and messages of others in it cannot command a terminal (output/plain-text.ts). */
   async print(line: string): Promise<void> {
     await this.out.write(`${plainText(line)}\n`);
@@ -80,6 +91,6 @@ export class Cli {
 
   /** What a template of the user's made of others' data: byte for byte, except for a terminal's eyes. */
   async printMade(text: string): Promise<void> {
-    await this.out.write(await untouchedUnlessShown(text));
+    await this.out.write(await untouchedUnlessShown(text, () => this.invocation.caller.isTerminal(1)));
   }
 }

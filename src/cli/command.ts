@@ -30,4 +30,9 @@ export interface Command {
    * status 125 itself says "the engine or the command line failed, not the container".
    */
   readonly reportsAsRun?: boolean;
+  /**
+   * Of a command that is shareable (commands.ts): true where its flags ask for what only a process of the caller's own has, its
+   * standard input, terminal, or files by name.
+   */
+  needsOwnProcess?(): boolean;
 }

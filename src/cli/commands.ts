@@ -27,6 +27,8 @@ export interface CommandEntry {
   readonly common?: boolean;
   /** Connections that it uses at the same time, when not one: they are opened while its module is loaded. */
   readonly connections?: number;
+  /** True for those that need nothing of a process but its words, environment and outputs: a resident client may carry them out. */
+  readonly shareable?: boolean;
   readonly load: () => Promise<{ command(): Command }>;
 }
 
@@ -52,6 +54,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "Create and run a new container from an image",
     common: true,
     connections: 3,
+    shareable: true,
     load: () => import("./container/run.ts"),
   },
   {
@@ -60,6 +63,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "exec",
     summary: "Execute a command in a running container",
     common: true,
+    shareable: true,
     load: () => import("./container/exec.ts"),
   },
   {
@@ -68,6 +72,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "ps",
     summary: "List containers",
     common: true,
+    shareable: true,
     load: () => import("./container/list.ts"),
   },
   {
@@ -92,6 +97,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     top: "images",
     summary: "List images",
     common: true,
+    shareable: true,
     load: () => import("./image/list.ts"),
   },
   {
@@ -167,6 +173,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["create"],
     top: "create",
     summary: "Create a new container",
+    shareable: true,
     load: () => import("./container/create.ts"),
   },
   {
@@ -252,6 +259,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["inspect"],
     top: "inspect",
     summary: "Return low-level information on Gantry objects",
+    shareable: true,
     load: () => import("./system/inspect.ts"),
   },
   {
@@ -259,6 +267,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["inspect"],
     top: "",
     summary: "Display detailed information on one or more containers",
+    shareable: true,
     load: () => import("./container/inspect.ts"),
   },
   {
@@ -266,6 +275,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["inspect"],
     top: "",
     summary: "Display detailed information on one or more images",
+    shareable: true,
     load: () => import("./image/inspect.ts"),
   },
   {
@@ -273,6 +283,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["kill"],
     top: "kill",
     summary: "Kill one or more running containers",
+    shareable: true,
     load: () => import("./container/kill.ts"),
   },
   {
@@ -302,6 +313,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["pause"],
     top: "pause",
     summary: "Pause all processes within one or more containers",
+    shareable: true,
     load: () => import("./container/pause.ts"),
   },
   {
@@ -344,6 +356,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["rename"],
     top: "rename",
     summary: "Rename a container",
+    shareable: true,
     load: () => import("./container/rename.ts"),
   },
   {
@@ -351,6 +364,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["restart"],
     top: "restart",
     summary: "Restart one or more containers",
+    shareable: true,
     load: () => import("./container/restart.ts"),
   },
   {
@@ -358,6 +372,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["rm", "remove"],
     top: "rm",
     summary: "Remove one or more containers",
+    shareable: true,
     load: () => import("./container/remove.ts"),
   },
   {
@@ -379,6 +394,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["start"],
     top: "start",
     summary: "Start one or more stopped containers",
+    shareable: true,
     load: () => import("./container/start.ts"),
   },
   {
@@ -393,6 +409,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["stop"],
     top: "stop",
     summary: "Stop one or more running containers",
+    shareable: true,
     load: () => import("./container/stop.ts"),
   },
   {
@@ -456,6 +473,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["connect"],
     top: "",
     summary: "Connect a container to a network",
+    shareable: true,
     load: () => import("./network/connect.ts"),
   },
   {
@@ -463,6 +481,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["create"],
     top: "",
     summary: "Create a network",
+    shareable: true,
     load: () => import("./network/create.ts"),
   },
   {
@@ -470,6 +489,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["disconnect"],
     top: "",
     summary: "Disconnect a container from a network",
+    shareable: true,
     load: () => import("./network/disconnect.ts"),
   },
   {
@@ -477,6 +497,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["inspect"],
     top: "",
     summary: "Display detailed information on one or more networks",
+    shareable: true,
     load: () => import("./network/inspect.ts"),
   },
   {
@@ -484,6 +505,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["ls", "list"],
     top: "",
     summary: "List networks",
+    shareable: true,
     load: () => import("./network/list.ts"),
   },
   {
@@ -498,6 +520,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["rm", "remove"],
     top: "",
     summary: "Remove one or more networks",
+    shareable: true,
     load: () => import("./network/remove.ts"),
   },
   {
@@ -512,6 +535,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["top"],
     top: "top",
     summary: "Display the running processes of a container",
+    shareable: true,
     load: () => import("./container/top.ts"),
   },
   {
@@ -526,6 +550,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["unpause"],
     top: "unpause",
     summary: "Unpause all processes within one or more containers",
+    shareable: true,
     load: () => import("./container/unpause.ts"),
   },
   {
@@ -540,6 +565,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["create"],
     top: "",
     summary: "Create a volume",
+    shareable: true,
     load: () => import("./volume/create.ts"),
   },
   {
@@ -547,6 +573,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["inspect"],
     top: "",
     summary: "Display detailed information on one or more volumes",
+    shareable: true,
     load: () => import("./volume/inspect.ts"),
   },
   {
@@ -554,6 +581,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["ls", "list"],
     top: "",
     summary: "List volumes",
+    shareable: true,
     load: () => import("./volume/list.ts"),
   },
   {
@@ -568,6 +596,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["rm", "remove"],
     top: "",
     summary: "Remove one or more volumes",
+    shareable: true,
     load: () => import("./volume/remove.ts"),
   },
   {
@@ -575,6 +604,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     names: ["wait"],
     top: "wait",
     summary: "Block until one or more containers stop, then print their exit codes",
+    shareable: true,
     load: () => import("./container/wait.ts"),
   },
   {

@@ -1,6 +1,8 @@
 /** From the words of a command line to an exit status. */
 import type { Sink } from "../base/bun-stdio.ts";
 import { errnoOf, GantryError, messageOf } from "../base/errors.ts";
+import { OwnProcessNeeded } from "../base/own-process.ts";
+import type { EngineClient } from "../client/engine-client.ts";
 import { ResponseError } from "../client/response-error.ts";
 import { Cli, type Invocation } from "./cli.ts";
 import type { ArgumentRule, Command } from "./command.ts";
@@ -26,7 +28,7 @@ export interface Streams {
   readonly err: Sink;
 }
 
-/** Runs one command line (without the program's name); never throws. */
+/** Runs one command line (without the program's name); throws OwnProcessNeeded alone (caller.ts). */
 export async function dispatch(
   invocation: Invocation,
   streams: Streams,
@@ -34,6 +36,8 @@ export async function dispatch(
 ): Promise<number> {
   const options = new GlobalOptions(invocation.homeDirectory);
   const cli = new Cli(invocation, options, streams);
+  const { gone } = invocation.caller;
+  gone?.addEventListener("abort", () => cli.close());
   try {
     return await dispatchGlobal(cli, words);
   } catch (error) {
@@ -41,6 +45,8 @@ export async function dispatch(
       if (errnoOf(cause) === "EPIPE") return 1;
       throw cause;
     });
+  } finally {
+    if (gone !== undefined) cli.close();
   }
 }
 
@@ -167,10 +173,23 @@ async function dispatchCommand(
       );
       return 1;
     }
+    await cli.invocation.caller.enter(() => isShareable(cli, entry, command, engine));
     return await command.run(cli, rest);
   } catch (error) {
     return report(cli, error, name, command);
   }
+}
+
+async function isShareable(
+  cli: Cli,
+  entry: CommandEntry,
+  command: Command,
+  engine: Promise<EngineClient>,
+): Promise<boolean> {
+  if (entry.shareable !== true || command.needsOwnProcess?.() === true) return false;
+  const { endpoint } = await cli.address();
+  const paths = [endpoint.kind === "unix" ? endpoint.path : "", cli.options.configDirectory(cli.invocation)];
+  return paths.every((path) => path.startsWith("/")) && (await engine).ready();
 }
 
 /** What is wrong with a number of words, in the words of Docker's CLI. */
@@ -223,6 +242,7 @@ async function showCommandHelp(
 
 /** Prints a failure where Docker's users look for it, and says how to exit. */
 async function report(cli: Cli, error: unknown, name: string, command: Command | undefined): Promise<number> {
+  if (error instanceof OwnProcessNeeded) throw error;
   if (errnoOf(error) === "EPIPE") return 1;
   if (error instanceof FlagError) {
     await cli.warn(`${error.message}\nSee '${name} --help'.`);

@@ -54,6 +54,8 @@ export class EngineClient {
   readonly #options: EngineClientOptions;
   readonly #idle: HttpConnection[] = [];
   readonly #opening: Promise<ByteStream>[] = [];
+  readonly #streams = new Set<ByteStream>();
+  #isClosed = false;
   #version: string;
   #versionKnown = false;
 
@@ -76,11 +78,35 @@ export class EngineClient {
     }
   }
 
+  /** Whether somebody listens there already. The connection that tells it serves the first call. */
+  async ready(): Promise<boolean> {
+    const stream = await (this.#opening.shift() ?? this.#options.connectEarly()).catch(() => undefined);
+    if (stream !== undefined) this.#idle.push(this.#use(stream));
+    return stream !== undefined;
+  }
+
+  /** Closes all connections, those that streams were made of, too: what is under way fails. No more calls can be made. */
+  close(): void {
+    this.#isClosed = true;
+    for (const opening of this.#opening.splice(0)) opening.then((stream) => stream.close()).catch(() => {});
+    for (const stream of this.#streams) stream.close();
+    this.#streams.clear();
+  }
+
   async #connection(): Promise<HttpConnection> {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
     const early = await this.#opening.shift()?.catch(() => undefined);
-    return new HttpConnection(early ?? (await this.#options.connect()), this.#options.host);
+    return this.#use(early ?? (await this.#options.connect()));
+  }
+
+  #use(stream: ByteStream): HttpConnection {
+    if (this.#isClosed) {
+      stream.close();
+      throw fail("unavailable", "the connection to the engine was given up");
+    }
+    this.#streams.add(stream);
+    return new HttpConnection(stream, this.#options.host);
   }
 
   /** Makes a call and reads the head of its answer. Throws ResponseError for any status from 400 on. */

@@ -1,5 +1,5 @@
 /**
- * The one executable: the name it is called by says which program it is, `gantry`, `gantryd` or `gantry-runc`. Where the
+ * The one executable: the name it is called by says which program it is, `gantry`, `gantryd`, `gantry-runc` or `gantry-client`. Where the
  * name cannot be chosen (from sources: `bun src/cmd/main.ts`), the first word `daemon` or `runtime` says it. `registry` is a
  * server, too, and has no other name.
  */
@@ -13,6 +13,9 @@ if (calledBy === "gantryd" || words[0] === "daemon") {
 } else if (calledBy === "gantry-runc" || words[0] === "runtime") {
   const { runRuntime } = await import("./runtime.ts");
   await runRuntime(words[0] === "runtime" ? words.slice(1) : words);
+} else if (calledBy === "gantry-client") {
+  const { runResidentClient } = await import("./resident-client.ts");
+  await runResidentClient(words);
 } else if (words[0] === "registry") {
   const { runRegistry } = await import("./registry.ts");
   await runRegistry(words.slice(1));

@@ -6,6 +6,8 @@ export interface NativeParts {
   readonly addon: string;
   /** What starts this program as gantry-runc. */
   readonly launcher: string;
+  /** What starts it as gantry. */
+  readonly client: string;
   /** The program of the image hello-world. */
   readonly hello: string;
 }
@@ -17,6 +19,7 @@ export function findNativeParts(): NativeParts {
     shim: join(directory, "gantry-shim"),
     addon: join(directory, "gantry.node"),
     launcher: join(directory, "gantry-runc"),
+    client: join(directory, "gantry"),
     hello: join(directory, "hello"),
   };
 }

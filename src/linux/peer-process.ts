@@ -125,3 +125,13 @@ function isGone(error: unknown): boolean {
 function readStrings(path: string): string[] | undefined {
   return readKernelFile(path, MAX_BYTES)?.split("\0").slice(0, -1);
 }
+
+/** Whether one of its descriptors is a terminal; false when it is gone. */
+export function isTerminalOf(pid: number, descriptor: number): boolean {
+  try {
+    return /^\/dev\/(?:pts\/\d|tty|console$)/.test(readlinkSync(`/proc/${pid}/fd/${descriptor}`));
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}

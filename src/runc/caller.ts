@@ -19,9 +19,6 @@ export interface Successor {
   readonly preserved: readonly number[];
 }
 
-/** Thrown by `Caller.ownProcess` and `Caller.begin` of a resident compiler: not a failure of the verb. */
-export class OwnProcessNeeded extends Error {}
-
 export interface Caller {
   readonly pid: number;
   identity(): ProcessIdentity;

@@ -13,6 +13,9 @@ import { until } from "./until.ts";
 export const ROOT = join(import.meta.dirname, "..", "..");
 export const GANTRY = join(ROOT, "build", "gantry");
 
+// What a test sees is its own process's doing; tests of the resident client name a socket.
+process.env["GANTRY_CLIENT_SOCKET"] ??= "";
+
 /** Flags of an engine that is measured: it logs what it does by default, and no more. */
 export const QUIET = ["--log-level", "info"] as const;
 

@@ -44,7 +44,7 @@ export function command(): Command {
       ]);
       const status = exitStatus(waited.body);
       status.catch(() => {});
-      const stopProxy = sigProxy.value && !tty ? proxySignals(engine, id) : () => {};
+      const stopProxy = sigProxy.value && !tty ? proxySignals(cli, engine, id) : () => {};
       const stopResizing = tty
         ? await followTerminalSize(engine, `/containers/${id}`, { redraw: true })
         : () => {};

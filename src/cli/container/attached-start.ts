@@ -45,7 +45,7 @@ export async function startAttached(cli: Cli, engine: EngineClient, options: Att
     path: `/containers/${id}/wait`,
     query: { condition: options.removes ? "removed" : "next-exit" },
   });
-  const stopProxy = options.sigProxy && !tty ? proxySignals(engine, id) : () => {};
+  const stopProxy = options.sigProxy && !tty ? proxySignals(cli, engine, id) : () => {};
   try {
     const [connection, waited] = await Promise.all([attaching, waiting]);
     const status = exitStatus(waited.body);

@@ -1,5 +1,6 @@
 /** What `run` and `create` share: the request, the missing image, the ID file, warnings. */
 import { errnoOf, GantryError, messageOf } from "../../base/errors.ts";
+import { OwnProcessNeeded } from "../../base/own-process.ts";
 import type { EngineClient } from "../../client/engine-client.ts";
 import { fieldsOf, text, textList } from "../../client/fields.ts";
 import { ResponseError } from "../../client/response-error.ts";
@@ -15,6 +16,7 @@ import { formatReference, parseReference, type Reference, withDefaultTag } from 
  */
 export function usageError(cli: Cli, name: string, error: unknown): unknown {
   if (error instanceof Exit || error instanceof GantryError || errnoOf(error) !== undefined) return error;
+  if (error instanceof OwnProcessNeeded) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new Exit(
     125,
@@ -56,6 +58,7 @@ export async function createContainer(
   } catch (error) {
     const missing = error instanceof ResponseError && error.status === 404;
     if (!missing || policy !== "missing" || reference === undefined) throw error;
+    cli.invocation.caller.ownProcess("an image is fetched");
     if (!flags.quiet.value) await cli.warn(`Unable to find image '${formatReference(reference)}' locally`);
     await pull(cli, engine, reference, platform, flags.quiet.value);
     answer = await create();

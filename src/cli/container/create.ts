@@ -4,7 +4,7 @@ import { proxiesFor } from "../config.ts";
 import { atLeast, type Command } from "../command.ts";
 import { Exit } from "../exit.ts";
 import { FlagSet } from "../flags.ts";
-import { type ContainerFlags, containerFlags } from "../options/container-flags.ts";
+import { type ContainerFlags, containerFlags, createNeedsOwnProcess } from "../options/container-flags.ts";
 import { type CreateBody, createBody } from "../options/create-body.ts";
 import { checkPullPolicy, createContainer, usageError } from "./create-container.ts";
 
@@ -15,6 +15,7 @@ export function command(): Command {
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     flags,
     arguments: atLeast(1),
+    needsOwnProcess: () => createNeedsOwnProcess(container),
     run: (cli, words) => create(cli, container, words),
   };
 }

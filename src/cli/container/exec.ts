@@ -39,6 +39,7 @@ export function command(): Command {
     usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
     flags,
     arguments: atLeast(2),
+    needsOwnProcess: () => exec.interactive.value || exec.tty.value || exec.envFile.value.length > 0,
     run: (cli, words) => execute(cli, exec, words),
   };
 }

@@ -4,7 +4,7 @@ import { proxiesFor } from "../config.ts";
 import { atLeast, type Command } from "../command.ts";
 import { Exit } from "../exit.ts";
 import { type Flag, FlagSet } from "../flags.ts";
-import { type ContainerFlags, containerFlags } from "../options/container-flags.ts";
+import { type ContainerFlags, containerFlags, createNeedsOwnProcess } from "../options/container-flags.ts";
 import { type CreateBody, createBody } from "../options/create-body.ts";
 import { startAttached } from "./attached-start.ts";
 import { checkPullPolicy, createContainer, startFailureStatus, usageError } from "./create-container.ts";
@@ -30,6 +30,7 @@ export function command(): Command {
     flags,
     arguments: atLeast(1),
     reportsAsRun: true,
+    needsOwnProcess: () => createNeedsOwnProcess(run.container),
     run: (cli, words) => runContainer(cli, run, words),
   };
 }

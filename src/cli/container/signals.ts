@@ -1,5 +1,6 @@
 /** Passing on to a container the signals that its client receives. */
 import type { EngineClient } from "../../client/engine-client.ts";
+import type { Cli } from "../cli.ts";
 
 /**
  * Everything that can be caught, without SIGCHLD, SIGPIPE and SIGURG, which speak of our own affairs, and without the
@@ -28,7 +29,7 @@ const PROXIED = [
 ] as const;
 
 /** Forwards signals to the container until the returned function is called. */
-export function proxySignals(engine: EngineClient, id: string): () => void {
+export function proxySignals(cli: Cli, engine: EngineClient, id: string): () => void {
   const forward = (signal: NodeJS.Signals): void => {
     engine
       .run({ method: "POST", path: `/containers/${id}/kill`, query: { signal: signal.slice("SIG".length) } })
@@ -36,8 +37,5 @@ export function proxySignals(engine: EngineClient, id: string): () => void {
         // Not running yet or any more: the signal has no receiver.
       });
   };
-  for (const signal of PROXIED) process.on(signal, forward);
-  return () => {
-    for (const signal of PROXIED) process.off(signal, forward);
-  };
+  return cli.invocation.caller.onSignals(PROXIED, forward);
 }

@@ -22,6 +22,7 @@ export function command(): Command {
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     flags,
     arguments: atLeast(1),
+    needsOwnProcess: () => attach.value || interactive.value,
     async run(cli, words) {
       if (checkpoint.changed || checkpointDir.changed)
         throw new Exit(1, "checkpoints are not supported yet: --checkpoint");

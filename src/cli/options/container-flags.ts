@@ -243,3 +243,17 @@ export function containerFlags(flags: FlagSet, verb: "running" | "creating") {
 }
 
 export type ContainerFlags = ReturnType<typeof containerFlags>;
+
+/** Whether creating a container with these takes files by name, a terminal, standard input, or fetches the image for certain. */
+export function createNeedsOwnProcess(flags: ContainerFlags): boolean {
+  return (
+    flags.interactive.value ||
+    flags.tty.value ||
+    flags.attach.value.length > 0 ||
+    flags.cidfile.value !== "" ||
+    flags.envFile.value.length > 0 ||
+    flags.labelFile.value.length > 0 ||
+    flags.securityOpt.value.length > 0 ||
+    flags.pull.value === "always"
+  );
+}

@@ -13,15 +13,7 @@ export function plainText(text: string): string {
  * A text that programs may want byte for byte: plain when a terminal would show it. Who asks for a terminal pays
  * milliseconds, so that is done only for texts in which it makes a difference.
  */
-export async function untouchedUnlessShown(
-  text: string,
-  isShown: () => Promise<boolean> = isShownOnTerminal,
-): Promise<string> {
+export async function untouchedUnlessShown(text: string, isShown: () => Promise<boolean>): Promise<string> {
   const plain = plainText(text);
   return plain !== text && (await isShown()) ? plain : text;
-}
-
-async function isShownOnTerminal(): Promise<boolean> {
-  const { isTerminal } = await import("../terminal.ts");
-  return isTerminal(1);
 }

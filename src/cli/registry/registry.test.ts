@@ -15,6 +15,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fieldsOf, text } from "../../client/fields.ts";
+import { ownCaller } from "../caller.ts";
 import { dispatch } from "../dispatch.ts";
 import { keyOfServer, placeOfKey, placesOf } from "./account-key.ts";
 
@@ -77,6 +78,7 @@ async function gantry(words: string[], variables: Record<string, string> = {}): 
       userId: 1000,
       engineCommand: { file: "/nonexistent/gantry", argv0: "gantryd", words: ["daemon"] },
       nativeShim: () => Promise.resolve("/nonexistent/gantry-shim"),
+      caller: ownCaller(),
     },
     { out: take((text) => (out += text)), err: take((text) => (err += text)) },
     words,

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { Sink } from "../../base/bun-stdio.ts";
+import { ownCaller } from "../caller.ts";
 import { dispatch } from "../dispatch.ts";
 
 const cleanups: (() => void)[] = [];
@@ -107,6 +108,7 @@ export async function gantry(
       userId: 1000,
       engineCommand: { file: "/nonexistent/gantry", argv0: "gantryd", words: ["daemon"] },
       nativeShim: () => Promise.resolve(join(import.meta.dirname, "..", "..", "..", "build", "gantry-shim")),
+      caller: ownCaller(),
     },
     { out: sink((text) => (out += text)), err: sink((text) => (err += text)) },
     words,

@@ -5,7 +5,8 @@
 import type { KernelFacts } from "../../linux/host-facts.ts";
 import { checkInherited, isOpenIn } from "../../linux/inherited-descriptors.ts";
 import type { Native } from "../../linux/native.ts";
-import { type Caller, OwnProcessNeeded, type Successor } from "../caller.ts";
+import { OwnProcessNeeded } from "../../base/own-process.ts";
+import type { Caller, Successor } from "../caller.ts";
 import type { ProcessIdentity } from "../../linux/process-state.ts";
 import { type End, type Output, encodeAnswer } from "./answer.ts";
 import type { Peer } from "./peer.ts";

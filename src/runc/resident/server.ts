@@ -3,20 +3,19 @@
  * (docs/decisions/0012). It owns nothing of a container: killed at any moment it leaves what a killed gantry-runc leaves, and
  * launchers do their work themselves.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { type Server, type Socket, createServer } from "node:net";
-import { dirname } from "node:path";
 import { descriptorOf } from "../../base/socket-descriptor.ts";
-import { errnoOf, fail, messageOf } from "../../base/errors.ts";
+import { errnoOf, messageOf } from "../../base/errors.ts";
+import { claimSocket } from "../../linux/doorkeeper.ts";
 import { readKernelFacts } from "../../linux/host-facts.ts";
-import { lockForLife, pidIn } from "../../linux/life-lock.ts";
 import type { Native } from "../../linux/native.ts";
-import { OwnProcessNeeded } from "../caller.ts";
+import { OwnProcessNeeded } from "../../base/own-process.ts";
 import type { Logger } from "../log.ts";
 import { type Invocation, main } from "../main.ts";
 import { encodeAnswer, encodeReady } from "./answer.ts";
 import { Connection } from "./connection.ts";
-import { Doorkeeper, type Peer, type Program } from "./peer.ts";
+import { doorkeeperOf, type Peer, peerAt, type Program } from "./peer.ts";
 import { type Answer, Request } from "./request.ts";
 
 export interface ServerOptions {
@@ -38,16 +37,10 @@ const YOURSELF = encodeAnswer([], { kind: "yourself" }) ?? new Uint8Array();
 /** Resolves when `signal` has ended it. Throws `conflict` when another one listens there. */
 export async function serve(options: ServerOptions): Promise<void> {
   const { socket, native, signal, log } = options;
-  const doorkeeper = new Doorkeeper(native, options.program);
+  const doorkeeper = doorkeeperOf(native, options.program);
   const kernel = readKernelFacts();
   const shim = native.sealedExecutable(options.program.shim);
-  mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
-  // The lock says whether a socket that is there is another one's or a killed one's.
-  const lock = `${socket}.lock`;
-  if (!(await lockForLife(native, lock, () => pidIn(readFileSync(lock, "utf8")))))
-    throw fail("conflict", `another process serves at "${socket}"`);
-  writeFileSync(lock, `${process.pid}\n`);
-  rmSync(socket, { force: true });
+  await claimSocket(native, socket);
 
   const work = new Set<Promise<void>>();
   let isStale = false;
@@ -68,7 +61,7 @@ export async function serve(options: ServerOptions): Promise<void> {
         isStale = true;
         log.warn("the program has been replaced: this process answers nobody any more");
       }
-      const peer = isStale ? undefined : doorkeeper.recognize(fd);
+      const peer = isStale ? undefined : peerAt(doorkeeper, fd);
       if (peer === undefined) log.debug("a caller that is not to be served");
       const answer = peer && (await perform(peer, descriptor, connection, raw));
       send(raw, answer);

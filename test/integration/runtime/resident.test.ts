@@ -107,7 +107,7 @@ describeWith("gantry-runc serve", ["root", "busybox", "native"], () => {
   test("does not work for another build, and for nobody when its own is replaced", async () => {
     const other = join(runtime.directory, "other");
     mkdirSync(other);
-    for (const name of ["gantry", "gantry-runc", "gantry-shim", "gantry.node"])
+    for (const name of ["gantryd", "gantry-runc", "gantry-shim", "gantry.node"])
       copyFileSync(join(BUILD, name), join(other, name));
     const ask = () =>
       run([join(other, "gantry-runc"), "--root", runtime.root, "state", "x"], { env: runtime.environment });

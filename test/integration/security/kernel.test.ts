@@ -350,7 +350,7 @@ engineSuite("kernel", {}, (engine) => {
   test(
     "no program of ours can be overwritten while starts and execs go on",
     async () => {
-      const programs = ["gantry", "gantry-shim"].map((name) => join(ROOT, "build", name));
+      const programs = ["gantryd", "gantry-shim"].map((name) => join(ROOT, "build", name));
       const sums = programs.map((path) => [sha256(readFileSync(path)), statSync(path).mtimeMs]);
       const id = await engine().ok([
         "run",

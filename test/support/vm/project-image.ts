@@ -16,7 +16,7 @@ import { must } from "../run.ts";
 import type { Job } from "./machine.ts";
 
 const SOURCES = ["package.json", "tsconfig.json", "src", "test", "native/test", "native/include"];
-const BUILT = ["gantry", "gantry-runc", "gantry-shim", "gantry.node", "hello"];
+const BUILT = ["gantry", "gantryd", "gantry-runc", "gantry-shim", "gantry.node", "hello"];
 const OTHERS = [
   "build/test-images/busybox-root.tar",
   "build/test-images/busybox.tar",

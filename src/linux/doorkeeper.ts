@@ -1,0 +1,82 @@
+/** Whom a resident program works for: launchers of its own build, in its own place, with its own rights. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fail } from "../base/errors.ts";
+import { lockForLife, pidIn } from "./life-lock.ts";
+import type { Native } from "./native.ts";
+import {
+  type StartedWith,
+  fileIdentity,
+  programIdentity,
+  readStartedWith,
+  readSurroundings,
+} from "./peer-process.ts";
+
+export interface Visitor extends StartedWith {
+  readonly pid: number;
+}
+
+export interface House {
+  /** The files that must belong together: once one is replaced, what is in memory is another build. */
+  readonly files: readonly string[];
+  /** The program that may ask; one of `files`. */
+  readonly launcher: string;
+  /** Whose processes may ask. */
+  readonly uid: number;
+}
+
+export class Doorkeeper {
+  readonly #native: Pick<Native, "peerCredentials">;
+  readonly #house: House;
+  readonly #build: string;
+  readonly #launcher: string;
+  readonly #surroundings: string | undefined;
+
+  constructor(native: Pick<Native, "peerCredentials">, house: House) {
+    this.#native = native;
+    this.#house = house;
+    this.#build = identities(house.files);
+    this.#launcher = fileIdentity(house.launcher);
+    this.#surroundings = readSurroundings("self");
+  }
+
+  /** False once a file of the program has been replaced. */
+  isCurrent(): boolean {
+    try {
+      return identities(this.#house.files) === this.#build;
+    } catch {
+      return false; // one is missing: somebody is replacing them
+    }
+  }
+
+  /**
+   * Who is at the other end of `socket`; undefined when it is not to be served. A number below /proc that was read of another
+   * process, the visitor having died meanwhile, does no harm as long as nothing is changed before the visitor says "go" after it.
+   */
+  recognize(socket: number): Visitor | undefined {
+    const { pid, uid } = this.#native.peerCredentials(socket);
+    // 0: it is in a pid namespace that we do not see.
+    if (uid !== this.#house.uid || pid === 0 || programIdentity(pid) !== this.#launcher) return undefined;
+    const surroundings = readSurroundings(pid);
+    if (surroundings === undefined || surroundings !== this.#surroundings) return undefined;
+    const startedWith = readStartedWith(pid);
+    return startedWith === undefined ? undefined : { ...startedWith, pid };
+  }
+}
+
+function identities(files: readonly string[]): string {
+  return files.map(fileIdentity).join("\n");
+}
+
+/**
+ * Makes the path of a unix socket this process's to listen at for as long as it lives: a lock beside it says whether a socket that
+ * is there is a living one's or a killed one's. Throws `conflict` when another process listens there.
+ */
+export async function claimSocket(native: Pick<Native, "lockFile">, socket: string): Promise<void> {
+  mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
+  const lock = `${socket}.lock`;
+  if (!(await lockForLife(native, lock, () => pidIn(readFileSync(lock, "utf8")))))
+    throw fail("conflict", `another process serves at "${socket}"`);
+  writeFileSync(lock, `${process.pid}\n`);
+  rmSync(socket, { force: true });
+}
