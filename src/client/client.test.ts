@@ -1,10 +1,13 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../../test/support/until.ts";
 import { connectSocket } from "../base/bun-socket.ts";
+import type { ByteStream } from "../base/byte-stream.ts";
 import { EngineClient, readAll } from "./engine-client.ts";
 import { jsonLines } from "./json-lines.ts";
 import { ResponseError } from "./response-error.ts";
@@ -274,6 +277,155 @@ describe("EngineClient", () => {
     expect(
       await failureOf(clientOf(path).call({ method: "POST", path: "/images/load", upload: broken() })),
     ).toMatch("disk gone");
+  });
+});
+
+describe("EngineClient.ready()", () => {
+  test("is true where somebody listens, and its connection is the one of the next call", async () => {
+    const { path, connections } = await serve((_, response) => response.end("{}"));
+    const client = clientOf(path);
+    expect(await client.ready()).toBe(true);
+    expect(await client.json(GET_INFO)).toEqual({});
+    expect(await client.json(GET_INFO)).toEqual({});
+    expect(connections()).toBe(1);
+  });
+
+  test("takes a connection that was opened ahead", async () => {
+    const { path, connections } = await serve((_, response) => response.end("{}"));
+    const client = clientOf(path);
+    client.prepare(1);
+    expect(await client.ready()).toBe(true);
+    await client.json(GET_INFO);
+    expect(connections()).toBe(1);
+  });
+
+  test("asks for nothing", async () => {
+    let calls = 0;
+    const { path } = await serve((_, response) => {
+      calls++;
+      response.end("{}");
+    });
+    const client = clientOf(path);
+    expect(await client.ready()).toBe(true);
+    expect(await client.ready()).toBe(true);
+    await client.json(GET_INFO);
+    expect(calls).toBe(1);
+  });
+
+  test("is false where nobody does, and the next call says why", async () => {
+    const path = socketPath();
+    const usual = await failureOf(clientOf(path).json(GET_INFO));
+    for (const count of [0, 1]) {
+      const client = clientOf(path);
+      client.prepare(count);
+      expect(await client.ready()).toBe(false);
+      expect(await failureOf(client.json(GET_INFO))).toBe(usual);
+    }
+  });
+
+  // Connecting may start an engine.
+  test("does no more for a connection than can be done at once", async () => {
+    let starts = 0;
+    const connect = () => {
+      starts++;
+      return Promise.reject(new Error("started in vain"));
+    };
+    const connectEarly = () => Promise.reject(new Error("not before it is needed"));
+    const client = new EngineClient({ connect, connectEarly, host: "test" });
+    expect(await client.ready()).toBe(false);
+    expect(starts).toBe(0);
+    expect(await failureOf(client.json(GET_INFO))).toBe("started in vain");
+  });
+});
+
+describe("EngineClient.close()", () => {
+  const GONE = "the connection to the engine was given up";
+
+  test("makes a call fail whose answer is awaited, and the next ones", async () => {
+    const asked = Promise.withResolvers<http.IncomingMessage>();
+    const { path } = await serve((request) => asked.resolve(request));
+    const client = clientOf(path);
+    const call = failureOf(client.json(GET_INFO));
+    const left = once((await asked.promise).socket, "close");
+    client.close();
+    expect(await call).toBe("the engine closed the connection without a response");
+    await left;
+    expect(await failureOf(client.json(GET_INFO))).toBe(GONE);
+    expect(await failureOf(client.ready())).toBe(GONE);
+  });
+
+  test("makes a call fail whose answer has begun", async () => {
+    const { path } = await serve((_, response) => response.write("some "));
+    const client = clientOf(path);
+    const { body } = await client.call(GET_INFO);
+    expect(String(await body.read())).toBe("some ");
+    const rest = failureOf(body.read());
+    client.close();
+    expect(await rest).toBe("the engine closed the connection in the middle of a response");
+  });
+
+  test("closes connections that wait for a call", async () => {
+    const { path, server } = await serve((_, response) => response.end("{}"));
+    const sockets: net.Socket[] = [];
+    server.on("connection", (socket) => sockets.push(socket));
+    const client = clientOf(path);
+    await client.json(GET_INFO);
+    client.prepare(2);
+    await client.ready();
+    await until("three connections", () => sockets.length === 3);
+    client.close();
+    await until("their end", () => sockets.every((socket) => socket.destroyed));
+    expect(await failureOf(client.json(GET_INFO))).not.toBe("no failure");
+  });
+
+  test("ends a stream that a connection was made of", async () => {
+    const { path, server } = await serve(() => {});
+    const left = Promise.withResolvers<void>();
+    server.on("upgrade", (_, socket) => {
+      socket.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nfirst");
+      socket.on("error", () => {});
+      socket.on("close", () => left.resolve());
+      socket.resume();
+    });
+    const client = clientOf(path);
+    const { stream } = await client.hijack({ method: "POST", path: "/containers/x/attach" });
+    expect(String(await stream.read())).toBe("first");
+    const next = stream.read();
+    client.close();
+    expect(await next).toBeUndefined();
+    expect(await failureOf(stream.write(Buffer.from("more")))).not.toBe("no failure");
+    await left.promise;
+  });
+
+  test("is no failure of a connection that could not be opened", async () => {
+    const opening = Promise.withResolvers<ByteStream>();
+    const connect = () => opening.promise;
+    const client = new EngineClient({ connect, connectEarly: connect, host: "test" });
+    client.prepare(1);
+    client.close();
+    opening.reject(new Error("nobody there"));
+    // What nobody handles fails the test.
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  test("gives a connection up that is being opened", async () => {
+    const opening = Promise.withResolvers<ByteStream>();
+    let closes = 0;
+    const stream: ByteStream = {
+      read: () => Promise.resolve(undefined),
+      write: () => Promise.resolve(),
+      endWrite: () => Promise.resolve(),
+      close: () => closes++,
+    };
+    const connect = () => opening.promise;
+    const client = new EngineClient({ connect, connectEarly: connect, host: "test" });
+    client.prepare(2);
+    const calls = [client.ready(), client.json(GET_INFO), client.json(GET_INFO)].map(failureOf);
+    client.prepare(1);
+    client.close();
+    opening.resolve(stream);
+    expect(await Promise.all(calls)).toEqual([GONE, GONE, GONE]);
+    expect(closes).toBe(4);
   });
 });
 

@@ -1,19 +1,36 @@
 import { describe, expect, test } from "bun:test";
 import { spawn, type ChildProcess } from "node:child_process";
-import { copyFileSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileIdentity, programIdentity, readStartedWith, readSurroundings } from "./peer-process.ts";
+import { Terminal } from "../../test/support/pty.ts";
+import {
+  fileIdentity,
+  isTerminalOf,
+  programIdentity,
+  readStartedWith,
+  readSurroundings,
+} from "./peer-process.ts";
 import { leadsToItsReader, namesItsReader } from "./reader-paths.ts";
 
 /** A process that has become its program: it says so. */
 async function withProcess(
   words: readonly string[],
-  options: { readonly env?: Record<string, string>; readonly cwd?: string },
+  options: { readonly env?: Record<string, string>; readonly cwd?: string; readonly stderr?: number },
   use: (pid: number) => void | Promise<void>,
 ): Promise<void> {
   const child: ChildProcess = spawn("sh", ["-c", 'echo; read line; exit "$1"', "sh", "0", ...words], {
-    stdio: ["pipe", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", options.stderr ?? "inherit"],
     ...options,
   });
   await new Promise((resolve) => child.stdout?.once("data", resolve));
@@ -89,6 +106,40 @@ describe("readSurroundings()", () => {
     await new Promise((resolve) => child.once("exit", resolve));
     expect(other).toBeDefined();
     expect(other).not.toBe(readSurroundings("self"));
+  });
+});
+
+describe("isTerminalOf()", () => {
+  test("a pipe is none, nor is what is not open", async () => {
+    await withProcess([], {}, (pid) => {
+      for (const descriptor of [0, 1, 999]) expect(isTerminalOf(pid, descriptor)).toBe(false);
+    });
+  });
+
+  test("a pseudo-terminal is one, and what is beside it is none", async () => {
+    const script = 'exec 3</dev/null 4</dev/tty; echo "pid $$."; read line';
+    const terminal = new Terminal(["setsid", "--ctty", "--wait", "sh", "-c", script]);
+    await terminal.shows(".");
+    const pid = Number(/pid (\d+)\./.exec(terminal.seen)?.[1]);
+    expect([0, 1, 2, 3, 4].map((descriptor) => isTerminalOf(pid, descriptor))).toEqual([
+      true,
+      true,
+      true,
+      false,
+      true,
+    ]);
+    terminal.type("\n");
+    expect(await terminal.ends()).toBe(0);
+    expect(isTerminalOf(pid, 0)).toBe(false);
+  });
+
+  test("a file whose name looks like one is none", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "gantry-peer-"));
+    mkdirSync(join(directory, "dev"));
+    const file = openSync(join(directory, "dev", "tty"), "w");
+    await withProcess([], { stderr: file }, (pid) => expect(isTerminalOf(pid, 2)).toBe(false));
+    closeSync(file);
+    rmSync(directory, { recursive: true });
   });
 });
 

@@ -129,7 +129,7 @@ function readStrings(path: string): string[] | undefined {
 /** Whether one of its descriptors is a terminal; false when it is gone. */
 export function isTerminalOf(pid: number, descriptor: number): boolean {
   try {
-    return /^\/dev\/(?:pts\/\d|tty|console$)/.test(readlinkSync(`/proc/${pid}/fd/${descriptor}`));
+    return /^\/dev\/(?:pts\/\d|tty|hvc|console$)/.test(readlinkSync(`/proc/${pid}/fd/${descriptor}`));
   } catch (error) {
     if (isGone(error)) return false;
     throw error;

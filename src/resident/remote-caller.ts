@@ -17,6 +17,11 @@ export class RemoteCaller implements Caller {
     this.#pid = pid;
   }
 
+  /** Whether the work was left to it. */
+  get hasOwnProcess(): boolean {
+    return this.#isLeft;
+  }
+
   get gone(): AbortSignal {
     return this.#conversation.gone;
   }

@@ -82,12 +82,9 @@ export async function serve(options: ServerOptions): Promise<void> {
     if (visitor === undefined) return undefined;
     const caller = new RemoteCaller(conversation, visitor.pid);
     try {
-      return await options.perform({
-        visitor,
-        caller,
-        out: caller.sink("output"),
-        err: caller.sink("errors"),
-      });
+      const [out, err] = [caller.sink("output"), caller.sink("errors")];
+      const status = await options.perform({ visitor, caller, out, err });
+      return caller.hasOwnProcess ? undefined : status;
     } catch (error) {
       if (error instanceof OwnProcessNeeded) return undefined;
       throw error;

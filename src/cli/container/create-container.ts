@@ -38,13 +38,15 @@ export async function createContainer(
   body: CreateBody,
   image: string,
 ): Promise<string> {
-  await warnOfRisks(cli, flags);
   const reference = referenceOf(image);
   await using idFile = await openIdFile(flags.cidfile.value);
   const platform = flags.platform.value || cli.variable("DOCKER_DEFAULT_PLATFORM") || "";
   const policy = flags.pull.value;
-  if (policy === "always" && reference !== undefined)
+  const isFetched = policy === "always" && reference !== undefined;
+  if (isFetched) {
+    await warnOfRisks(cli, flags);
     await pull(cli, engine, reference, platform, flags.quiet.value);
+  }
   const create = (): Promise<unknown> =>
     engine.json({
       method: "POST",
@@ -52,13 +54,19 @@ export async function createContainer(
       query: { name: flags.name.value || undefined, platform: platform || undefined },
       json: body,
     });
+  // Nothing is written before it is known that no other process has to take over.
+  const first = await create().then(
+    (answer) => ({ answer }),
+    (error: unknown) => ({ error }),
+  );
+  const isMissing = "error" in first && first.error instanceof ResponseError && first.error.status === 404;
+  const fetches = isMissing && policy === "missing" && reference !== undefined;
+  if (fetches) cli.invocation.caller.ownProcess("an image is fetched");
+  if (!isFetched) await warnOfRisks(cli, flags);
   let answer: unknown;
-  try {
-    answer = await create();
-  } catch (error) {
-    const missing = error instanceof ResponseError && error.status === 404;
-    if (!missing || policy !== "missing" || reference === undefined) throw error;
-    cli.invocation.caller.ownProcess("an image is fetched");
+  if ("answer" in first) ({ answer } = first);
+  else if (!fetches) throw first.error;
+  else {
     if (!flags.quiet.value) await cli.warn(`Unable to find image '${formatReference(reference)}' locally`);
     await pull(cli, engine, reference, platform, flags.quiet.value);
     answer = await create();
