@@ -36,7 +36,8 @@ export interface ServerOptions {
   readonly onListening?: () => void;
 }
 
-const MOST_CONNECTIONS = 1024;
+/** Each has up to three to the engine; whoever comes later does its work itself. */
+const MOST_CONNECTIONS = 256;
 
 /** Resolves when it has ended: told to, idle, or replaced by another build. Throws `conflict` when another one listens there. */
 export async function serve(options: ServerOptions): Promise<void> {
@@ -92,6 +93,11 @@ export async function serve(options: ServerOptions): Promise<void> {
   }
 
   await listen(server, socket);
+  // No more descriptors, say.
+  server.on("error", (error) => {
+    warn(messageOf(error));
+    end();
+  });
   signal.addEventListener("abort", () => end());
   if (signal.aborted) end();
   options.onListening?.();

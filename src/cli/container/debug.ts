@@ -3,11 +3,13 @@
  * that has the target's processes and network and sees its files below $ROOT: nothing is put into the target, nothing of it is
  * run, and what the tools may do is what any container may, and look at the target's processes.
  */
+import { isCategory } from "../../base/errors.ts";
 import type { EngineClient } from "../../client/engine-client.ts";
-import { child, type Fields, fieldsOf, flag, number, text } from "../../client/fields.ts";
+import { child, type Fields, fieldsOf, flag, number, text, textList } from "../../client/fields.ts";
 import { atLeast, type Command } from "../command.ts";
 import { Exit } from "../exit.ts";
 import { FlagSet } from "../flags.ts";
+import { imagePath } from "../image/path.ts";
 import { checkEnvironmentVariable } from "../options/values.ts";
 import { isTerminal } from "../terminal.ts";
 import { segment } from "./each.ts";
@@ -46,11 +48,23 @@ export function command(): Command {
         `--pull=${wishes.pull.value}`,
         "--",
         wishes.image.value,
-        ...words,
+        ...(words.length > 0 ? words : await shellFor(engine, wishes.image.value)),
       ]);
       return run.run(cli, rest);
     },
   };
+}
+
+/** What an image of tools that says nothing itself is asked for; an imported root has no command, for example. */
+async function shellFor(engine: EngineClient, image: string): Promise<readonly string[]> {
+  try {
+    const answer = await engine.json({ method: "GET", path: `${imagePath(image)}/json` });
+    const config = child(fieldsOf(answer), "Config");
+    return [...textList(config, "Entrypoint"), ...textList(config, "Cmd")].length > 0 ? [] : ["sh"];
+  } catch (error) {
+    if (isCategory(error, "not_found")) return []; // It is fetched first, and says so when it has no command.
+    throw error;
+  }
 }
 
 async function runningContainer(engine: EngineClient, name: string): Promise<Fields> {
