@@ -15,7 +15,7 @@ import { Socket } from "node:net";
 import { BinaryReader, BinaryWriter } from "../base/binary.ts";
 import { withDeadline } from "../base/deadline.ts";
 import { errnoName, errnoText } from "../base/errno.ts";
-import { errnoOf, fail } from "../base/errors.ts";
+import { fail } from "../base/errors.ts";
 import type { PortProtocol } from "../specs/engine/port.ts";
 import type { Native } from "./native.ts";
 
@@ -149,15 +149,12 @@ export async function startForwarder(
   }
 }
 
-/** Whether the process of a pidfd that was kept is still there, or a child that nobody has waited for yet. */
-export function isForwarderAlive(native: Pick<Native, "pidfdSignal">, pidfd: number): boolean {
-  try {
-    native.pidfdSignal(pidfd, 0);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === "ESRCH") return false;
-    throw error;
-  }
+/**
+ * Whether the process of a pidfd that was kept is still at work. One that has ended may be there for long: where nobody takes care of
+ * orphans (a program that is process 1 of a container, say) its remains answer to signals.
+ */
+export function isForwarderAlive(native: Pick<Native, "pidfdHasEnded">, pidfd: number): boolean {
+  return !native.pidfdHasEnded(pidfd);
 }
 
 function start(shim: string, owner: string): ChildProcess {

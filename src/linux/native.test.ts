@@ -24,6 +24,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { builtNative, NATIVE_PATHS } from "../../test/support/native.ts";
 import { describeWith } from "../../test/support/requires.ts";
+import { until } from "../../test/support/until.ts";
 import { messageOf } from "../base/errors.ts";
 import { descriptorOf } from "../base/socket-descriptor.ts";
 import { loadNative } from "./native-addon.ts";
@@ -145,6 +146,22 @@ describeWith("the addon", ["native"], () => {
     });
     native.closeFd(pidfd);
     expect(await failureOf(() => native.pidfdOpen(child.pid ?? 0))).toMatchObject({ code: "ESRCH" });
+  });
+
+  test("pidfdHasEnded() is true of what nobody has taken care of, which signals still reach", async () => {
+    const native = builtNative();
+    // The second program does not wait for what the first one has left it.
+    const parent = spawn("sh", ["-c", "sleep 1000 & echo $!; exec sleep 1000"]);
+    const pid = await new Promise<number>((resolve) => {
+      parent.stdout.once("data", (line: Buffer) => resolve(Number(line.toString())));
+    });
+    const pidfd = native.pidfdOpen(pid);
+    expect(native.pidfdHasEnded(pidfd)).toBe(false);
+    native.pidfdSignal(pidfd, 9);
+    await until("its end", () => native.pidfdHasEnded(pidfd));
+    native.pidfdSignal(pidfd, 0);
+    native.closeFd(pidfd);
+    parent.kill();
   });
 
   test("checks numbers and paths before the kernel sees them", async () => {

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { unpack } from "../../src/core/logging/testing/unpack.ts";
 import { type Engine, GANTRY } from "../support/engine.ts";
 import { HostProcess, LogSinkProcess } from "../support/log-sinks.ts";
-import { must } from "../support/run.ts";
+import { must, run } from "../support/run.ts";
 import { engineSuite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
 
@@ -278,14 +278,24 @@ action(type="omfile" file="${out}" template="line")
   }, 60_000);
 });
 
+const JOURNAL_SOCKET = "/run/systemd/journal/socket";
 const JOURNAL_HOST = `
 for d in /run/systemd /run/log; do mkdir -p $d; mount -t tmpfs tmpfs $d; done
 mkdir -p /run/systemd/journal /run/log/journal
 [ -s /etc/machine-id ] || { echo 0123456789abcdef0123456789abcdef > /run/log/id; mount --bind /run/log/id /etc/machine-id; }`;
 
+/** One that listens; the socket of the one before it is nobody's. */
+async function startJournal(engine: Engine): Promise<HostProcess> {
+  await must(await engine.inHost(["rm", "-f", JOURNAL_SOCKET]));
+  const journal = await HostProcess.start(engine, ["/lib/systemd/systemd-journald"]);
+  const look = await engine.inHost(["test", "-S", JOURNAL_SOCKET]);
+  await until("the journal to listen", async () => (await run(look)).code === 0);
+  return journal;
+}
+
 engineSuite("journald with systemd's journal", { needs: ["journald"], host: JOURNAL_HOST }, (engine) => {
   test("entries have Docker's fields, parts and all; too large ones go by descriptor", async () => {
-    await using journal = await HostProcess.start(engine(), ["/lib/systemd/systemd-journald"]);
+    await using journal = await startJournal(engine());
     expect(journal.lines.length).toBe(0);
     const id = await sh(
       engine(),
@@ -296,7 +306,6 @@ engineSuite("journald with systemd's journal", { needs: ["journald"], host: JOUR
     const name = await engine().ok(["inspect", "-f", "{{slice .Name 1}}", id]);
     const query = ["journalctl", "-o", "json", "--all", "-D", "/run/log/journal", `CONTAINER_ID_FULL=${id}`];
     const entries = async (): Promise<Record<string, unknown>[]> => {
-      const { run } = await import("../support/run.ts");
       const { stdout } = await run(await engine().inHost(query));
       return stdout
         .split("\n")
@@ -322,14 +331,13 @@ engineSuite("journald with systemd's journal", { needs: ["journald"], host: JOUR
   }, 20_000);
 
   test("an entry that no datagram can hold is handed over as a sealed file", async () => {
-    await using journal = await HostProcess.start(engine(), ["/lib/systemd/systemd-journald"]);
+    await using journal = await startJournal(engine());
     expect(journal.lines.length).toBe(0);
     const big = "b".repeat(110_000);
     const labels = ["--label", `one=${big}`, "--label", `two=${big}`, "--label", `three=${big}`];
     const options = ["--log-driver", "journald", "--log-opt", "labels=one,two,three", ...labels];
     const id = await engine().ok([...RUN, ...options, "busybox", "echo", "large"]);
     const query = ["journalctl", "-o", "json", "--all", "-D", "/run/log/journal", `CONTAINER_ID_FULL=${id}`];
-    const { run } = await import("../support/run.ts");
     let found: unknown;
     await until("the entry", async () => {
       const { stdout } = await run(await engine().inHost(query));
