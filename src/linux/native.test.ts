@@ -150,11 +150,12 @@ describeWith("the addon", ["native"], () => {
 
   test("pidfdHasEnded() is true of what nobody has taken care of, which signals still reach", async () => {
     const native = builtNative();
-    // The second program does not wait for what the first one has left it.
+    // The second program does not wait for what the shell has left it.
     const parent = spawn("sh", ["-c", "sleep 1000 & echo $!; exec sleep 1000"]);
     const pid = await new Promise<number>((resolve) => {
       parent.stdout.once("data", (line: Buffer) => resolve(Number(line.toString())));
     });
+    await until("the second program", () => readFileSync(`/proc/${parent.pid}/comm`, "utf8") === "sleep\n");
     const pidfd = native.pidfdOpen(pid);
     expect(native.pidfdHasEnded(pidfd)).toBe(false);
     native.pidfdSignal(pidfd, 9);
