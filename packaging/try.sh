@@ -94,7 +94,12 @@ step "removal stops container and daemon"
 dpkg --remove gantry >/dev/null
 expect "the service" inactive "$(state)"
 expect "the container" no "$([ -e "/proc/$web" ] && echo yes || echo no)"
-expect "shims" "" "$(pgrep -a gantry || true)"
+# A resident client ends when it has seen that its files are gone.
+for _ in $(seq 200); do
+  if ! pgrep gantry >/dev/null; then break; fi
+  sleep 0.1
+done
+expect "shims and clients" "" "$(pgrep -a gantry || true)"
 expect "daemon.json" yes "$([ -e /etc/gantry/daemon.json ] && echo yes || echo no)"
 
 step "installed again, it brings the container back"

@@ -358,6 +358,20 @@ describeWith("serve()", ["native"], () => {
     expect(existsSync(socket)).toBe(false);
   });
 
+  test("ends soon when its program is replaced or removed, also when nobody asks", async () => {
+    jest.useFakeTimers();
+    let isCurrent = true;
+    const doorkeeper = { isCurrent: () => isCurrent, recognize };
+    const server = await started(entered, { doorkeeper });
+    jest.advanceTimersByTime(60_000);
+    await turns();
+    expect(server.hasEnded()).toBe(false);
+    isCurrent = false;
+    jest.advanceTimersByTime(5000);
+    await server.ended;
+    expect(existsSync(socket)).toBe(false);
+  });
+
   test("does not end by itself while commands are under way", async () => {
     jest.useFakeTimers();
     const gates = [gate(), gate()];

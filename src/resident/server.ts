@@ -38,6 +38,8 @@ export interface ServerOptions {
 
 /** Each has up to three to the engine; whoever comes later does its work itself. */
 const MOST_CONNECTIONS = 256;
+/** Whether it has been replaced, or removed, is looked at for every errand, and so often when nobody asks. */
+const LOOK_EVERY_MS = 5000;
 
 /** Resolves when it has ended: told to, idle, or replaced by another build. Throws `conflict` when another one listens there. */
 export async function serve(options: ServerOptions): Promise<void> {
@@ -101,8 +103,12 @@ export async function serve(options: ServerOptions): Promise<void> {
   signal.addEventListener("abort", () => end());
   if (signal.aborted) end();
   options.onListening?.();
+  const looking = setInterval(() => {
+    if (!doorkeeper.isCurrent()) end();
+  }, LOOK_EVERY_MS);
   await ended;
   clearTimeout(idle);
+  clearInterval(looking);
   // First the name: who finds none does its work itself. Then those who are still in the queue.
   rmSync(socket, { force: true });
   server.close();
