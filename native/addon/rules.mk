@@ -21,14 +21,16 @@ $(BUILD)/hello: hello/hello.c addon/rules.mk
 	  -nostdlib -static -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none -s -o $@ $<
 
 LAUNCHER_SOURCES := $(wildcard launcher/*.c) src/fields.c
-LAUNCHER_HEADERS := $(wildcard launcher/*.h) include/fds.h include/fields.h include/resident.h
+LAUNCHER_HEADERS := $(wildcard launcher/*.h) include/clock.h include/fds.h include/fields.h include/resident.h \
+  include/resident_socket.h
 $(BUILD)/gantry-runc: $(LAUNCHER_SOURCES) $(LAUNCHER_HEADERS) addon/rules.mk
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(COMMON_CFLAGS)) $(CFLAGS) -Os -fstack-protector-strong -static -s -o $@ \
 	  $(LAUNCHER_SOURCES)
 
 CLIENT_SOURCES := $(wildcard client/*.c) src/fields.c
-CLIENT_HEADERS := $(wildcard client/*.h) include/fds.h include/fields.h include/client.h
+CLIENT_HEADERS := $(wildcard client/*.h) include/client.h include/clock.h include/fds.h include/fields.h \
+  include/resident_socket.h
 $(BUILD)/gantry: $(CLIENT_SOURCES) $(CLIENT_HEADERS) addon/rules.mk
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(COMMON_CFLAGS)) $(CFLAGS) -Os -fstack-protector-strong -static -s -o $@ \

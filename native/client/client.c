@@ -11,6 +11,7 @@
 
 #include "client.h"
 #include "conversation.h"
+#include "resident_socket.h"
 
 #define TARGET "gantryd"
 
@@ -41,7 +42,7 @@ static const char *find_path (char *room, size_t size) {
 }
 
 int main (int argc, char **argv) {
-  char room[PATH_MAX], program[PATH_MAX + sizeof TARGET];
+  char room[PATH_MAX], program[PATH_MAX];
   char *none[] = { (char *) "gantry", NULL };
   const char *path = find_path (room, sizeof room);
 
@@ -53,12 +54,8 @@ int main (int argc, char **argv) {
     if (end == CLIENT_NOBODY && setenv (CLIENT_ABSENT, path, 1) < 0)
       return fail ("cannot set the environment");
   }
-  ssize_t length = readlink ("/proc/self/exe", program, PATH_MAX);
-  if (length <= 0 || length >= PATH_MAX)
+  if (path_beside_program (program, TARGET) < 0)
     return fail ("cannot find its own file");
-  program[length] = '\0';
-  char *slash = strrchr (program, '/');
-  memcpy (slash == NULL ? program : slash + 1, TARGET, sizeof TARGET);
   execv (program, argc > 0 ? argv : none);
   return fail (program);
 }

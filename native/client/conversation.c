@@ -9,13 +9,13 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
+#include "clock.h"
 #include "fds.h"
 #include "fields.h"
+#include "resident_socket.h"
 
 enum { LOST_STATUS = 125, UNREADABLE_STATUS = 1, GOING_ON = -3 };
 /* What a pipe that can be written to takes without waiting: PIPE_BUF. */
@@ -37,36 +37,16 @@ struct message {
 /* ---- the connection ---- */
 
 static int open_connection (const char *path) {
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  struct ucred peer;
-  socklen_t size = sizeof peer;
+  int fd = resident_connect (path, geteuid ());
 
-  if (strlen (path) >= sizeof address.sun_path)
-    return CLIENT_ALONE;
-  strcpy (address.sun_path, path);
-  auto_fd fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0)
-    return CLIENT_ALONE;
-  /* A full queue is not waited for. */
-  struct timeval at_once = { .tv_usec = 1 };
-  if (setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &at_once, sizeof at_once) < 0)
-    return CLIENT_ALONE;
-  if (connect (fd, (const struct sockaddr *) &address, sizeof address) < 0)
     return errno == ENOENT || errno == ECONNREFUSED ? CLIENT_NOBODY : CLIENT_ALONE;
-  if (getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid != geteuid ())
-    return CLIENT_ALONE;
-  return fd_release (&fd);
+  return fd;
 }
 
 /* Signals that nobody takes off the socket are not worth waiting for. */
 static bool say (int fd, uint32_t word) {
   return send (fd, &word, sizeof word, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t) sizeof word;
-}
-
-static int64_t now_ms (void) {
-  struct timespec now;
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- signals ---- */
@@ -102,7 +82,7 @@ static void pass_on (const struct conversation *c) {
 static int await (const struct conversation *c, int fd, short events, int64_t deadline) {
   for (;;) {
     struct pollfd ready[] = { { .fd = fd, .events = events }, { .fd = c->signals, .events = POLLIN } };
-    int64_t left = deadline < 0 ? -1 : deadline - now_ms ();
+    int64_t left = deadline < 0 ? -1 : deadline - clock_monotonic_ms ();
     if (deadline >= 0 && left <= 0)
       return -1;
     if (poll (ready, c->signals < 0 ? 1 : 2, (int) left) < 0 && errno != EINTR)
@@ -208,7 +188,7 @@ int client_converse (const char *path) {
   if (c.fd < 0)
     return c.fd;
   auto_fd fd = c.fd;
-  if (!say (fd, CLIENT_HELLO) || receive (&c, &m, now_ms () + CLIENT_READY_MS) < 0 || m.kind != CLIENT_READY)
+  if (!say (fd, CLIENT_HELLO) || receive (&c, &m, clock_monotonic_ms () + CLIENT_READY_MS) < 0 || m.kind != CLIENT_READY)
     return CLIENT_ALONE;
   if (!say (fd, CLIENT_GO))
     return CLIENT_ALONE;

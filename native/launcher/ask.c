@@ -10,13 +10,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "answer.h"
+#include "clock.h"
 #include "fds.h"
 #include "resident.h"
+#include "resident_socket.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
@@ -32,31 +32,8 @@ struct message {
 
 /* ---- the connection ---- */
 
-/* -1: there is nobody, or somebody who is not root. Nothing here waits. */
-static int open_connection (const char *path) {
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  struct ucred peer;
-  socklen_t size = sizeof peer;
-
-  if (strlen (path) >= sizeof address.sun_path)
-    return -1;
-  strcpy (address.sun_path, path);
-  auto_fd fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0 || connect (fd, (const struct sockaddr *) &address, sizeof address) < 0)
-    return -1;
-  if (getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid != 0)
-    return -1;
-  return fd_release (&fd);
-}
-
 static bool say (int fd, const uint32_t *words, size_t bytes) {
   return send (fd, words, bytes, MSG_NOSIGNAL) == (ssize_t) bytes;
-}
-
-static int64_t now_ms (void) {
-  struct timespec now;
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void keep_descriptors (struct message *m, struct msghdr *header) {
@@ -87,7 +64,7 @@ static int take_all (int fd, void *into, size_t size, struct message *m, int64_t
       done += (size_t) n;
       continue;
     }
-    int64_t left = deadline - now_ms ();
+    int64_t left = deadline - clock_monotonic_ms ();
     struct pollfd ready = { .fd = fd, .events = POLLIN };
     if (left <= 0 || poll (&ready, 1, (int) left) == 0)
       return SILENT;
@@ -96,7 +73,7 @@ static int take_all (int fd, void *into, size_t size, struct message *m, int64_t
 }
 
 static int receive (int fd, struct message *m, int timeout_ms) {
-  int64_t deadline = now_ms () + timeout_ms;
+  int64_t deadline = clock_monotonic_ms () + timeout_ms;
   uint8_t size[4];
 
   m->fds[0] = m->fds[1] = -1;
@@ -220,7 +197,7 @@ int resident_perform (void) {
 
   if (geteuid () != 0 || (path != NULL && *path == '\0'))
     return -1;
-  auto_fd fd = open_connection (path == NULL ? RESIDENT_SOCKET : path);
+  auto_fd fd = resident_connect (path == NULL ? RESIDENT_SOCKET : path, 0);
   uint32_t hello[] = { RESIDENT_HELLO, (uint32_t) fd }, go = RESIDENT_GO;
   if (fd < 0 || !say (fd, hello, sizeof hello) || receive (fd, &m, RESIDENT_ANSWER_MS) < 0)
     return -1;

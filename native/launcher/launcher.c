@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "resident_socket.h"
 
 #define TARGET "gantryd"
 #define NAME "gantry-runc"
@@ -47,15 +48,11 @@ int main (int argc, char **argv) {
   if (code >= 0)
     return code;
 
-  char path[PATH_MAX + sizeof TARGET];
+  char path[PATH_MAX];
   char name[] = NAME;
-  ssize_t length = readlink ("/proc/self/exe", path, PATH_MAX);
 
-  if (length <= 0 || length >= PATH_MAX)
+  if (path_beside_program (path, TARGET) < 0)
     return fail ("cannot find its own file");
-  path[length] = '\0';
-  char *slash = strrchr (path, '/');
-  memcpy (slash == NULL ? path : slash + 1, TARGET, sizeof TARGET);
   if (setenv ("BUN_JSC_useJIT", "0", 1) < 0 || note_open_files () < 0)
     return fail ("cannot set the environment");
   char *none[] = { name, NULL };

@@ -135,7 +135,12 @@ const gantry = (...words: string[]): Promise<Ended> => ended(start(words));
 
 describe("without a resident", () => {
   test("it becomes the program beside it, and says where nobody is", async () => {
-    expect(await gantry("ps", "-a")).toEqual({ code: 9, signal: null, out: `alone: ps -a absent=${socket}\n`, err: "" });
+    expect(await gantry("ps", "-a")).toEqual({
+      code: 9,
+      signal: null,
+      out: `alone: ps -a absent=${socket}\n`,
+      err: "",
+    });
   });
 
   test("a socket that refuses is nobody, too", async () => {
@@ -186,7 +191,8 @@ describe("with a resident", () => {
     await play(async (peer) => {
       await peer.begin();
       for (let i = 0; i < 1024; i++)
-        if (!peer.connection.write(piece)) await new Promise((resolve) => peer.connection.once("drain", resolve));
+        if (!peer.connection.write(piece))
+          await new Promise((resolve) => peer.connection.once("drain", resolve));
       peer.say(exit(0));
       await peer.word();
     });

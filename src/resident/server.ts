@@ -3,13 +3,13 @@
  * (docs/decisions/0017). It owns nothing: killed at any moment it leaves a socket that refuses, and commands do their work themselves.
  */
 import { rmSync } from "node:fs";
-import { type Server, type Socket, createServer } from "node:net";
+import { type Socket, createServer } from "node:net";
 import type { Sink } from "../base/bun-stdio.ts";
 import { messageOf } from "../base/errors.ts";
 import { OwnProcessNeeded } from "../base/own-process.ts";
 import { descriptorOf } from "../base/socket-descriptor.ts";
 import type { Caller } from "../cli/caller.ts";
-import { claimSocket, type Doorkeeper, type Visitor } from "../linux/doorkeeper.ts";
+import { type Doorkeeper, listenAlone, type Visitor } from "../linux/doorkeeper.ts";
 import type { Native } from "../linux/native.ts";
 import { Conversation } from "./conversation.ts";
 import { RemoteCaller } from "./remote-caller.ts";
@@ -44,10 +44,9 @@ const LOOK_EVERY_MS = 5000;
 /** Resolves when it has ended: told to, idle, or replaced by another build. Throws `conflict` when another one listens there. */
 export async function serve(options: ServerOptions): Promise<void> {
   const { socket, doorkeeper, signal, warn } = options;
-  await claimSocket(options.native, socket);
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   const work = new Set<Promise<void>>();
-  let idle = setTimeout(end, options.idleMs);
+  let idle: ReturnType<typeof setTimeout> | undefined;
 
   const server = createServer((raw) => {
     clearTimeout(idle);
@@ -94,12 +93,13 @@ export async function serve(options: ServerOptions): Promise<void> {
     }
   }
 
-  await listen(server, socket);
+  await listenAlone(options.native, server, socket);
   // No more descriptors, say.
   server.on("error", (error) => {
     warn(messageOf(error));
     end();
   });
+  if (work.size === 0) idle = setTimeout(end, options.idleMs);
   signal.addEventListener("abort", () => end());
   if (signal.aborted) end();
   options.onListening?.();
@@ -113,11 +113,4 @@ export async function serve(options: ServerOptions): Promise<void> {
   rmSync(socket, { force: true });
   server.close();
   await Promise.allSettled(work);
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(path, resolve);
-  });
 }

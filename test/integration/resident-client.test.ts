@@ -210,18 +210,7 @@ engineSuite("the resident client", {}, (engine) => {
   test("lets go of what a killed command had under way, and the container goes on", async () => {
     const pid = await resident();
     const before = readdirSync(`/proc/${pid}/fd`).length;
-    const child = start([
-      "run",
-      "--name",
-      "on",
-      "--network",
-      "none",
-      "busybox",
-      "sh",
-      "-c",
-      "echo up; sleep 1000",
-    ]);
-    await child.says("up\n");
+    const child = await startLong();
     expect(readdirSync(`/proc/${pid}/fd`).length).toBeGreaterThan(before);
     child.process.kill("SIGKILL");
     await until("its connections to be closed", () => readdirSync(`/proc/${pid}/fd`).length <= before);
@@ -231,18 +220,7 @@ engineSuite("the resident client", {}, (engine) => {
 
   test("killed before or while it works: the command does it itself, or says that it does not know", async () => {
     const pid = await resident();
-    const child = start([
-      "run",
-      "--name",
-      "on",
-      "--network",
-      "none",
-      "busybox",
-      "sh",
-      "-c",
-      "echo up; sleep 1000",
-    ]);
-    await child.says("up\n");
+    const child = await startLong();
     process.kill(pid, "SIGKILL");
     expect(await child.ended).toEqual([125, null]);
     expect(child.errors()).toBe(
@@ -292,6 +270,14 @@ engineSuite("the resident client", {}, (engine) => {
     );
     expect(more.map(({ code, stdout }) => `${code} ${stdout}`)).toEqual(more.map(() => "0 hi\n"));
   });
+
+  /** A command that is under way for long, in a container that is. */
+  async function startLong(): Promise<Started> {
+    const line = "run --name on --network none busybox sh -c".split(" ");
+    const child = start([...line, "echo up; sleep 1000"]);
+    await child.says("up\n");
+    return child;
+  }
 
   function start(args: readonly string[]): Started {
     return new Started(spawn(GANTRY, words(args), { env: { ...process.env, ...env() } }));

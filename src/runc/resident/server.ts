@@ -4,10 +4,10 @@
  * launchers do their work themselves.
  */
 import { rmSync } from "node:fs";
-import { type Server, type Socket, createServer } from "node:net";
+import { type Socket, createServer } from "node:net";
 import { descriptorOf } from "../../base/socket-descriptor.ts";
 import { errnoOf, messageOf } from "../../base/errors.ts";
-import { claimSocket } from "../../linux/doorkeeper.ts";
+import { listenAlone } from "../../linux/doorkeeper.ts";
 import { readKernelFacts } from "../../linux/host-facts.ts";
 import type { Native } from "../../linux/native.ts";
 import { OwnProcessNeeded } from "../../base/own-process.ts";
@@ -40,7 +40,6 @@ export async function serve(options: ServerOptions): Promise<void> {
   const doorkeeper = doorkeeperOf(native, options.program);
   const kernel = readKernelFacts();
   const shim = native.sealedExecutable(options.program.shim);
-  await claimSocket(native, socket);
 
   const work = new Set<Promise<void>>();
   let isStale = false;
@@ -110,7 +109,7 @@ export async function serve(options: ServerOptions): Promise<void> {
     }
   }
 
-  await listen(server, socket);
+  await listenAlone(native, server, socket);
   log.debug(`listening at ${socket}`);
   try {
     await aborted(signal);
@@ -132,13 +131,6 @@ function invocationOf(options: ServerOptions, peer: Peer, request: Request): Inv
     native: () => request.native(),
     serve: () => Promise.reject(new OwnProcessNeeded("serve")),
   };
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(path, resolve);
-  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
