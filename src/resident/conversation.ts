@@ -1,5 +1,6 @@
 /** What a resident client and the command `gantry` say to each other, as bytes: native/include/client.h. */
 import type { Socket } from "node:net";
+import { Words } from "../linux/words.ts";
 
 const HELLO = 0x31636c67;
 const GO = 0x6f67;
@@ -8,39 +9,23 @@ const KINDS = { ready: 1, output: 2, errors: 3, signals: 4, exit: 5, yourself: 6
 const MAX_BYTES = 64 << 10;
 /** Signals that nobody has taken note of yet: more would be nonsense. */
 const MOST_UNREAD_BYTES = 1024;
-const TIMEOUT_MS = 1000;
 
 export class Conversation {
   readonly #socket: Socket;
-  readonly #gone = new AbortController();
-  readonly #timeoutMs: number;
-  #unread: Buffer = Buffer.alloc(0);
-  #more: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #words: Words;
   #onSignal: ((number: number) => void) | undefined;
 
   /** `timeoutMs` is what the other side has for each of its first two words. */
-  constructor(socket: Socket, timeoutMs = TIMEOUT_MS) {
+  constructor(socket: Socket, timeoutMs?: number) {
     this.#socket = socket;
-    this.#timeoutMs = timeoutMs;
-    const over = (): void => {
-      socket.destroy();
-      this.#gone.abort();
-      this.#more.resolve();
-    };
-    socket.on("data", (chunk: Buffer) => {
-      this.#unread = Buffer.concat([this.#unread, chunk]);
-      if (this.#unread.length > MOST_UNREAD_BYTES) over();
-      this.#more.resolve();
-      this.#tellSignals();
-    });
-    socket.on("end", over);
-    socket.on("error", over);
-    socket.on("close", over);
+    this.#words = new Words(socket, { mostUnreadBytes: MOST_UNREAD_BYTES, timeoutMs }, () =>
+      this.#tellSignals(),
+    );
   }
 
   /** Aborted when the other side has left, or said something that it cannot mean. */
   get gone(): AbortSignal {
-    return this.#gone.signal;
+    return this.#words.gone;
   }
 
   async hello(): Promise<boolean> {
@@ -92,9 +77,9 @@ export class Conversation {
     await new Promise<void>((resolve, reject) => {
       const gone = (): void => reject(Object.assign(new Error("the caller has left"), { code: "EPIPE" }));
       if (this.#socket.destroyed) return gone();
-      this.#gone.signal.addEventListener("abort", gone, { once: true });
+      this.gone.addEventListener("abort", gone, { once: true });
       this.#socket.write(message, (error) => {
-        this.#gone.signal.removeEventListener("abort", gone);
+        this.gone.removeEventListener("abort", gone);
         if (error === null || error === undefined) resolve();
         else gone();
       });
@@ -102,27 +87,15 @@ export class Conversation {
   }
 
   async #word(): Promise<number | undefined> {
-    const timer = setTimeout(() => this.#socket.destroy(), this.#timeoutMs);
-    try {
-      while (this.#unread.length < WORD_BYTES && !this.#socket.destroyed) {
-        this.#more = Promise.withResolvers();
-        await this.#more.promise;
-      }
-    } finally {
-      clearTimeout(timer);
-    }
-    return this.#take();
-  }
-
-  #take(): number | undefined {
-    if (this.#unread.length < WORD_BYTES) return undefined;
-    const word = this.#unread.readUInt32LE(0);
-    this.#unread = this.#unread.subarray(WORD_BYTES);
-    return word;
+    return (await this.#words.next(WORD_BYTES))?.readUInt32LE(0);
   }
 
   #tellSignals(): void {
     if (this.#onSignal === undefined) return;
-    for (let word = this.#take(); word !== undefined; word = this.#take()) this.#onSignal(word);
+    for (;;) {
+      const word = this.#words.take(WORD_BYTES);
+      if (word === undefined) return;
+      this.#onSignal(word.readUInt32LE(0));
+    }
   }
 }
