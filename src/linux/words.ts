@@ -26,12 +26,13 @@ export class Words {
     this.#timeoutMs = timeoutMs;
     const over = (): void => {
       socket.destroy();
+      this.#unread = Buffer.alloc(0);
       this.#gone.abort();
       this.#more.resolve();
     };
     socket.on("data", (chunk: Buffer) => {
       this.#unread = Buffer.concat([this.#unread, chunk]);
-      if (this.#unread.length > mostUnreadBytes) over();
+      if (this.#unread.length > mostUnreadBytes) return over();
       this.#more.resolve();
       onMore();
     });
@@ -59,7 +60,7 @@ export class Words {
     return this.take(length);
   }
 
-  /** The next `length` bytes when they are there. */
+  /** The next `length` bytes when they are there; of what somebody said who is gone, nothing. */
   take(length: number): Buffer | undefined {
     if (this.#unread.length < length) return undefined;
     const taken = this.#unread.subarray(0, length);

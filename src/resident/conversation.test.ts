@@ -338,6 +338,15 @@ describe("the end", () => {
     expect(await failureOf(conversation.write("output", Buffer.from("x")))).toMatchObject({ code: "EPIPE" });
   });
 
+  test("comes before any of the signals of who says too many at once", async () => {
+    const conversation = await begun();
+    const told: number[] = [];
+    conversation.passSignals([15], (number) => told.push(number));
+    client.write(Buffer.concat(Array.from({ length: 257 }, () => word(15))));
+    await aborted(conversation.gone);
+    expect(told).toEqual([]);
+  });
+
   test("does not come for many signals that are listened to", async () => {
     const conversation = await begun();
     let told = 0;
