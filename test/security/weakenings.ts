@@ -570,8 +570,8 @@ export const WEAKENINGS: readonly Weakening[] = [
     why: "a plan that mounts without a mount namespace of its own, from a TypeScript that errs, would mount on the host",
     edits: [
       {
-        file: "native/src/plan.c",
-        find: '    return refuse (s, "", "needs a new mount namespace");',
+        file: "native/src/plan_order.c",
+        find: '    return plan_refuse (s, "", "needs a new mount namespace");',
         replace: "    return 0;",
       },
     ],
@@ -582,8 +582,8 @@ export const WEAKENINGS: readonly Weakening[] = [
     why: "as before, for sysctls; the same check stands in TypeScript (sysctls-of-the-host takes both away)",
     edits: [
       {
-        file: "native/src/plan.c",
-        find: '  return refuse (s, "key", "does not belong to a namespace");',
+        file: "native/src/plan_values.c",
+        find: '  return plan_refuse (s, "key", "does not belong to a namespace");',
         replace: "  return 0;",
       },
     ],
@@ -605,8 +605,8 @@ export const WEAKENINGS: readonly Weakening[] = [
         replace: "  if (namespace !== undefined && !notHost.has(namespace)) throw fail(",
       },
       {
-        file: "native/src/plan.c",
-        find: '  return refuse (s, "key", "does not belong to a namespace");',
+        file: "native/src/plan_values.c",
+        find: '  return plan_refuse (s, "key", "does not belong to a namespace");',
         replace: "  return 0;",
       },
     ],
@@ -622,7 +622,7 @@ export const WEAKENINGS: readonly Weakening[] = [
         replace: '  if (!notHost.has(namespace) && path === "") throw fail(',
       },
       {
-        file: "native/src/plan.c",
+        file: "native/src/plan_values.c",
         find: "      return (s->namespaces & owners[i].namespace) != 0\n                 ? 0\n                 :",
         replace: "      return owners[i].namespace != 0\n                 ? 0\n                 :",
       },
@@ -649,8 +649,8 @@ export const WEAKENINGS: readonly Weakening[] = [
         replace: '  if (!notHost.has("mount"))',
       },
       {
-        file: "native/src/plan.c",
-        find: '    return (s->namespaces & CLONE_NEWUTS) != 0 ? 0 : refuse (s, "", "would rename the host");',
+        file: "native/src/plan_order.c",
+        find: '    return (s->namespaces & CLONE_NEWUTS) != 0 ? 0 : plan_refuse (s, "", "would rename the host");',
         replace: "    return 0;",
       },
     ],
