@@ -225,8 +225,5 @@ TEST ("in a user namespace a copy belongs to whom the image's files belong to th
 }
 
 int main (int argc, char **argv) {
-  open_sandbox ();
-  int result = run_tests (argc, argv);
-  close_sandbox ();
-  return result;
+  return run_tests_in_sandbox (argc, argv);
 }

@@ -96,8 +96,5 @@ TEST ("hooks_copy keeps one stage, in order, when the plan is gone") {
 }
 
 int main (int argc, char **argv) {
-  open_sandbox ();
-  int result = run_tests (argc, argv);
-  close_sandbox ();
-  return result;
+  return run_tests_in_sandbox (argc, argv);
 }

@@ -365,8 +365,5 @@ TEST ("a reaper hands signals on and reaps orphans") {
 }
 
 int main (int argc, char **argv) {
-  open_sandbox ();
-  int result = run_tests (argc, argv);
-  close_sandbox ();
-  return result;
+  return run_tests_in_sandbox (argc, argv);
 }

@@ -309,8 +309,5 @@ TEST ("an agent that accepts nobody is not waited for longer than some seconds")
 }
 
 int main (int argc, char **argv) {
-  open_sandbox ();
-  int result = run_tests (argc, argv);
-  close_sandbox ();
-  return result;
+  return run_tests_in_sandbox (argc, argv);
 }

@@ -121,8 +121,5 @@ TEST ("the oci role joins a container") {
 }
 
 int main (int argc, char **argv) {
-  open_sandbox ();
-  int result = run_tests (argc, argv);
-  close_sandbox ();
-  return result;
+  return run_tests_in_sandbox (argc, argv);
 }

@@ -276,8 +276,5 @@ TEST ("a label too long for the kernel is refused, not cut off") {
 }
 
 int main (int argc, char **argv) {
-  open_sandbox ();
-  int result = run_tests (argc, argv);
-  close_sandbox ();
-  return result;
+  return run_tests_in_sandbox (argc, argv);
 }

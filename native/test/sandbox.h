@@ -121,6 +121,14 @@ static inline void close_sandbox (void) {
   }
 }
 
+/* All that most tests need of a `main`. */
+static inline int run_tests_in_sandbox (int argc, char **argv) {
+  open_sandbox ();
+  int result = run_tests (argc, argv);
+  close_sandbox ();
+  return result;
+}
+
 /* ---- plans ---- */
 
 #define ALL_NEW (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)

@@ -886,8 +886,5 @@ TEST ("a shim that is killed at any moment leaves no process and no mount behind
 }
 
 int main (int argc, char **argv) {
-  open_sandbox ();
-  int result = run_tests (argc, argv);
-  close_sandbox ();
-  return result;
+  return run_tests_in_sandbox (argc, argv);
 }
