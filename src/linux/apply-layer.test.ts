@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { failureOf } from "../../test/support/failure.ts";
 import { LAYER_DOORS, type LayerDoor } from "../../test/support/layer-doors.ts";
 import { builtNative, NATIVE_PATHS } from "../../test/support/native.ts";
 import { describeWith } from "../../test/support/requires.ts";
@@ -416,16 +417,6 @@ for (const way of LAYER_DOORS)
       expect(readFileSync(join(root, "big")).equals(body)).toBe(true);
     });
   });
-
-/** What the promise rejects with. */
-async function failureOf(work: Promise<unknown>): Promise<unknown> {
-  try {
-    await work;
-  } catch (error) {
-    return error;
-  }
-  throw new Error("it did not fail");
-}
 
 /** A program in the shim's place. */
 function stub(script: string): string {

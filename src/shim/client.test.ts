@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { ShimConnection, ShimRefusal } from "./client.ts";
 import { SHIM_KIND, type ShimEvent, decodeState } from "./protocol.ts";
 import { FakeShim, encodeFrame } from "./testing/fake-shim.ts";
+import { failureOf } from "../../test/support/failure.ts";
 
 let directory = "";
 const cleanup: (() => void)[] = [];
@@ -44,16 +45,6 @@ async function rawPeer(): Promise<{ client: ShimConnection; peer: Socket }> {
   peer.on("error", () => {});
   cleanup.push(() => peer.destroy());
   return { client, peer };
-}
-
-/** What `work` fails with. */
-async function failureOf(work: Promise<unknown>): Promise<unknown> {
-  try {
-    await work;
-  } catch (error) {
-    return error;
-  }
-  throw new Error("it did not fail");
 }
 
 test("request() returns the answer to its own tag", async () => {

@@ -1,8 +1,8 @@
-/** What a promise is rejected with; one that is not is a failure of the test. */
-export async function failureOf(work: Promise<unknown>): Promise<unknown> {
+/** What a promise is rejected with, or what a function throws or rejects with; one that does not is a failure of the test. */
+export async function failureOf(work: Promise<unknown> | (() => unknown)): Promise<unknown> {
   let result: unknown;
   try {
-    result = await work;
+    result = await (typeof work === "function" ? work() : work);
   } catch (error) {
     return error;
   }

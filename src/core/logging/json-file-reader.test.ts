@@ -14,6 +14,7 @@ import { gzipSync } from "node:zlib";
 import { Logger, NO_LOG } from "../../base/log.ts";
 import { jsonFileReader } from "./json-file-reader.ts";
 import type { LogReadOptions } from "./log-reader.ts";
+import { failureOf } from "../../../test/support/failure.ts";
 
 const T1 = "2024-01-02T03:04:05.123456789Z";
 
@@ -97,16 +98,6 @@ class Reading {
       this.#wake();
     }
   }
-}
-
-/** What `work` fails with. */
-async function failureOf(work: Promise<unknown>): Promise<unknown> {
-  try {
-    await work;
-  } catch (error) {
-    return error;
-  }
-  throw new Error("it did not fail");
 }
 
 test("a log comes back whole, though it is longer than any buffer", async () => {

@@ -15,6 +15,7 @@ import { exampleUse } from "../../linux/testing/example-use.ts";
 import type { CreatedTask, ExecOptions } from "./tasks.ts";
 import { TaskStartError } from "./tasks.ts";
 import { EXEC_STEP, PROCESS, SPEC, TaskWorld, runOptions } from "./testing/task-world.ts";
+import { failureOf } from "../../../test/support/failure.ts";
 
 const NEVER = new AbortController().signal;
 
@@ -41,15 +42,6 @@ function execOptions(execId: string, more: Partial<ExecOptions> = {}): ExecOptio
     stream: false,
     ...more,
   };
-}
-
-async function failureOf(work: Promise<unknown>): Promise<unknown> {
-  try {
-    await work;
-  } catch (error) {
-    return error;
-  }
-  throw new Error("it did not fail");
 }
 
 // ---- run ----

@@ -30,6 +30,7 @@ import { runtimePlanner } from "./runtime-planner.ts";
 import { systemdScopes } from "./scopes.ts";
 import { shimArguments, shimSpawner } from "./spawn-shim.ts";
 import type { CreatedTask, ExecOptions, RunOptions, Task } from "./tasks.ts";
+import { failureOf } from "../../../test/support/failure.ts";
 
 const build = join(import.meta.dirname, "../../../build");
 const paths = { shim: join(build, "gantry-shim"), addon: join(build, "gantry.node") };
@@ -136,15 +137,6 @@ function execOptions(execId: string, args: readonly string[], more: Partial<Exec
     stream: true,
     ...more,
   };
-}
-
-async function failureOf(work: Promise<unknown>): Promise<unknown> {
-  try {
-    await work;
-  } catch (error) {
-    return error;
-  }
-  throw new Error("it did not fail");
 }
 
 /** What the kernel and the disk still know of a task. */
