@@ -111,3 +111,12 @@ export function layoutItems(manifests: readonly object[], blobs: readonly Layout
     { name: "oci-layout", content: '{"imageLayoutVersion":"1.0.0"}' },
   ];
 }
+
+/** A descriptor of an image, named as containerd does. */
+export function annotated(descriptor: object | undefined, name: string, platform?: object): object {
+  return {
+    ...descriptor,
+    annotations: { "io.containerd.image.name": name },
+    ...(platform === undefined ? {} : { platform }),
+  };
+}
